@@ -1,0 +1,59 @@
+# Every target sets up what it needs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# make demo MONTHS=1-12 YEAR=2013, or ARGS="..." for any other option of `leftfold demo`
+MONTHS ?=
+YEAR   ?=
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.demo ## Load real flights, ask for a past moment, verify (MONTHS=1,2 YEAR=2013 ARGS=...)
+	@$(BIN)/leftfold demo $(if $(MONTHS),--months $(MONTHS)) $(if $(YEAR),--year $(YEAR)) $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Lint, format, types and import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure beside the peer and a bare sqlite3 loop (ARGS=... goes to the benchmark)
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: venv
+venv: $(VENV)/.dev ## Make .venv with everything that development needs
+
+.PHONY: clean
+clean: ## Remove .venv and every cache
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "installing leftfold with its demo"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing leftfold with its development tools"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,1 @@
+"""Flights: every departure from New York in 2013, as commands, events and questions."""

@@ -1,0 +1,68 @@
+"""leftfold: event sourcing and CQRS on one append-only log."""
+
+from msgspec.structs import replace
+
+from leftfold.app import App
+from leftfold.clock import Clock, SystemClock
+from leftfold.codec import Codec, JsonCodec
+from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt
+from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.errors import LeftfoldError, Rejected
+from leftfold.events import Command, Event, Query, message
+from leftfold.live import LiveApp
+from leftfold.metadata import Metadata, recording
+from leftfold.query import ReadModel, ReadModels
+from leftfold.store import (
+    AppendCondition,
+    Appended,
+    Batch,
+    EventStore,
+    Key,
+    NewEvent,
+    StoredEvent,
+    open_store,
+    subscribe,
+)
+from leftfold.sync import SyncLive
+from leftfold.tags import NotKey, Tag
+
+__all__ = [
+    "ALL",
+    "NOTHING",
+    "App",
+    "AppendCondition",
+    "Appended",
+    "Batch",
+    "BatchReceipt",
+    "Clock",
+    "Codec",
+    "Command",
+    "Context",
+    "Criteria",
+    "DecisionModel",
+    "Event",
+    "EventStore",
+    "Item",
+    "JsonCodec",
+    "Key",
+    "LeftfoldError",
+    "LiveApp",
+    "Metadata",
+    "NewEvent",
+    "NotKey",
+    "Query",
+    "ReadModel",
+    "ReadModels",
+    "Receipt",
+    "Rejected",
+    "StoredEvent",
+    "SyncLive",
+    "SystemClock",
+    "Tag",
+    "criteria",
+    "message",
+    "open_store",
+    "recording",
+    "replace",
+    "subscribe",
+]

@@ -1,0 +1,124 @@
+"""The app: where messages, handlers and models are registered, and what is opened to go live."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, TypeVar, Unpack, overload
+
+from leftfold.codec import Codec
+from leftfold.command import CommandHandler
+from leftfold.errors import DuplicateHandler
+from leftfold.events import EventLike
+from leftfold.fold import Fold
+from leftfold.live import LiveApp, Options, open_live
+from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
+from leftfold.registry import Registry, Upcaster
+from leftfold.store import EventStore
+from leftfold.sync import SyncLive, open_sync
+
+M = TypeVar("M", bound=ReadModel)
+E = TypeVar("E", bound=type)
+U = TypeVar("U", bound=Upcaster)
+H = TypeVar("H", bound=Callable[..., EventLike | Iterable[EventLike] | None])
+Q = TypeVar("Q", bound=Callable[..., Any])
+
+
+class App:
+    """One bounded context: its event types, command handlers, read models and query handlers.
+
+    Everything is checked when it is registered; `open` then needs only the URL of a log.
+    """
+
+    def __init__(self, name: str, *, codec: Codec | None = None) -> None:
+        self.name = name
+        self.registry = Registry(codec)
+        self.command_handlers: dict[type, CommandHandler] = {}
+        self.query_handlers: dict[type, QueryHandler] = {}
+        self.read_models: dict[type, ReadModelDefinition] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"<App {self.name}: {len(self.command_handlers)} commands, {len(self.query_handlers)} queries, "
+            f"{len(self.read_models)} read models>"
+        )
+
+    @property
+    def decision_models(self) -> tuple[Fold, ...]:
+        """The decision models that the command handlers take, by name."""
+        folds = {model.fold for handler in self.command_handlers.values() for model in handler.models}
+        return tuple(sorted(folds, key=lambda fold: fold.name))
+
+    def handles(self, function: H) -> H:
+        """Register a command handler: `def withdraw(command: Withdraw, account: Account) -> Withdrawn`.
+
+        One parameter is the command; decision models are loaded by the command's tagged fields; a `Context` may be
+        asked for. Raises a `DefinitionError` when the signature leaves anything open.
+        """
+        handler = CommandHandler(function)
+        known = self.command_handlers.get(handler.command.owner)
+        if known is not None:
+            raise DuplicateHandler(handler.command.owner.__qualname__, known.name, handler.name)
+        for model in handler.models:
+            self.event(*(event.owner for event in model.fold.events))
+        self.event(*handler.events)
+        self.command_handlers[handler.command.owner] = handler
+        return function
+
+    @overload
+    def read_model(self, owner: type[M], /) -> type[M]: ...
+    @overload
+    def read_model(self, /, *, history: bool = False) -> Callable[[type[M]], type[M]]: ...
+    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False) -> Any:
+        """Keep a read model as a table: `@app.read_model`, or `@app.read_model(history=True)` to ask it as of the past.
+
+        History keeps every version of a row with the positions between which it was true.
+        """
+        if owner is None:
+            return lambda owner: self._add_read_model(owner, history=history)
+        return self._add_read_model(owner, history=history)
+
+    def answers(self, function: Q) -> Q:
+        """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`."""
+        handler = QueryHandler(function)
+        known = self.query_handlers.get(handler.query_type)
+        if known is not None:
+            raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
+        self.query_handlers[handler.query_type] = handler
+        return function
+
+    def event(self, *owners: type) -> None:
+        """Register event types that neither a handler nor a model of this app names."""
+        for owner in owners:
+            self.registry.add(owner)
+
+    def upcasts(self, wire: str, version: int, *, to: str | None = None) -> Callable[[U], U]:
+        """Register a function that turns the raw data of `wire` at `version` into that of the next version.
+
+        With `to`, the next version has another wire name. Steps are chained from any older version.
+        """
+
+        def register(upcaster: U) -> U:
+            self.registry.upcast(wire, version, upcaster, to=to)
+            return upcaster
+
+        return register
+
+    def renamed(self, old: str, new: str) -> None:
+        """Read events that were stored as `old` as events of type `new`."""
+        self.registry.rename(old, new)
+
+    def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
+        """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
+
+        Read models start to follow the log at once, in the background. `log` is a URL, or a store, which stays open.
+        """
+        return open_live(self, log, **options)
+
+    def open_sync(self, log: str, **options: Unpack[Options]) -> AbstractContextManager[SyncLive]:
+        """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`."""
+        return open_sync(self, log, **options)
+
+    def _add_read_model(self, owner: type[M], *, history: bool) -> type[M]:
+        definition = ReadModelDefinition(owner, history=history)
+        self.event(*(event.owner for event in definition.fold.events))
+        self.read_models[owner] = definition
+        return owner

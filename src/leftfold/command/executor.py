@@ -1,0 +1,233 @@
+"""Executing commands: load, decide, append; on a conflict read the tail and decide again."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from leftfold.clock import Clock
+from leftfold.command.context import Context
+from leftfold.command.handler import CommandHandler
+from leftfold.command.receipt import BatchReceipt, Receipt
+from leftfold.command.states import State, States
+from leftfold.command.working import Turns, Working
+from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
+from leftfold.metadata import Metadata, encode_metadata, present_metadata
+from leftfold.registry import Registry
+from leftfold.store.contract import Appended, EventStore, Key, NewEvent, StoredEvent
+
+ATTEMPTS = 16
+LONGEST_PAUSE = 0.05  # seconds
+
+
+class Decision:
+    """One command on its way: the states it is decided on, and what was decided."""
+
+    __slots__ = ("command", "events", "handler", "metadata", "records", "rejected", "states", "time")
+
+    def __init__(
+        self, handler: CommandHandler, command: Any, states: Sequence[State], metadata: Metadata, time: datetime | None
+    ) -> None:
+        self.handler = handler
+        self.command = command
+        self.states = states
+        self.metadata = metadata
+        self.time = time
+        self.events: Sequence[Any] = ()
+        self.records: Sequence[NewEvent] = ()
+        self.rejected: Rejected | None = None
+
+
+class Executor:
+    """The command side of a live app."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        handlers: Mapping[type, CommandHandler],
+        states: States,
+        *,
+        clock: Clock,
+        new_id: Callable[[], UUID],
+        randomness: random.Random,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._handlers = handlers
+        self._states = states
+        self._clock = clock
+        self._new_id = new_id
+        self._random = randomness
+        self._attempts = attempts
+
+    async def execute(
+        self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None
+    ) -> Receipt:
+        """Decide one command and append its events."""
+        decision = self._decision(command, metadata, time)
+        states = decision.states
+        async with Turns(states):
+            for attempt in range(1, self._attempts + 1):
+                try:
+                    return await self._try(decision, self._key(key, [command]))
+                except Conflict as conflict:
+                    await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    async def execute_many(
+        self,
+        commands: Sequence[Any],
+        *,
+        key: str | None,
+        metadata: Metadata | None,
+        time: Callable[[Any], datetime] | None,
+    ) -> BatchReceipt:
+        """Decide commands one after the other, each on the outcome of those before, and append once."""
+        decisions = [self._decision(command, metadata, time(command) if time else None) for command in commands]
+        states = {id(state): state for decision in decisions for state in decision.states}
+        async with Turns(states.values()):
+            for attempt in range(1, self._attempts + 1):
+                try:
+                    return await self._try_many(decisions, list(states.values()), self._key(key, commands))
+                except Conflict as conflict:
+                    await self._recover(states.values(), conflict, f"a batch of {len(decisions)}", attempt)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    # --- one command
+
+    async def _try(self, decision: Decision, key: Key | None) -> Receipt:
+        fresh = await self._load(decision.states)
+        while True:
+            working = Working(decision.states)
+            self._decide(decision, working)
+            if decision.records:
+                return await self._append(decision, working, key)
+            if key is not None and (known := await self._store.lookup(key.value)) is not None:
+                return await self._duplicate(known, decision)
+            if fresh or not await self._refresh(decision.states):
+                return _nothing_happened(decision)
+            fresh = len(decision.states) == 1
+
+    async def _append(self, decision: Decision, working: Working, key: Key | None) -> Receipt:
+        appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
+        if appended.duplicate:
+            return await self._duplicate(appended, decision)
+        working.commit(appended.last)
+        for state in decision.states:
+            await self._states.consider_snapshot(state)
+        return Receipt(appended.last, tuple(decision.events), str(decision.metadata.command))
+
+    async def _duplicate(self, known: Appended, decision: Decision) -> Receipt:
+        """The receipt of the first time, read back from the log."""
+        records = await self._between(known)
+        return Receipt(known.last, tuple(self._registry.decode_all(records)), str(decision.metadata.command), True)
+
+    async def _between(self, appended: Appended) -> list[StoredEvent]:
+        read = self._store.read(after=appended.first - 1, upto=appended.last)
+        return [event async for batch in read for event in batch.events]
+
+    # --- many commands
+
+    async def _try_many(self, decisions: Sequence[Decision], states: Sequence[State], key: Key | None) -> BatchReceipt:
+        if key is not None and (known := await self._store.lookup(key.value)) is not None:
+            return BatchReceipt(known.last, (), duplicate=True)
+        await self._load(states)
+        working = Working(states)
+        for decision in decisions:
+            self._decide(decision, working)
+        records = [record for decision in decisions for record in decision.records]
+        if not records:
+            return BatchReceipt(max((state.position for state in states), default=0), _outcomes(decisions, 0))
+        appended = await self._store.append(records, condition=working.conditions(), key=key)
+        if appended.duplicate:
+            return BatchReceipt(appended.last, (), duplicate=True)
+        working.commit(appended.last)
+        for state in states:
+            await self._states.consider_snapshot(state)
+        return BatchReceipt(appended.last, _outcomes(decisions, appended.first))
+
+    # --- what both share
+
+    def _decision(self, command: Any, metadata: Metadata | None, time: datetime | None) -> Decision:
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            raise NotHandled(type(command).__qualname__, sorted(known.__qualname__ for known in self._handlers))
+        states = [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        identity = said.command or self._new_id().hex
+        stamped = msgspec.structs.replace(
+            said, command=identity, command_type=handler.command.wire, correlation=said.correlation or identity
+        )
+        return Decision(handler, command, states, stamped, time)
+
+    def _decide(self, decision: Decision, working: Working) -> None:
+        """Call the handler and fold what it decided, so that an event its own models cannot fold is never stored."""
+        context = Context(decision.time or self._clock.now(), decision.metadata)
+        decision.events, decision.records, decision.rejected = (), (), None
+        try:
+            decided = decision.handler.decide(decision.command, map(working.value, decision.states), context)
+        except Rejected as rejected:
+            decision.rejected = rejected
+            return
+        metadata = encode_metadata(decision.metadata)
+        decision.records = [self._registry.encode(event, metadata, decision.time) for event in decided]
+        decision.events = [self._registry.decode_new(record) for record in decision.records]
+        for record, event in zip(decision.records, decision.events, strict=True):
+            working.apply(record, event)
+
+    async def _load(self, states: Sequence[State]) -> bool:
+        """Read what has never been read; whether a decision on these states needs no second look.
+
+        States that were read one after the other were all true at one moment only if a second look at each finds
+        nothing new; an append's conditions see to that, a rejection has none.
+        """
+        cold = [state for state in states if not state.loaded]
+        for state in cold:
+            await self._states.refresh(state)
+        return len(states) == len(cold) <= 1
+
+    async def _refresh(self, states: Iterable[State]) -> bool:
+        changed = [await self._states.refresh(state) for state in states]
+        return any(changed)
+
+    async def _recover(self, states: Iterable[State], conflict: Conflict, command: str, attempt: int) -> None:
+        """After a conflict: give up after the last attempt, else pause a little and read the tails."""
+        if attempt == self._attempts:
+            raise DecisionContended(command, attempt, conflict)
+        if attempt > 1:
+            await asyncio.sleep(self._random.uniform(0, min(LONGEST_PAUSE, 0.001 * 2**attempt)))
+        await self._refresh(states)
+
+    def _key(self, key: str | None, commands: Sequence[Any]) -> Key | None:
+        """A command's key stands for the command, not for what is decided: that may differ the second time."""
+        if key is None:
+            return None
+        digest = blake2b(digest_size=16)
+        for command in commands:
+            digest.update(self._handlers[type(command)].command.wire.encode() + b"\0")
+            digest.update(self._registry.codec.encode(command) + b"\0")
+        return Key(key, digest.digest())
+
+
+def _nothing_happened(decision: Decision) -> Receipt:
+    if decision.rejected is not None:
+        raise decision.rejected
+    position = max((state.position for state in decision.states), default=0)
+    return Receipt(position, (), str(decision.metadata.command))
+
+
+def _outcomes(decisions: Iterable[Decision], first: int) -> tuple[Receipt | Rejected, ...]:
+    outcomes: list[Receipt | Rejected] = []
+    position = first - 1
+    for decision in decisions:
+        position += len(decision.events)
+        receipt = Receipt(max(position, 0), tuple(decision.events), str(decision.metadata.command))
+        outcomes.append(decision.rejected or receipt)
+    return tuple(outcomes)

@@ -1,0 +1,139 @@
+"""Command handlers: a function's signature says which models it decides on and how they are keyed."""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Union, get_args, get_origin
+
+from leftfold.command.context import Context
+from leftfold.command.decision_model import DecisionModel
+from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
+from leftfold.events import Command, Event, Message, MessageType
+from leftfold.fold import Fold, fold_of
+from leftfold.tags import TagField, hints_of
+
+Key = tuple[Any, ...]
+
+
+class ModelParameter:
+    """A parameter that takes a decision model, and the command's fields that give its key."""
+
+    __slots__ = ("fields", "fold", "name")
+
+    def __init__(self, name: str, fold: Fold, fields: Sequence[TagField]) -> None:
+        self.name = name
+        self.fold = fold
+        self.fields = tuple(fields)
+
+    def key_in(self, command: object) -> Key:
+        """The model's key in this command."""
+        return tuple(field.get(command) for field in self.fields)
+
+
+class CommandHandler:
+    """A handler function, understood when it is defined."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = function.__qualname__
+        hints = hints_of(function)
+        parameters = [(name, hints.get(name)) for name in inspect.signature(function).parameters]
+        commands = [(name, hint) for name, hint in parameters if isinstance(hint, type) and _is_command(hint)]
+        if len(commands) != 1:
+            raise InvalidHandler(
+                f"{self.name} takes {len(commands)} commands",
+                "exactly one parameter that is annotated with a Command class",
+                f"write def {function.__name__}(command: SomeCommand, ...)",
+            )
+        self._command_name, command = commands[0]
+        self.command = MessageType(command)
+        self.models: tuple[ModelParameter, ...] = ()
+        self._context_name: str | None = None
+        for name, hint in parameters:
+            if name != self._command_name:
+                self._add_parameter(name, hint)
+        self.events = _event_types(self.name, hints.get("return", inspect.Parameter.empty))
+
+    def __repr__(self) -> str:
+        return f"<CommandHandler {self.name} of {self.command.wire}>"
+
+    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
+        """Call the handler; its events as a list."""
+        arguments = {self._command_name: command}
+        for parameter, state in zip(self.models, states, strict=True):
+            arguments[parameter.name] = state
+        if self._context_name is not None:
+            arguments[self._context_name] = context
+        return self._as_events(self.function(**arguments))
+
+    def _add_parameter(self, name: str, hint: Any) -> None:
+        if hint is Context:
+            self._context_name = name
+        elif isinstance(hint, type) and issubclass(hint, DecisionModel):
+            fold = fold_of(hint)
+            fields = [self._field_for(name, part, single=len(fold.key) == 1) for part in fold.key]
+            self.models += (ModelParameter(name, fold, fields),)
+        else:
+            raise InvalidHandler(
+                f"parameter {name!r} of {self.name} is annotated with {hint!r}",
+                "a Command, a DecisionModel or Context",
+                "annotate it with one of these; what else a decision needs belongs into the command or a model",
+            )
+
+    def _field_for(self, parameter: str, part: TagField, *, single: bool) -> TagField:
+        """The command's field for one part of a key: the one with the parameter's name or the part's, or the only one."""
+        tagged = [field for field in self.command.fields_tagged(part.tag.name) if not field.many]
+        names = (parameter, part.name) if single else (part.name, parameter)
+        for name in names[: 1 if single else 2]:
+            for field in tagged:
+                if field.name == name:
+                    return field
+        if len(tagged) == 1:
+            return tagged[0]
+        if tagged:
+            raise AmbiguousParameter(self.name, parameter, part.tag.name, [field.name for field in tagged])
+        fields = [field.name for field in self.command.fields]
+        raise UnmatchedParameter(self.name, parameter, part.tag.name, fields)
+
+    def _as_events(self, decided: Any) -> list[Any]:
+        if decided is None:
+            return []
+        if is_event(type(decided)):
+            return [decided]
+        if not isinstance(decided, Iterable) or isinstance(decided, str | bytes):
+            raise NotAnEvent(self.name, decided)
+        events = list(decided)
+        for event in events:
+            if not is_event(type(event)):
+                raise NotAnEvent(self.name, event)
+        return events
+
+
+def is_event(owner: type) -> bool:
+    """Whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
+    return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
+
+
+def _is_command(hint: type) -> bool:
+    return issubclass(hint, Command) or (is_event(hint) and not issubclass(hint, Event))
+
+
+def _event_types(handler: str, hint: Any) -> tuple[type, ...]:
+    """The event types that a return annotation names; the bare `Event` names none."""
+    if hint is inspect.Parameter.empty:
+        raise InvalidHandler(
+            f"{handler} does not say what it returns", "-> SomeEvent, -> list[A | B], -> A | None …", "annotate it"
+        )
+    if hint is None or hint is type(None) or hint is Event:
+        return ()
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType) or (isinstance(origin, type) and issubclass(origin, Iterable)):
+        members = [arg for arg in get_args(hint) if arg is not Ellipsis and arg is not Any]
+        return tuple(found for member in members for found in _event_types(handler, member))
+    if isinstance(hint, type) and is_event(hint):
+        return (hint,)
+    raise InvalidHandler(
+        f"{handler} is annotated to return {hint!r}",
+        "events: -> Opened, -> Opened | None, -> list[Opened | Deposited], or an iterator of events",
+        "annotate the events that it decides",
+    )

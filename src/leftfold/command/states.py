@@ -1,0 +1,118 @@
+"""States of decision models held in memory: bounded, keyed by model and key, brought up to date by the tail."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from leftfold.command.snapshots import Snapshots
+from leftfold.criteria import Criteria
+from leftfold.fold import Fold
+from leftfold.registry import Registry
+from leftfold.store.contract import EventStore
+
+LONG_HISTORY = 1_000
+
+
+class State:
+    """One model's state for one key, true at `position`; 0 and the model's start when nothing has been read."""
+
+    __slots__ = ("busy", "criteria", "fold", "key", "loaded", "position", "since_snapshot", "value")
+
+    def __init__(self, fold: Fold, key: tuple[Any, ...], registry: Registry) -> None:
+        self.fold = fold
+        self.key = key
+        self.value = fold.start(key)
+        self.criteria: Criteria = registry.stored(criteria_of(fold, self.value))
+        self.position = 0
+        self.loaded = False
+        self.since_snapshot = 0
+        self.busy = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<State {self.value!r} at {self.position}>"
+
+    def advance(self, value: Any, position: int, folded: int) -> None:
+        """Take a newer state; an older one is left aside."""
+        if position >= self.position:
+            self.value, self.position, self.loaded = value, position, True
+            self.since_snapshot += folded
+
+
+def criteria_of(fold: Fold, start: Any) -> Criteria:
+    """The model's own criteria where it states them, else those that its key and evolve imply."""
+    stated = getattr(start, "criteria", None)
+    found: Criteria = stated() if callable(stated) else fold.criteria(fold.key_of(start))
+    return found
+
+
+class States:
+    """The states that a live app holds: at most `capacity`, the longest unused are let go."""
+
+    def __init__(self, store: EventStore, registry: Registry, snapshots: Snapshots, *, capacity: int) -> None:
+        self._store = store
+        self._registry = registry
+        self._snapshots = snapshots
+        self._capacity = capacity
+        self._held: OrderedDict[tuple[Fold, tuple[Any, ...]], State] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<States {len(self._held)} of {self._capacity}>"
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def of(self, fold: Fold, key: tuple[Any, ...]) -> State:
+        """The state as it is held, or a new one that has not been loaded."""
+        name = (fold, key)
+        state = self._held.get(name)
+        if state is None:
+            state = self._held[name] = State(fold, key, self._registry)
+            if len(self._held) > self._capacity:
+                self._held.popitem(last=False)
+        else:
+            self._held.move_to_end(name)
+        return state
+
+    async def refresh(self, state: State) -> bool:
+        """Bring a state up to the head; whether any event changed it."""
+        value, position, folded = state.value, state.position, 0
+        async for batch in self._store.read(state.criteria, after=position):
+            events = self._registry.decode_all(batch.events)
+            value = state.fold.fold(value, events)
+            position = batch.through
+            folded += len(events)
+            if not state.loaded and len(batch.events) >= LONG_HISTORY:
+                return await self._from_snapshot(state, value, position, folded)
+        state.advance(value, position, folded)
+        await self.consider_snapshot(state)
+        return folded > 0
+
+    async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+        """The state as of a position, from the nearest snapshot before it."""
+        snapshot = await self._snapshots.find(fold, key, upto=position)
+        return await self._folded(fold, key, position, snapshot)
+
+    async def replay(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+        """The state as of a position, from the events alone."""
+        return await self._folded(fold, key, position, None)
+
+    async def _folded(self, fold: Fold, key: tuple[Any, ...], position: int, snapshot: tuple[Any, int] | None) -> Any:
+        start = State(fold, key, self._registry)
+        value, after = snapshot or (start.value, 0)
+        async for batch in self._store.read(start.criteria, after=after, upto=position):
+            value = fold.fold(value, self._registry.decode_all(batch.events))
+        return value
+
+    async def consider_snapshot(self, state: State) -> None:
+        """Keep a snapshot once enough events have been folded since the last one."""
+        if state.since_snapshot >= LONG_HISTORY:
+            state.since_snapshot = 0
+            await self._snapshots.keep(state.fold, state.key, state.value, state.position)
+
+    async def _from_snapshot(self, state: State, value: Any, position: int, folded: int) -> bool:
+        """The history is long: go on from a snapshot when there is one, else from where reading stands."""
+        snapshot = await self._snapshots.find(state.fold, state.key, upto=await self._store.head())
+        if snapshot is not None and snapshot[1] > position:
+            (value, position), folded = snapshot, 0
+        state.advance(value, position, folded)
+        return await self.refresh(state) or True

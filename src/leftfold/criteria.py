@@ -1,0 +1,86 @@
+"""Which events: the query of the Dynamic Consistency Boundary specification (https://dcb.events/specification/)."""
+
+from collections.abc import Collection, Iterable
+from typing import Self
+
+
+class Item:
+    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); either may be left out."""
+
+    __slots__ = ("_hash", "tags", "types")
+
+    types: frozenset[str]
+    tags: frozenset[str]
+
+    def __init__(self, types: Iterable[str] = (), tags: Iterable[str] = ()) -> None:
+        self.types = frozenset(types)
+        self.tags = frozenset(tags)
+        self._hash = hash((self.types, self.tags))
+
+    def matches(self, type: str, tags: Collection[str]) -> bool:
+        """Whether an event of this type with these tags is meant."""
+        return (not self.types or type in self.types) and self.tags.issubset(tags)
+
+    def covers(self, other: Self) -> bool:
+        """Whether every event that `other` means is meant by this item too."""
+        types = not self.types or (bool(other.types) and other.types <= self.types)
+        return types and self.tags <= other.tags
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Item) and self.types == other.types and self.tags == other.tags
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        types = " or ".join(sorted(self.types)) or "any type"
+        return f"{types} with {' and '.join(sorted(self.tags))}" if self.tags else types
+
+
+class Criteria:
+    """An OR of items: an event is meant when any item matches it. Without items nothing is meant.
+
+    Compose with `|`. Equal criteria compare and hash equal whatever the order in which they were put together;
+    an item that another one covers is dropped.
+    """
+
+    __slots__ = ("_hash", "items")
+
+    items: tuple[Item, ...]
+
+    def __init__(self, *items: Item) -> None:
+        self.items = items if len(items) == 1 else _without_covered(items)
+        self._hash = hash(self.items)
+
+    def matches(self, type: str, tags: Collection[str]) -> bool:
+        """Whether an event of this type with these tags is meant."""
+        return any(item.matches(type, tags) for item in self.items)
+
+    def __or__(self, other: Self) -> "Criteria":
+        return Criteria(*self.items, *other.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Criteria) and self.items == other.items
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<Criteria {', or '.join(map(repr, self.items)) or 'nothing'}>"
+
+
+def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
+    distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags)))
+    return tuple(item for item in distinct if not any(item != other and other.covers(item) for other in distinct))
+
+
+def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:
+    """Criteria of one item: any of `types` (wire names or event classes) with all of `tags`."""
+    return Criteria(Item((type if isinstance(type, str) else type.__wire__ for type in types), tags))  # type: ignore[attr-defined]
+
+
+ALL = Criteria(Item())
+"""Every event of the log."""
+
+NOTHING = Criteria()
+"""No event at all."""

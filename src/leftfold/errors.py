@@ -1,0 +1,553 @@
+"""Every error that leftfold raises on purpose.
+
+LeftfoldError
+├── Rejected                    a handler said no; the only one that users raise
+├── DefinitionError             the app is put together wrongly; raised while it is defined
+│   ├── UnresolvedAnnotation    an annotation names something that cannot be found
+│   ├── NotAMessage             a class is used as a message but is not one
+│   ├── UntaggableType          a Tag sits on a type that has no stable text
+│   ├── TaglessEvent            a model folds an event that carries none of its tags
+│   ├── InvalidModel            a model's fields or evolve do not have the needed shape
+│   ├── InvalidHandler          a handler's signature does not have the needed shape
+│   ├── UnmatchedParameter      no field of the command keys a handler's parameter
+│   ├── AmbiguousParameter      several fields of the command could key it
+│   ├── DuplicateHandler        two handlers for one command or query
+│   └── WireNameClash           two message types with one wire name
+├── UsageError                  a call asks for what cannot be done
+│   ├── NotHandled              no handler for this command or query
+│   ├── NaiveDatetime           a datetime without a time zone
+│   ├── PositionAhead           as_of lies beyond the newest event
+│   ├── InvalidKey              a key does not fit the model
+│   ├── NotAnEvent              a handler decided something that is no event
+│   ├── InvalidUrl              a store URL that is not understood
+│   ├── MissingExtra            an optional dependency is not installed
+│   └── InsideRunningLoop       the sync facade was called from async code
+├── CodecError
+│   ├── CannotDecode            stored data does not fit its type
+│   └── CannotEncode            a message cannot be written as data
+├── StoreError
+│   ├── InvalidAppend           nothing was written
+│   │   ├── EmptyAppend
+│   │   ├── EventTooLarge
+│   │   ├── InvalidTag
+│   │   ├── InvalidType
+│   │   └── TimeRefused
+│   ├── Conflict                an append condition failed; nothing was written
+│   ├── KeyReused               an idempotency key came back with another payload
+│   ├── OutcomeUnknown          the commit may or may not have happened
+│   └── StoreUnavailable        nothing was written
+│       ├── StoreClosed
+│       ├── StoreBusy
+│       ├── StoreFull
+│       ├── StoreReadOnly
+│       ├── StoreCorrupt
+│       └── StoreFailed
+├── DecisionContended           a command lost to concurrent ones too often
+└── ReadModelError
+    ├── ReadModelBehind         a read model did not reach the asked position in time
+    ├── ProjectionFailed        a read model stopped at an event it cannot fold
+    └── UnknownReadModel        a query uses a read model that the app does not have
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+
+class LeftfoldError(Exception):
+    """The root: what was found, what was expected, what to do next."""
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+        super().__init__(f"{found}\n  expected: {expected}\n  to do: {remedy}")
+
+
+class Rejected(LeftfoldError):
+    """A command handler's no: `raise Rejected("insufficient funds", balance=12)`."""
+
+    def __init__(self, reason: str, **details: Any) -> None:
+        self.reason = reason
+        self.details = details
+        given = ", ".join(f"{name}={value!r}" for name, value in details.items())
+        super().__init__(
+            f"rejected: {reason}" + (f" ({given})" if given else ""),
+            "a command that the present state allows",
+            "show the reason to whoever sent the command",
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rejected) and (self.reason, self.details) == (other.reason, other.details)
+
+    def __hash__(self) -> int:
+        return hash(self.reason)
+
+
+class DefinitionError(LeftfoldError):
+    """The app is put together wrongly."""
+
+
+class UnresolvedAnnotation(DefinitionError):
+    """An annotation names something that cannot be found."""
+
+    def __init__(self, owner: str, problem: str) -> None:
+        self.owner = owner
+        super().__init__(
+            f"the annotations of {owner} cannot be resolved: {problem}",
+            "annotations that name what the module defines or imports at run time",
+            "define the classes at module level and import them outside `if TYPE_CHECKING`",
+        )
+
+
+class NotAMessage(DefinitionError):
+    """A class is used as a message but is not one."""
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        super().__init__(
+            f"{getattr(owner, '__qualname__', owner)!r} is used as a message",
+            "a subclass of Event, Command or Query, or a class marked with @message(...)",
+            "derive from Event, or put @message(wire=..., version=...) above the class itself",
+        )
+
+
+class UntaggableType(DefinitionError):
+    """A Tag sits on a type that has no stable text."""
+
+    def __init__(self, owner: str, field: str, found: object) -> None:
+        self.owner, self.field = owner, field
+        super().__init__(
+            f"{owner}.{field} is tagged but holds {getattr(found, '__name__', found)}",
+            "str, int, UUID, Enum or date, optional or in a list, tuple or set",
+            "tag a field of one of these types",
+        )
+
+
+class TaglessEvent(DefinitionError):
+    """A model folds an event that carries none of its tags."""
+
+    def __init__(self, model: str, event: str, missing: Sequence[str], carried: Sequence[str]) -> None:
+        self.model, self.event, self.missing, self.carried = model, event, tuple(missing), tuple(carried)
+        super().__init__(
+            f"{model}.evolve takes {event}, which carries {_listed(carried)}",
+            f"an event that carries {_listed(missing)}",
+            f"type the field of {event} that names the entity with the tagged type, "
+            "drop the event from evolve, or state `criteria` on the model",
+        )
+
+
+class InvalidModel(DefinitionError):
+    """A model's fields or evolve do not have the needed shape."""
+
+
+class InvalidHandler(DefinitionError):
+    """A handler's signature does not have the needed shape."""
+
+
+class UnmatchedParameter(DefinitionError):
+    """No field of the command keys a handler's parameter."""
+
+    def __init__(self, handler: str, parameter: str, tag: str, choices: Sequence[str]) -> None:
+        self.handler, self.parameter, self.tag, self.choices = handler, parameter, tag, tuple(choices)
+        super().__init__(
+            f"parameter {parameter!r} of {handler} needs a key tagged {tag!r}; the command has {_listed(choices)}",
+            f"a command field that carries the tag {tag!r}",
+            "add the field to the command, typed with the tagged type",
+        )
+
+
+class AmbiguousParameter(DefinitionError):
+    """Several fields of the command could key a handler's parameter."""
+
+    def __init__(self, handler: str, parameter: str, tag: str, choices: Sequence[str]) -> None:
+        self.handler, self.parameter, self.tag, self.choices = handler, parameter, tag, tuple(choices)
+        super().__init__(
+            f"parameter {parameter!r} of {handler} could be keyed by {_listed(choices)}",
+            f"one command field that carries the tag {tag!r}, or one with the parameter's name",
+            f"name the parameter like the field it means: {_listed(choices)}",
+        )
+
+
+class DuplicateHandler(DefinitionError):
+    """Two handlers for one command or query."""
+
+    def __init__(self, message: str, first: str, second: str) -> None:
+        self.message, self.first, self.second = message, first, second
+        super().__init__(
+            f"{message} is handled by {first} and by {second}",
+            "one handler for each command and each query",
+            "remove one of them, or give it a message type of its own",
+        )
+
+
+class WireNameClash(DefinitionError):
+    """Two message types with one wire name."""
+
+    def __init__(self, wire: str, first: str, second: str) -> None:
+        self.wire, self.first, self.second = wire, first, second
+        super().__init__(
+            f"{first} and {second} both have the wire name {wire!r}",
+            "a wire name of its own for each type",
+            f"give one of them another name: class {second.rpartition('.')[2]}(Event, wire=...)",
+        )
+
+
+class UsageError(LeftfoldError):
+    """A call asks for what cannot be done."""
+
+
+class NotHandled(UsageError):
+    """No handler for this command or query."""
+
+    def __init__(self, message: str, known: Sequence[str]) -> None:
+        self.message, self.known = message, tuple(known)
+        super().__init__(
+            f"nothing handles {message}",
+            f"one of {_listed(known)}",
+            "define a handler with @app.handles or @app.answers before the app is opened",
+        )
+
+
+class NaiveDatetime(UsageError):
+    """A datetime without a time zone."""
+
+    def __init__(self, found: datetime) -> None:
+        self.value = found
+        super().__init__(
+            f"the datetime {found.isoformat()} has no time zone",
+            "an aware datetime",
+            "say which zone is meant: datetime(..., tzinfo=UTC)",
+        )
+
+
+class PositionAhead(UsageError):
+    """as_of lies beyond the newest event."""
+
+    def __init__(self, asked: int | datetime, head: int) -> None:
+        self.asked, self.head = asked, head
+        super().__init__(
+            f"as_of {asked} has not happened yet; the newest event is at position {head}",
+            f"a position from 0 to {head}, or a time that is past",
+            "leave as_of out to ask for the present",
+        )
+
+
+class InvalidKey(UsageError):
+    """A key does not fit the model."""
+
+    def __init__(self, model: str, found: Sequence[object], fields: Sequence[str]) -> None:
+        self.model, self.fields = model, tuple(fields)
+        super().__init__(
+            f"{model} was asked for with the key {tuple(found)!r}",
+            f"one value for each of {_listed(fields)}",
+            "pass the key's values in the order of the model's fields",
+        )
+
+
+class NotAnEvent(UsageError):
+    """A handler decided something that is no event."""
+
+    def __init__(self, handler: str, found: object) -> None:
+        self.handler, self.value = handler, found
+        super().__init__(
+            f"{handler} returned {found!r}",
+            "an event, several events, or None",
+            "return instances of Event (or of classes marked with @message)",
+        )
+
+
+class InvalidUrl(UsageError):
+    """A store URL that is not understood."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = url
+        super().__init__(
+            f"the store URL {url!r} is not understood: {problem}",
+            "sqlite:///relative.db, sqlite:////absolute/path.db or memory:",
+            "correct the URL; the options are listed in docs/store.md",
+        )
+
+
+class MissingExtra(UsageError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        self.module, self.extra = module, extra
+        super().__init__(
+            f"the package {module!r} is not installed",
+            f"leftfold with the extra {extra!r}",
+            f"pip install 'leftfold[{extra}]'",
+        )
+
+
+class InsideRunningLoop(UsageError):
+    """The sync facade was called from async code."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the sync facade was called from inside a running event loop",
+            "a thread without a running loop",
+            "use `async with app.open(url) as live:` and await its methods",
+        )
+
+
+class CodecError(LeftfoldError):
+    """Data and types do not fit together."""
+
+
+class CannotDecode(CodecError):
+    """Stored data does not fit its type."""
+
+    def __init__(self, wire: str, version: int, position: int | None, problem: str) -> None:
+        self.wire, self.version, self.position = wire, version, position
+        where = f" at position {position}" if position else ""
+        super().__init__(
+            f"{wire} v{version}{where} cannot be read: {problem}",
+            f"data that fits the class registered for {wire!r}",
+            "add an upcaster for this version, or deploy the code that knows it",
+        )
+
+
+class CannotEncode(CodecError):
+    """A message cannot be written as data."""
+
+    def __init__(self, message: object, problem: str) -> None:
+        super().__init__(
+            f"{type(message).__qualname__} cannot be encoded: {problem}",
+            "fields of types that have a JSON form",
+            "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these",
+        )
+
+
+class StoreError(LeftfoldError):
+    """The event store said no, or could not do its work."""
+
+
+class InvalidAppend(StoreError):
+    """The append itself is malformed; nothing was written."""
+
+
+class EmptyAppend(InvalidAppend):
+    """An append without events."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "an append of 0 events", "at least one event", "leave the call out when there is nothing to say"
+        )
+
+
+class EventTooLarge(InvalidAppend):
+    """An event over the size limit. Sizes are bytes of data plus metadata."""
+
+    def __init__(self, index: int, type: str, size: int, limit: int) -> None:
+        self.index, self.type, self.size, self.limit = index, type, size, limit
+        super().__init__(
+            f"event {index} of the append ({type}) has {size:,} bytes of data and metadata",
+            f"at most {limit:,} bytes",
+            "store the large part elsewhere and its address in the event, or open the store with a larger ?event_limit=",
+        )
+
+
+class InvalidTag(InvalidAppend):
+    """A tag that is empty, too long, or has characters that cannot be kept."""
+
+    def __init__(self, index: int, tag: object, problem: str) -> None:
+        self.index, self.tag = index, tag
+        super().__init__(
+            f"event {index} of the append has the tag {tag!r}, which {problem}",
+            "1 to 512 printable characters, no control characters",
+            "clean the value before it becomes part of an event",
+        )
+
+
+class InvalidType(InvalidAppend):
+    """A type name or version that cannot be kept."""
+
+    def __init__(self, index: int, type: object, problem: str) -> None:
+        self.index, self.type = index, type
+        super().__init__(
+            f"event {index} of the append has the type {type!r}, which {problem}",
+            "a name of 1 to 256 printable characters and a version from 1 on",
+            "correct the wire name of the event class",
+        )
+
+
+class TimeRefused(InvalidAppend):
+    """An imported event's time lies before its predecessor's or in the future."""
+
+    def __init__(self, index: int, time: datetime, earliest: datetime, now: datetime) -> None:
+        self.index, self.time, self.earliest, self.now = index, time, earliest, now
+        super().__init__(
+            f"event {index} of the append has the time {time.isoformat()}",
+            f"a time from {earliest.isoformat()} (the newest event's) to {now.isoformat()} (now)",
+            "import events in the order of their times, into a log that has no later ones",
+        )
+
+
+class Conflict(StoreError):
+    """An append condition failed; nothing of the append was written.
+
+    `item` is the failing criteria item, `matches` the first stored events that match it after `after`.
+    """
+
+    def __init__(self, item: Any, after: int, matches: Sequence[Any]) -> None:
+        self.item, self.after, self.matches = item, after, tuple(matches)
+        shown = "; ".join(f"{match.type} at {match.position} with {_listed(match.tags)}" for match in self.matches)
+        super().__init__(
+            f"events that match {item!r} were appended after position {after}: {shown}",
+            f"no such event after position {after}",
+            "read again from that position, decide again, append with the new position",
+        )
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The positions of the first matching events."""
+        return tuple(match.position for match in self.matches)
+
+
+class KeyReused(StoreError):
+    """An idempotency key came back with another payload."""
+
+    def __init__(self, key: str, first: int, last: int) -> None:
+        self.key, self.first, self.last = key, first, last
+        super().__init__(
+            f"the key {key!r} was used before, for other content, at positions {first} to {last}",
+            "the same content with the same key",
+            "use a new key for a new request",
+        )
+
+
+class OutcomeUnknown(StoreError):
+    """The commit may or may not have happened."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"the connection failed while a commit was on its way: {problem}",
+            "an answer to the commit",
+            "append again with the same idempotency key; without one, read first",
+        )
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be used as it stands; nothing was written."""
+
+
+class StoreClosed(StoreUnavailable):
+    """The store has been closed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store is closed", "an open store", "open it again, or keep it open for as long as it is used"
+        )
+
+
+class StoreBusy(StoreUnavailable):
+    """Another process held the write lock for too long."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where} stayed locked by another process: {problem}",
+            "other writers that commit within the busy timeout",
+            "find the process that holds a write transaction open, or raise ?busy_timeout= (seconds)",
+        )
+
+
+class StoreFull(StoreUnavailable):
+    """No space is left."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"no space is left for {where}: {problem}",
+            "room for the append and its journal",
+            "free disk space and append again; nothing was written",
+        )
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The file or its folder cannot be written."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where} cannot be written: {problem}",
+            "a file and a folder that this user may write",
+            "correct the permissions; reading works with ?mode=ro",
+        )
+
+
+class StoreCorrupt(StoreUnavailable):
+    """The file is not a leftfold log, or is damaged."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where} is not an undamaged leftfold log: {problem}",
+            "a file that leftfold made",
+            "check the path; if it is right, keep the file, restore a backup beside it and run `leftfold verify`",
+        )
+
+
+class StoreFailed(StoreUnavailable):
+    """The store's database reported an error that has no name of its own."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where} failed: {problem}",
+            "a file on a working local disk",
+            "look at the system's log for errors of the disk; nothing was written",
+        )
+
+
+class DecisionContended(LeftfoldError):
+    """A command lost to concurrent ones too often."""
+
+    def __init__(self, command: str, attempts: int, conflict: Conflict) -> None:
+        self.command, self.attempts, self.conflict = command, attempts, conflict
+        super().__init__(
+            f"{command} was decided {attempts} times and lost each time; the last conflict: {conflict.found}",
+            "fewer writers on the same entities at once",
+            "send the command again, or raise retries=",
+        )
+
+
+class ReadModelError(LeftfoldError):
+    """A read model cannot answer."""
+
+
+class ReadModelBehind(ReadModelError):
+    """A read model did not reach the asked position in time."""
+
+    def __init__(self, model: str, position: int, asked: int, timeout: float) -> None:
+        self.model, self.position, self.asked, self.lag = model, position, asked, asked - position
+        super().__init__(
+            f"{model} stands at position {position}, {asked - position} short of {asked}, after {timeout:g} s",
+            f"{model} at position {asked} or later",
+            "ask again, give a longer timeout=, or ask without after= for the answer as it stands",
+        )
+
+
+class ProjectionFailed(ReadModelError):
+    """A read model stopped at an event it cannot fold."""
+
+    def __init__(self, model: str, position: int, problem: str) -> None:
+        self.model, self.position, self.problem = model, position, problem
+        super().__init__(
+            f"{model} stopped at position {position}: {problem}",
+            "an evolve that folds every event it is annotated with",
+            "correct evolve and open the app again: the read model is rebuilt from the log",
+        )
+
+
+class UnknownReadModel(ReadModelError):
+    """A query uses a read model that the app does not have."""
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        self.model, self.known = model, tuple(known)
+        super().__init__(
+            f"{model} is not a read model of this app",
+            f"one of {_listed(known)}",
+            "put @app.read_model above the class",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

@@ -1,0 +1,120 @@
+"""Messages: events, commands and queries as frozen typed structs with a stable wire name and a version."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform
+
+import msgspec
+
+from leftfold.errors import NotAMessage
+from leftfold.tags import TagField, render, tag_fields
+
+R = TypeVar("R")
+C = TypeVar("C", bound=type)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class MessageMeta(msgspec.StructMeta):
+    """Makes each subclass a frozen struct, and takes `wire=` and `version=` in the class statement.
+
+    The wire name is what the log stores. Without `wire=` it is the class's own name, and then renaming the class
+    needs `wire=` with the old name. Any other keyword goes to `msgspec.Struct`.
+    """
+
+    __wire__: str
+    __version__: int
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        wire: str | None = None,
+        version: int = 1,
+        **options: Any,
+    ) -> Any:
+        """Create the struct class and give it its wire name and version."""
+        created = super().__new__(mcls, name, bases, namespace, **options)
+        created.__wire__ = wire or name
+        created.__version__ = version
+        check = getattr(created, "__check_definition__", None)
+        if check is not None:
+            check()
+        return created
+
+
+class Message(msgspec.Struct, frozen=True, metaclass=MessageMeta):
+    """What all typed messages and models have in common: frozen, comparable, encodable."""
+
+
+class Event(Message):
+    """A fact: `class Opened(Event, wire="account.opened", version=2): ...`."""
+
+
+class Command(Message):
+    """A request to change something; handled by exactly one command handler."""
+
+
+class Query(Message, Generic[R]):
+    """A question whose answer has type `R`: `class Richest(Query[list[Balance]]): ...`."""
+
+
+class DataclassLike(Protocol):
+    """An instance of a class made by `dataclasses` (or by a library that is compatible with it)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class AttrsLike(Protocol):
+    """An instance of a class made by `attrs`."""
+
+    __attrs_attrs__: ClassVar[Any]
+
+
+class PydanticLike(Protocol):
+    """An instance of a pydantic model."""
+
+    __pydantic_fields__: ClassVar[dict[str, Any]]
+
+
+EventLike = Event | DataclassLike | AttrsLike | PydanticLike
+"""What a handler may return as an event: `Event`, or a class of another library marked with `@message(...)`."""
+
+
+def message(*, wire: str | None = None, version: int = 1) -> Callable[[C], C]:
+    """Mark a dataclass, attrs or pydantic class as a message type with a wire name and a version."""
+
+    def mark(owner: C) -> C:
+        setattr(owner, "__wire__", wire or owner.__name__)
+        setattr(owner, "__version__", version)
+        return owner
+
+    return mark
+
+
+class MessageType:
+    """What leftfold knows of a message class: its wire name, its version and its tag-typed fields."""
+
+    __slots__ = ("_readers", "fields", "owner", "version", "wire")
+
+    def __init__(self, owner: type) -> None:
+        if "__wire__" not in vars(owner):
+            raise NotAMessage(owner)
+        self.owner = owner
+        self.wire: str = vars(owner)["__wire__"]
+        self.version: int = vars(owner)["__version__"]
+        self.fields: tuple[TagField, ...] = tag_fields(owner)
+        self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
+
+    def tags_of(self, message: object) -> tuple[str, ...]:
+        """The tags of one message, each once, in the order of the fields."""
+        tags = [prefix + render(value) for prefix, field in self._readers for value in field.values(message)]
+        return tuple(tags) if len(tags) < 2 else tuple(dict.fromkeys(tags))
+
+    def fields_tagged(self, name: str) -> tuple[TagField, ...]:
+        """The fields that carry the tag of this name."""
+        return tuple(field for field in self.fields if field.tag.name == name)
+
+    def __repr__(self) -> str:
+        return f"<MessageType {self.wire} v{self.version}>"

@@ -1,0 +1,168 @@
+"""Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
+
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from functools import reduce
+from hashlib import blake2b
+from itertools import product
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from leftfold.criteria import Criteria, Item
+from leftfold.errors import InvalidKey, InvalidModel, TaglessEvent, UnresolvedAnnotation
+from leftfold.events import MessageType
+from leftfold.tags import TagField, hints_of, tag_fields
+
+
+class Fold:
+    """A model class, understood: its key fields, the event types that `evolve` takes, the criteria of a key.
+
+    `evolve(state, event)` is the class's own function. A model without key fields folds all events of its types.
+    """
+
+    __slots__ = ("_by_tags", "_fingerprint", "events", "evolve", "key", "name", "owner")
+
+    def __init__(self, owner: type) -> None:
+        self.owner = owner
+        self.name = owner.__qualname__.rpartition(".")[2]
+        self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
+        self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
+        self.events: tuple[MessageType, ...] = tuple(MessageType(event) for event in _events_of(owner))
+        self._check_defaults()
+        self._by_tags = self._group_by_tags()
+        self._fingerprint = ""
+
+    def __repr__(self) -> str:
+        return f"<Fold {self.name}({', '.join(field.name for field in self.key)}) of {len(self.events)} event types>"
+
+    def start(self, key: Sequence[Any]) -> Any:
+        """The state before any event: only the key is set."""
+        if len(key) != len(self.key) or None in key:
+            raise InvalidKey(self.name, key, [field.name for field in self.key])
+        return self.owner(**{field.name: value for field, value in zip(self.key, key, strict=True)})
+
+    def key_of(self, state: Any) -> tuple[Any, ...]:
+        """The key of a state."""
+        return tuple(field.get(state) for field in self.key)
+
+    def criteria(self, key: Sequence[Any]) -> Criteria:
+        """The events of one key: for each event type, those of the key's tags that the type carries."""
+        tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
+        return Criteria(*(Item(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
+
+    def all_criteria(self) -> Criteria:
+        """The events of all keys."""
+        return Criteria(Item(event.wire for event in self.events))
+
+    def keys_in(self, event: object, type: MessageType) -> list[tuple[Any, ...]]:
+        """The keys that an event concerns: one for each value that it carries of the key's tag."""
+        values = [
+            dict.fromkeys(value for field in type.fields_tagged(part.tag.name) for value in field.values(event))
+            for part in self.key
+        ]
+        return list(product(*values))
+
+    def fold(self, state: Any, events: Sequence[Any]) -> Any:
+        """The state after these events, in order."""
+        return reduce(self.evolve, events, state)
+
+    def fingerprint(self) -> str:
+        """Changes when the model's fields, its `evolve` or its events' versions do: 32 hexadecimal digits."""
+        self._fingerprint = self._fingerprint or self._computed_fingerprint()
+        return self._fingerprint
+
+    def _computed_fingerprint(self) -> str:
+        digest = blake2b(digest_size=16)
+        for field in msgspec.structs.fields(self.owner):
+            digest.update(f"{field.name}:{field.type!r}={field.default!r}{field.default_factory!r};".encode())
+        for event in self.events:
+            digest.update(f"{event.wire} v{event.version};".encode())
+        _digest_code(digest, self.evolve)
+        return digest.hexdigest()
+
+    def _check_defaults(self) -> None:
+        keys = {field.name for field in self.key}
+        for field in msgspec.structs.fields(self.owner):
+            if field.name not in keys and field.required:
+                raise InvalidModel(
+                    f"{self.name}.{field.name} has no default and is not part of the key",
+                    "a default for every field but the tagged ones: a new key starts with only its key set",
+                    f"give {field.name} a default",
+                )
+
+    def _group_by_tags(self) -> dict[tuple[int, ...], frozenset[str]]:
+        grouped: dict[tuple[int, ...], set[str]] = {}
+        for event in self.events:
+            carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
+            if self.key and not carried and not _states_criteria(self.owner):
+                wanted = [part.tag.name for part in self.key]
+                raise TaglessEvent(self.name, event.owner.__name__, wanted, [f.tag.name for f in event.fields])
+            grouped.setdefault(carried, set()).add(event.wire)
+        return {carried: frozenset(wires) for carried, wires in grouped.items()}
+
+
+def fold_of(owner: type) -> Fold:
+    """The fold of a model class; understood once, then kept on the class."""
+    known = vars(owner).get("__fold__")
+    if known is None:
+        known = Fold(owner)
+        setattr(owner, "__fold__", known)
+    return known  # type: ignore[no-any-return]
+
+
+def check_definition(owner: type) -> None:
+    """Understand a model class as soon as it is defined; names that come later in its module can wait."""
+    if "evolve" in vars(owner):
+        try:
+            fold_of(owner)
+        except UnresolvedAnnotation:
+            return
+
+
+def _states_criteria(owner: type) -> bool:
+    return "criteria" in vars(owner)
+
+
+def _evolve_of(owner: type) -> Callable[[Any, Any], Any]:
+    evolve = getattr(owner, "evolve", None)
+    if evolve is None:
+        raise InvalidModel(
+            f"{owner.__qualname__} has no evolve",
+            "def evolve(self, event: Opened | Withdrawn) -> Self",
+            "define how each event changes the state",
+        )
+    return evolve  # type: ignore[no-any-return]
+
+
+def _events_of(owner: type) -> tuple[type, ...]:
+    evolve = _evolve_of(owner)
+    names = list(inspect.signature(evolve).parameters)
+    if len(names) != 2:
+        raise InvalidModel(
+            f"{owner.__qualname__}.evolve takes {names}", "self and event", "write def evolve(self, event: ...) -> Self"
+        )
+    hint = hints_of(evolve).get(names[1])
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if hint is None or not all(isinstance(member, type) for member in members):
+        raise InvalidModel(
+            f"{owner.__qualname__}.evolve annotates its event as {hint!r}",
+            "one event class or a union of them",
+            "annotate the parameter: the union is what the model folds",
+        )
+    return members
+
+
+def _digest_code(digest: Any, function: Any) -> None:
+    """Feed the compiled code and that of functions nested in it: names, constants, instructions, no line numbers."""
+    code: types.CodeType = function.__code__ if hasattr(function, "__code__") else function
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _digest_code(digest, constant)
+        elif isinstance(constant, frozenset):  # its order changes from process to process
+            digest.update(repr(sorted(map(repr, constant))).encode())
+        else:
+            digest.update(repr(constant).encode())

@@ -1,0 +1,242 @@
+"""The live app: commands, queries, states and explanations over one open log."""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.clock import Clock, SystemClock
+from leftfold.command import BatchReceipt, CommandHandler, DecisionModel, Executor, Receipt, Snapshots, States
+from leftfold.command.states import criteria_of
+from leftfold.errors import NotHandled
+from leftfold.events import Query
+from leftfold.fold import Fold, fold_of
+from leftfold.metadata import Metadata
+from leftfold.query import QueryHandler, ReadModelDefinition, models_url
+from leftfold.registry import Registry
+from leftfold.store import EventStore, open_store
+from leftfold.store.time_travel import resolve
+
+D = TypeVar("D", bound=DecisionModel)
+R = TypeVar("R")
+
+STATES = 65_536
+ATTEMPTS = 16
+Progress = Callable[[int, int], None]
+
+
+class Options(TypedDict, total=False):
+    """What `App.open` takes beside the log.
+
+    `states` bounds the decision models held in memory, `attempts` how often a command is decided before
+    `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
+    models' database, when it is not to lie beside the log.
+    """
+
+    clock: Clock
+    states: int
+    attempts: int
+    new_id: Callable[[], UUID]
+    randomness: random.Random
+    models: str
+
+
+class Definition(Protocol):
+    """What a live app needs to know of an `App`."""
+
+    registry: Registry
+    command_handlers: dict[type, CommandHandler]
+    query_handlers: dict[type, QueryHandler]
+    read_models: dict[type, ReadModelDefinition]
+
+    @property
+    def decision_models(self) -> tuple[Fold, ...]:
+        """The decision models that the command handlers take."""
+        ...
+
+
+class Answering(Protocol):
+    """The query side of a live app."""
+
+    async def answer(
+        self, handler: QueryHandler, query: Any, *, after: int | None, as_of: int | None, timeout: float
+    ) -> Any:
+        """Answer a query at the asked consistency."""
+        ...
+
+    def status(self) -> Sequence[Any]:
+        """How far each read model has come."""
+        ...
+
+
+class LiveApp:
+    """An app over an open log. Made by `App.open`; belongs to the event loop that opened it."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        executor: Executor,
+        states: States,
+        snapshots: Snapshots,
+        queries: Mapping[type, QueryHandler],
+        read_side: Answering | None,
+        decision_models: Sequence[Fold],
+        clock: Clock,
+    ) -> None:
+        self.store = store
+        self._registry = registry
+        self._executor = executor
+        self._states = states
+        self._snapshots = snapshots
+        self._queries = queries
+        self._read_side = read_side
+        self._decision_models = decision_models
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<LiveApp on {self.store!r}>"
+
+    async def execute(
+        self,
+        command: Any,
+        *,
+        key: str | None = None,
+        metadata: Metadata | None = None,
+        time: datetime | None = None,
+    ) -> Receipt:
+        """Decide a command and append its events; durable when this returns.
+
+        `key` makes it idempotent: the same command with the same key is carried out once, and later calls get the
+        first receipt with `duplicate=True`. `time` is for imports: when it happened, never before the newest event.
+        Raises `Rejected` by the handler, `DecisionContended` after too many conflicts, or a `StoreError`.
+        """
+        return await self._executor.execute(command, key=key, metadata=metadata, time=time)
+
+    async def execute_many(
+        self,
+        commands: Sequence[Any],
+        *,
+        key: str | None = None,
+        metadata: Metadata | None = None,
+        time: Callable[[Any], datetime] | None = None,
+    ) -> BatchReceipt:
+        """Decide commands one after the other, each on the outcome of those before, and commit all in one append.
+
+        A rejected command is an outcome, not an exception, and does not stop the others. For imports and bulk loads:
+        `time(command)` says when its events happened.
+        """
+        return await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
+
+    async def query(
+        self,
+        query: Query[R],
+        *,
+        after: Receipt | int | None = None,
+        as_of: int | datetime | None = None,
+        timeout: float = 5.0,
+    ) -> R:
+        """Answer a query from the read models.
+
+        Without `after` the answer is as the read models stand (eventual). `after=receipt` waits, at most `timeout`
+        seconds, until they include it (read your writes), else `ReadModelBehind`. `as_of` asks the past.
+        """
+        handler = self._queries.get(type(query))
+        if handler is None or self._read_side is None:
+            raise NotHandled(type(query).__qualname__, sorted(known.__qualname__ for known in self._queries))
+        position = after.position if isinstance(after, Receipt) else after
+        moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
+        answer: R = await self._read_side.answer(handler, query, after=position, as_of=moment, timeout=timeout)
+        return answer
+
+    async def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
+        """The state of a decision model, strongly consistent, or as of a position or a time."""
+        fold = fold_of(model)
+        if as_of is not None:
+            moment = await resolve(self.store, as_of, self._clock)
+            past: D = await self._states.at(fold, key, moment)
+            return past
+        state = self._states.of(fold, key)
+        await self._states.refresh(state)
+        present: D = state.value
+        return present
+
+    async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
+        """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""
+        fold = fold_of(model)
+        start = fold.start(key)
+        upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)
+        criteria = self._registry.stored(criteria_of(fold, start))
+        return await explain(self.store, self._registry, fold, start, criteria, upto=upto)
+
+    async def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+        """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
+        found = [await verify_log(self.store, self._registry, progress)]
+        if snapshots:
+            found.append(await verify_snapshots(self._snapshots, list(self._decision_models), self._states.replay))
+        return found
+
+    def read_models(self) -> Sequence[Any]:
+        """How far each read model has come: name, position, lag in events, and why it stopped if it did."""
+        return self._read_side.status() if self._read_side else ()
+
+
+@asynccontextmanager
+async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
+    """Open everything that a live app consists of, and close it in reverse order."""
+    clock = options.get("clock") or SystemClock()
+    async with AsyncExitStack() as opened:
+        if isinstance(log, str):
+            store = await opened.enter_async_context(open_store(log, clock=clock))
+        else:
+            store = log
+        url = log if isinstance(log, str) else "memory:"
+        snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec)
+        opened.push_async_callback(snapshots.close)
+        states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
+        executor = Executor(
+            store,
+            app.registry,
+            app.command_handlers,
+            states,
+            clock=clock,
+            new_id=options.get("new_id", uuid4),
+            randomness=options.get("randomness") or random.Random(),
+            attempts=options.get("attempts", ATTEMPTS),
+        )
+        read_side = None
+        if app.read_models:
+            read_side = await _open_read_side(app, store, options.get("models") or models_url(url), opened)
+        yield LiveApp(
+            store,
+            app.registry,
+            executor,
+            states,
+            snapshots,
+            app.query_handlers,
+            read_side,
+            app.decision_models,
+            clock,
+        )
+
+
+async def _open_read_side(app: Definition, store: EventStore, url: str, opened: AsyncExitStack) -> Answering:
+    from leftfold.query.read_side import ReadSide  # noqa: PLC0415 needs the extra `models`
+
+    read_side = ReadSide(store, app.registry, list(app.read_models.values()), url)
+    await read_side.start()
+    opened.push_async_callback(read_side.close)
+    return read_side
+
+
+def snapshots_path(url: str) -> str:
+    """The snapshots' file for a log: beside the log's own, or in memory where it has none or may not be written."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or "mode=ro" in parts.query:
+        return ":memory:"
+    return str(Path(parts.path.removeprefix("/")).with_suffix(".snapshots.db"))

@@ -1,0 +1,156 @@
+"""The message types of an app: wire names to classes, and older stored forms to present ones."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from leftfold.codec import Codec, JsonCodec
+from leftfold.criteria import Criteria, Item
+from leftfold.errors import CannotDecode, DefinitionError, WireNameClash
+from leftfold.events import MessageType
+from leftfold.store.contract import NewEvent, StoredEvent
+
+Fields = dict[str, Any]
+Upcaster = Callable[[Fields], Fields]
+Decode = Callable[[bytes], Any]
+
+
+class Registry:
+    """Knows the event types of one app; encodes events and decodes any stored version of them.
+
+    Stored events of unknown types are passed over untouched and counted in `unknown`.
+    """
+
+    def __init__(self, codec: Codec | None = None) -> None:
+        self.codec = codec or JsonCodec()
+        self.unknown: Counter[str] = Counter()
+        self._by_owner: dict[type, MessageType] = {}
+        self._by_wire: dict[str, MessageType] = {}
+        self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
+        self._new_names: dict[str, str] = {}
+        self._decoders: dict[tuple[str, int], Decode] = {}
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self._by_owner)} types>"
+
+    @property
+    def types(self) -> tuple[MessageType, ...]:
+        """Every registered event type, by wire name."""
+        return tuple(self._by_wire[wire] for wire in sorted(self._by_wire))
+
+    def add(self, owner: type) -> MessageType:
+        """Register an event class; a second class with its wire name raises `WireNameClash`."""
+        known = self._by_owner.get(owner)
+        if known is not None:
+            return known
+        added = MessageType(owner)
+        other = self._by_wire.get(added.wire)
+        if other is not None:
+            raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))
+        self._by_owner[owner] = self._by_wire[added.wire] = added
+        self._decoders.clear()
+        return added
+
+    def of_wire(self, wire: str) -> MessageType | None:
+        """The type that events stored under this name have today."""
+        while wire not in self._by_wire and wire in self._new_names:
+            wire = self._new_names[wire]
+        return self._by_wire.get(wire)
+
+    def rename(self, old: str, new: str) -> None:
+        """Read events stored as `old` as events of type `new`, version for version."""
+        if old == new or new in self.names_of(old):
+            raise DefinitionError(f"{old!r} and {new!r} are each renamed to the other", "a chain that ends", "drop one")
+        self._new_names[old] = new
+        self._decoders.clear()
+
+    def upcast(self, wire: str, version: int, upcaster: Upcaster, *, to: str | None = None) -> None:
+        """Turn stored data of `wire` at `version` into that of the next version, of type `to` if it is renamed too."""
+        if (wire, version) in self._steps:
+            raise DefinitionError(
+                f"two upcasters take {wire!r} from version {version}", "one for each version", "remove one of them"
+            )
+        self._steps[wire, version] = (to or wire, upcaster)
+        if to is not None and to != wire:
+            self.rename(wire, to)
+        self._decoders.clear()
+
+    def names_of(self, wire: str) -> frozenset[str]:
+        """This name, and all former names of the same type."""
+        former = (old for old, new in self._new_names.items() if new == wire)
+        return frozenset({wire}).union(*(self.names_of(old) for old in former))
+
+    def stored(self, criteria: Criteria) -> Criteria:
+        """The criteria by which present types are found in the log: former names included."""
+        if not self._new_names:
+            return criteria
+        return Criteria(*(self._stored_item(item) for item in criteria.items))
+
+    def _stored_item(self, item: Item) -> Item:
+        return Item(frozenset().union(*(self.names_of(name) for name in item.types)), item.tags)
+
+    def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
+        """The record to append for an event; its class is registered if it was not."""
+        known = self._by_owner.get(type(event)) or self.add(type(event))
+        return NewEvent(known.wire, self.codec.encode(event), known.tags_of(event), known.version, metadata, time)
+
+    def decode(self, stored: StoredEvent) -> Any:
+        """The event of a record in its present form, or None when its type is unknown."""
+        form = (stored.type, stored.version)
+        decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
+        if decode is None:
+            self.unknown[stored.type] += 1
+            return None
+        try:
+            return decode(stored.data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CannotDecode(*form, stored.position, str(error)) from error
+
+    def decode_new(self, record: NewEvent) -> Any:
+        """The event as it will come back from the log."""
+        return self.decode(StoredEvent(0, 0, record.type, record.version, record.data, b"", ()))
+
+    def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
+        """The events of those records whose types are known."""
+        decoded = map(self.decode, events)
+        return [event for event in decoded if event is not None]
+
+    def _decoder_of(self, wire: str, version: int, position: int) -> Decode | None:
+        known = self.of_wire(wire)
+        if known is None:
+            return None
+        if version > known.version:
+            raise CannotDecode(wire, version, position, f"the code knows versions up to {known.version}")
+        steps, name = list[Upcaster](), wire
+        for older in range(version, known.version):
+            found = self._step(name, older)
+            if found is None:
+                raise CannotDecode(wire, version, position, f"there is no upcaster from version {older}")
+            name, step = found
+            steps.append(step)
+        decode = self._decoders[wire, version] = self._chained(steps, self.codec.decoder(known.owner))
+        return decode
+
+    def _step(self, wire: str, version: int) -> tuple[str, Upcaster] | None:
+        while (wire, version) not in self._steps:
+            if wire not in self._new_names:
+                return None
+            wire = self._new_names[wire]
+        return self._steps[wire, version]
+
+    def _chained(self, steps: list[Upcaster], decode: Decode) -> Decode:
+        if not steps:
+            return decode
+
+        def decode_old(data: bytes) -> Any:
+            fields = self.codec.fields(data)
+            for step in steps:
+                fields = step(fields)
+            return decode(self.codec.encode(fields))
+
+        return decode_old
+
+
+def _full_name(owner: type) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}"

@@ -1,0 +1,180 @@
+"""What may enter the log: checks of one append on its own, and of a batch of them against the log and each other."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from leftfold.clock import from_microseconds, to_microseconds
+from leftfold.criteria import Item
+from leftfold.errors import (
+    Conflict,
+    EmptyAppend,
+    EventTooLarge,
+    InvalidTag,
+    InvalidType,
+    KeyReused,
+    StoreError,
+    TimeRefused,
+)
+from leftfold.store.contract import AppendCondition, Appended, Key, NewEvent, StoredEvent, digest_of
+
+EVENT_LIMIT = 1_048_576
+TAG_LIMIT = 512
+TYPE_LIMIT = 256
+SHOWN_MATCHES = 3
+
+_printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
+
+
+class AppendRequest:
+    """One append as it waits for its commit."""
+
+    __slots__ = ("conditions", "events", "key")
+
+    def __init__(
+        self,
+        events: Sequence[NewEvent],
+        condition: AppendCondition | Iterable[AppendCondition] | None,
+        key: str | Key | None,
+    ) -> None:
+        self.events = events
+        self.conditions = _all_of(condition)
+        self.key = Key(key, digest_of(events)) if isinstance(key, str) else key
+
+    def check(self, event_limit: int = EVENT_LIMIT) -> None:
+        """Raise `InvalidAppend` for what no log may take."""
+        if not self.events:
+            raise EmptyAppend
+        for index, event in enumerate(self.events):
+            _check_event(index, event, event_limit)
+
+
+def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
+    if condition is None:
+        return ()
+    return (condition,) if isinstance(condition, AppendCondition) else tuple(condition)
+
+
+def _check_event(index: int, event: NewEvent, limit: int) -> None:
+    size = len(event.data) + len(event.metadata)
+    if size > limit:
+        raise EventTooLarge(index, event.type, size, limit)
+    if not _printable(event.type) or len(event.type) > TYPE_LIMIT:
+        raise InvalidType(index, event.type, _problem(event.type, TYPE_LIMIT))
+    if event.version < 1:
+        raise InvalidType(index, event.type, f"has version {event.version}")
+    for tag in event.tags:
+        if not _printable(tag) or len(tag) > TAG_LIMIT:
+            raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
+    if event.time is not None:
+        to_microseconds(event.time)
+
+
+def _problem(text: str, limit: int) -> str:
+    if not text:
+        return "is empty"
+    return f"has {len(text)} characters" if len(text) > limit else "has control characters"
+
+
+class CommittedLog(Protocol):
+    """What an admission asks of the log as it is committed, under the write lock."""
+
+    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+        """The first few committed events after `after` that match the item."""
+        ...
+
+    def appended(self, key: str) -> tuple[Appended, bytes] | None:
+        """What was appended with this key, and the digest of its payload."""
+        ...
+
+
+class Admission:
+    """Decides a batch of appends in order; each sees those that were accepted before it.
+
+    `events` and `keys` are what the backend then writes, all in one transaction.
+    """
+
+    def __init__(self, log: CommittedLog, *, head: int, newest: int, now: int) -> None:
+        self.events: list[StoredEvent] = []
+        self.keys: list[tuple[Key, Appended]] = []
+        self.head = head
+        self._log = log
+        self._committed_head = head
+        self._newest = newest
+        self._now = now
+        self._by_tag: dict[str, list[StoredEvent]] = {}
+        self._by_key: dict[str, tuple[Appended, bytes]] = {}
+
+    def admit(self, request: AppendRequest) -> Appended | StoreError:
+        """The outcome of one append; an error means that nothing of it is written."""
+        try:
+            return self._known(request.key) or self._accept(request)
+        except StoreError as error:
+            return error
+
+    def _known(self, key: Key | None) -> Appended | None:
+        if key is None:
+            return None
+        known = self._by_key.get(key.value) or self._log.appended(key.value)
+        if known is None:
+            return None
+        appended, digest = known
+        if digest != key.digest:
+            raise KeyReused(key.value, appended.first, appended.last)
+        return Appended(appended.first, appended.last, duplicate=True)
+
+    def _accept(self, request: AppendRequest) -> Appended:
+        for condition in request.conditions:
+            self._check(condition)
+        first = self.head + 1
+        accepted = self._placed(request.events)
+        self.events += accepted
+        self.head += len(accepted)
+        self._newest = accepted[-1].microseconds
+        for event in accepted:
+            for tag in event.tags:
+                self._by_tag.setdefault(tag, []).append(event)
+        appended = Appended(first, self.head)
+        if request.key is not None:
+            self.keys.append((request.key, appended))
+            self._by_key[request.key.value] = (appended, request.key.digest)
+        return appended
+
+    def _check(self, condition: AppendCondition) -> None:
+        if condition.after >= self.head:
+            return
+        for item in condition.criteria.items:
+            matches = self._matches(item, condition.after)
+            if matches:
+                raise Conflict(item, condition.after, matches)
+
+    def _matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+        if after < self._committed_head:
+            committed = self._log.first_matches(item, after)
+            if committed:
+                return committed
+        return self._pending(item, after)[:SHOWN_MATCHES] if self.events else ()
+
+    def _pending(self, item: Item, after: int) -> list[StoredEvent]:
+        candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len, default=self.events)
+        return [event for event in candidates if event.position > after and item.matches(event.type, event.tags)]
+
+    def _placed(self, events: Sequence[NewEvent]) -> list[StoredEvent]:
+        placed: list[StoredEvent] = []
+        microseconds = self._newest
+        for index, event in enumerate(events):
+            microseconds = self._time_of(index, event, microseconds)
+            tags = tuple(dict.fromkeys(event.tags)) if len(event.tags) > 1 else event.tags
+            position = self.head + 1 + index
+            placed.append(
+                StoredEvent(position, microseconds, event.type, event.version, event.data, event.metadata, tags)
+            )
+        return placed
+
+    def _time_of(self, index: int, event: NewEvent, newest: int) -> int:
+        if event.time is None:
+            return max(self._now, newest)
+        microseconds = to_microseconds(event.time)
+        if not newest <= microseconds <= self._now:
+            raise TimeRefused(index, event.time, from_microseconds(newest), from_microseconds(self._now))
+        return microseconds

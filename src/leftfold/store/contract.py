@@ -1,0 +1,149 @@
+"""The event store's contract: what every backend promises, in five verbs over raw records."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+from leftfold.clock import from_microseconds
+from leftfold.criteria import ALL, Criteria
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event to append. `data` and `metadata` are kept byte for byte; `time` is for imports only."""
+
+    type: str
+    data: bytes
+    tags: tuple[str, ...] = ()
+    version: int = 1
+    metadata: bytes = b"{}"
+    time: datetime | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event of the log. `microseconds` is the commit time since 1970 in UTC, `time` the same as a datetime."""
+
+    position: int
+    microseconds: int
+    type: str
+    version: int
+    data: bytes
+    metadata: bytes
+    tags: tuple[str, ...]
+
+    @property
+    def time(self) -> datetime:
+        """When the event was committed, in UTC."""
+        return from_microseconds(self.microseconds)
+
+
+class AppendCondition(msgspec.Struct, frozen=True, gc=False):
+    """Fail the append if any event that matches `criteria` exists after position `after`."""
+
+    criteria: Criteria
+    after: int
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """An idempotency key with the digest of the payload it stands for.
+
+    A plain string as key stands for the appended events themselves: their types, versions, tags and data.
+    """
+
+    value: str
+    digest: bytes
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """Where an append lies in the log; `duplicate` when its key had been used for it before."""
+
+    first: int
+    last: int
+    duplicate: bool = False
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Some of the events of a read, in its order.
+
+    Reading is complete through position `through`, whether or not the last events before it matched. A forward
+    read yields at least one batch, and its last one says how far it looked: what follows comes after `through`.
+    """
+
+    events: Sequence[StoredEvent]
+    through: int
+
+
+class EventStore(Protocol):
+    """One log. What a reader sees at head h is final: nothing at or below h appears later."""
+
+    @property
+    def log_id(self) -> str:
+        """What tells this log from any other; given once, when the log is created."""
+        ...
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        condition: AppendCondition | Iterable[AppendCondition] | None = None,
+        key: str | Key | None = None,
+    ) -> Appended:
+        """Append all events or none, durably, at the next positions.
+
+        Conditions are checked and events written in one serialised step; several conditions must all hold.
+        Raises `InvalidAppend`, `Conflict`, `KeyReused`, `StoreUnavailable` (nothing written) or `OutcomeUnknown`.
+        """
+        ...
+
+    def read(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> AsyncIterator[Batch]:
+        """Read matching events with `after` < position <= `upto`, oldest first or, `reverse`, newest first.
+
+        The head is taken when reading begins: later events are not part of it.
+        """
+        ...
+
+    async def head(self) -> int:
+        """The position of the newest event; 0 when the log is empty."""
+        ...
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head once it is beyond `after`, or as it is when `timeout` seconds have passed."""
+        ...
+
+    async def lookup(self, key: str | Key) -> Appended | None:
+        """Where the append with this idempotency key lies, or None when there was none.
+
+        A `Key` that was used for another payload raises `KeyReused`; a plain string is found whatever it was used for.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way, then release everything. Closing twice is fine."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def digest_of(events: Iterable[NewEvent]) -> bytes:
+    """The digest that a plain string key stands for. Metadata is left out: a retry has a new command id."""
+    digest = blake2b(digest_size=16)
+    for event in events:
+        parts = (event.type, str(event.version), *event.tags)
+        text = "\0".join(parts).encode(errors="surrogatepass")
+        digest.update(text + b"\0\0" + len(event.data).to_bytes(8, "big") + event.data)
+    return digest.digest()

@@ -1,0 +1,121 @@
+"""Group commit: concurrent appends share one transaction, and each gets its own outcome."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
+from leftfold.store.admission import AppendRequest
+from leftfold.store.contract import Appended
+
+Outcome = Appended | LeftfoldError
+Commit = Callable[[Sequence[AppendRequest]], Sequence[Outcome]]
+
+EVENTS_A_BATCH = 10_000
+BYTES_A_BATCH = 16_777_216
+
+
+class Ticket:
+    """One append on its way: cancelled before its batch is gathered, it is never written."""
+
+    __slots__ = ("abandoned", "outcome", "request")
+
+    def __init__(self, request: AppendRequest, outcome: asyncio.Future[Appended]) -> None:
+        self.request = request
+        self.outcome = outcome
+        self.abandoned = False
+
+    def settle(self, outcome: Outcome) -> None:
+        """Answer the caller, if it still waits."""
+        if self.outcome.done():
+            return
+        if isinstance(outcome, Appended):
+            self.outcome.set_result(outcome)
+        else:
+            self.outcome.set_exception(outcome)
+
+
+class GroupCommit:
+    """A thread that commits whatever has gathered since its last commit: no timer, no added latency when idle.
+
+    `commit` runs in that thread and answers each request in order. Beyond `queue` requests under way, callers wait
+    their turn. Belongs to one event loop.
+    """
+
+    def __init__(self, commit: Commit, settled: Callable[[int], None], *, queue: int) -> None:
+        self._commit = commit
+        self._settled = settled
+        self._places = asyncio.Semaphore(queue)
+        self._gathering: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="leftfold group commit", daemon=True)
+        self._thread.start()
+
+    async def append(self, request: AppendRequest) -> Appended:
+        """Hand the request to the next batch and wait for its outcome."""
+        async with self._places:
+            if self._closed:
+                raise StoreClosed
+            ticket = Ticket(request, asyncio.get_running_loop().create_future())
+            self._gathering.put(ticket)
+            try:
+                return await ticket.outcome
+            except asyncio.CancelledError:
+                ticket.abandoned = True
+                raise
+
+    async def close(self) -> None:
+        """Commit what has been handed in, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._gathering.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            batch, closing = self._gather()
+            if batch:
+                self._answer(batch, self._outcomes(batch))
+
+    def _gather(self) -> tuple[list[Ticket], bool]:
+        """Wait for a first ticket, then take along all that are there."""
+        batch: list[Ticket] = []
+        events = size = 0
+        ticket = self._gathering.get()
+        while ticket is not None:
+            if not ticket.abandoned:
+                batch.append(ticket)
+                events += len(ticket.request.events)
+                size += sum(len(event.data) for event in ticket.request.events)
+            if events >= EVENTS_A_BATCH or size >= BYTES_A_BATCH:
+                return batch, False
+            try:
+                ticket = self._gathering.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _outcomes(self, batch: Sequence[Ticket]) -> Sequence[Outcome]:
+        try:
+            return self._commit([ticket.request for ticket in batch])
+        except LeftfoldError as error:
+            return [error] * len(batch)
+        except Exception as error:  # noqa: BLE001 the thread must outlive whatever a driver raises
+            if len(batch) > 1:  # nothing is written yet: one bad request must not fail its neighbours
+                return [self._outcomes([ticket])[0] for ticket in batch]
+            return [StoreFailed("the commit", repr(error))] * len(batch)
+
+    def _answer(self, batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
+        loop = batch[0].outcome.get_loop()
+
+        def settle() -> None:
+            self._settled(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
+            for ticket, outcome in zip(batch, outcomes, strict=True):
+                ticket.settle(outcome)
+
+        try:
+            loop.call_soon_threadsafe(settle)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self._closed = True

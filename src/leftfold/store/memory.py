@@ -1,0 +1,148 @@
+"""The memory store: the whole contract in plain lists, for tests and as the model for new backends."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from leftfold.clock import Clock, SystemClock, to_microseconds
+from leftfold.criteria import ALL, Criteria, Item
+from leftfold.errors import StoreClosed
+from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
+from leftfold.store.head import Head
+
+EVENTS_A_BATCH = 1_000
+
+
+class MemoryStore:
+    """A log that lives as long as the object. Same promises as the others, but for durability."""
+
+    def __init__(self, clock: Clock | None = None, *, event_limit: int = EVENT_LIMIT) -> None:
+        self.log_id = uuid4().hex
+        self._clock = clock or SystemClock()
+        self._event_limit = event_limit
+        self._events: list[StoredEvent] = []
+        self._by_tag: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_type: defaultdict[str, list[int]] = defaultdict(list)
+        self._keys: dict[str, tuple[Appended, bytes]] = {}
+        self._head = Head()
+        self._closed = False
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        condition: AppendCondition | Iterable[AppendCondition] | None = None,
+        key: str | Key | None = None,
+    ) -> Appended:
+        """Append all events or none; see `EventStore.append`."""
+        self._check_open()
+        request = AppendRequest(events, condition, key)
+        request.check(self._event_limit)
+        newest = self._events[-1].microseconds if self._events else 0
+        admission = Admission(self, head=self._head.known, newest=newest, now=to_microseconds(self._clock.now()))
+        outcome = admission.admit(request)
+        if not isinstance(outcome, Appended):
+            raise outcome
+        self._write(admission)
+        return outcome
+
+    async def read(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> AsyncIterator[Batch]:
+        """Read matching events in batches; see `EventStore.read`."""
+        self._check_open()
+        end = self._head.known if upto is None else min(upto, self._head.known)
+        found = self._positions(criteria, after, end)
+        chosen = (found[::-1] if reverse else found)[:limit]
+        step = EVENTS_A_BATCH
+        for start in range(0, len(chosen) - step, step):
+            positions = chosen[start : start + step]
+            yield Batch([self._events[position - 1] for position in positions], positions[-1])
+        rest = chosen[(len(chosen) - 1) // step * step :] if chosen else []
+        through = after if reverse else max(after, end)
+        if len(chosen) < len(found):  # the limit cut it short
+            through = rest[-1] if rest else (end if reverse else after)
+        yield Batch([self._events[position - 1] for position in rest], through)
+
+    async def head(self) -> int:
+        """The position of the newest event."""
+        self._check_open()
+        return self._head.known
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head once it is beyond `after`."""
+        self._check_open()
+        return await self._head.beyond(after, timeout)
+
+    async def lookup(self, key: str) -> Appended | None:
+        """Where the append with this idempotency key lies."""
+        self._check_open()
+        known = self._keys.get(key)
+        return known[0] if known else None
+
+    async def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+        self._head.fail(StoreClosed())
+
+    async def __aenter__(self) -> Self:
+        self._closed = False  # a closed log can be opened again, as a file can
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore at {self._head.known}>"
+
+    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+        """The first few events after `after` that match the item."""
+        positions = self._positions(Criteria(item), after, self._head.known)[:SHOWN_MATCHES]
+        return [self._events[position - 1] for position in positions]
+
+    def appended(self, key: str) -> tuple[Appended, bytes] | None:
+        """What was appended with this key, and its digest."""
+        return self._keys.get(key)
+
+    def _write(self, admission: Admission) -> None:
+        for event in admission.events:
+            self._events.append(event)
+            self._by_type[event.type].append(event.position)
+            for tag in event.tags:
+                self._by_tag[tag].append(event.position)
+        self._keys.update({key.value: (appended, key.digest) for key, appended in admission.keys})
+        self._head.advance(admission.head)
+
+    def _positions(self, criteria: Criteria, after: int, upto: int) -> list[int]:
+        found = {position for item in criteria.items for position in self._matching(item, after, upto)}
+        return sorted(found)
+
+    def _matching(self, item: Item, after: int, upto: int) -> Iterable[int]:
+        if item.tags:
+            candidates = min((_between(self._by_tag.get(tag, []), after, upto) for tag in item.tags), key=len)
+        elif item.types:
+            return [p for type in item.types for p in _between(self._by_type.get(type, []), after, upto)]
+        else:
+            return range(after + 1, upto + 1)
+        events = (self._events[position - 1] for position in candidates)
+        return [event.position for event in events if item.matches(event.type, event.tags)]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed
+
+
+def _between(positions: list[int], after: int, upto: int) -> list[int]:
+    return positions[bisect_right(positions, after) : bisect_right(positions, upto)]

@@ -1,0 +1,395 @@
+"""The SQLite store: one file in WAL mode, one writing thread, a few reading threads, any number of processes."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from leftfold.clock import Clock, SystemClock, to_microseconds
+from leftfold.criteria import ALL, Criteria, Item
+from leftfold.errors import StoreClosed, StoreCorrupt, StoreFailed, StoreReadOnly, StoreUnavailable
+from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
+from leftfold.store.group_commit import GroupCommit, Outcome
+from leftfold.store.head import Head
+from leftfold.store.reading_threads import ReadingThreads
+from leftfold.store.sqlite_errors import named_errors, transaction
+from leftfold.store.sqlite_select import Arm, Range, arms_of, select
+
+APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
+FORMAT = 1
+EVENTS_A_BATCH = 1_000
+BYTES_A_BATCH = 16_777_216
+QUEUE = 4_096
+POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
+READING_THREADS = 2
+
+INSERT_EVENT = """
+    INSERT INTO event (position, time, type, version, data, metadata, tags) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+INSERT_TAG = "INSERT INTO tag (tag, position, type) VALUES (?, ?, ?)"
+INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
+INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest) VALUES (?, ?, ?, ?)"
+SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
+SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
+SELECT_HEAD = "SELECT max(position) FROM event"
+SELECT_TYPES = "SELECT id, name FROM type"
+
+
+class SQLiteStore:
+    """A log in one SQLite file; see `EventStore` for what it promises.
+
+    `durable=False` syncs at checkpoints only: a crash of the process loses nothing, a power failure may lose the
+    latest commits. `read_only=True` refuses appends and needs no right to write the file.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Clock | None = None,
+        durable: bool = True,
+        read_only: bool = False,
+        event_limit: int = EVENT_LIMIT,
+        busy_timeout: float = 10.0,
+        queue: int = QUEUE,
+    ) -> None:
+        self._path = Path(path)
+        self._clock = clock or SystemClock()
+        self._durable = durable
+        self._read_only = read_only
+        self._event_limit = event_limit
+        self._busy_timeout = busy_timeout
+        self._head = Head()
+        self._polling: asyncio.Task[None] | None = None
+        self._closed = False
+        self._types = Types()
+        self._writer, self.log_id = self._open_writer()
+        self._readers = ReadingThreads(self._open_reader, READING_THREADS, str(self._path))
+        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self._path}{'' if self._durable else ', not durable'} at {self._head.known}>"
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        condition: AppendCondition | Iterable[AppendCondition] | None = None,
+        key: str | Key | None = None,
+    ) -> Appended:
+        """Append all events or none, durably; see `EventStore.append`."""
+        self._check_open()
+        if self._read_only:
+            raise StoreReadOnly(str(self._path), "it was opened with ?mode=ro")
+        request = AppendRequest(events, condition, key)
+        request.check(self._event_limit)
+        return await self._commits.append(request)
+
+    async def read(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> AsyncIterator[Batch]:
+        """Read matching events in batches; see `EventStore.read`."""
+        self._check_open()
+        reading = Reading(self._types, criteria, after=after, upto=upto, limit=limit, reverse=reverse)
+        while not reading.complete:
+            self._check_open()
+            yield await self._readers.run(reading.next_batch)
+
+    async def head(self) -> int:
+        """The position of the newest event that any process has committed."""
+        self._check_open()
+        self._head.advance(await self._readers.run(_head_of))
+        return self._head.known
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head once it is beyond `after`; commits of other processes are looked for every 20 ms."""
+        self._check_open()
+        if self._head.known <= after and (self._polling is None or self._polling.done()):
+            self._polling = asyncio.create_task(self._poll())
+        return await self._head.beyond(after, timeout)
+
+    async def lookup(self, key: str) -> Appended | None:
+        """Where the append with this idempotency key lies."""
+        self._check_open()
+        row = await self._readers.run(lambda connection: connection.execute(SELECT_KEY, (key,)).fetchone())
+        return Appended(row[0], row[1]) if row else None
+
+    async def close(self) -> None:
+        """Commit what has been handed in, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._head.fail(StoreClosed())
+        if self._polling is not None:
+            self._polling.cancel()
+        await self._commits.close()
+        await self._readers.close()
+        self._writer.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- opening
+
+    def _open_writer(self) -> tuple[sqlite3.Connection, str]:
+        with named_errors(str(self._path)):
+            if self._read_only and not self._path.exists():
+                raise StoreFailed(str(self._path), "there is no such file")
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+                return connection, self._identity(connection)
+            except BaseException:
+                connection.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.text_factory = bytes
+        return connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if found != APPLICATION and tables:
+            raise StoreCorrupt(str(self._path), "it is another program's database")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise StoreCorrupt(str(self._path), f"it has format {version}; this leftfold reads up to {FORMAT}")
+        if self._read_only:
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA cache_size = -65536")
+        if version < FORMAT:
+            self._create(connection)
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        schema = files("leftfold.store").joinpath("schema.sql").read_text()
+        with transaction(connection):
+            if connection.execute("PRAGMA user_version").fetchone() == (FORMAT,):
+                return  # another process was faster
+            for command in _commands(schema):
+                connection.execute(command)
+            created = to_microseconds(self._clock.now())
+            connection.execute("INSERT INTO log (id, created) VALUES (?, ?)", (uuid4().hex, created))
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _identity(self, connection: sqlite3.Connection) -> str:
+        row = connection.execute("SELECT id FROM log").fetchone()
+        if row is None:
+            raise StoreCorrupt(str(self._path), "it has no identity")
+        self._head.advance(_head_of(connection))
+        return str(row[0], "ascii")
+
+    # --- committing, in the writing thread
+
+    def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        connection = self._writer
+        with named_errors(str(self._path)), transaction(connection):
+            head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
+            admission = Admission(self, head=head, newest=newest, now=to_microseconds(self._clock.now()))
+            outcomes = [admission.admit(request) for request in requests]
+            self._write(connection, admission)
+        return outcomes
+
+    def _write(self, connection: sqlite3.Connection, admission: Admission) -> None:
+        if not admission.events:
+            return
+        types = self._types.ids_for(connection, {event.type for event in admission.events})
+        connection.executemany(INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
+        connection.executemany(
+            INSERT_TAG, [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
+        )
+        connection.executemany(
+            INSERT_KEY, [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys]
+        )
+
+    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+        """The first few committed events after `after` that match the item; asked under the write lock."""
+        arms = arms_of(Criteria(item), self._types.ids_among(self._writer, item.types), self._writer)
+        return [
+            self._types.stored(self._writer, row)
+            for row in select(self._writer, arms, Range(after, limit=SHOWN_MATCHES))
+        ]
+
+    def appended(self, key: str) -> tuple[Appended, bytes] | None:
+        """What was appended with this key, and its digest; asked under the write lock."""
+        row = self._writer.execute(SELECT_KEY, (key,)).fetchone()
+        return (Appended(row[0], row[1]), row[2]) if row else None
+
+    # --- following other processes
+
+    async def _poll(self) -> None:
+        """Look for commits of other processes for as long as anyone waits."""
+        try:
+            while self._head.awaited:
+                await asyncio.sleep(POLL_SECONDS)
+                self._head.advance(await self._readers.run(_head_of))
+        except StoreUnavailable as error:
+            self._head.fail(error)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed
+
+
+class Types:
+    """The type names of the log and their ids; grows as the log does."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+
+    def ids_among(self, connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
+        """The ids of those names that the log has."""
+        if any(name not in self._ids for name in names):
+            self._load(connection)
+        return self._ids
+
+    def ids_for(self, connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
+        """The ids of all these names; new ones are inserted in the running transaction.
+
+        Ids of new names are not kept here: they come with the next look, when the transaction has been committed.
+        """
+        known = self.ids_among(connection, names)
+        missing = sorted(names - known.keys())
+        if not missing:
+            return known
+        connection.executemany(INSERT_TYPE, [(name,) for name in missing])
+        return {str(name, "utf-8"): id for id, name in connection.execute(SELECT_TYPES)}
+
+    def stored(self, connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEvent:
+        """The event of a row."""
+        position, microseconds, type, version, data, metadata, tags = row
+        name = self._names.get(type) or self._name_of(connection, type)
+        texts = tuple(str(tags, "utf-8").split("\n")) if tags else ()
+        return StoredEvent(position, microseconds, name, version, data, metadata, texts)
+
+    def _name_of(self, connection: sqlite3.Connection, type: int) -> str:
+        self._load(connection)
+        return self._names[type]
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        names = {id: str(name, "utf-8") for id, name in connection.execute(SELECT_TYPES)}
+        self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
+        self._ids.update((name, id) for id, name in names.items())
+
+
+class Reading:
+    """One read under way: what it still has to look at."""
+
+    def __init__(
+        self, types: Types, criteria: Criteria, *, after: int, upto: int | None, limit: int | None, reverse: bool
+    ) -> None:
+        self.complete = False
+        self._types = types
+        self._criteria = criteria
+        self._after = after
+        self._upto = upto
+        self._left = limit
+        self._reverse = reverse
+        self._arms: Sequence[Arm] | None = None
+
+    def next_batch(self, connection: sqlite3.Connection) -> Batch:
+        """Read the next batch; in a reading thread."""
+        arms = self._arms if self._arms is not None else self._begin(connection)
+        size = EVENTS_A_BATCH if self._left is None else min(self._left, EVENTS_A_BATCH)
+        chosen = Range(self._after, self._upto, limit=size, reverse=self._reverse)
+        events: list[StoredEvent] = []
+        room = BYTES_A_BATCH
+        for row in select(connection, arms, chosen):
+            events.append(self._types.stored(connection, row))
+            room -= len(row[4])
+            if room < 0:
+                break
+        return Batch(events, self._advance(events, cut=room < 0 or len(events) == size))
+
+    def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:
+        """Take the head first, then look at events up to it: what is read is all there will ever be."""
+        head = _head_of(connection)
+        self._upto = head if self._upto is None else min(self._upto, head)
+        names = [name for item in self._criteria.items for name in item.types]
+        self._arms = arms_of(self._criteria, self._types.ids_among(connection, names), connection)
+        return self._arms
+
+    def _advance(self, events: Sequence[StoredEvent], *, cut: bool) -> int:
+        """Note what has been read, and return how far reading is complete."""
+        after, upto = self._after, self._upto or 0
+        if not cut:
+            self.complete = True
+            return after if self._reverse else max(after, upto)
+        if self._left is not None:
+            self._left -= len(events)
+            self.complete = self._left == 0
+        if not events:  # a limit of 0
+            return upto if self._reverse else after
+        position = events[-1].position
+        self._after, self._upto = (after, position - 1) if self._reverse else (position, upto)
+        return position
+
+
+def _head_of(connection: sqlite3.Connection) -> int:
+    (position,) = connection.execute(SELECT_HEAD).fetchone()
+    return position or 0
+
+
+def _row(event: StoredEvent, type: int) -> tuple[Any, ...]:
+    return (
+        event.position,
+        event.microseconds,
+        type,
+        event.version,
+        _readable(event.data),
+        _readable(event.metadata),
+        "\n".join(event.tags),
+    )
+
+
+def _readable(data: bytes) -> str | bytes:
+    """Text where the bytes are UTF-8, so that SQL's JSON functions and people can read them."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _commands(schema: str) -> Iterator[str]:
+    """The complete SQL commands of a script, one by one, so that they run in the caller's transaction."""
+    command = ""
+    for line in schema.splitlines(keepends=True):
+        command += line
+        if sqlite3.complete_statement(command):
+            yield command
+            command = ""

@@ -1,0 +1,141 @@
+"""From criteria to SQL: which index drives each item, and the statement that merges them in position order."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from leftfold.criteria import Criteria, Item
+
+COLUMNS = "event.position, event.time, event.type, event.version, event.data, event.metadata, event.tags"
+BETWEEN = "position > ? AND position <= ?"
+ARMS_A_STATEMENT = 200
+RARE = (64, 4096)
+END = 2**63 - 1
+
+
+class Arm(NamedTuple):
+    """A SELECT of positions along one index, in its order; the range's two bounds are its last parameters."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+
+
+class Range(NamedTuple):
+    """Which part of the log: after < position <= upto, at most `limit` events, from one end or the other."""
+
+    after: int
+    upto: int | None = None
+    limit: int = 1
+    reverse: bool = False
+
+
+def select(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -> Iterator[tuple[Any, ...]]:
+    """The rows of the events that any arm finds, each once, in order."""
+    if not arms:
+        return iter(())
+    if len(arms) > ARMS_A_STATEMENT:
+        return _by_position(connection, _merged(connection, arms, chosen), chosen)
+    sql = statement(tuple(arm.sql for arm in arms), reverse=chosen.reverse)
+    return connection.execute(sql, _parameters(arms, chosen))
+
+
+@lru_cache(1024)
+def statement(arms: tuple[str, ...], *, reverse: bool = False) -> str:
+    """The events of the arms. Parameters: those of each arm with the range's bounds, then the limit."""
+    order = "DESC" if reverse else "ASC"
+    return f"""
+        SELECT {COLUMNS}
+        FROM ({_positions(arms, order)}) AS chosen
+        CROSS JOIN event ON event.position = chosen.position
+        ORDER BY chosen.position {order}"""
+
+
+def _positions(arms: tuple[str, ...], order: str) -> str:
+    return f"{' UNION '.join(arms)} ORDER BY position {order} LIMIT ?"
+
+
+def _merged(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -> list[int]:
+    """Positions by more arms than one statement takes."""
+    order = "DESC" if chosen.reverse else "ASC"
+    found: set[int] = set()
+    for start in range(0, len(arms), ARMS_A_STATEMENT):
+        some = arms[start : start + ARMS_A_STATEMENT]
+        sql = _positions(tuple(arm.sql for arm in some), order)
+        found.update(position for (position,) in connection.execute(sql, _parameters(some, chosen)))
+    return sorted(found, reverse=chosen.reverse)[: chosen.limit]
+
+
+def _by_position(connection: sqlite3.Connection, positions: Sequence[int], chosen: Range) -> Iterator[tuple[Any, ...]]:
+    order = "DESC" if chosen.reverse else "ASC"
+    sql = f"SELECT {COLUMNS} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
+    return connection.execute(sql, positions)
+
+
+def _parameters(arms: Iterable[Arm], chosen: Range) -> list[Any]:
+    upto = END if chosen.upto is None else chosen.upto
+    values: list[Any] = []
+    for arm in arms:
+        values += (*arm.parameters, chosen.after, upto)
+    values.append(chosen.limit)
+    return values
+
+
+def arms_of(criteria: Criteria, type_ids: Mapping[str, int], connection: sqlite3.Connection) -> list[Arm]:
+    """One arm or more for each item; an item whose types the log has never seen has none."""
+    return [arm for item in criteria.items for arm in _arms(item, type_ids, connection)]
+
+
+def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection) -> list[Arm]:
+    types = sorted(type_ids[name] for name in item.types if name in type_ids)
+    tags = sorted(item.tags)
+    if item.types and not types:
+        return []
+    if not tags:
+        return [_along_type(type, ()) for type in types] or [Arm(f"SELECT position FROM event WHERE {BETWEEN}", ())]
+    driver = _rarest(tags, types, connection)
+    if driver is None:
+        return [_along_type(type, tags) for type in types]
+    return [_along_tag(driver, [tag for tag in tags if tag != driver], types)]
+
+
+def _along_tag(tag: str, others: Sequence[str], types: Sequence[int]) -> Arm:
+    wanted = f" AND type IN ({_marks(types)})" if types else ""
+    sql = f"SELECT position FROM tag AS driver WHERE tag = ?{wanted}{_with_tags(others)} AND {BETWEEN}"
+    return Arm(sql, (tag, *types, *others))
+
+
+def _along_type(type: int, tags: Sequence[str]) -> Arm:
+    sql = f"SELECT position FROM event AS driver WHERE type = ?{_with_tags(tags)} AND {BETWEEN}"
+    return Arm(sql, (type, *tags))
+
+
+def _with_tags(tags: Sequence[str]) -> str:
+    one = " AND EXISTS (SELECT 1 FROM tag AS also WHERE also.tag = ? AND also.position = driver.position)"
+    return one * len(tags)
+
+
+def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Connection) -> str | None:
+    """The tag to drive by, or None for the types: the first that is found to be rare, tags before types.
+
+    Counting stops at a bound, so choosing costs little however long the log is.
+    """
+    if len(tags) == 1 and not types:
+        return tags[0]
+    for bound in RARE:
+        for tag in tags:
+            if _count(connection, "SELECT 1 FROM tag WHERE tag = ?", (tag, bound)) < bound:
+                return tag
+        wanted = f"SELECT 1 FROM event WHERE type IN ({_marks(types)})"
+        if types and _count(connection, wanted, (*types, bound)) < bound:
+            return None
+    return tags[0]
+
+
+def _count(connection: sqlite3.Connection, rows: str, parameters: Sequence[Any]) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM ({rows} LIMIT ?)", parameters).fetchone()
+    return int(count)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,41 @@
+"""From a moment to a position: times never decrease along the log, so a binary search finds it."""
+
+from datetime import datetime
+
+from leftfold.clock import Clock, to_microseconds
+from leftfold.errors import PositionAhead
+from leftfold.store.contract import EventStore, StoredEvent
+
+
+async def position_at(store: EventStore, moment: datetime) -> int:
+    """The position of the newest event that was committed at or before `moment`; 0 when there is none."""
+    wanted = to_microseconds(moment)
+    low, high = 0, await store.head()
+    while low < high:
+        middle = (low + high + 1) // 2
+        event = await event_at(store, middle)
+        if event.microseconds <= wanted:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+async def event_at(store: EventStore, position: int) -> StoredEvent:
+    """The event at a position that the log has reached."""
+    async for batch in store.read(after=position - 1, upto=position):
+        for event in batch.events:
+            return event
+    raise PositionAhead(position, await store.head())
+
+
+async def resolve(store: EventStore, as_of: int | datetime, clock: Clock) -> int:
+    """The position that `as_of` means; what has not happened yet raises `PositionAhead`."""
+    head = await store.head()
+    if isinstance(as_of, datetime):
+        if to_microseconds(as_of) > to_microseconds(clock.now()):
+            raise PositionAhead(as_of, head)
+        return await position_at(store, as_of)
+    if not 0 <= as_of <= head:
+        raise PositionAhead(as_of, head)
+    return as_of

@@ -1,0 +1,141 @@
+"""The sync facade: the async app on a loop thread of its own, for code without an event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar, Unpack
+
+from leftfold.audit import Step, Verification
+from leftfold.command import BatchReceipt, DecisionModel, Receipt
+from leftfold.errors import InsideRunningLoop
+from leftfold.events import Query
+from leftfold.live import Definition, LiveApp, Options, Progress, open_live
+from leftfold.metadata import Metadata, present_metadata
+
+D = TypeVar("D", bound=DecisionModel)
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop that runs in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="leftfold loop", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; Ctrl-C cancels it."""
+        try:
+            _check_no_loop()
+        except InsideRunningLoop:
+            work.close()
+            raise
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop the loop and end the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class SyncLive:
+    """`LiveApp` without `await`: the same names, the same arguments. Safe to use from several threads."""
+
+    def __init__(self, live: LiveApp, loop: LoopThread) -> None:
+        self._live = live
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<SyncLive on {self._live.store!r}>"
+
+    def execute(
+        self,
+        command: Any,
+        *,
+        key: str | None = None,
+        metadata: Metadata | None = None,
+        time: datetime | None = None,
+    ) -> Receipt:
+        """Decide a command and append its events; see `LiveApp.execute`."""
+        return self._loop.run(self._live.execute(command, key=key, metadata=_said(metadata), time=time))
+
+    def execute_many(
+        self,
+        commands: Sequence[Any],
+        *,
+        key: str | None = None,
+        metadata: Metadata | None = None,
+        time: Callable[[Any], datetime] | None = None,
+    ) -> BatchReceipt:
+        """Decide commands in order and commit them in one append; see `LiveApp.execute_many`."""
+        return self._loop.run(self._live.execute_many(commands, key=key, metadata=_said(metadata), time=time))
+
+    def query(
+        self,
+        query: Query[R],
+        *,
+        after: Receipt | int | None = None,
+        as_of: int | datetime | None = None,
+        timeout: float = 5.0,
+    ) -> R:
+        """Answer a query from the read models; see `LiveApp.query`."""
+        return self._loop.run(self._live.query(query, after=after, as_of=as_of, timeout=timeout))
+
+    def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
+        """The state of a decision model; see `LiveApp.state`."""
+        return self._loop.run(self._live.state(model, *key, as_of=as_of))
+
+    def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
+        """How a model's state came about; see `LiveApp.explain`."""
+        return self._loop.run(self._live.explain(model, *key, as_of=as_of))
+
+    def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+        """Check the log's own rules; see `LiveApp.verify`."""
+        return self._loop.run(self._live.verify(snapshots=snapshots, progress=progress))
+
+    def read_models(self) -> Sequence[Any]:
+        """How far each read model has come."""
+        return self._live.read_models()
+
+
+@contextmanager
+def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> Generator[SyncLive]:
+    """Open a live app on a loop thread, and close both."""
+    _check_no_loop()
+    loop = LoopThread()
+    try:
+        opening = open_live(app, log, **options)
+        live = loop.run(opening.__aenter__())
+        try:
+            yield SyncLive(live, loop)
+        finally:
+            loop.run(_leave(opening))
+    finally:
+        loop.close()
+
+
+async def _leave(opening: Any) -> None:
+    await opening.__aexit__(None, None, None)
+
+
+def _said(metadata: Metadata | None) -> Metadata:
+    """What the caller's thread says: its `recording` blocks are not seen in the loop's."""
+    return present_metadata() if metadata is None else metadata.over(present_metadata())
+
+
+def _check_no_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise InsideRunningLoop

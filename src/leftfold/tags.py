@@ -1,0 +1,114 @@
+"""Tags: `Tag` on the type of a field, and how a class's tag-typed fields are found and rendered."""
+
+import datetime
+import enum
+import types
+import uuid
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from leftfold.errors import UnresolvedAnnotation, UntaggableType
+
+MANY = (list, tuple, set, frozenset)
+SCALARS = (str, int, uuid.UUID, enum.Enum, datetime.date)
+
+
+class Tag:
+    """Marks the type of a field as naming an entity: `AccountId = Annotated[str, Tag("account")]`.
+
+    An event's tag is `name:value`. Put it on the alias once and use the alias everywhere.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Tag({self.name!r})"
+
+    def __call__(self, value: object) -> str:
+        """The tag of one value: `Tag("account")("a-1")` is `"account:a-1"`."""
+        return f"{self.name}:{render(value)}"
+
+
+class NotKey:
+    """Marks a tag-typed field of a model that is not part of its key: `customer: Annotated[CustomerId, NotKey]`."""
+
+
+class TagField:
+    """One tag-typed field of a class: its name, its tag, whether it holds many values, whether it is part of a key."""
+
+    __slots__ = ("get", "key", "many", "name", "tag", "value_type")
+
+    def __init__(self, name: str, tag: Tag, value_type: Any, *, many: bool, key: bool) -> None:
+        self.name = name
+        self.tag = tag
+        self.value_type = value_type
+        self.many = many
+        self.key = key
+        self.get = attrgetter(name)
+
+    def values(self, instance: object) -> Iterator[Any]:
+        """The values that the field holds in `instance`; none when it is None."""
+        value = self.get(instance)
+        if self.many:
+            yield from value or ()
+        elif value is not None:
+            yield value
+
+    def __repr__(self) -> str:
+        return f"<TagField {self.name}: {self.tag.name}{' (many)' if self.many else ''}>"
+
+
+def render(value: object) -> str:
+    """The text that stands for a value in its tag."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return value
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    return value.isoformat() if isinstance(value, datetime.date) else str(value)
+
+
+def hints_of(owner: Any) -> dict[str, Any]:
+    """The resolved annotations of a class or function, `Annotated` kept."""
+    try:
+        return get_type_hints(owner, include_extras=True)
+    except NameError as error:
+        raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
+
+
+def tag_fields(owner: type) -> tuple[TagField, ...]:
+    """The tag-typed fields of a message or model class, in the order of their definition."""
+    found = (_tag_field(owner, name, hint) for name, hint in hints_of(owner).items())
+    return tuple(field for field in found if field is not None)
+
+
+def _tag_field(owner: type, name: str, hint: Any) -> TagField | None:
+    markers, inner, many = _unwrap(hint)
+    tags = [marker for marker in markers if isinstance(marker, Tag)]
+    if not tags:
+        return None
+    if not (isinstance(inner, type) and issubclass(inner, SCALARS)) or issubclass(inner, bool | datetime.datetime):
+        raise UntaggableType(owner.__name__, name, inner)
+    return TagField(name, tags[0], inner, many=many, key=not any(_is_not_key(marker) for marker in markers))
+
+
+def _is_not_key(marker: object) -> bool:
+    return marker is NotKey or isinstance(marker, NotKey)
+
+
+def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
+    """Markers, innermost type, and whether a collection lies between: `list[AccountId] | None` included."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        markers, inner, many = _unwrap(hint.__origin__)
+        return (*markers, *hint.__metadata__), inner, many
+    if origin in (Union, types.UnionType):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        return _unwrap(members[0]) if len(members) == 1 else ((), hint, False)
+    if origin in MANY and get_args(hint):
+        markers, inner, _ = _unwrap(get_args(hint)[0])
+        return markers, inner, True
+    return (), hint, False

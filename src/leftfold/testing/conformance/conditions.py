@@ -1,0 +1,233 @@
+"""Promises of what an append may ask for: a condition, and an idempotency key."""
+
+import pytest
+
+from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.errors import Conflict, KeyReused
+from leftfold.store.contract import AppendCondition, Appended, EventStore, Key, NewEvent
+from leftfold.testing.conformance.records import Promise, about, events_of, none_since, opened, outcomes_of
+
+
+class Condition(Promise):
+    """A condition is checked and the events written in one serialised step."""
+
+    async def test_append_with_a_condition_that_holds_is_made(self, store: EventStore) -> None:
+        await store.append([opened("a"), opened("b")])
+
+        appended = await store.append([opened("a")], condition=none_since(1, "a"))
+
+        assert appended == Appended(3, 3)
+
+    async def test_append_with_stale_position_reports_the_conflicting_events(self, store: EventStore) -> None:
+        await store.append([opened("a"), opened("b"), NewEvent("moved", b"", ("account:a", "account:b")), opened("a")])
+
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("a")], condition=none_since(1, "a"))
+
+        conflict = caught.value
+        assert (conflict.item, conflict.after, conflict.positions) == (Item(tags=["account:a"]), 1, (3, 4))
+        assert [match.type for match in conflict.matches] == ["moved", "opened"]
+        assert [match.tags for match in conflict.matches] == [("account:a", "account:b"), ("account:a",)]
+
+    async def test_a_conflict_says_what_was_found_expected_and_to_do(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("a")], condition=none_since(0, "a"))
+
+        assert "opened at 1" in caught.value.found
+        assert "account:a" in caught.value.found
+        assert all((caught.value.expected, caught.value.remedy))
+
+    async def test_a_conflict_writes_nothing(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        await outcomes_of([store.append([opened("b"), opened("a")], condition=none_since(0, "a"), key="k")])
+
+        assert (await store.head(), await store.lookup("k")) == (1, None)
+        assert await events_of(store.read(about("b"))) == []
+
+    async def test_a_conflict_among_many_events_names_the_first(self, store: EventStore) -> None:
+        await store.append([opened("a") for _ in range(1_000)])
+
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("a")], condition=none_since(500, "a"))
+
+        assert caught.value.positions[0] == 501
+        assert list(caught.value.positions) == sorted(caught.value.positions)
+
+    async def test_the_failing_item_of_several_is_named(self, store: EventStore) -> None:
+        await store.append([opened("a"), NewEvent("closed", b"", ("account:b",))])
+        closed_b = Item(["closed"], ["account:b"])
+        watched = about("c") | Criteria(closed_b) | criteria("moved")
+
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("b")], condition=AppendCondition(watched, 0))
+
+        assert (caught.value.item, caught.value.positions) == (closed_b, (2,))
+
+    async def test_a_type_alone_and_a_tag_alone_each_conflict(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        for watched in (criteria("opened"), about("a"), criteria("opened", tags=["account:a"]), ALL):
+            with pytest.raises(Conflict):
+                await store.append([opened("a")], condition=AppendCondition(watched, 0))
+
+    async def test_events_that_only_nearly_match_do_not_conflict(self, store: EventStore) -> None:
+        await store.append([opened("a"), NewEvent("moved", b"", ("account:b",))])
+        near = [criteria("moved", tags=["account:a"]), criteria("open"), criteria(tags=["account:"]), NOTHING]
+        near += [criteria(tags=["account:a", "account:b"]), criteria("opened", tags=["account:b"])]
+
+        for watched in near:
+            await store.append([NewEvent("noted", b"")], condition=AppendCondition(watched, 0))
+
+        assert await store.head() == 2 + len(near)
+
+    async def test_several_conditions_must_all_hold(self, store: EventStore) -> None:
+        await store.append([opened("a"), opened("b")])
+        holds, fails = none_since(1, "a"), none_since(1, "b")
+
+        appended = await store.append([opened("c")], condition=[holds, none_since(2, "b")])
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("d")], condition=iter([holds, fails]))
+
+        assert appended == Appended(3, 3)
+        assert (caught.value.item, caught.value.after, caught.value.positions) == (Item(tags=["account:b"]), 1, (2,))
+
+    async def test_no_condition_at_all_holds(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        assert await store.append([opened("a")], condition=[]) == Appended(2, 2)
+
+    async def test_an_append_does_not_conflict_with_its_own_events(self, store: EventStore) -> None:
+        appended = await store.append([opened("a"), opened("a")], condition=none_since(0, "a"))
+
+        assert appended == Appended(1, 2)
+
+    async def test_a_condition_may_have_a_thousand_items(self, store: EventStore) -> None:
+        await store.append([opened(str(n)) for n in range(5)])
+        others = (Item([f"type-{n}"], [f"account:{n}"]) for n in range(999))
+        watched = Criteria(*others, Item(["opened"], ["account:4"]))
+
+        appended = await store.append([opened("a")], condition=AppendCondition(watched, 5))
+        with pytest.raises(Conflict) as caught:
+            await store.append([opened("b")], condition=AppendCondition(watched, 0))
+
+        assert (appended.first, caught.value.positions) == (6, (5,))
+
+
+class Idempotency(Promise):
+    """A key is stored in the append's own transaction, whatever becomes of its condition."""
+
+    async def test_a_retry_with_the_same_key_returns_the_first_result(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        first = await store.append([opened("b"), opened("c")], key="k")
+        again = await store.append([opened("b"), opened("c")], key="k")
+
+        assert (first, again) == (Appended(2, 3), Appended(2, 3, duplicate=True))
+        assert await store.head() == 3
+
+    async def test_a_retry_is_recognised_although_its_condition_fails_by_now(self, store: EventStore) -> None:
+        await store.append([opened("a")], condition=none_since(0, "a"), key="k")
+
+        again = await store.append([opened("a")], condition=none_since(0, "a"), key="k")
+
+        assert again == Appended(1, 1, duplicate=True)
+
+    async def test_a_retry_is_recognised_with_another_condition_or_none(self, store: EventStore) -> None:
+        await store.append([opened("a")], condition=none_since(0, "a"), key="k")
+        await store.append([opened("a")])
+
+        without = await store.append([opened("a")], key="k")
+        later = await store.append([opened("a")], condition=none_since(2, "a"), key="k")
+
+        assert without == later == Appended(1, 1, duplicate=True)
+        assert await store.head() == 2
+
+    async def test_a_key_without_a_condition_is_not_stored_twice(self, store: EventStore) -> None:
+        for _ in range(3):
+            await store.append([NewEvent("noted", b"")], key="k")
+
+        assert await store.head() == 1
+
+    async def test_a_key_is_free_again_after_a_conflict(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+
+        await outcomes_of([store.append([opened("a")], condition=none_since(0, "a"), key="k")])
+        appended = await store.append([opened("a")], condition=none_since(1, "a"), key="k")
+
+        assert appended == Appended(2, 2)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            [NewEvent("opened", b"other", ("account:a",))],
+            [NewEvent("closed", b"1", ("account:a",))],
+            [NewEvent("opened", b"1", ("account:b",))],
+            [NewEvent("opened", b"1", ("account:a",), 2)],
+            [NewEvent("opened", b"1", ("account:a",)), NewEvent("opened", b"1", ("account:a",))],
+        ],
+        ids=["data", "type", "tags", "version", "number"],
+    )
+    async def test_a_key_that_comes_back_with_other_content_is_refused(
+        self, store: EventStore, other: list[NewEvent]
+    ) -> None:
+        await store.append([NewEvent("opened", b"1", ("account:a",))], key="k")
+
+        with pytest.raises(KeyReused) as caught:
+            await store.append(other, key="k", condition=none_since(0, "a"))
+
+        assert (caught.value.key, caught.value.first, caught.value.last) == ("k", 1, 1)
+        assert await store.head() == 1
+
+    async def test_a_retry_may_carry_other_metadata(self, store: EventStore) -> None:
+        await store.append([NewEvent("noted", b"1", metadata=b'{"try":1}')], key="k")
+
+        again = await store.append([NewEvent("noted", b"1", metadata=b'{"try":2}')], key="k")
+
+        (stored,) = await events_of(store.read())
+        assert (again.duplicate, stored.metadata) == (True, b'{"try":1}')
+
+    async def test_a_key_may_stand_for_a_payload_of_its_own(self, store: EventStore) -> None:
+        request, other = Key("k", b"request"), Key("k", b"other request")
+        await store.append([opened("a")], key=request)
+
+        again = await store.append([opened("decided anew")], key=request)
+        with pytest.raises(KeyReused):
+            await store.append([opened("a")], key=other)
+
+        assert again == Appended(1, 1, duplicate=True)
+
+    async def test_keys_of_any_script_and_length_are_kept_apart(self, store: EventStore) -> None:
+        keys = ["k", "K", "k ", "schlüssel", "schlu\u0308ssel", "鍵", "k" * 1_000, "'; --", "0", "00"]
+
+        for key in keys:
+            await store.append([opened(key[:100])], key=key)
+
+        assert [await store.lookup(key) for key in keys] == [Appended(n, n) for n in range(1, 11)]
+
+    async def test_lookup_finds_where_a_key_was_used(self, store: EventStore) -> None:
+        await store.append([opened("a")])
+        await store.append([opened("b"), opened("c")], key="k")
+
+        found = await store.lookup("k")
+
+        assert found is not None
+        assert (found.first, found.last) == (2, 3)
+        assert await store.lookup("other") is None
+
+    async def test_of_many_at_once_with_one_key_one_is_written(self, store: EventStore) -> None:
+        appended, refused = await outcomes_of(store.append([opened("a")], key="k") for _ in range(50))
+
+        assert refused == []
+        assert sorted(one.duplicate for one in appended) == [False] + [True] * 49
+        assert {(one.first, one.last) for one in appended} == {(1, 1)}
+        assert await store.head() == 1
+
+    async def test_of_many_at_once_with_one_key_and_other_content_one_is_written(self, store: EventStore) -> None:
+        appended, refused = await outcomes_of(store.append([opened(str(n))], key="k") for n in range(50))
+
+        assert len(appended) == 1
+        assert {type(error) for error in refused} == {KeyReused}
+        assert await store.head() == 1

@@ -1,0 +1,248 @@
+"""The documentation is true: its code runs, its commands run, its links lead somewhere, and nothing public is missing.
+
+Python and console blocks of one file run in their order in one fresh directory, the Python ones in one namespace.
+In a ```console block the lines after `$ ` are run, the others are what a reader would see. A block with
+`title="bank.py"` behind the language is also written to that file, so that commands can use it. A comment
+`<!-- not run: reason -->` right above a block leaves it out.
+"""
+
+import ast
+import asyncio
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from leftfold import errors
+from leftfold.store.open import OPTIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)(?P<rest>.*)$")
+FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
+NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
+TITLE = re.compile(r'title="(?P<title>[\w./-]+)"')
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
+HEADING = re.compile(r"^(?P<level>#+) +(?P<text>.*)$", re.MULTILINE)
+NOT_DOCUMENTED_ONE_BY_ONE = {"--help", "--install-completion", "--show-completion"}
+
+
+@dataclass
+class Block:
+    """A fenced block: `line` is that of its first line of content."""
+
+    language: str
+    title: str | None
+    line: int
+    source: str
+    run: bool
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """The fenced blocks of a Markdown text."""
+    lines = text.splitlines()
+    number = 0
+    while number < len(lines):
+        opened = FENCE.match(lines[number])
+        if not opened:
+            number += 1
+            continue
+        end = lines.index(opened["fence"], number + 1)
+        before = next((line for line in reversed(lines[:number]) if line.strip()), "")
+        title = TITLE.search(opened["rest"])
+        source = "\n".join(lines[number + 1 : end]) + "\n"
+        yield Block(opened["language"], title and title["title"], number + 2, source, run=not NOT_RUN.match(before))
+        number = end + 1
+
+
+def commands_of(block: Block) -> Iterator[str]:
+    """The commands of a console block, each with its continuation lines."""
+    lines = iter(block.source.splitlines())
+    for line in lines:
+        if line.startswith("$ "):
+            command = line[2:]
+            while command.endswith("\\"):
+                command += "\n" + next(lines).removeprefix("> ")
+            yield command
+
+
+def run_python(block: Block, page: Path, module: ModuleType, runner: asyncio.Runner) -> None:
+    """Run a block at the top level of `module`, with `await` allowed there."""
+    if block.title:
+        with Path(block.title).open("a", encoding="utf-8") as file:
+            file.write(block.source)
+    tree = ast.parse(block.source, str(page))
+    ast.increment_lineno(tree, block.line - 1)
+    code = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if code.co_flags & inspect.CO_COROUTINE:
+        runner.run(eval(code, vars(module)))
+    else:
+        exec(code, vars(module))
+
+
+def run_console(block: Block, page: Path) -> None:
+    """Run each command of a block with the environment's own programs first on the path."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "COLUMNS": "120", "NO_COLOR": "1"}
+    for command in commands_of(block):
+        done = subprocess.run(
+            command,
+            shell=True,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=50,
+        )
+        shown = f"{page.name}:{block.line}: {command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("documented")
+    module.__file__ = str(page)
+    monkeypatch.setitem(sys.modules, "documented", module)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
+
+    with asyncio.Runner() as runner:
+        for block in blocks_of(page.read_text(encoding="utf-8")):
+            if block.run and block.language == "python":
+                run_python(block, page, module, runner)
+            elif block.run and block.language == "console":
+                run_console(block, page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_to_files(page: Path) -> None:
+    targets = [match["target"] for match in LINK.finditer(page.read_text(encoding="utf-8"))]
+
+    broken = [target for target in targets if ":" not in target and not (page.parent / target).exists()]
+
+    assert broken == []
+
+
+def error_classes() -> dict[str, type[Exception]]:
+    """Every error of leftfold by its name, in the order of their definition."""
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.LeftfoldError)
+    }
+
+
+def text_of(page: Path) -> str:
+    """A page's text, in which no comment of a code block looks like a heading."""
+    return FENCED.sub(lambda block: block[0].replace("\n#", "\n #"), page.read_text(encoding="utf-8"))
+
+
+def headings_of(page: Path) -> list[str]:
+    """The texts of a page's headings, without back quotes."""
+    return [match["text"].replace("`", "") for match in HEADING.finditer(text_of(page))]
+
+
+def test_every_error_has_its_heading_and_no_heading_is_stale() -> None:
+    title, *documented = headings_of(DOCS / "errors.md")
+
+    assert title == "Errors"
+    assert sorted(documented) == sorted(error_classes())
+
+
+def test_the_tree_in_the_docstring_of_errors_is_the_tree_of_classes() -> None:
+    drawn: list[str] = []
+    parents: dict[str, str] = {}
+    path: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if entry := re.match(r"(?P<indent>[ │├└─]*)(?P<name>[A-Z]\w+)(?: {2,}|$)", line):
+            while path and path[-1][0] >= len(entry["indent"]):
+                path.pop()
+            drawn.append(entry["name"])
+            parents[entry["name"]] = path[-1][1] if path else "Exception"
+            path.append((len(entry["indent"]), entry["name"]))
+
+    assert sorted(drawn) == sorted(error_classes())
+    assert parents == {name: error.__bases__[0].__name__ for name, error in error_classes().items()}
+
+
+def test_every_option_of_a_store_url_has_its_heading() -> None:
+    headings = headings_of(DOCS / "store.md")
+
+    assert [option for option in OPTIONS if option not in headings] == []
+
+
+def command_line() -> dict[str, Any]:
+    """The commands of `leftfold` by their names."""
+    import typer
+    from typer.main import get_command
+
+    import leftfold.cli
+
+    names = [
+        leftfold.cli.__name__,
+        *(f"leftfold.cli.{module.name}" for module in pkgutil.iter_modules(leftfold.cli.__path__)),
+    ]
+    defined = [
+        value
+        for name in names
+        for value in vars(importlib.import_module(name)).values()
+        if isinstance(value, typer.Typer)
+    ]
+    assert defined, "no typer.Typer found in leftfold.cli"
+    group: Any = get_command(max(defined, key=lambda app: len(app.registered_commands)))
+    return {name: command for name, command in group.commands.items() if not command.hidden}
+
+
+def sections_of(page: Path) -> dict[str, str]:
+    """The text under each heading up to the next one of the same or a higher level."""
+    text = text_of(page)
+    found = list(HEADING.finditer(text))
+    ends = [
+        next((later.start() for later in found[index + 1 :] if len(later["level"]) <= len(heading["level"])), len(text))
+        for index, heading in enumerate(found)
+    ]
+    return {
+        heading["text"].replace("`", ""): text[heading.end() : end] for heading, end in zip(found, ends, strict=True)
+    }
+
+
+def test_every_command_has_its_heading() -> None:
+    headings = headings_of(DOCS / "cli.md")
+
+    assert [name for name in command_line() if f"leftfold {name}" not in headings] == []
+
+
+def test_every_option_is_named_under_the_heading_of_its_command() -> None:
+    sections = sections_of(DOCS / "cli.md")
+
+    missing = [
+        f"leftfold {name} {option}"
+        for name, command in command_line().items()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option not in NOT_DOCUMENTED_ONE_BY_ONE
+        if not re.search(rf"{option}\b(?!-)", sections.get(f"leftfold {name}", ""))
+    ]
+
+    assert missing == []
+
+
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    documented = {
+        found[1] for heading in headings_of(DOCS / "cli.md") if (found := re.fullmatch(r"leftfold (\w+)", heading))
+    }
+
+    assert documented - set(command_line()) == set()
