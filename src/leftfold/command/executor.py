@@ -109,7 +109,7 @@ class Executor:
             self._decide(decision, working)
             if decision.records:
                 return await self._append(decision, working, key)
-            if key is not None and (known := await self._store.lookup(key.value)) is not None:
+            if key is not None and (known := await self._store.lookup(key)) is not None:
                 return await self._duplicate(known, decision)
             if fresh or not await self._refresh(decision.states):
                 return _nothing_happened(decision)
@@ -136,7 +136,7 @@ class Executor:
     # --- many commands
 
     async def _try_many(self, decisions: Sequence[Decision], states: Sequence[State], key: Key | None) -> BatchReceipt:
-        if key is not None and (known := await self._store.lookup(key.value)) is not None:
+        if key is not None and (known := await self._store.lookup(key)) is not None:
             return BatchReceipt(known.last, (), duplicate=True)
         await self._load(states)
         working = Working(states)

@@ -88,6 +88,16 @@ class CommittedLog(Protocol):
         ...
 
 
+def recognised(key: str | Key, known: tuple[Appended, bytes] | None) -> Appended | None:
+    """What was appended with a key; raises `KeyReused` when it was for another payload."""
+    if known is None:
+        return None
+    appended, digest = known
+    if isinstance(key, Key) and digest != key.digest:
+        raise KeyReused(key.value, appended.first, appended.last)
+    return appended
+
+
 class Admission:
     """Decides a batch of appends in order; each sees those that were accepted before it.
 
@@ -115,13 +125,8 @@ class Admission:
     def _known(self, key: Key | None) -> Appended | None:
         if key is None:
             return None
-        known = self._by_key.get(key.value) or self._log.appended(key.value)
-        if known is None:
-            return None
-        appended, digest = known
-        if digest != key.digest:
-            raise KeyReused(key.value, appended.first, appended.last)
-        return Appended(appended.first, appended.last, duplicate=True)
+        known = recognised(key, self._by_key.get(key.value) or self._log.appended(key.value))
+        return Appended(known.first, known.last, duplicate=True) if known else None
 
     def _accept(self, request: AppendRequest) -> Appended:
         for condition in request.conditions:

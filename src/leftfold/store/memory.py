@@ -10,7 +10,7 @@ from uuid import uuid4
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
 from leftfold.errors import StoreClosed
-from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest
+from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 
@@ -84,11 +84,10 @@ class MemoryStore:
         self._check_open()
         return await self._head.beyond(after, timeout)
 
-    async def lookup(self, key: str) -> Appended | None:
+    async def lookup(self, key: str | Key) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
-        known = self._keys.get(key)
-        return known[0] if known else None
+        return recognised(key, self._keys.get(key if isinstance(key, str) else key.value))
 
     async def close(self) -> None:
         """Refuse everything from now on."""

@@ -1,6 +1,7 @@
 """The SQLite store: one file in WAL mode, one writing thread, a few reading threads, any number of processes."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from importlib.resources import files
@@ -12,7 +13,7 @@ from uuid import uuid4
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
 from leftfold.errors import StoreClosed, StoreCorrupt, StoreFailed, StoreReadOnly, StoreUnavailable
-from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest
+from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
@@ -118,11 +119,12 @@ class SQLiteStore:
             self._polling = asyncio.create_task(self._poll())
         return await self._head.beyond(after, timeout)
 
-    async def lookup(self, key: str) -> Appended | None:
+    async def lookup(self, key: str | Key) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
-        row = await self._readers.run(lambda connection: connection.execute(SELECT_KEY, (key,)).fetchone())
-        return Appended(row[0], row[1]) if row else None
+        wanted = key if isinstance(key, str) else key.value
+        with named_errors(str(self._path)):
+            return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))
 
     async def close(self) -> None:
         """Commit what has been handed in, then close the file."""
@@ -148,8 +150,8 @@ class SQLiteStore:
 
     def _open_writer(self) -> tuple[sqlite3.Connection, str]:
         with named_errors(str(self._path)):
-            if self._read_only and not self._path.exists():
-                raise StoreFailed(str(self._path), "there is no such file")
+            if self._read_only and not os.access(self._path, os.R_OK):
+                raise StoreFailed(str(self._path), "there is no such file that this user may read")
             connection = self._connect()
             try:
                 self._prepare(connection)
@@ -246,8 +248,7 @@ class SQLiteStore:
 
     def appended(self, key: str) -> tuple[Appended, bytes] | None:
         """What was appended with this key, and its digest; asked under the write lock."""
-        row = self._writer.execute(SELECT_KEY, (key,)).fetchone()
-        return (Appended(row[0], row[1]), row[2]) if row else None
+        return _appended(self._writer, key)
 
     # --- following other processes
 
@@ -358,6 +359,11 @@ class Reading:
         position = events[-1].position
         self._after, self._upto = (after, position - 1) if self._reverse else (position, upto)
         return position
+
+
+def _appended(connection: sqlite3.Connection, key: str) -> tuple[Appended, bytes] | None:
+    row = connection.execute(SELECT_KEY, (key,)).fetchone()
+    return (Appended(row[0], row[1]), row[2]) if row else None
 
 
 def _head_of(connection: sqlite3.Connection) -> int:
