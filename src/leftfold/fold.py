@@ -4,7 +4,6 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from functools import reduce
-from hashlib import blake2b
 from itertools import product
 from typing import Any, Union, get_args, get_origin
 
@@ -13,6 +12,7 @@ import msgspec
 from leftfold.criteria import Criteria, Item
 from leftfold.errors import InvalidKey, InvalidModel, TaglessEvent, UnresolvedAnnotation
 from leftfold.events import MessageType
+from leftfold.fingerprint import fingerprint
 from leftfold.tags import TagField, hints_of, tag_fields
 
 
@@ -70,17 +70,8 @@ class Fold:
 
     def fingerprint(self) -> str:
         """Changes when the model's fields, its `evolve` or its events' versions do: 32 hexadecimal digits."""
-        self._fingerprint = self._fingerprint or self._computed_fingerprint()
+        self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
         return self._fingerprint
-
-    def _computed_fingerprint(self) -> str:
-        digest = blake2b(digest_size=16)
-        for field in msgspec.structs.fields(self.owner):
-            digest.update(f"{field.name}:{field.type!r}={field.default!r}{field.default_factory!r};".encode())
-        for event in self.events:
-            digest.update(f"{event.wire} v{event.version};".encode())
-        _digest_code(digest, self.evolve)
-        return digest.hexdigest()
 
     def _check_defaults(self) -> None:
         keys = {field.name for field in self.key}
@@ -109,7 +100,7 @@ def fold_of(owner: type) -> Fold:
     if known is None:
         known = Fold(owner)
         setattr(owner, "__fold__", known)
-    return known  # type: ignore[no-any-return]
+    return known
 
 
 def check_definition(owner: type) -> None:
@@ -152,17 +143,3 @@ def _events_of(owner: type) -> tuple[type, ...]:
             "annotate the parameter: the union is what the model folds",
         )
     return members
-
-
-def _digest_code(digest: Any, function: Any) -> None:
-    """Feed the compiled code and that of functions nested in it: names, constants, instructions, no line numbers."""
-    code: types.CodeType = function.__code__ if hasattr(function, "__code__") else function
-    digest.update(code.co_code)
-    digest.update(repr((code.co_names, code.co_varnames)).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _digest_code(digest, constant)
-        elif isinstance(constant, frozenset):  # its order changes from process to process
-            digest.update(repr(sorted(map(repr, constant))).encode())
-        else:
-            digest.update(repr(constant).encode())

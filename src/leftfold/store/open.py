@@ -21,6 +21,8 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
+        if url != "memory:":
+            raise InvalidUrl(url, "memory: takes no name and no options")
         return MemoryStore(clock)
     if parts.scheme != "sqlite":
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")

@@ -34,6 +34,8 @@ def named(where: str, error: sqlite3.Error) -> StoreUnavailable:
             return StoreBusy(where, problem)
         case sqlite3.SQLITE_FULL:
             return StoreFull(where, problem)
+        case sqlite3.SQLITE_IOERR if _code(error) == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for the -shm file
+            return StoreFull(where, problem)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
             return StoreReadOnly(where, problem)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -69,5 +71,9 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _primary_code(error: sqlite3.Error) -> int:
+    return _code(error) & 0xFF
+
+
+def _code(error: sqlite3.Error) -> int:
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & 0xFF
+    return code

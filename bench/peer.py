@@ -1,0 +1,44 @@
+"""The same bank for the peer, `eventsourcing`, as its own documentation writes one."""
+
+from pathlib import Path
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.persistence import IntegrityError
+from eventsourcing.utils import retry
+
+CACHED = {"AGGREGATE_CACHE_MAXSIZE": "20000"}
+ATTEMPTS = 10_000  # of threads that race for one aggregate; without a pause, as the documentation's example has it
+
+
+class Account(Aggregate):
+    @event("Opened")
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.balance = 0
+
+    @event("Deposited")
+    def deposit(self, amount: int) -> None:
+        self.balance += amount
+
+
+class Bank(Application[UUID]):
+    def open_account(self, owner: str) -> UUID:
+        account = Account(owner)
+        self.save(account)
+        return account.id
+
+    @retry(IntegrityError, max_attempts=ATTEMPTS)
+    def deposit(self, account_id: UUID, amount: int) -> None:
+        account: Account = self.repository.get(account_id)
+        account.deposit(amount)
+        self.save(account)
+
+
+class BankWithSnapshots(Bank):
+    snapshotting_intervals = {Account: 100}  # noqa: RUF012
+
+
+def open_peer(path: Path, kind: type[Bank] = Bank, **settings: str) -> Bank:
+    return kind({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), **settings})

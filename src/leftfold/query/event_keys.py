@@ -1,0 +1,65 @@
+"""Which rows of a read model an event concerns."""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from operator import attrgetter
+from typing import Any
+
+from leftfold.events import MessageType
+from leftfold.fold import Fold
+from leftfold.tags import TagField
+
+Key = tuple[Any, ...]
+KeyReader = Callable[[Any], Sequence[Key]]
+
+THE_ONE_ROW: Sequence[Key] = ((),)
+
+
+def key_reader(fold: Fold, event: MessageType) -> KeyReader:
+    """The function that reads the keys of the concerned rows from an event of this type.
+
+    Each value that the event carries of a key's tag is a row. Where several parts of a key have the same tag, as in
+    a route from one airport to another, and the event has fields of the same names, these alone are meant.
+    """
+    if not fold.key:
+        return lambda event: THE_ONE_ROW
+    sources = [_fields_for(part, fold, event) for part in fold.key]
+    if any(len(fields) > 1 or fields[0].many for fields in sources):
+        return _all_combinations(sources)
+    names = [fields[0].name for fields in sources]
+    return _one_value(names[0]) if len(names) == 1 else _one_of_each(names)
+
+
+def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagField]:
+    tagged = event.fields_tagged(part.tag.name)
+    rivals = {other.name for other in fold.key if other.tag.name == part.tag.name}
+    by_name = {field.name: field for field in tagged}
+    return (by_name[part.name],) if len(rivals) > 1 and rivals <= by_name.keys() else tagged
+
+
+def _one_value(name: str) -> KeyReader:
+    get = attrgetter(name)
+
+    def read(event: Any) -> Sequence[Key]:
+        value = get(event)
+        return () if value is None else ((value,),)
+
+    return read
+
+
+def _one_of_each(names: Sequence[str]) -> KeyReader:
+    get: Callable[[Any], Key] = attrgetter(*names)
+
+    def read(event: Any) -> Sequence[Key]:
+        values = get(event)
+        return () if None in values else (values,)
+
+    return read
+
+
+def _all_combinations(sources: Sequence[Sequence[TagField]]) -> KeyReader:
+    def read(event: Any) -> Sequence[Key]:
+        values = [dict.fromkeys(value for field in fields for value in field.values(event)) for fields in sources]
+        return list(product(*values))
+
+    return read

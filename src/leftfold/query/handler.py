@@ -1,0 +1,62 @@
+"""Query handlers: a function that answers one type of query from the read models."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from leftfold.errors import InvalidHandler
+from leftfold.events import Query
+from leftfold.query.read_models import ReadModels
+from leftfold.tags import hints_of
+
+
+class QueryHandler:
+    """A handler function, understood when it is defined: `def richest(query: Richest, models: ReadModels) -> ...`.
+
+    It may run more than once for one answer, and in any thread: it should do nothing but read.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = function.__qualname__
+        hints = hints_of(function)
+        self._check_plain()
+        names = list(inspect.signature(function).parameters)
+        self._query_name = self._parameter(names, hints, Query, "query: SomeQuery")
+        self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
+        self._check_nothing_else(names)
+        self.query: type = hints[self._query_name]
+
+    def __repr__(self) -> str:
+        return f"<QueryHandler {self.name} of {self.query.__qualname__}>"
+
+    def answer(self, query: object, models: ReadModels) -> Any:
+        """Call the handler."""
+        return self.function(**{self._query_name: query, self._models_name: models})
+
+    def _check_plain(self) -> None:
+        if inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function):
+            raise InvalidHandler(
+                f"{self.name} is async",
+                "a plain def: it is run in a thread, with a connection of its own",
+                "drop async and await; what a query needs from elsewhere belongs into a read model",
+            )
+
+    def _parameter(self, names: Sequence[str], hints: dict[str, Any], kind: type, written: str) -> str:
+        found = [name for name in names if isinstance(hints.get(name), type) and issubclass(hints[name], kind)]
+        if len(found) == 1:
+            return found[0]
+        raise InvalidHandler(
+            f"{self.name} takes {len(found)} parameters that are annotated with {kind.__name__}",
+            f"exactly one, {written}",
+            "write def answer(query: SomeQuery, models: ReadModels) -> Answer",
+        )
+
+    def _check_nothing_else(self, names: Sequence[str]) -> None:
+        others = [name for name in names if name not in (self._query_name, self._models_name)]
+        if others:
+            raise InvalidHandler(
+                f"{self.name} takes {', '.join(map(repr, others))} beside the query and the read models",
+                "a query and ReadModels, nothing else",
+                "put what the answer depends on into the query's fields",
+            )

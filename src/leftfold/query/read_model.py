@@ -1,0 +1,94 @@
+"""Read models: keyed folds that are kept as tables, for queries."""
+
+import re
+from hashlib import blake2b
+
+from leftfold.errors import InvalidModel, TaglessEvent
+from leftfold.events import Message, MessageType
+from leftfold.fold import Fold, check_definition, fold_of
+from leftfold.tags import TagField
+
+TABLE_FORMAT = 1
+VERSION_FIELDS = ("valid_from", "valid_until")
+_word_starts = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class ReadModel(Message):
+    """Derive, give every field but the key a default, and define `evolve(self, event: A | B) -> Self | None`.
+
+    The table has one row for each value of the key, the tag-typed fields; without such fields it has one row in all.
+    An event concerns the rows whose keys it carries: `Transferred(source, target)` those of two accounts. `None`
+    deletes the row; a later event of its key begins a new one.
+    """
+
+    @classmethod
+    def __check_definition__(cls) -> None:
+        check_definition(cls)
+        if vars(cls).get("__fold__") is not None:
+            _check_keys(fold_of(cls))
+
+
+class ReadModelDefinition:
+    """A read model as an app has it: its fold, the name of its table, whether former rows are kept."""
+
+    def __init__(self, owner: type[ReadModel], *, history: bool = False) -> None:
+        self.owner = owner
+        self.history = history
+        self.fold = fold_of(owner)
+        _check_keys(self.fold)
+        self.name = self.fold.name
+        self.table = _word_starts.sub("_", self.name).lower()
+        self._check_names()
+
+    def __repr__(self) -> str:
+        return f"<ReadModelDefinition {self.name} in {' and '.join(self.tables)}>"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables that the model is kept in."""
+        return (self.table, f"{self.table}_history") if self.history else (self.table,)
+
+    def fingerprint(self) -> str:
+        """Changes when the rows would come out differently: 32 hexadecimal digits."""
+        parts = (self.fold.fingerprint(), str(self.history), str(TABLE_FORMAT))
+        return blake2b(";".join(parts).encode(), digest_size=16).hexdigest()
+
+    def _check_names(self) -> None:
+        taken = [name for name in self.owner.__struct_fields__ if self.history and name in VERSION_FIELDS]
+        if taken:
+            raise InvalidModel(
+                f"{self.name} has the field {taken[0]} and keeps its history",
+                f"other names than {' and '.join(VERSION_FIELDS)}, which say when a row was true",
+                "rename the field",
+            )
+
+
+def _check_keys(fold: Fold) -> None:
+    for part in fold.key:
+        if part.many:
+            raise InvalidModel(
+                f"{fold.name}.{part.name} is a collection and part of the key",
+                "one value for each part of a row's key",
+                f"type {part.name} with the tagged type itself, or mark it: Annotated[..., NotKey]",
+            )
+    for event in fold.events:
+        _check_event(fold, event)
+
+
+def _check_event(fold: Fold, event: MessageType) -> None:
+    missing = [part.tag.name for part in fold.key if not event.fields_tagged(part.tag.name)]
+    if missing:
+        raise TaglessEvent(fold.name, event.owner.__name__, missing, [field.tag.name for field in event.fields])
+    for part in fold.key:
+        for field in event.fields_tagged(part.tag.name):
+            _check_type(fold, part, event, field)
+
+
+def _check_type(fold: Fold, part: TagField, event: MessageType, field: TagField) -> None:
+    if field.value_type is not part.value_type:
+        raise InvalidModel(
+            f"{fold.name}.{part.name} is {part.value_type.__name__}, "
+            f"{event.owner.__name__}.{field.name} is {field.value_type.__name__}; both are tagged {part.tag.name!r}",
+            "one type for one tag: the row's key is taken from the event",
+            "use the same alias in both classes",
+        )

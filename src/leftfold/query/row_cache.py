@@ -1,0 +1,53 @@
+"""Rows that were read or written lately, so that a busy key is not read back for every batch."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from leftfold.query.event_keys import Key
+
+ROWS_KEPT = 20_000
+
+
+class Row(NamedTuple):
+    """A row as the fold sees it: its state, or None when there is none, and the position since which it is so."""
+
+    state: Any
+    since: int
+
+
+class RowCache:
+    """Keeps the rows used last: between one and two times `size` of them.
+
+    Two generations instead of an order of use: what is found among the old is moved to the young, and when the young
+    are too many they become the old.
+    """
+
+    def __init__(self, size: int = ROWS_KEPT) -> None:
+        self._size = size
+        self._young: dict[Key, Row] = {}
+        self._old: dict[Key, Row] = {}
+
+    def __repr__(self) -> str:
+        return f"<RowCache {len(self._young)} young, {len(self._old)} old>"
+
+    def among(self, keys: Iterable[Key]) -> tuple[dict[Key, Row], list[Key]]:
+        """The rows that are known, and the keys of those that are not."""
+        known: dict[Key, Row] = {}
+        missing: list[Key] = []
+        for key in keys:
+            row = self._young.get(key) or self._old.get(key)
+            if row is None:
+                missing.append(key)
+            else:
+                known[key] = row
+        return known, missing
+
+    def keep(self, rows: Mapping[Key, Row]) -> None:
+        """Take rows that are committed."""
+        self._young.update(rows)
+        if len(self._young) > self._size:
+            self._old, self._young = self._young, {}
+
+    def clear(self) -> None:
+        """Forget everything: someone else has written."""
+        self._young, self._old = {}, {}

@@ -1,0 +1,55 @@
+"""How far a read model has come, and those who wait for it to come further."""
+
+import asyncio
+
+from leftfold.errors import LeftfoldError, ReadModelBehind
+
+
+class Standing:
+    """The position that a read model is known to have reached; wakes its waiters. Belongs to one event loop."""
+
+    def __init__(self, model: str, position: int) -> None:
+        self.position = position
+        self.ended: LeftfoldError | None = None
+        self.trouble: LeftfoldError | None = None
+        self._model = model
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Standing {self._model} at {self.position}{', ended' if self.ended else ''}>"
+
+    def reached(self, position: int) -> None:
+        """Note where the model stands now."""
+        self.position = position
+        self.trouble = None
+        self._wake()
+
+    def end(self, reason: LeftfoldError) -> None:
+        """Note that the model will not go on, and why; whoever waits for more hears of it."""
+        self.ended = reason
+        self._wake()
+
+    async def reach(self, position: int, timeout: float | None) -> None:
+        """Return once the model has reached `position`; `ReadModelBehind` after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while self.position < position:
+                    await self._change()
+        except TimeoutError:
+            raise ReadModelBehind(self._model, self.position, position, timeout or 0) from None
+
+    async def _change(self) -> None:
+        if self.ended is not None:
+            raise self.ended.with_traceback(None)  # it is raised for many: its traceback must not grow
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiting.discard(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiting.clear()

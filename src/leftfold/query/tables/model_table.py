@@ -1,0 +1,95 @@
+"""The tables of one read model, made from the fields of its struct."""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.tables.column_types import column_type
+from leftfold.tags import hints_of
+
+
+class ModelTable:
+    """One read model in SQL: the table of its rows and, with history, that of their versions.
+
+    A version was true at the positions p with `valid_from` <= p < `valid_until`; the present one has no `valid_until`.
+    """
+
+    def __init__(self, definition: ReadModelDefinition) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.history = definition.history
+        self.fields: tuple[str, ...] = definition.owner.__struct_fields__
+        self.key: tuple[str, ...] = tuple(field.name for field in definition.fold.key)
+        self._hints = hints_of(definition.owner)
+        self.make: Callable[[Iterable[Any]], Any] = _maker(definition.owner, self.fields)
+        metadata = sa.MetaData()
+        self.current = self._table(metadata, definition.table)
+        self.versions = self._version_table(metadata) if definition.history else None
+        self.scratch = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
+
+    def __repr__(self) -> str:
+        return f"<ModelTable {' and '.join(self.definition.tables)}>"
+
+    def create(self, connection: sa.Connection) -> None:
+        """Make the tables anew, empty; what stood in their place is dropped, whatever its shape."""
+        for name in (self.definition.table, f"{self.definition.table}_history"):
+            if name in self.definition.tables or sa.inspect(connection).has_table(name):
+                sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
+        self.current.create(connection)
+        if self.versions is not None:
+            self.versions.create(connection)
+
+    def exists(self, connection: sa.Connection) -> bool:
+        """Whether the tables are there."""
+        return all(sa.inspect(connection).has_table(name) for name in self.definition.tables)
+
+    def key_columns(self, source: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+        """The columns of the key in a table or subquery."""
+        return [source.c[name] for name in self.key]
+
+    def as_of(self, position: int) -> sa.Subquery:
+        """The rows as they were at a position, under the table's own name."""
+        versions = self.versions
+        assert versions is not None, "asked of a model without history"
+        until = versions.c.valid_until
+        return (
+            sa.select(*(versions.c[name] for name in self.fields))
+            .where(versions.c.valid_from <= position, sa.or_(until.is_(None), until > position))
+            .subquery(self.definition.table)
+        )
+
+    def _table(self, metadata: sa.MetaData, name: str, prefixes: Sequence[str] = ()) -> sa.Table:
+        return sa.Table(name, metadata, *self._columns(), prefixes=list(prefixes), sqlite_with_rowid=not self.key)
+
+    def _columns(self, *more_key: str) -> list[sa.SchemaItem]:
+        columns: list[sa.SchemaItem] = []
+        for name in self.fields:
+            sql, nullable = column_type(self.name, name, self._hints[name])
+            columns.append(sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False))
+        if self.key or more_key:
+            columns.append(sa.PrimaryKeyConstraint(*self.key, *more_key))
+        return columns
+
+    def _version_table(self, metadata: sa.MetaData) -> sa.Table:
+        name = f"{self.definition.table}_history"
+        return sa.Table(
+            name,
+            metadata,
+            sa.Column("valid_from", sa.BigInteger, nullable=False, autoincrement=False),
+            sa.Column("valid_until", sa.BigInteger),
+            *self._columns("valid_from"),
+            sa.Index(f"{name}_until", "valid_until", "valid_from"),
+            sqlite_with_rowid=False,
+        )
+
+
+def _maker(owner: type, fields: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
+    """The function that makes an instance of a row's values; by position where the class allows it, which is faster."""
+    parameters = list(inspect.signature(owner).parameters.values())
+    in_order = [parameter.name for parameter in parameters] == list(fields)
+    if in_order and all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
+        return lambda row: owner(*row)
+    return lambda row: owner(**dict(zip(fields, row, strict=True)))

@@ -1,0 +1,124 @@
+"""Every SELECT that the SQLite store runs, explained: a test fails when an index stops being used.
+
+The plans are kept in `plans/`. When a plan changes on purpose, delete its file, run the test, and look at the new one.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leftfold.criteria import ALL, Criteria, criteria
+from leftfold.errors import Conflict
+from leftfold.store import AppendCondition, EventStore, NewEvent, SQLiteStore
+
+PLANS = Path(__file__).parent / "plans"
+EVENTS = 6_000
+
+
+class Explaining(sqlite3.Connection):
+    """A connection that notes the plan of each SELECT before it runs it."""
+
+    plans: list[str] = []
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql.lstrip().startswith("SELECT"):
+            steps = super().execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+            self.plans.append("\n".join([" ".join(sql.split()), *drawn(steps)]))
+        return super().execute(sql, parameters)
+
+
+def drawn(steps: list[tuple[int, int, int, str | bytes]]) -> list[str]:
+    """The steps of a plan as an indented tree."""
+    depth = {0: 0}
+    lines: list[str] = []
+    for step, parent, _, detail in steps:
+        depth[step] = depth[parent] + 1
+        lines.append("    " * depth[step] + (detail if isinstance(detail, str) else detail.decode()))
+    return lines
+
+
+@pytest.fixture
+async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EventStore]:
+    """A log with common and rare types and tags, whose statements are explained."""
+    async with SQLiteStore(tmp_path / "log.db") as filling:
+        await filling.append([shaped(n) for n in range(EVENTS)], key="k")
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Explaining))
+    async with SQLiteStore(tmp_path / "log.db") as store:
+        await store.head()
+        yield store
+
+
+def shaped(n: int) -> NewEvent:
+    """Types and tags that occur always, often (one in two) and rarely (one in a thousand)."""
+    often = ("often:1",) if n % 2 else ("often:2",)
+    rarely = ("rarely:1", "rarely:2") if n % 1_000 == 0 else ()
+    return NewEvent("rare" if n % 1_000 == 1 else "common", b"{}", ("always:1", *often, *rarely))
+
+
+async def read(store: EventStore, meant: Criteria, **options: Any) -> None:
+    async for _ in store.read(meant, **options):
+        break
+
+
+async def conflict(store: EventStore, meant: Criteria) -> None:
+    with pytest.raises(Conflict):
+        await store.append([NewEvent("common", b"")], condition=AppendCondition(meant, 0))
+
+
+Use = Callable[[EventStore], Coroutine[Any, Any, object]]
+
+READS: dict[str, Criteria] = {
+    "everything": ALL,
+    "one type": criteria("common"),
+    "a rare type": criteria("rare"),
+    "two types": criteria("common", "rare"),
+    "one tag": criteria(tags=["always:1"]),
+    "a rare tag": criteria(tags=["rarely:1"]),
+    "a type with a tag": criteria("common", tags=["always:1"]),
+    "a rare type with a common tag": criteria("rare", tags=["always:1"]),
+    "a common type with a rare tag": criteria("common", tags=["rarely:1"]),
+    "two types with a tag": criteria("common", "rare", tags=["often:1"]),
+    "two common tags": criteria(tags=["always:1", "often:1"]),
+    "a rare and a common tag": criteria(tags=["always:1", "rarely:1"]),
+    "three tags with a type": criteria("common", tags=["always:1", "often:2", "rarely:2"]),
+    "several items": criteria("rare") | criteria(tags=["rarely:1"]) | criteria("common", tags=["often:1"]),
+}
+
+OTHERS: dict[str, Use] = {
+    "head": lambda store: store.head(),
+    "lookup": lambda store: store.lookup("k"),
+    "read on backwards": lambda store: read(store, READS["several items"], after=10, upto=5_000, reverse=True),
+    "condition on a tag": lambda store: conflict(store, criteria(tags=["always:1"])),
+    "condition on a type": lambda store: conflict(store, criteria("common")),
+    "condition on a type with two tags": lambda store: conflict(store, READS["three tags with a type"]),
+    "append with a key": lambda store: store.append([NewEvent("new type", b"", ("new:1",))], key="new"),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_reads_keep_their_query_plans(store: EventStore, name: str) -> None:
+    await keeps_its_plans(store, f"read {name}", lambda store: read(store, READS[name], limit=100))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+async def test_other_verbs_keep_their_query_plans(store: EventStore, name: str) -> None:
+    await keeps_its_plans(store, name, OTHERS[name])
+
+
+async def keeps_its_plans(store: EventStore, name: str, use: Use) -> None:
+    Explaining.plans = []
+    await use(store)
+    found = "\n\n".join(Explaining.plans) + "\n"
+
+    golden = PLANS / f"{name.replace(' ', '_')}.txt"
+    if not golden.exists():
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(found)
+        pytest.fail(f"{golden.name} was missing and has been written: look at it, then run the test again")
+    assert found == golden.read_text()
+    for costly in ("SCAN tag", "TEMP B-TREE"):
+        assert costly not in found
