@@ -2,9 +2,7 @@
 
 from typing import Annotated, Self
 
-from msgspec.structs import replace
-
-from leftfold import App, Command, DecisionModel, Event, Rejected, Tag
+from leftfold import App, Command, DecisionModel, Event, Rejected, Tag, replace
 
 AccountId = Annotated[str, Tag("account")]
 

@@ -42,3 +42,19 @@ class BankWithSnapshots(Bank):
 
 def open_peer(path: Path, kind: type[Bank] = Bank, **settings: str) -> Bank:
     return kind({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), **settings})
+
+
+def new_account(deposits: int) -> Account:
+    """An account whose events have not been saved."""
+    account = Account("somebody")
+    for _ in range(deposits):
+        account.deposit(1)
+    return account
+
+
+def open_accounts(peer: Bank, count: int) -> list[UUID]:
+    """So many accounts of one event each."""
+    accounts = [new_account(0) for _ in range(count)]
+    for first in range(0, count, 1000):
+        peer.save(*accounts[first : first + 1000])
+    return [account.id for account in accounts]

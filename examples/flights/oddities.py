@@ -7,15 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from .commands import Report, ReportArrival, ReportCancellation, ReportDeparture, ReportDiversion
 from .reports import (
     MISSING,
     NEW_YORK,
     ZONES_NOT_LISTED,
-    ArrivalReport,
-    CancellationReport,
-    DepartureReport,
-    DiversionReport,
-    Report,
     Row,
     day_of,
     flight_of,
@@ -73,14 +69,14 @@ def count(rows: list[Row], missing: str, present: str = "month") -> int:
 
 def clocks(told: list[tuple[Row, Report]]) -> Iterator[Finding]:
     """Hold schedule plus delay against the clock that was read."""
-    for kind, column in ((DepartureReport, "dep_time"), (ArrivalReport, "arr_time")):
+    for kind, column in ((ReportDeparture, "dep_time"), (ReportArrival, "arr_time")):
         read = [(row, report) for row, report in told if isinstance(report, kind)]
         wrong = [row for row, report in read if clock_of(report) != int(row[column]) % 2400]
         named = ", ".join(f"{flight_of(row)} reads {row[column]}" for row in wrong)
         yield f"{column} is 0", sum(row[column] == "0" for row, _ in read)
         yield f"{column} is 2400", sum(row[column] == "2400" for row, _ in read)
         yield f"{column} is not schedule plus delay: {named or 'none'}", len(wrong)
-    landed = [(row, report) for row, report in told if isinstance(report, ArrivalReport)]
+    landed = [(row, report) for row, report in told if isinstance(report, ReportArrival)]
     later = sum(on_the_wall(report).date() > day_of(row) for row, report in landed)
     yield "landed on a later date than they were scheduled to depart", later
 
@@ -93,7 +89,7 @@ def clock_of(report: Report) -> int:
 
 def on_the_wall(report: Report) -> datetime:
     """Return the local time at which it happened, where it happened."""
-    arrived = isinstance(report, ArrivalReport)
+    arrived = isinstance(report, ReportArrival)
     return report.instant.astimezone(zone_of(report.destination) if arrived else NEW_YORK)
 
 
@@ -119,9 +115,9 @@ def durations_of(reports: list[Report]) -> Iterator[tuple[str, timedelta]]:
     """Yield how long each flight took that arrived."""
     departed: dict[str, datetime] = {}
     for report in reports:
-        if isinstance(report, DepartureReport):
+        if isinstance(report, ReportDeparture):
             departed[report.flight] = report.instant
-        elif isinstance(report, ArrivalReport):
+        elif isinstance(report, ReportArrival):
             yield report.flight, report.instant - departed[report.flight]
 
 
@@ -130,7 +126,7 @@ def aircraft(rows: list[Row], reports: list[Report]) -> Iterator[Finding]:
     refusals = list(refused(reports))
     row_of = {flight_of(row): row for row in rows}
     held_by = Counter(landing_in(row_of[holding.flight]) for holding, _ in refusals)
-    kept = (report for report in reports if not isinstance(report, DiversionReport))
+    kept = (report for report in reports if not isinstance(report, ReportDiversion))
     yield "departures while the aircraft was in the air", len(refusals)
     for landing, times in held_by.most_common():
         yield f"of these, on a flight with {landing}", times
@@ -160,10 +156,10 @@ def refused(reports: Iterable[Report]) -> Iterator[tuple[Report, Report]]:
     """Yield each refused departure after the flight that kept its aircraft in the air."""
     flying: dict[str, Report] = {}
     for report in reports:
-        if report.aircraft is None or isinstance(report, CancellationReport):
+        if isinstance(report, ReportCancellation):
             continue
         holding = flying.get(report.aircraft)
-        if not isinstance(report, DepartureReport):
+        if not isinstance(report, ReportDeparture):
             if holding and holding.flight == report.flight:
                 del flying[report.aircraft]
         elif holding:

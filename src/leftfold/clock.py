@@ -27,7 +27,7 @@ class SystemClock:
 
 def to_microseconds(moment: datetime) -> int:
     """Microseconds since 1970 in UTC; a naive datetime raises `NaiveDatetime`."""
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise NaiveDatetime(moment)
     return (moment - EPOCH) // MICROSECOND
 

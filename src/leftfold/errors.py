@@ -21,6 +21,8 @@ LeftfoldError
 │   ├── NotAnEvent              a handler decided something that is no event
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
+│   ├── AppNotFound             `--app` names no app that can be imported
+│   ├── UnknownModel            the command line asks for a model that the app does not have
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
 │   ├── CannotDecode            stored data does not fit its type
@@ -37,6 +39,7 @@ LeftfoldError
 │   ├── OutcomeUnknown          the commit may or may not have happened
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
+│       ├── StoreNotFound
 │       ├── StoreBusy
 │       ├── StoreFull
 │       ├── StoreReadOnly
@@ -76,6 +79,10 @@ class Rejected(LeftfoldError):
             "a command that the present state allows",
             "show the reason to whoever sent the command",
         )
+
+    def __repr__(self) -> str:
+        details = "".join(f", {name}={value!r}" for name, value in self.details.items())
+        return f"{type(self).__name__}({self.reason!r}{details})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rejected) and (self.reason, self.details) == (other.reason, other.details)
@@ -217,7 +224,7 @@ class NaiveDatetime(UsageError):
         super().__init__(
             f"the datetime {found.isoformat()} has no time zone",
             "an aware datetime",
-            "say which zone is meant: datetime(..., tzinfo=UTC)",
+            "say which zone is meant: datetime(..., tzinfo=UTC), or 2026-01-31T09:30Z in text",
         )
 
 
@@ -278,6 +285,30 @@ class MissingExtra(UsageError):
             f"the package {module!r} is not installed",
             f"leftfold with the extra {extra!r}",
             f"pip install 'leftfold[{extra}]'",
+        )
+
+
+class AppNotFound(UsageError):
+    """The app that the command line names cannot be imported."""
+
+    def __init__(self, target: str, problem: str, known: Sequence[str] = ()) -> None:
+        self.target, self.known = target, tuple(known)
+        super().__init__(
+            f"--app {target}: {problem}",
+            "module:attribute of an App in the working directory or on the Python path, like bank:bank",
+            f"try --app {known[0]}" if known else "correct the name, or go to the folder that has the module",
+        )
+
+
+class UnknownModel(UsageError):
+    """The command line asks for a model that the app does not have."""
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        self.model, self.known = model, tuple(known)
+        super().__init__(
+            f"the app has no model {model!r}",
+            f"one of {_listed(known)}",
+            "correct the name; models are those that a command handler takes, and the read models",
         )
 
 
@@ -442,6 +473,18 @@ class StoreClosed(StoreUnavailable):
         )
 
 
+class StoreNotFound(StoreUnavailable):
+    """There is no log to read."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"there is no file {where} that this user may read",
+            "the file of a log; reading creates none",
+            "check the path: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four",
+        )
+
+
 class StoreBusy(StoreUnavailable):
     """Another process held the write lock for too long."""
 
@@ -534,6 +577,18 @@ class ProjectionFailed(ReadModelError):
             f"{model} stopped at position {position}: {problem}",
             "an evolve that folds every event it is annotated with",
             "correct evolve and open the app again: the read model is rebuilt from the log",
+        )
+
+
+class ModelsUnavailable(ReadModelError):
+    """The models database cannot be used as it stands."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        super().__init__(
+            f"the models database {where} cannot be used: {problem}",
+            "a database that can be written, with room for the read models",
+            "free space, correct the permissions, or delete the file: read models are rebuilt from the log",
         )
 
 

@@ -90,9 +90,14 @@ def _tag_field(owner: type, name: str, hint: Any) -> TagField | None:
     tags = [marker for marker in markers if isinstance(marker, Tag)]
     if not tags:
         return None
-    if not (isinstance(inner, type) and issubclass(inner, SCALARS)) or issubclass(inner, bool | datetime.datetime):
+    if not _is_taggable(inner):
         raise UntaggableType(owner.__name__, name, inner)
     return TagField(name, tags[0], inner, many=many, key=not any(_is_not_key(marker) for marker in markers))
+
+
+def _is_taggable(inner: Any) -> bool:
+    taggable = isinstance(inner, type) and issubclass(inner, SCALARS)
+    return taggable and not issubclass(inner, bool | datetime.datetime)
 
 
 def _is_not_key(marker: object) -> bool:
@@ -109,6 +114,6 @@ def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
         members = [member for member in get_args(hint) if member is not type(None)]
         return _unwrap(members[0]) if len(members) == 1 else ((), hint, False)
     if origin in MANY and get_args(hint):
-        markers, inner, _ = _unwrap(get_args(hint)[0])
-        return markers, inner, True
+        markers, inner, nested = _unwrap(get_args(hint)[0])
+        return markers, list if nested else inner, True
     return (), hint, False

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,7 +22,7 @@ EVENTS = 6_000
 class Explaining(sqlite3.Connection):
     """A connection that notes the plan of each SELECT before it runs it."""
 
-    plans: list[str] = []
+    plans: ClassVar[list[str]] = []
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql.lstrip().startswith("SELECT"):

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,8 +20,8 @@ from leftfold.errors import (
     LeftfoldError,
     StoreBusy,
     StoreCorrupt,
-    StoreFailed,
     StoreFull,
+    StoreNotFound,
     StoreReadOnly,
     StoreUnavailable,
 )
@@ -135,8 +136,10 @@ async def test_a_path_that_cannot_be_a_file_is_named(tmp_path: Path, place: str)
 async def test_a_missing_file_is_not_created_for_reading_only(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
 
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreNotFound) as caught:
         open_store(f"sqlite:///{path}?mode=ro")
+
+    assert has_three_parts(caught.value, path)
 
     assert not path.exists()
 
@@ -201,13 +204,14 @@ async def test_an_event_limit_of_its_own_holds(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def shared_log() -> Path:
+async def shared_log() -> AsyncIterator[Path]:
     """A log of five events in a folder that everybody may enter."""
     folder = Path(mkdtemp(prefix="leftfold-"))
     folder.chmod(0o777)
     async with SQLiteStore(folder / "log.db") as store:
         await store.append([NewEvent("noted", b"")] * 5)
-    return folder / "log.db"
+    yield folder / "log.db"
+    shutil.rmtree(folder)
 
 
 async def tried_by_nobody(url: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from leftfold.audit.difference import Change, changes
 from leftfold.criteria import Criteria
 from leftfold.fold import Fold
 from leftfold.metadata import Metadata, decode_metadata
@@ -21,6 +22,11 @@ class Step(msgspec.Struct, frozen=True):
     before: Any
     after: Any
     metadata: Metadata
+
+    @property
+    def changes(self) -> list[Change]:
+        """What the event changed in the state; nothing when it left it as it was."""
+        return changes(self.before, self.after)
 
     @property
     def actor(self) -> str | None:

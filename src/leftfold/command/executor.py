@@ -8,39 +8,19 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from leftfold.clock import Clock
-from leftfold.command.context import Context
+from leftfold.command.decision import Decision, stamped
 from leftfold.command.handler import CommandHandler
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
 from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
-from leftfold.metadata import Metadata, encode_metadata, present_metadata
+from leftfold.metadata import Metadata, present_metadata
 from leftfold.registry import Registry
-from leftfold.store.contract import Appended, EventStore, Key, NewEvent, StoredEvent
+from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
 
 ATTEMPTS = 16
 LONGEST_PAUSE = 0.05  # seconds
-
-
-class Decision:
-    """One command on its way: the states it is decided on, and what was decided."""
-
-    __slots__ = ("command", "events", "handler", "metadata", "records", "rejected", "states", "time")
-
-    def __init__(
-        self, handler: CommandHandler, command: Any, states: Sequence[State], metadata: Metadata, time: datetime | None
-    ) -> None:
-        self.handler = handler
-        self.command = command
-        self.states = states
-        self.metadata = metadata
-        self.time = time
-        self.events: Sequence[Any] = ()
-        self.records: Sequence[NewEvent] = ()
-        self.rejected: Rejected | None = None
 
 
 class Executor:
@@ -106,7 +86,7 @@ class Executor:
         fresh = await self._load(decision.states)
         while True:
             working = Working(decision.states)
-            self._decide(decision, working)
+            decision.decide(self._registry, working, self._clock.now())
             if decision.records:
                 return await self._append(decision, working, key)
             if key is not None and (known := await self._store.lookup(key)) is not None:
@@ -141,7 +121,7 @@ class Executor:
         await self._load(states)
         working = Working(states)
         for decision in decisions:
-            self._decide(decision, working)
+            decision.decide(self._registry, working, self._clock.now())
         records = [record for decision in decisions for record in decision.records]
         if not records:
             return BatchReceipt(max((state.position for state in states), default=0), _outcomes(decisions, 0))
@@ -161,26 +141,7 @@ class Executor:
             raise NotHandled(type(command).__qualname__, sorted(known.__qualname__ for known in self._handlers))
         states = [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
-        identity = said.command or self._new_id().hex
-        stamped = msgspec.structs.replace(
-            said, command=identity, command_type=handler.command.wire, correlation=said.correlation or identity
-        )
-        return Decision(handler, command, states, stamped, time)
-
-    def _decide(self, decision: Decision, working: Working) -> None:
-        """Call the handler and fold what it decided, so that an event its own models cannot fold is never stored."""
-        context = Context(decision.time or self._clock.now(), decision.metadata)
-        decision.events, decision.records, decision.rejected = (), (), None
-        try:
-            decided = decision.handler.decide(decision.command, map(working.value, decision.states), context)
-        except Rejected as rejected:
-            decision.rejected = rejected
-            return
-        metadata = encode_metadata(decision.metadata)
-        decision.records = [self._registry.encode(event, metadata, decision.time) for event in decided]
-        decision.events = [self._registry.decode_new(record) for record in decision.records]
-        for record, event in zip(decision.records, decision.events, strict=True):
-            working.apply(record, event)
+        return Decision(handler, command, states, stamped(said, handler, self._new_id), time)
 
     async def _load(self, states: Sequence[State]) -> bool:
         """Read what has never been read; whether a decision on these states needs no second look.
@@ -189,13 +150,11 @@ class Executor:
         nothing new; an append's conditions see to that, a rejection has none.
         """
         cold = [state for state in states if not state.loaded]
-        for state in cold:
-            await self._states.refresh(state)
+        await self._states.refresh_all(cold)
         return len(states) == len(cold) <= 1
 
     async def _refresh(self, states: Iterable[State]) -> bool:
-        changed = [await self._states.refresh(state) for state in states]
-        return any(changed)
+        return await self._states.refresh_all(states)
 
     async def _recover(self, states: Iterable[State], conflict: Conflict, command: str, attempt: int) -> None:
         """After a conflict: give up after the last attempt, else pause a little and read the tails."""

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from leftfold.command.snapshots import Snapshots
 from leftfold.criteria import Criteria
 from leftfold.fold import Fold
 from leftfold.registry import Registry
-from leftfold.store.contract import EventStore
+from leftfold.store.contract import EventStore, StoredEvent
 
 LONG_HISTORY = 1_000
+TOGETHER = 25  # states that are read at once; more cost more to put together than they save
 
 
 class State:
@@ -86,6 +88,33 @@ class States:
         state.advance(value, position, folded)
         await self.consider_snapshot(state)
         return folded > 0
+
+    async def refresh_all(self, states: Iterable[State]) -> bool:
+        """Bring states up to the head, several with each read; whether any event changed one of them."""
+        waiting = sorted(states, key=lambda state: state.position)
+        groups = [waiting[start : start + TOGETHER] for start in range(0, len(waiting), TOGETHER)]
+        return any([await self._refresh_together(group) for group in groups])
+
+    async def _refresh_together(self, states: Sequence[State]) -> bool:
+        if len(states) == 1:
+            return await self.refresh(states[0])
+        wanted = Criteria(*(item for state in states for item in state.criteria.items))
+        events: list[StoredEvent] = []
+        through = 0
+        async for batch in self._store.read(wanted, after=states[0].position, limit=LONG_HISTORY):
+            events += batch.events
+            through = batch.through
+        if len(events) == LONG_HISTORY:
+            return any([await self.refresh(state) for state in states])
+        return any([self._fold_own(state, events, through) for state in states])
+
+    def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
+        """Fold those of the events that are the state's own and new to it."""
+        matches, position = state.criteria.matches, state.position
+        own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
+        new = self._registry.decode_all(own)
+        state.advance(state.fold.fold(state.value, new), through, len(new))
+        return bool(new)
 
     async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
         """The state as of a position, from the nearest snapshot before it."""

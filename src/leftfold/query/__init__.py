@@ -1,35 +1,20 @@
-"""The query side (names only until its modules land; whoever writes them replaces this file)."""
+"""The query side: read models kept as tables by projections, and the queries that are answered from them."""
 
-from typing import Any
+from leftfold.query.handler import QueryHandler
+from leftfold.query.models_url import models_url
+from leftfold.query.past import OnProgress, Progress
+from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.read_models import ReadModels
+from leftfold.query.read_side import ModelStatus, ReadSide
 
-from leftfold.events import Message
-
-
-class ReadModel(Message):
-    """Stands in for the class of query/read_model.py."""
-
-
-class ReadModelDefinition:
-    """Stands in."""
-
-    def __init__(self, owner: type, *, history: bool) -> None:
-        raise RuntimeError("the query side has not landed yet")
-    fold: Any
-
-
-class QueryHandler:
-    """Stands in."""
-
-    query_type: Any
-    name: str
-    def __init__(self, function: Any) -> None:
-        raise RuntimeError("the query side has not landed yet")
-
-
-class ReadModels:
-    """Stands in."""
-
-
-def models_url(url: str) -> str:
-    """Stands in."""
-    return url
+__all__ = [
+    "ModelStatus",
+    "OnProgress",
+    "Progress",
+    "QueryHandler",
+    "ReadModel",
+    "ReadModelDefinition",
+    "ReadModels",
+    "ReadSide",
+    "models_url",
+]

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from leftfold.query.event_keys import Key, key_reader
+import msgspec
+
+from leftfold.query.event_keys import Key, key_of, key_reader
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.row_cache import Row
 from leftfold.store.contract import StoredEvent
@@ -11,7 +13,7 @@ from leftfold.store.contract import StoredEvent
 Decode = Callable[[StoredEvent], Any]
 
 
-class Concern(NamedTuple):
+class Concern(msgspec.Struct, frozen=True, gc=False):
     """An event at its position, and the rows that it concerns."""
 
     position: int
@@ -19,7 +21,7 @@ class Concern(NamedTuple):
     keys: Sequence[Key]
 
 
-class Version(NamedTuple):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A row as it was from one position until another; `until` is None while it is."""
 
     state: Any
@@ -45,7 +47,7 @@ class BatchFold:
         self._decode = decode
         self._evolve = fold.evolve
         self._start = fold.start
-        self._key_of = fold.key_of
+        self._key_of = key_of(fold)
         self._readers = {event.owner: key_reader(fold, event) for event in fold.events}
 
     def concerns(self, events: Iterable[StoredEvent]) -> list[Concern]:
@@ -53,7 +55,7 @@ class BatchFold:
         decode, readers = self._decode, self._readers
         found: list[Concern] = []
         for stored in events:
-            event = decode(stored)
+            event: object = decode(stored)
             reader = readers.get(type(event))
             if reader is not None:
                 found.append(Concern(stored.position, event, reader(event)))
@@ -63,15 +65,15 @@ class BatchFold:
         """Fold into `rows`, which has every concerned key, and say what is to be written."""
         changed: dict[Key, None] = {}
         versions: list[Version] = []
-        for position, event, keys in concerns:
-            for key in keys:
+        for concern in concerns:
+            for key in concern.keys:
                 row = rows[key]
-                state = self._next(key, row.state, event)
+                state = self._next(key, row.state, concern.event)
                 if state is row.state:
                     continue
                 if self._history and row.state is not None:
-                    versions.append(Version(row.state, row.since, position))
-                rows[key] = Row(state, position)
+                    versions.append(Version(row.state, row.since, concern.position))
+                rows[key] = Row(state, concern.position)
                 changed[key] = None
         return self._changes(changed, rows, versions)
 
@@ -89,11 +91,11 @@ class BatchFold:
         present: list[Any] = []
         gone: list[Key] = []
         for key in changed:
-            state, since = rows[key]
-            if state is None:
+            row = rows[key]
+            if row.state is None:
                 gone.append(key)
                 continue
-            present.append(state)
+            present.append(row.state)
             if self._history:
-                versions.append(Version(state, since, None))
+                versions.append(Version(row.state, row.since, None))
         return Changes(present, gone, versions)

@@ -30,6 +30,15 @@ def key_reader(fold: Fold, event: MessageType) -> KeyReader:
     return _one_value(names[0]) if len(names) == 1 else _one_of_each(names)
 
 
+def key_of(fold: Fold) -> Callable[[Any], Key]:
+    """The function that takes the key from a row's state."""
+    names = [part.name for part in fold.key]
+    if not names:
+        return lambda state: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda state: (get(state),)
+
+
 def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagField]:
     tagged = event.fields_tagged(part.tag.name)
     rivals = {other.name for other in fold.key if other.tag.name == part.tag.name}

@@ -25,10 +25,10 @@ class QueryHandler:
         self._query_name = self._parameter(names, hints, Query, "query: SomeQuery")
         self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
         self._check_nothing_else(names)
-        self.query: type = hints[self._query_name]
+        self.query_type: type = hints[self._query_name]
 
     def __repr__(self) -> str:
-        return f"<QueryHandler {self.name} of {self.query.__qualname__}>"
+        return f"<QueryHandler {self.name} of {self.query_type.__qualname__}>"
 
     def answer(self, query: object, models: ReadModels) -> Any:
         """Call the handler."""

@@ -1,14 +1,16 @@
 """Rows that were read or written lately, so that a busy key is not read back for every batch."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from leftfold.query.event_keys import Key
 
 ROWS_KEPT = 20_000
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row as the fold sees it: its state, or None when there is none, and the position since which it is so."""
 
     state: Any

@@ -3,20 +3,34 @@
 import asyncio
 
 from leftfold.errors import LeftfoldError, ReadModelBehind
+from leftfold.query.read_model import ReadModelDefinition
+
+
+class Overtaken(Exception):
+    """Another process has folded what was about to be folded; nothing was written."""
+
+
+class Behind(BaseException):  # not an Exception: a query handler's own `except` must not hold it up
+    """Unwinds a query that touches a model which has not reached the position that the query needs."""
+
+    def __init__(self, definition: ReadModelDefinition, position: int) -> None:
+        super().__init__(definition, position)
+        self.definition = definition
+        self.position = position
 
 
 class Standing:
     """The position that a read model is known to have reached; wakes its waiters. Belongs to one event loop."""
 
     def __init__(self, model: str, position: int) -> None:
+        self.model = model
         self.position = position
         self.ended: LeftfoldError | None = None
         self.trouble: LeftfoldError | None = None
-        self._model = model
         self._waiting: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<Standing {self._model} at {self.position}{', ended' if self.ended else ''}>"
+        return f"<Standing {self.model} at {self.position}{', ended' if self.ended else ''}>"
 
     def reached(self, position: int) -> None:
         """Note where the model stands now."""
@@ -36,7 +50,7 @@ class Standing:
                 while self.position < position:
                     await self._change()
         except TimeoutError:
-            raise ReadModelBehind(self._model, self.position, position, timeout or 0) from None
+            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from None
 
     async def _change(self) -> None:
         if self.ended is not None:

@@ -1,28 +1,26 @@
 """The SQLite store: one file in WAL mode, one writing thread, a few reading threads, any number of processes."""
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from importlib.resources import files
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
-from leftfold.errors import StoreClosed, StoreCorrupt, StoreFailed, StoreReadOnly, StoreUnavailable
+from leftfold.errors import StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
+from leftfold.store.inspection import Statistics
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.sqlite_errors import named_errors, transaction
+from leftfold.store.sqlite_file import LogFile
+from leftfold.store.sqlite_inspection import problems, statistics
 from leftfold.store.sqlite_select import Arm, Range, arms_of, select
 
-APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
-FORMAT = 1
 EVENTS_A_BATCH = 1_000
 BYTES_A_BATCH = 16_777_216
 QUEUE = 4_096
@@ -60,20 +58,19 @@ class SQLiteStore:
     ) -> None:
         self._path = Path(path)
         self._clock = clock or SystemClock()
-        self._durable = durable
-        self._read_only = read_only
+        self._file = LogFile(self._path, self._clock, durable=durable, read_only=read_only, busy_timeout=busy_timeout)
         self._event_limit = event_limit
-        self._busy_timeout = busy_timeout
         self._head = Head()
         self._polling: asyncio.Task[None] | None = None
         self._closed = False
         self._types = Types()
-        self._writer, self.log_id = self._open_writer()
-        self._readers = ReadingThreads(self._open_reader, READING_THREADS, str(self._path))
+        self._writer = self._file.open()
+        self.log_id = self._identify(self._writer)
+        self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, str(self._path))
         self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
 
     def __repr__(self) -> str:
-        return f"<SQLiteStore {self._path}{'' if self._durable else ', not durable'} at {self._head.known}>"
+        return f"<SQLiteStore {self._path}{'' if self._file.durable else ', not durable'} at {self._head.known}>"
 
     async def append(
         self,
@@ -84,7 +81,7 @@ class SQLiteStore:
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         self._check_open()
-        if self._read_only:
+        if self._file.read_only:
             raise StoreReadOnly(str(self._path), "it was opened with ?mode=ro")
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
@@ -126,6 +123,16 @@ class SQLiteStore:
         with named_errors(str(self._path)):
             return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))
 
+    async def statistics(self) -> Statistics:
+        """The log's figures, by its indexes; see `Inspectable`."""
+        self._check_open()
+        return await self._readers.run(lambda connection: statistics(connection, self._file))
+
+    async def self_check(self) -> list[str]:
+        """What is wrong with the file itself: SQLite's own check, then whether indexes and tags fit the events."""
+        self._check_open()
+        return await self._readers.run(problems)
+
     async def close(self) -> None:
         """Commit what has been handed in, then close the file."""
         if self._closed:
@@ -146,74 +153,17 @@ class SQLiteStore:
     ) -> None:
         await self.close()
 
-    # --- opening
-
-    def _open_writer(self) -> tuple[sqlite3.Connection, str]:
-        with named_errors(str(self._path)):
-            if self._read_only and not os.access(self._path, os.R_OK):
-                raise StoreFailed(str(self._path), "there is no such file that this user may read")
-            connection = self._connect()
-            try:
-                self._prepare(connection)
-                return connection, self._identity(connection)
-            except BaseException:
-                connection.close()
-                raise
-
-    def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self._read_only else "rwc"
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=self._busy_timeout,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        connection.text_factory = bytes
-        return connection
-
-    def _open_reader(self) -> sqlite3.Connection:
-        connection = self._connect()
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA mmap_size = 268435456")
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        (found,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if found != APPLICATION and tables:
-            raise StoreCorrupt(str(self._path), "it is another program's database")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > FORMAT:
-            raise StoreCorrupt(str(self._path), f"it has format {version}; this leftfold reads up to {FORMAT}")
-        if self._read_only:
-            return
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        connection.execute("PRAGMA cache_size = -65536")
-        if version < FORMAT:
-            self._create(connection)
-
-    def _create(self, connection: sqlite3.Connection) -> None:
-        schema = files("leftfold.store").joinpath("schema.sql").read_text()
-        with transaction(connection):
-            if connection.execute("PRAGMA user_version").fetchone() == (FORMAT,):
-                return  # another process was faster
-            for command in _commands(schema):
-                connection.execute(command)
-            created = to_microseconds(self._clock.now())
-            connection.execute("INSERT INTO log (id, created) VALUES (?, ?)", (uuid4().hex, created))
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def _identity(self, connection: sqlite3.Connection) -> str:
-        row = connection.execute("SELECT id FROM log").fetchone()
-        if row is None:
-            raise StoreCorrupt(str(self._path), "it has no identity")
-        self._head.advance(_head_of(connection))
-        return str(row[0], "ascii")
+    def _identify(self, connection: sqlite3.Connection) -> str:
+        try:
+            with named_errors(str(self._path)):
+                row = connection.execute("SELECT id FROM log").fetchone()
+                if row is None:
+                    raise StoreCorrupt(str(self._path), "it has no identity")
+                self._head.advance(_head_of(connection))
+                return str(row[0], "ascii")
+        except BaseException:
+            connection.close()
+            raise
 
     # --- committing, in the writing thread
 
@@ -264,6 +214,7 @@ class SQLiteStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed
+        self._file.check_standing()
 
 
 class Types:
@@ -300,6 +251,8 @@ class Types:
 
     def _name_of(self, connection: sqlite3.Connection, type: int) -> str:
         self._load(connection)
+        if type not in self._names:
+            raise StoreCorrupt("the file", f"it has events of a type {type} without a name")
         return self._names[type]
 
     def _load(self, connection: sqlite3.Connection) -> None:
@@ -389,13 +342,3 @@ def _readable(data: bytes) -> str | bytes:
         return data.decode()
     except UnicodeDecodeError:
         return data
-
-
-def _commands(schema: str) -> Iterator[str]:
-    """The complete SQL commands of a script, one by one, so that they run in the caller's transaction."""
-    command = ""
-    for line in schema.splitlines(keepends=True):
-        command += line
-        if sqlite3.complete_statement(command):
-            yield command
-            command = ""

@@ -9,12 +9,20 @@ from leftfold.store.contract import EventStore, StoredEvent
 
 async def position_at(store: EventStore, moment: datetime) -> int:
     """The position of the newest event that was committed at or before `moment`; 0 when there is none."""
-    wanted = to_microseconds(moment)
+    return await _newest_upto(store, to_microseconds(moment))
+
+
+async def position_before(store: EventStore, moment: datetime) -> int:
+    """The position of the newest event that was committed before `moment`; 0 when there is none."""
+    return await _newest_upto(store, to_microseconds(moment) - 1)
+
+
+async def _newest_upto(store: EventStore, microseconds: int) -> int:
     low, high = 0, await store.head()
     while low < high:
         middle = (low + high + 1) // 2
         event = await event_at(store, middle)
-        if event.microseconds <= wanted:
+        if event.microseconds <= microseconds:
             low = middle
         else:
             high = middle - 1

@@ -33,6 +33,6 @@ class FakeClock:
 
 
 def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise NaiveDatetime(moment)
     return moment.astimezone(UTC)

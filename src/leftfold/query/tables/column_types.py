@@ -59,7 +59,7 @@ class Instant(TypeDecorator[datetime.datetime]):
 
 
 class Exact(TypeDecorator[decimal.Decimal]):
-    """A decimal with every digit it has; on SQLite text that compares as a number, while `sum` gives a float's digits."""
+    """A decimal with every digit it has; on SQLite text that compares as a number, while `sum` is a float's."""
 
     impl = sa.Numeric()
     cache_ok = True

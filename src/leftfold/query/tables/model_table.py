@@ -1,7 +1,7 @@
 """The tables of one read model, made from the fields of its struct."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,9 +35,8 @@ class ModelTable:
 
     def create(self, connection: sa.Connection) -> None:
         """Make the tables anew, empty; what stood in their place is dropped, whatever its shape."""
-        for name in (self.definition.table, f"{self.definition.table}_history"):
-            if name in self.definition.tables or sa.inspect(connection).has_table(name):
-                sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
+        for name in self.definition.tables:
+            drop(connection, name)
         self.current.create(connection)
         if self.versions is not None:
             self.versions.create(connection)
@@ -62,28 +61,33 @@ class ModelTable:
         )
 
     def _table(self, metadata: sa.MetaData, name: str, prefixes: Sequence[str] = ()) -> sa.Table:
-        return sa.Table(name, metadata, *self._columns(), prefixes=list(prefixes), sqlite_with_rowid=not self.key)
-
-    def _columns(self, *more_key: str) -> list[sa.SchemaItem]:
-        columns: list[sa.SchemaItem] = []
-        for name in self.fields:
-            sql, nullable = column_type(self.name, name, self._hints[name])
-            columns.append(sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False))
-        if self.key or more_key:
-            columns.append(sa.PrimaryKeyConstraint(*self.key, *more_key))
-        return columns
+        key = [sa.PrimaryKeyConstraint(*self.key)] if self.key else []
+        return sa.Table(
+            name, metadata, *self._columns(), *key, prefixes=list(prefixes), sqlite_with_rowid=not self.key
+        )
 
     def _version_table(self, metadata: sa.MetaData) -> sa.Table:
         name = f"{self.definition.table}_history"
         return sa.Table(
             name,
             metadata,
-            sa.Column("valid_from", sa.BigInteger, nullable=False, autoincrement=False),
+            *self._columns(),
+            sa.Column("valid_from", sa.BigInteger, nullable=False),
             sa.Column("valid_until", sa.BigInteger),
-            *self._columns("valid_from"),
+            sa.PrimaryKeyConstraint(*self.key, "valid_from"),
             sa.Index(f"{name}_until", "valid_until", "valid_from"),
             sqlite_with_rowid=False,
         )
+
+    def _columns(self) -> Iterator[sa.Column[Any]]:
+        for name in self.fields:
+            sql, nullable = column_type(self.name, name, self._hints[name])
+            yield sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False)
+
+
+def drop(connection: sa.Connection, name: str) -> None:
+    """Drop a table if it is there."""
+    sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
 
 
 def _maker(owner: type, fields: Sequence[str]) -> Callable[[Iterable[Any]], Any]:

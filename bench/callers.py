@@ -1,0 +1,41 @@
+"""Callers: many tasks of one event loop, or many threads, that do the same for a while."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+
+async def tasks(callers: int, seconds: float, calls: Iterator[Awaitable[object]]) -> float:
+    """How many calls so many tasks finish in a second; it ends early when there are no more."""
+    done = 0
+    start = perf_counter()
+
+    async def caller() -> None:
+        nonlocal done
+        for call in calls:
+            await call
+            done += 1
+            if perf_counter() - start > seconds:
+                break
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return done / (perf_counter() - start)
+
+
+def threads(callers: int, seconds: float, once: Callable[[], object]) -> float:
+    """How often in a second so many threads finish `once`."""
+    start = perf_counter()
+
+    def caller() -> int:
+        done = 0
+        while perf_counter() - start < seconds:
+            once()
+            done += 1
+        return done
+
+    if callers == 1:
+        return caller() / (perf_counter() - start)
+    with ThreadPoolExecutor(callers) as pool:
+        done = sum(future.result() for future in [pool.submit(caller) for _ in range(callers)])
+    return done / (perf_counter() - start)

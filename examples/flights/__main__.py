@@ -1,0 +1,28 @@
+"""`python -m examples.flights` runs the demo."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from leftfold import LeftfoldError
+
+from .demo import DIRECTORY, run_demo
+
+
+def main() -> int:
+    """Run the demo with what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m examples.flights", description="Load real flights and ask.")
+    parser.add_argument("--months", default="1", help="such as 1,3 (February always comes along)")
+    parser.add_argument("--year", type=int, default=2013)
+    parser.add_argument("--dir", type=Path, default=DIRECTORY, help="where the log is kept")
+    chosen = parser.parse_args()
+    try:
+        return run_demo([int(month) for month in chosen.months.split(",")], chosen.year, chosen.dir)
+    except LeftfoldError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

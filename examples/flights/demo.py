@@ -1,0 +1,131 @@
+"""The demo: load real flights, ask what is and what was, and check the answers."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from leftfold import LiveApp
+from leftfold.audit import Verification
+
+from . import tables
+from .app import BoardAt, Rejections, RejectionsByReason, WorstRoutes, flights
+from .commands import Report
+from .comparison import Answers, compare, independent_answers
+from .load import load
+from .reports import read_reports
+
+DIRECTORY = Path(".demo")
+JANUARY, FEBRUARY = 1, 2
+BLIZZARD = datetime(2013, 2, 8, 20, tzinfo=UTC)
+AIRPORT = "JFK"
+LINES = 12
+INTERRUPTED = 130
+
+
+def run_demo(
+    months: Iterable[int] = (JANUARY,),
+    year: int = BLIZZARD.year,
+    directory: Path = DIRECTORY,
+    console: Console | None = None,
+) -> int:
+    """Load these months and the February of the blizzard, print what is known, and return an exit code.
+
+    The log stays in ``directory``: a second run finds it and adds nothing. Raises ``MissingExtra`` without the data,
+    ``UsageError`` for months that it does not have.
+    """
+    console = console or Console()
+    wanted = sorted({*months, FEBRUARY})
+    begun = perf_counter()
+    try:
+        with console.status("reading the file"):
+            reports = read_reports(wanted, year)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / file_name(wanted, year)
+        fine = asyncio.run(show(reports, wanted, path, console))
+    except KeyboardInterrupt:
+        console.print("Stopped. What is loaded stays loaded: the same command goes on from there.")
+        return INTERRUPTED
+    console.print(f"{perf_counter() - begun:.1f} s altogether. The log is {path}; look around in it:")
+    console.print(f"  leftfold info sqlite:///{path}", highlight=False, soft_wrap=True)
+    return 0 if fine else 1
+
+
+def file_name(months: Sequence[int], year: int) -> str:
+    """The log's file. Each selection has its own: times never decrease in a log, so months cannot be put in between."""
+    return f"flights-{year}-{'-'.join(f'{month:02}' for month in months)}.db"
+
+
+async def show(reports: Sequence[Report], months: Sequence[int], path: Path, console: Console) -> bool:
+    """Load, verify and ask; whether everything is as it must be."""
+    async with flights.open(f"sqlite:///{path}") as live:
+        with bars_on(console) as bars:
+            added, seconds = await bring_in(live, reports, bars)
+            log, expected = await check(live, months, bars)
+        if added:
+            console.print(f"{added:,} reports added in {seconds:.1f} s, {added / seconds:,.0f} a second.\n")
+        else:
+            console.print(f"Nothing to add: the log has all {len(reports):,} reports already.\n")
+        console.print(tables.counts("Events by type", "type", log.types), "")
+        await answer(live, console)
+        checks = {**log_checks(log), **await compare(live, expected)}
+        console.print(tables.verification(checks), "")
+        return all(checks.values())
+
+
+def bars_on(console: Console) -> Progress:
+    """Progress bars that say how much there is."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+async def bring_in(live: LiveApp, reports: Sequence[Report], bars: Progress) -> tuple[int, float]:
+    """Load the reports and wait until the read models know them; how many were new, and the seconds it took."""
+    begun = perf_counter()
+    loading = bars.add_task("deciding on reports", total=len(reports))
+    added = await load(live, reports, lambda done: bars.advance(loading, done))
+    await catch_up(live, bars)
+    return added, perf_counter() - begun
+
+
+async def catch_up(live: LiveApp, bars: Progress) -> None:
+    """Wait for the read models, which follow the log in the background."""
+    head = await live.store.head()
+    following = bars.add_task("read models", total=head)
+    while True:
+        standing = await live.read_models()
+        for model in standing:
+            if model.failed:
+                raise model.problem
+        bars.update(following, completed=min(model.position for model in standing))
+        if all(model.position >= head for model in standing):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def check(live: LiveApp, months: Sequence[int], bars: Progress) -> tuple[Verification, Answers]:
+    """Check the log while another process judges the same flights without leftfold."""
+    checking = bars.add_task("verifying the log", total=None)
+    elsewhere = asyncio.create_task(independent_answers(months))
+    (log,) = await live.verify(progress=lambda done, head: bars.update(checking, completed=done, total=head))
+    return log, await elsewhere
+
+
+def log_checks(log: Verification) -> dict[str, bool]:
+    """What `leftfold verify` says of the log."""
+    return {f"{log.checked:,} events: no gap, times never decrease, each can be read": log.ok and not log.unknown}
+
+
+async def answer(live: LiveApp, console: Console) -> None:
+    """Print what was refused, the board of the blizzard as it stood, and the worst routes."""
+    console.print(tables.counts("Refused reports by reason", "reason", await live.query(RejectionsByReason())), "")
+    console.print(tables.rejections(await live.query(Rejections()), LINES), "")
+    then = await live.query(BoardAt(AIRPORT, BLIZZARD), as_of=BLIZZARD)
+    now = await live.query(BoardAt(AIRPORT, BLIZZARD))
+    console.print(tables.board(then, now, AIRPORT, BLIZZARD, LINES), "")
+    console.print(tables.routes(await live.query(WorstRoutes())), "")

@@ -1,0 +1,63 @@
+"""Answers and states as people read them: fields line by line, several of a kind as a table."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from leftfold.audit.difference import fields_of
+from leftfold.cli.consoles import Console
+from leftfold.cli.plain import shown
+
+
+def show_answer(out: Console, answer: Any, *, json: bool) -> None:
+    """Print an answer of any type."""
+    if json:
+        out.json(answer)
+        return
+    fields = _fields(answer)
+    if fields is not None:
+        _show_fields(out, fields)
+    elif isinstance(answer, Collection) and not isinstance(answer, str | bytes):
+        _show_many(out, list(cast("Collection[Any]", answer)))
+    else:
+        out.line("nothing" if answer is None else shown(answer))
+
+
+def _fields(value: Any) -> Mapping[str, Any] | None:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else fields_of(value)
+
+
+def _show_fields(out: Console, fields: Mapping[str, Any]) -> None:
+    width = max((len(str(name)) for name in fields), default=0)
+    for name, value in fields.items():
+        out.line(Text.assemble((f"{name!s:<{width}}  ", "bold"), shown(value)))
+
+
+def _show_many(out: Console, answers: list[Any]) -> None:
+    rows = [_fields(answer) for answer in answers]
+    known = [row for row in rows if row is not None]
+    if not answers:
+        out.line("none")
+    elif len(known) < len(rows) or {tuple(row) for row in known} != {tuple(known[0])}:
+        for answer in answers:
+            out.line(shown(answer))
+    else:
+        out.print(table(known))
+
+
+def table(rows: list[Mapping[str, Any]]) -> Table:
+    """Rows with the same fields; numbers to the right."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numeric = all(_is_number(row[name]) for row in rows)
+        made.add_column(str(name), justify="right" if numeric else "left")
+    for row in rows:
+        made.add_row(*(shown(value) for value in row.values()))
+    return made
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

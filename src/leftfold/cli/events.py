@@ -1,0 +1,148 @@
+"""`leftfold events`: the events of a log, chosen by type, tag, position and time."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from leftfold.cli import arguments
+from leftfold.cli.arguments import Json, LogUrl
+from leftfold.cli.consoles import Console, stderr, stdout
+from leftfold.cli.listing import INDENT, headline, said
+from leftfold.cli.opening import open_log
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import json_data, moment, shown_data
+from leftfold.criteria import Criteria, criteria
+from leftfold.metadata import decode_metadata
+from leftfold.store import Batch, EventStore, StoredEvent, subscribe
+from leftfold.store.time_travel import position_at, position_before
+
+
+class Choice(msgspec.Struct):
+    """Which events are wanted, and how."""
+
+    criteria: Criteria
+    after: int
+    upto: int | None
+    limit: int | None
+    reverse: bool
+    follow: bool
+
+
+@command
+async def events(
+    url: LogUrl,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type; again for one more (or).")
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", parser=arguments.tag, metavar="NAME:VALUE", help="Only with this tag; again: both (and)."),
+    ] = None,
+    after: Annotated[int, typer.Option(min=0, metavar="POSITION", help="Only later positions.")] = 0,
+    upto: Annotated[
+        int | None, typer.Option(min=0, metavar="POSITION", show_default=False, help="Not beyond this position.")
+    ] = None,
+    since: Annotated[
+        Any, typer.Option(parser=arguments.time, metavar="TIME", show_default=False, help="Not before this time.")
+    ] = None,
+    until: Annotated[
+        Any, typer.Option(parser=arguments.time, metavar="TIME", show_default=False, help="Not after this time.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, metavar="NUMBER", show_default=False, help="At most so many.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Newest first.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with new events until Ctrl-C.")] = False,
+    json: Json = False,
+) -> Outcome:
+    """List events: where, when, what, and who said it.
+
+    Types are alternatives, tags must all be there. In the listing long values are cut; --json has everything: one
+    object a line, and data that is not JSON in Base64.
+
+    \b
+    Examples:
+      leftfold events sqlite:///bank.db --reverse --limit 10
+      leftfold events sqlite:///bank.db --type account.opened --tag account:a-1
+      leftfold events sqlite:///bank.db --since 2026-01-01T00:00Z --until 2026-02-01T00:00Z
+      leftfold events sqlite:///bank.db --follow --json | jq .data
+    """
+    if follow and (reverse or upto is not None or until is not None):
+        raise typer.BadParameter("--follow has no end: it goes without --reverse, --upto and --until")
+    async with open_log(url) as log:
+        after, upto = await _span(log, after, upto, since, until)
+        choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow)
+        count = await _list(log, choice, _show_json if json else _show)
+    if not count and not json:
+        stderr().line("no such event")
+    return Outcome.FINE
+
+
+async def _list(log: EventStore, choice: Choice, show: Callable[[Console, StoredEvent], None]) -> int:
+    """Show what is chosen as it comes, and return how many events that were."""
+    out, count = stdout(), 0
+    async with aclosing(_chosen(log, choice)) as found:
+        async for events in found:
+            for event in events:
+                show(out, event)
+            out.file.flush()
+            count += len(events)
+    return count
+
+
+async def _span(
+    log: EventStore, after: int, upto: int | None, since: datetime | None, until: datetime | None
+) -> tuple[int, int | None]:
+    """The positions that are meant, those of the times included."""
+    if since is not None:
+        after = max(after, await position_before(log, since))
+    if until is not None:
+        last = await position_at(log, until)
+        upto = last if upto is None else min(upto, last)
+    return after, upto
+
+
+async def _chosen(log: EventStore, choice: Choice) -> AsyncGenerator[list[StoredEvent], None]:
+    left = choice.limit
+    if left == 0:
+        return
+    async for batch in _batches(log, choice):
+        found = list(batch.events)[:left]
+        yield found
+        if left is not None:
+            left -= len(found)
+            if left == 0:
+                return
+
+
+def _batches(log: EventStore, choice: Choice) -> AsyncIterator[Batch]:
+    if choice.follow:
+        return subscribe(log, choice.criteria, after=choice.after)
+    return log.read(
+        choice.criteria, after=choice.after, upto=choice.upto, limit=choice.limit, reverse=choice.reverse
+    )
+
+
+def _show(out: Console, event: StoredEvent) -> None:
+    out.line(headline(event.position, event.time, event.type, event.version, event.tags))
+    for line in (shown_data(event.data), said(decode_metadata(event.metadata))):
+        if line:
+            out.line(line, INDENT)
+
+
+def _show_json(out: Console, event: StoredEvent) -> None:
+    out.json(
+        {
+            "position": event.position,
+            "time": moment(event.time),
+            "type": event.type,
+            "version": event.version,
+            "tags": event.tags,
+            **json_data("data", event.data),
+            **json_data("metadata", event.metadata),
+        }
+    )

@@ -1,0 +1,80 @@
+"""`leftfold explain`: how a state came about, event by event."""
+
+from rich.text import Text
+
+from leftfold.audit import ABSENT, Change, Step
+from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelKey, ModelName
+from leftfold.cli.consoles import Console, stdout
+from leftfold.cli.listing import INDENT, headline, said
+from leftfold.cli.models import key_from, model_named
+from leftfold.cli.opening import load_app, open_app
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import moment, shown, shown_event
+from leftfold.events import MessageType
+
+
+@command
+async def explain(
+    url: LogUrl, model: ModelName, app: AppName, key: ModelKey = None, as_of: AsOf = None, json: Json = False
+) -> Outcome:
+    """Explain a state: each event that made it, and what it changed.
+
+    With each event comes what it changed in the state, when, who caused it and why, by which command.
+
+    \b
+    Examples:
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --as-of 2026-01-31T09:30:00Z
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --json | jq -c .changes
+    """
+    loaded = load_app(app)
+    fold = model_named(loaded, model)
+    out = stdout()
+    async with open_app(loaded, url) as live:
+        steps = await live.explain(fold.owner, *key_from(fold, key or ()), as_of=as_of)
+    for step in steps:
+        if json:
+            out.json(_in_json(step))
+        else:
+            _show(out, step)
+    if not steps and not json:
+        out.line(f"no event concerns {' '.join((model, *(key or ())))}")
+    return Outcome.FINE
+
+
+def _show(out: Console, step: Step) -> None:
+    type = MessageType(step.event.__class__)
+    out.line(headline(step.position, step.time, type.wire, type.version))
+    for line in (shown_event(step.event), said(step.metadata)):
+        if line:
+            out.line(line, INDENT)
+    changes = step.changes
+    width = max((len(change.path) for change in changes), default=0)
+    for change in changes:
+        out.line(_changed(change, width), 2 * INDENT)
+    if not changes:
+        out.line(Text("changes nothing", "dim"), 2 * INDENT)
+
+
+def _changed(change: Change, width: int) -> Text:
+    line = Text(f"{change.path:<{width}}  ", "bold")
+    if change.before is ABSENT:
+        return line.append(f"+ {shown(change.after)}", "green")
+    if change.after is ABSENT:
+        return line.append(f"- {shown(change.before)}", "red")
+    return line.append(shown(change.before), "red").append(" → ", "dim").append(shown(change.after), "green")
+
+
+def _in_json(step: Step) -> object:
+    type = MessageType(step.event.__class__)
+    return {
+        "position": step.position,
+        "time": moment(step.time),
+        "type": type.wire,
+        "version": type.version,
+        "event": step.event,
+        "changes": step.changes,
+        "before": step.before,
+        "after": step.after,
+        "metadata": step.metadata,
+    }

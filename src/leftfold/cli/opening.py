@@ -1,0 +1,73 @@
+"""Opening what the arguments name: a log to read, an app, the two together."""
+
+import copy
+import importlib
+import sys
+import traceback
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+from leftfold.app import App
+from leftfold.errors import AppNotFound, LeftfoldError
+from leftfold.live import LiveApp
+from leftfold.store import EventStore, open_store
+
+
+def open_log(url: str) -> EventStore:
+    """The log, for reading; it is not created."""
+    return open_store(read_only(url))
+
+
+def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
+    """The app on a log for reading, without its read models: nothing is folded in the background."""
+    quiet = copy.copy(app)
+    quiet.read_models = {}
+    return quiet.open(read_only(url))
+
+
+def read_only(url: str) -> str:
+    """The URL with `mode=ro`; one that is not understood stays as it is, and is refused later."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or parts.netloc or "mode=" in parts.query:
+        return url
+    return f"{url}{'&' if parts.query else '?'}mode=ro"
+
+
+def load_app(target: str) -> App:
+    """The app that `module:attribute` names; the working directory comes first on the path."""
+    name, _, attribute = target.partition(":")
+    module = _import(target, name)
+    found = getattr(module, attribute, None)
+    if isinstance(found, App):
+        return found
+    problem = f"{attribute} is no App, it is a {type(found).__name__}"
+    if not hasattr(module, attribute):
+        problem = f"the module {name} has no {attribute!r}" if attribute else "it names a module and nothing in it"
+    raise AppNotFound(target, problem, _apps_in(module))
+
+
+def _import(target: str, name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except LeftfoldError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise AppNotFound(target, _in_words(error)) from error
+        raise AppNotFound(target, f"there is no module {error.name!r} in {here} or on the Python path") from error
+    except Exception as error:
+        raise AppNotFound(target, _in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"importing it failed in {place.filename}, line {place.lineno}: {type(error).__name__}: {error}"
+
+
+def _apps_in(module: ModuleType) -> list[str]:
+    return [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, App)]

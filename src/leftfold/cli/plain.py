@@ -1,0 +1,87 @@
+"""Values as text: on one line for people, in JSON for programs."""
+
+import base64
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from leftfold.audit.difference import ABSENT, fields_of
+
+LONGEST = 1_000
+_word = re.compile(r"[\w.:/@+-]+").fullmatch
+_encode = msgspec.json.Encoder(enc_hook=lambda value: plain_other(value), decimal_format="string").encode
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC, to the microsecond where it has any."""
+    return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def json_line(value: Any) -> str:
+    """A value as JSON without line breaks."""
+    return _encode(value).decode()
+
+
+def json_data(name: str, data: bytes) -> dict[str, Any]:
+    """Stored bytes as a part of a JSON object: as JSON where they are JSON, else in Base64 and named so."""
+    try:
+        text = msgspec.json.format(data, indent=-1)
+        text.decode()
+    except ValueError:
+        return {f"{name}_base64": base64.b64encode(data).decode()}
+    return {name: msgspec.Raw(text)}
+
+
+def shown_data(data: bytes) -> str:
+    """Stored bytes on one line."""
+    try:
+        return shown_fields(msgspec.json.decode(data))
+    except ValueError:
+        return f"{len(data):,} bytes that are not JSON" if data else ""
+
+
+def shown_event(event: Any) -> str:
+    """A decoded event's fields on one line."""
+    return shown_fields(fields_of(event) or event)
+
+
+def shown_fields(value: Any) -> str:
+    """`name=value` for each field of an object; any other value as it is."""
+    if isinstance(value, dict):
+        return _cut(" ".join(f"{name}={shown(each)}" for name, each in _items(value)))
+    return shown(value)
+
+
+def shown(value: Any) -> str:
+    """One value: words without quotes, everything else as in JSON."""
+    if value is ABSENT:
+        return ""
+    simple = msgspec.to_builtins(value, enc_hook=plain_other)
+    if isinstance(simple, str) and _word(simple) and not _means_something_else(simple):
+        return simple
+    return _cut(json_line(simple))
+
+
+def plain_other(value: Any) -> Any:
+    """Something simpler in the place of a value that has no JSON form of its own."""
+    fields = fields_of(value)
+    return repr(value) if fields is None else dict(fields)
+
+
+def _means_something_else(word: str) -> bool:
+    """Whether without quotes it would be taken for a number, true, false or null."""
+    try:
+        msgspec.json.decode(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return [(str(name), each) for name, each in value.items()]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters; all of them with --json)"

@@ -1,0 +1,47 @@
+"""`leftfold state`: what a model holds for a key, now or at a past moment."""
+
+from datetime import datetime
+from typing import Any
+
+from leftfold.cli.answers import show_answer
+from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelKey, ModelName
+from leftfold.cli.consoles import stderr, stdout
+from leftfold.cli.models import key_from, model_named
+from leftfold.cli.opening import load_app, open_app
+from leftfold.cli.outcome import Outcome, command
+from leftfold.clock import SystemClock
+from leftfold.fold import Fold
+from leftfold.live import LiveApp
+from leftfold.store.time_travel import resolve
+
+
+@command
+async def state(
+    url: LogUrl, model: ModelName, app: AppName, key: ModelKey = None, as_of: AsOf = None, json: Json = False
+) -> Outcome:
+    """Show the state of a model, as its events make it.
+
+    It is folded from the log, up to the newest event or up to --as-of.
+
+    \b
+    Examples:
+      leftfold state --app bank:bank sqlite:///bank.db Account a-1
+      leftfold state --app bank:bank sqlite:///bank.db Account a-1 --as-of 42 --json
+    """
+    loaded = load_app(app)
+    fold = model_named(loaded, model)
+    async with open_app(loaded, url) as live:
+        position = await _position(live, as_of)
+        found = await _state(live, fold, key_from(fold, key or ()), position)
+    show_answer(stdout(), found, json=json)
+    if not json:
+        stderr().line(f"as of position {position}")
+    return Outcome.FINE
+
+
+async def _position(live: LiveApp, as_of: int | datetime | None) -> int:
+    return await live.store.head() if as_of is None else await resolve(live.store, as_of, SystemClock())
+
+
+async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+    return await live.state(fold.owner, *key, as_of=position)

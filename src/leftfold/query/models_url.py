@@ -1,0 +1,22 @@
+"""Where the read models of a log are kept."""
+
+from pathlib import PurePosixPath
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from leftfold.errors import InvalidUrl
+
+IN_MEMORY = "sqlite://"
+
+
+def models_url(store_url: str) -> str:
+    """The SQLAlchemy URL of the read models of a log: those of `bank.db` are kept in `bank.models.db` beside it.
+
+    Those of a log in memory, or of one that may only be read, are kept in memory.
+    """
+    parts = urlsplit(store_url)
+    if parts.scheme == "memory" or dict(parse_qsl(parts.query)).get("mode") == "ro":
+        return IN_MEMORY
+    path = PurePosixPath(parts.path.removeprefix("/"))
+    if parts.scheme != "sqlite" or not path.name:
+        raise InvalidUrl(store_url, "it does not say where the read models are to be kept")
+    return f"sqlite:///{quote(str(path.with_stem(f'{path.stem}.models')))}"

@@ -1,0 +1,209 @@
+"""The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from leftfold.errors import (
+    InvalidModel,
+    LeftfoldError,
+    PositionAhead,
+    ReadModelBehind,
+    StoreClosed,
+    UnknownReadModel,
+)
+from leftfold.query.handler import QueryHandler
+from leftfold.query.models_url import IN_MEMORY
+from leftfold.query.past import OnProgress, Past
+from leftfold.query.projection import Projection
+from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.read_models import ReadModels
+from leftfold.query.standing import Behind, Standing
+from leftfold.registry import Registry
+from leftfold.store.contract import EventStore
+
+if TYPE_CHECKING:
+    from leftfold.query.tables.models_database import ModelsDatabase
+
+READING_THREADS = 4
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so."""
+
+    name: str
+    table: str
+    position: int
+    lag: int
+    problem: LeftfoldError | None
+    failed: bool
+
+
+class ReadSide:
+    """The read models of one app over one log, kept in the database at `url` (SQLAlchemy's form)."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        definitions: Iterable[ReadModelDefinition],
+        url: str,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._definitions = {definition.owner: definition for definition in definitions}
+        self._url = url
+        self._on_progress = on_progress
+        self._standings: dict[ReadModelDefinition, Standing] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
+        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
+        self._database: ModelsDatabase | None = None
+        _check_tables(self._definitions.values())
+
+    def __repr__(self) -> str:
+        return f"<ReadSide of {len(self._definitions)} read models in {self._url}>"
+
+    async def start(self) -> None:
+        """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""
+        if not self._definitions:
+            return
+        try:
+            await self._follow(self._connect())
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let the batches and queries under way come to their end, then close the tables."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for standing in self._standings.values():
+            standing.end(StoreClosed())
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+        if self._database is not None:
+            self._database.close()
+
+    async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
+        """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
+        definition = self._definitions.get(model)
+        if definition is None:
+            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
+        await self._standings[definition].reach(position, timeout)
+
+    async def answer(
+        self,
+        handler: QueryHandler,
+        query: object,
+        *,
+        after: int | None = None,
+        as_of: int | None = None,
+        timeout: float = 5.0,
+    ) -> Any:
+        """What the handler answers.
+
+        With `after`, each model that it reads has reached that position; with `as_of`, each is seen as it was there.
+        A handler that touches a model which is behind is begun again once the model has come far enough;
+        `ReadModelBehind` when that takes longer than `timeout` seconds.
+        """
+        past = await self._past(as_of)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while True:
+            reached = {definition: standing.position for definition, standing in self._standings.items()}
+            attempt = partial(self._attempt, handler, query, reached, after or 0, past)
+            answer = await loop.run_in_executor(self._readers, attempt)
+            if not isinstance(answer, Behind):
+                return answer
+            await self._wait_for(answer, timeout, end - loop.time())
+
+    async def status(self) -> list[ModelStatus]:
+        """Where each read model stands."""
+        head = await self._store.head()
+        return [_status(definition, standing, head) for definition, standing in self._standings.items()]
+
+    async def _follow(self, database: "ModelsDatabase") -> None:
+        loop = asyncio.get_running_loop()
+        stored = await loop.run_in_executor(self._writer, database.positions)
+        head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
+        beyond = {definition for definition, position in stored.items() if position > head}
+        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond)
+        foldings = await loop.run_in_executor(self._writer, opening)
+        for definition, folding in foldings.items():
+            standing = self._standings[definition] = Standing(definition.name, folding.position)
+            criteria = self._registry.stored(definition.fold.all_criteria())
+            projection = Projection(self._store, criteria, folding, standing, self._writer)
+            self._tasks.append(asyncio.create_task(projection.run(), name=f"projection {definition.name}"))
+
+    def _connect(self) -> "ModelsDatabase":
+        """The database, opened when it is first needed; SQLAlchemy is imported no earlier."""
+        from leftfold.query.tables.models_database import ModelsDatabase
+
+        if self._database is None:
+            url = self._url if self._definitions else IN_MEMORY
+            self._database = ModelsDatabase(url, self._definitions.values())
+        return self._database
+
+    async def _past(self, as_of: int | None) -> Past | None:
+        if as_of is None:
+            return None
+        head = await self._store.head()
+        if not 0 <= as_of <= head:
+            raise PositionAhead(as_of, head)
+        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress)
+
+    def _attempt(
+        self,
+        handler: QueryHandler,
+        query: object,
+        reached: Mapping[ReadModelDefinition, int],
+        after: int,
+        past: Past | None,
+    ) -> Any:
+        """Call the handler in one snapshot; what stopped it when it touched a model that is behind."""
+        database = self._connect()
+        moment = database.present(reached, after) if past is None else database.past(reached, past)
+        try:
+            with moment as opened:
+                return handler.answer(query, ReadModels(self._definitions, opened))
+        except Behind as behind:
+            return behind
+
+    async def _wait_for(self, behind: Behind, timeout: float, left: float) -> None:
+        standing = self._standings[behind.definition]
+        try:
+            await standing.reach(behind.position, max(left, 0))
+        except ReadModelBehind as late:
+            raise ReadModelBehind(late.model, late.position, behind.position, timeout) from None
+
+
+def _status(definition: ReadModelDefinition, standing: Standing, head: int) -> ModelStatus:
+    return ModelStatus(
+        name=definition.name,
+        table=definition.table,
+        position=standing.position,
+        lag=max(head - standing.position, 0),
+        failed=standing.ended is not None,
+        problem=standing.ended or standing.trouble,
+    )
+
+
+def _check_tables(definitions: Iterable[ReadModelDefinition]) -> None:
+    owners: dict[str, str] = {}
+    for definition in definitions:
+        for table in definition.tables:
+            if table in owners:
+                raise InvalidModel(
+                    f"{owners[table]} and {definition.name} are both kept in the table {table!r}",
+                    "a table of its own for each read model",
+                    "rename one of the classes",
+                )
+            owners[table] = definition.name

@@ -1,0 +1,60 @@
+"""The read models of one app in one database: opened, folded into, and seen at a moment."""
+
+from collections.abc import Collection, Generator, Iterable, Mapping
+from contextlib import contextmanager
+
+from leftfold.query.batch_fold import Decode
+from leftfold.query.past import Past
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.tables.checkpoints import begin_anew, create_checkpoints, find, fits
+from leftfold.query.tables.database import Database
+from leftfold.query.tables.folding import StoredFolding
+from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
+
+
+class ModelsDatabase:
+    """Where the read models of an app are kept."""
+
+    def __init__(self, url: str, definitions: Iterable[ReadModelDefinition]) -> None:
+        self._database = Database(url)
+        self._tables = {definition: ModelTable(definition) for definition in definitions}
+
+    def __repr__(self) -> str:
+        return f"<ModelsDatabase {self._database!r} of {len(self._tables)} read models>"
+
+    def positions(self) -> dict[ReadModelDefinition, int]:
+        """The stored checkpoints."""
+        with self._database.writing() as connection:
+            create_checkpoints(connection)
+            found = {definition: find(connection, table) for definition, table in self._tables.items()}
+        return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
+
+    def open(
+        self, decode: Decode, log_id: str, beyond: Collection[ReadModelDefinition]
+    ) -> dict[ReadModelDefinition, StoredFolding]:
+        """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
+        foldings: dict[ReadModelDefinition, StoredFolding] = {}
+        with self._database.writing() as connection:
+            for definition, table in self._tables.items():
+                found = find(connection, table)
+                if found is None or definition in beyond or not fits(found, connection, table, log_id):
+                    found = begin_anew(connection, table, log_id)
+                foldings[definition] = StoredFolding(table, self._database, decode, found)
+        return foldings
+
+    @contextmanager
+    def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[Moment, None, None]:
+        """The tables as they stand, in one snapshot."""
+        with self._database.reading() as connection:
+            yield PresentMoment(connection, self._tables, reached, after)
+
+    @contextmanager
+    def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
+        """The tables as they were, in one snapshot."""
+        with self._database.reading() as connection:
+            yield PastMoment(connection, self._tables, reached, past)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()

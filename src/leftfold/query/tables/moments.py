@@ -1,0 +1,157 @@
+"""What one query sees: every model at one moment, the present or a past position."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from leftfold.query.past import Past
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.standing import Behind
+from leftfold.query.tables.checkpoints import position_of
+from leftfold.query.tables.database import writable_scratch
+from leftfold.query.tables.folding import Folding
+from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.selection import Selection, is_text
+
+
+class Moment(Protocol):
+    """The tables of one query, over one connection."""
+
+    def source(self, definition: ReadModelDefinition) -> sa.FromClause:
+        """What to select from to read the model's rows at this moment."""
+        ...
+
+    def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
+        """One row, or None."""
+        ...
+
+    def selection(self, definition: ReadModelDefinition) -> Selection:
+        """The rows at this moment."""
+        ...
+
+    def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        """Run a statement over sources; one that is plain text is taken to read every model."""
+        ...
+
+    def position(self, definition: ReadModelDefinition) -> int:
+        """The position that the model's rows stand for."""
+        ...
+
+
+class PresentMoment:
+    """The tables as they stand; where `after` is asked, each model that is touched must have reached it.
+
+    `reached` is how far the models were known to be before the connection's snapshot was taken, so at least so far
+    they are in it.
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        tables: Mapping[ReadModelDefinition, ModelTable],
+        reached: Mapping[ReadModelDefinition, int],
+        after: int,
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._reached = reached
+        self._after = after
+
+    def source(self, definition: ReadModelDefinition) -> sa.FromClause:
+        """The model's table; unwinds the query when the model is behind."""
+        self._touch((definition,))
+        return self._tables[definition].current
+
+    def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
+        """The row with this key."""
+        return self.selection(definition).get(key)
+
+    def selection(self, definition: ReadModelDefinition) -> Selection:
+        """The model's rows."""
+        return Selection(self._tables[definition], self.source(definition), self._connection)
+
+    def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        """Run a statement."""
+        if is_text(statement):
+            self._touch(self._tables)
+        return self._connection.execute(statement).all()
+
+    def position(self, definition: ReadModelDefinition) -> int:
+        """The checkpoint in this snapshot."""
+        self._touch((definition,))
+        return position_of(self._connection, self._tables[definition])
+
+    def _touch(self, definitions: Iterable[ReadModelDefinition]) -> None:
+        for definition in definitions:
+            if self._reached[definition] < self._after:
+                raise Behind(definition, self._after)
+
+
+class PastMoment:
+    """The tables as they were at a position.
+
+    With history they are read from their versions. Without, a single row is folded from the log, and for anything
+    else the table is folded again, up to the position, into a temporary table that stands before the real one.
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        tables: Mapping[ReadModelDefinition, ModelTable],
+        reached: Mapping[ReadModelDefinition, int],
+        past: Past,
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._reached = reached
+        self._past = past
+        self._versions: dict[ReadModelDefinition, sa.FromClause] = {}
+        self._scratch: set[ReadModelDefinition] = set()
+
+    def source(self, definition: ReadModelDefinition) -> sa.FromClause:
+        """A subquery over the versions, the same object throughout one query, or the temporary table."""
+        if not definition.history:
+            self._fold_again(definition)
+            return self._tables[definition].current
+        known = self._versions.get(definition)
+        if known is None:
+            known = self._versions[definition] = self._as_of(definition)
+        return known
+
+    def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
+        """The row with this key."""
+        if definition.history or definition in self._scratch:
+            return self.selection(definition).get(key)
+        return self._past.row(definition, key)
+
+    def selection(self, definition: ReadModelDefinition) -> Selection:
+        """The model's rows."""
+        return Selection(self._tables[definition], self.source(definition), self._connection)
+
+    def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        """Run a statement; what plain text names is found as temporary tables."""
+        if is_text(statement):
+            for definition in self._tables:
+                self._fold_again(definition)
+        return self._connection.execute(statement).all()
+
+    def position(self, definition: ReadModelDefinition) -> int:
+        """The moment itself."""
+        return self._past.position
+
+    def _as_of(self, definition: ReadModelDefinition) -> sa.FromClause:
+        if self._reached[definition] < self._past.position:
+            raise Behind(definition, self._past.position)
+        return self._tables[definition].as_of(self._past.position)
+
+    def _fold_again(self, definition: ReadModelDefinition) -> None:
+        if definition in self._scratch:
+            return
+        self._scratch.add(definition)
+        table = self._tables[definition]
+        folding = Folding(table, self._past.decode, self._connection.dialect, history=False)
+        with writable_scratch(self._connection):
+            table.scratch.create(self._connection)
+            for batch in self._past.batches(definition):
+                folding.keep(folding.apply(self._connection, batch.events))

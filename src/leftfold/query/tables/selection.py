@@ -1,0 +1,80 @@
+"""What queries ask of one table or subquery: rows by key, by condition, in an order, counted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from leftfold.errors import InvalidKey, UsageError
+from leftfold.query.tables.model_table import ModelTable
+
+Where = Mapping[str, Any] | sa.ColumnElement[bool] | Sequence[sa.ColumnElement[bool]]
+
+
+def is_text(statement: sa.Executable) -> bool:
+    """Whether a statement is plain text, so that it cannot be known which tables it reads."""
+    return isinstance(statement, sa.TextClause | sa.TextualSelect)
+
+
+class Selection:
+    """Reads instances of one model from `source`, its table or a subquery with the same columns."""
+
+    def __init__(self, table: ModelTable, source: sa.FromClause, connection: sa.Connection) -> None:
+        self._table = table
+        self._source = source
+        self._connection = connection
+
+    def get(self, key: Sequence[Any]) -> Any:
+        """The row with this key, or None."""
+        if len(key) != len(self._table.key):
+            raise InvalidKey(self._table.name, key, self._table.key)
+        wanted = dict(zip(self._table.key, key, strict=True))
+        found = self.select(wanted, {}, (), 1, 0)
+        return found[0] if found else None
+
+    def select(
+        self,
+        where: Where | None,
+        equal: Mapping[str, Any],
+        order_by: str | Sequence[str],
+        limit: int | None,
+        offset: int,
+    ) -> list[Any]:
+        """The instances that meet all conditions."""
+        statement = sa.select(*(self._source.c[name] for name in self._table.fields)).where(
+            *self._conditions(where), *self._equalities(equal)
+        )
+        for name in [order_by] if isinstance(order_by, str) else order_by:
+            column = self._column(name.removeprefix("-"))
+            statement = statement.order_by(column.desc() if name.startswith("-") else column)
+        if limit is not None:
+            statement = statement.limit(limit)
+        rows = self._connection.execute(statement.offset(offset) if offset else statement)
+        return [self._table.make(row) for row in rows]
+
+    def count(self, where: Where | None, equal: Mapping[str, Any]) -> int:
+        """How many rows meet all conditions."""
+        counted = sa.select(sa.func.count()).select_from(self._source)
+        statement = counted.where(*self._conditions(where), *self._equalities(equal))
+        return int(self._connection.execute(statement).scalar_one())
+
+    def _conditions(self, where: Where | None) -> Iterator[sa.ColumnElement[bool]]:
+        if isinstance(where, Mapping):
+            yield from self._equalities(where)
+        elif isinstance(where, sa.ColumnElement):
+            yield where
+        else:
+            yield from where or ()
+
+    def _equalities(self, equal: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
+        for name, value in equal.items():
+            yield self._column(name) == value
+
+    def _column(self, name: str) -> sa.ColumnElement[Any]:
+        if name in self._table.fields:
+            return self._source.c[name]
+        raise UsageError(
+            f"{self._table.name} was asked for its column {name!r}",
+            f"one of {', '.join(self._table.fields)}",
+            "name a field of the read model; a minus in front of it in order_by means descending",
+        )

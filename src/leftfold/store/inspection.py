@@ -1,0 +1,62 @@
+"""What a backend may offer beside the contract: counts that read no event, and a look at its own storage."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from leftfold.store.contract import EventStore
+
+
+class TypeCount(msgspec.Struct, frozen=True):
+    """How many events of a type the log has, and the positions of the first and the last."""
+
+    type: str
+    events: int
+    first: int
+    last: int
+
+
+class StoreFile(msgspec.Struct, frozen=True):
+    """The file of a log. `pending` is the size in bytes of what is committed beside it and not moved into it yet."""
+
+    path: Path
+    size: int
+    pending: int
+    format: int
+    durable: bool
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Figures of a log as of one moment; None is what the backend does not tell."""
+
+    types: tuple[TypeCount, ...]
+    created: datetime | None = None
+    keys: int | None = None
+    file: StoreFile | None = None
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A store that can be looked into."""
+
+    async def statistics(self) -> Statistics:
+        """The log's figures, without reading its events."""
+        ...
+
+    async def self_check(self) -> list[str]:
+        """What is wrong with the storage itself, one sentence each; nothing when it is sound."""
+        ...
+
+
+async def statistics_of(store: EventStore) -> Statistics:
+    """The figures of any store; one that cannot be looked into is read from end to end."""
+    if isinstance(store, Inspectable):
+        return await store.statistics()
+    counts: dict[str, TypeCount] = {}
+    async for batch in store.read():
+        for event in batch.events:
+            known = counts.get(event.type, TypeCount(event.type, 0, event.position, 0))
+            counts[event.type] = TypeCount(event.type, known.events + 1, known.first, event.position)
+    return Statistics(tuple(counts[type] for type in sorted(counts)))

@@ -1,0 +1,132 @@
+"""The file of an SQLite log: made, recognised, and connected to."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from uuid import uuid4
+
+from leftfold.clock import Clock, to_microseconds
+from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.store.sqlite_errors import named_errors, transaction
+
+APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
+FORMAT = 1
+
+
+class LogFile:
+    """Connects to one log; the writer's connection creates it when it is not there.
+
+    Reading only, nothing is created. SQLite reads a WAL database through files beside it. Where they are not there
+    and cannot be made, because the folder may not be written, nobody has the log open: it is then read as it stands
+    (`immutable`), for as long as it stands.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, durable: bool, read_only: bool, busy_timeout: float) -> None:
+        self.path = path
+        self.durable = durable
+        self.read_only = read_only
+        self._clock = clock
+        self._busy_timeout = busy_timeout
+        self._standing: os.stat_result | None = None
+
+    def __repr__(self) -> str:
+        return f"<LogFile {self.path}>"
+
+    @property
+    def wal(self) -> Path:
+        """Where SQLite keeps commits that are not in the file yet."""
+        return self.path.with_name(f"{self.path.name}-wal")
+
+    def open(self) -> sqlite3.Connection:
+        """The first connection: the one to write by, if the log may be written."""
+        with named_errors(str(self.path)):
+            if self.read_only:
+                self._look()
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+                return connection
+            except BaseException:
+                connection.close()
+                raise
+
+    def open_reader(self) -> sqlite3.Connection:
+        """A further connection, to read by."""
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        return connection
+
+    def check_standing(self) -> None:
+        """Raise `StoreFailed` if a log that is read as it stands has been written since."""
+        if self._standing is not None and (self.wal.exists() or _changed(self._standing, self.path.stat())):
+            raise StoreFailed(str(self.path), "it was opened while nobody wrote to it, and has been written since")
+
+    def _look(self) -> None:
+        if not (self.path.is_file() and os.access(self.path, os.R_OK)):
+            raise StoreNotFound(str(self.path))
+        if not os.access(self.path.parent, os.W_OK) and not self.wal.exists():
+            self._standing = self.path.stat()
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "mode=ro" if self.read_only else "mode=rwc"
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?{mode if self._standing is None else 'immutable=1'}",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.text_factory = bytes
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if found != APPLICATION and (tables or self.read_only):
+            raise StoreCorrupt(str(self.path), "it is another program's database" if tables else "it is empty")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise StoreCorrupt(str(self.path), f"it has format {version}; this leftfold reads up to {FORMAT}")
+        if self.read_only:
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA cache_size = -65536")
+        if version < FORMAT:
+            self._create(connection)
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            if connection.execute("PRAGMA user_version").fetchone() == (FORMAT,):
+                return  # another process was faster
+            create_schema(connection)
+            created = to_microseconds(self._clock.now())
+            connection.execute("INSERT INTO log (id, created) VALUES (?, ?)", (uuid4().hex, created))
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables, indexes, views and triggers of an empty log, in the caller's transaction."""
+    schema = files("leftfold.store").joinpath("schema.sql").read_text()
+    for command in _commands(schema):
+        connection.execute(command)
+
+
+def _commands(schema: str) -> Iterator[str]:
+    """The complete SQL commands of a script, one by one: `executescript` would commit the caller's transaction."""
+    command = ""
+    for line in schema.splitlines(keepends=True):
+        command += line
+        if sqlite3.complete_statement(command):
+            yield command
+            command = ""
+
+
+def _changed(before: os.stat_result, now: os.stat_result) -> bool:
+    return (before.st_mtime_ns, before.st_size, before.st_ino) != (now.st_mtime_ns, now.st_size, now.st_ino)

@@ -1,0 +1,94 @@
+"""Looking into the file of an SQLite log: its figures, and whether tables, indexes and tags fit together."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from leftfold.clock import from_microseconds
+from leftfold.store.inspection import Statistics, StoreFile, TypeCount
+from leftfold.store.sqlite_file import FORMAT, LogFile, create_schema
+
+SHOWN = 10
+
+COUNT_TYPES = """
+    SELECT type.name, count(*), min(event.position), max(event.position)
+    FROM event
+    JOIN type ON type.id = event.type
+    GROUP BY event.type
+    ORDER BY type.name"""
+COUNT_KEYS = "SELECT count(*) FROM idempotency_key"
+SELECT_CREATED = "SELECT created FROM log"
+SELECT_SCHEMA = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+STRAY_TAGS = """
+    SELECT tag.position, tag.tag
+    FROM tag
+    LEFT JOIN event ON event.position = tag.position AND event.type = tag.type
+    WHERE event.position IS NULL
+        OR instr(char(10) || event.tags || char(10), char(10) || tag.tag || char(10)) = 0
+    ORDER BY tag.position
+    LIMIT ?"""
+# Every tag of the index is one of its event's: where the numbers are equal too, so are the sets.
+MISSING_TAGS = """
+    SELECT event.position
+    FROM event
+    LEFT JOIN (SELECT position, count(*) AS tags FROM tag GROUP BY position) AS indexed
+        ON indexed.position = event.position
+    WHERE coalesce(indexed.tags, 0) <> CASE event.tags
+        WHEN '' THEN 0
+        ELSE length(event.tags) - length(replace(event.tags, char(10), '')) + 1
+    END
+    ORDER BY event.position
+    LIMIT ?"""
+STRAY_KEYS = """
+    SELECT key, first_position, last_position
+    FROM idempotency_key
+    WHERE first_position < 1
+        OR last_position < first_position
+        OR last_position > (SELECT coalesce(max(position), 0) FROM event)
+    LIMIT ?"""
+
+
+def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
+    """The figures of the log, by its indexes."""
+    types = [TypeCount(str(row[0], "utf-8"), *row[1:]) for row in connection.execute(COUNT_TYPES)]
+    (keys,) = connection.execute(COUNT_KEYS).fetchone()
+    (created,) = connection.execute(SELECT_CREATED).fetchone()
+    pending = file.wal.stat().st_size if file.wal.exists() else 0
+    shown = StoreFile(file.path, file.path.stat().st_size, pending, FORMAT, file.durable)
+    return Statistics(tuple(types), from_microseconds(created), keys, shown)
+
+
+def problems(connection: sqlite3.Connection) -> list[str]:
+    """What is wrong with the file; of each kind the first few. What is damaged below is not looked at from above."""
+    found = _damage(connection)
+    return found or [*_schema(connection), *_references(connection), *_tags(connection), *_keys(connection)]
+
+
+def _damage(connection: sqlite3.Connection) -> list[str]:
+    lines = [str(line, "utf-8", "replace") for (line,) in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    return [] if lines == ["ok"] else [f"SQLite's integrity check: {line}" for line in lines]
+
+
+def _schema(connection: sqlite3.Connection) -> Iterator[str]:
+    found = {str(name, "utf-8") for (name,) in connection.execute(SELECT_SCHEMA)}
+    blank = sqlite3.connect(":memory:")
+    create_schema(blank)
+    expected = {name for (name,) in blank.execute(SELECT_SCHEMA)}
+    blank.close()
+    yield from (f"the {name} is missing" for name in sorted(expected - found))
+
+
+def _references(connection: sqlite3.Connection) -> Iterator[str]:
+    for _, position, *_ in connection.execute("PRAGMA foreign_key_check(event)").fetchmany(SHOWN):
+        yield f"the event at {position} has a type that the log does not name"
+
+
+def _tags(connection: sqlite3.Connection) -> Iterator[str]:
+    for position, tag in connection.execute(STRAY_TAGS, (SHOWN,)):
+        yield f"the tag index has {str(tag, 'utf-8')!r} at {position}, the event there has not"
+    for (position,) in connection.execute(MISSING_TAGS, (SHOWN,)):
+        yield f"the tag index does not have the tags of the event at {position}"
+
+
+def _keys(connection: sqlite3.Connection) -> Iterator[str]:
+    for key, first, last in connection.execute(STRAY_KEYS, (SHOWN,)):
+        yield f"the idempotency key {str(key, 'utf-8')!r} names positions {first} to {last}, not all in the log"

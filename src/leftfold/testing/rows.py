@@ -1,0 +1,84 @@
+"""Read models in memory: the rows that events make, folded and stored as the live app does it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from leftfold.query import ReadModelDefinition, ReadModels
+from leftfold.query.batch_fold import BatchFold
+from leftfold.query.models_url import IN_MEMORY
+from leftfold.query.row_cache import Row
+from leftfold.registry import Registry
+from leftfold.store.contract import Batch, StoredEvent
+
+T = TypeVar("T")
+Key = tuple[Any, ...]
+NO_ROW = Row(None, 0)
+
+
+class Table:
+    """A read model's rows by their keys, with the history that its definition asks for."""
+
+    def __init__(self, definition: ReadModelDefinition, registry: Registry, log: Iterable[StoredEvent] = ()) -> None:
+        self.definition = definition
+        self._fold = BatchFold(definition, registry.decode, history=definition.history)
+        self._rows: dict[Key, Row] = {}
+        self.fold(log)
+
+    def __repr__(self) -> str:
+        return f"<Table {self.name} of {len(self.rows)} rows>"
+
+    @property
+    def name(self) -> str:
+        """The read model's name."""
+        return self.definition.name
+
+    @property
+    def rows(self) -> dict[Key, Any]:
+        """The rows as they are now."""
+        return {key: row.state for key, row in self._rows.items() if row.state is not None}
+
+    def fold(self, events: Iterable[StoredEvent]) -> None:
+        """Fold one batch."""
+        concerns = self._fold.concerns(events)
+        for concern in concerns:
+            for key in concern.keys:
+                self._rows.setdefault(key, NO_ROW)
+        self._fold.fold(concerns, self._rows)
+
+
+def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[StoredEvent]]:
+    """The events in pieces of this size."""
+    return (events[start : start + size] for start in range(0, len(events), size))
+
+
+class Tables:
+    """Read models as tables of a database in memory, written and read as the live app does. Needs SQLAlchemy."""
+
+    def __init__(self, definitions: Iterable[ReadModelDefinition], registry: Registry) -> None:
+        from leftfold.query.tables.models_database import ModelsDatabase
+
+        self._definitions = {definition.owner: definition for definition in definitions}
+        self._database = ModelsDatabase(IN_MEMORY, self._definitions.values())
+        self._database.positions()
+        self._foldings = self._database.open(registry.decode, "", ())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def fold(self, events: Sequence[StoredEvent]) -> None:
+        """Fold one batch into every table."""
+        if events:
+            for folding in self._foldings.values():
+                folding.step(Batch(events, events[-1].position))
+
+    def ask(self, function: Callable[[ReadModels], T]) -> T:
+        """What the function reads from the tables."""
+        reached = {definition: folding.position for definition, folding in self._foldings.items()}
+        with self._database.present(reached, 0) as moment:
+            return function(ReadModels(self._definitions, moment))

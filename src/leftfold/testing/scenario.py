@@ -1,0 +1,217 @@
+"""Given events, when a command, then events: handlers and read models tested without a store and without a loop.
+
+    given(bank, Opened("a-1", "Ann"), Deposited("a-1", 5)).when(Withdraw("a-1", 9)).then_rejected("insufficient funds")
+    given(bank, Opened("a-1", "Ann")).then_row(Balance("a-1", "Ann"))
+
+Everything goes through the app's codec, as it would on its way to the log and back.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar, overload
+from uuid import UUID
+
+from leftfold.app import App
+from leftfold.command.decision import Decision, stamped
+from leftfold.command.states import State
+from leftfold.command.working import Working
+from leftfold.errors import NotHandled, Rejected, UnknownReadModel
+from leftfold.events import AttrsLike, Command, DataclassLike, EventLike, PydanticLike, Query
+from leftfold.fold import Fold
+from leftfold.metadata import NOTHING_SAID, Metadata, present_metadata
+from leftfold.query import ReadModel, ReadModelDefinition
+from leftfold.registry import Registry
+from leftfold.store.admission import AppendRequest
+from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.testing.clock import START
+from leftfold.testing.difference import failure
+from leftfold.testing.rows import Table, Tables
+
+M = TypeVar("M", bound=ReadModel)
+R = TypeVar("R")
+CommandLike = Command | DataclassLike | AttrsLike | PydanticLike
+
+
+def given(app: App, *events: EventLike) -> "Given":
+    """Start a scenario with what has happened, in its order."""
+    return Given(app, events)
+
+
+class Given:
+    """What has happened, as it would stand in the log."""
+
+    def __init__(self, app: App, events: Sequence[object]) -> None:
+        self._app = app
+        self._log = stored(app.registry, events)
+
+    def __repr__(self) -> str:
+        return f"<Given {len(self._log)} events of {self._app.name}>"
+
+    @overload
+    def when(self, asked: Query[R]) -> "Answered[R]": ...  # type: ignore[overload-overlap]  # a query is no command
+    @overload
+    def when(self, asked: CommandLike, *, now: datetime = ..., metadata: Metadata = ...) -> "Decided": ...
+    def when(self, asked: Any, *, now: datetime = START, metadata: Metadata = NOTHING_SAID) -> Any:
+        """Decide a command, or answer a query.
+
+        `now` and `metadata` are what a handler's `Context` has. Without a command id in `metadata` the id is always
+        the same, and so are the context's new ids.
+        """
+        if issubclass(type(asked), Query):
+            return self._answer(asked)
+        return self._decide(asked, now, metadata.over(present_metadata()))
+
+    def then_row(self, expected: ReadModel) -> None:
+        """Assert that the read model's table has this row."""
+        __tracebackhide__ = True
+        table = self._table(type(expected))
+        key = table.definition.fold.key_of(expected)
+        found = [table.rows[key]] if key in table.rows else []
+        if found != [expected]:
+            raise failure(f"{table.name} does not have the expected row {key}", [expected], found)
+
+    def then_rows(self, model: type[M], expected: Iterable[M]) -> None:
+        """Assert that the read model's table has these rows and no others, in whatever order."""
+        __tracebackhide__ = True
+        table = self._table(model)
+        key_of = table.definition.fold.key_of
+        wanted = {key_of(row): row for row in expected}
+        if table.rows != wanted:
+            keys = sorted(wanted.keys() | table.rows.keys(), key=repr)
+            differing = [key for key in keys if wanted.get(key) != table.rows.get(key)]
+            raise failure(
+                f"{table.name} does not have the expected rows: {len(differing)} of {len(keys)} differ",
+                [wanted[key] for key in differing if key in wanted],
+                [table.rows[key] for key in differing if key in table.rows],
+            )
+
+    def then_no_row(self, model: type[ReadModel], *key: Any) -> None:
+        """Assert that the read model's table has no row with this key."""
+        __tracebackhide__ = True
+        table = self._table(model)
+        if key in table.rows:
+            raise failure(f"{table.name} has a row {key}", [], [table.rows[key]])
+
+    def _decide(self, command: object, now: datetime, metadata: Metadata) -> "Decided":
+        handler = self._app.command_handlers.get(type(command))
+        if handler is None:
+            known = (known.__qualname__ for known in self._app.command_handlers)
+            raise NotHandled(type(command).__qualname__, sorted(known))
+        states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
+        decision = Decision(handler, command, states, stamped(metadata, handler, lambda: UUID(int=1)), None)
+        decision.decide(self._app.registry, Working(states), now)
+        check(decision.records)
+        return Decided(decision)
+
+    def _states(self, wanted: Iterable[tuple[Fold, tuple[Any, ...]]]) -> list[State]:
+        """The states that the live app would hold: one for each model and key, folded by the model's criteria."""
+        held: dict[tuple[Fold, tuple[Any, ...]], State] = {}
+        return [held.get(name) or held.setdefault(name, self._state(*name)) for name in wanted]
+
+    def _state(self, fold: Fold, key: tuple[Any, ...]) -> State:
+        state = State(fold, key, self._app.registry)
+        concerned = [event for event in self._log if state.criteria.matches(event.type, event.tags)]
+        value = fold.fold(state.value, self._app.registry.decode_all(concerned))
+        state.advance(value, len(self._log), len(concerned))
+        return state
+
+    def _table(self, model: type[ReadModel]) -> Table:
+        return Table(self._definition(model), self._app.registry, self._log)
+
+    def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
+        known = self._app.read_models.get(model)
+        if known is None:
+            raise UnknownReadModel(model.__qualname__, sorted(model.__qualname__ for model in self._app.read_models))
+        return known
+
+    def _answer(self, query: object) -> "Answered[Any]":
+        handler = self._app.query_handlers.get(type(query))
+        if handler is None:
+            known = (known.__qualname__ for known in self._app.query_handlers)
+            raise NotHandled(type(query).__qualname__, sorted(known))
+        with Tables(self._app.read_models.values(), self._app.registry) as tables:
+            tables.fold(self._log)
+            answer = tables.ask(lambda models: handler.answer(query, models))
+        return Answered(handler.name, answer, [self._table(model) for model in self._app.read_models])
+
+
+class Decided:
+    """What came of a command: `events`, or `rejected`."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.events: tuple[Any, ...] = tuple(decision.events)
+        self.rejected = decision.rejected
+        self._name = decision.handler.name
+        self._states = {
+            parameter.name: state.value
+            for parameter, state in zip(decision.handler.models, decision.states, strict=True)
+        }
+
+    def __repr__(self) -> str:
+        return f"<Decided {self.rejected or list(self.events)}>"
+
+    def then(self, *expected: EventLike | Rejected) -> None:
+        """Assert that exactly these events were decided, in this order; or this rejection, with its details."""
+        __tracebackhide__ = True
+        if self._found() != list(expected):
+            raise self._failure("did not decide what was expected", expected)
+
+    def then_nothing(self) -> None:
+        """Assert that the handler decided that nothing has to happen."""
+        __tracebackhide__ = True
+        if self._found():
+            raise self._failure("decided something", [])
+
+    def then_rejected(self, reason: str, **details: Any) -> None:
+        """Assert that the command was rejected for this reason, whatever further details were given."""
+        __tracebackhide__ = True
+        found = self.rejected
+        if found is None or found.reason != reason or not details.items() <= found.details.items():
+            raise self._failure("did not reject as expected", [Rejected(reason, **details)])
+
+    def _found(self) -> list[Any]:
+        return [self.rejected] if self.rejected is not None else list(self.events)
+
+    def _failure(self, summary: str, expected: Iterable[Any]) -> AssertionError:
+        return failure(f"{self._name} {summary}", expected, self._found(), decided_on=self._states)
+
+
+class Answered(Generic[R]):
+    """What a query handler answered: `answer`."""
+
+    def __init__(self, name: str, answer: R, tables: Sequence[Table]) -> None:
+        self.answer = answer
+        self._name = name
+        self._tables = tables
+
+    def __repr__(self) -> str:
+        return f"<Answered {self.answer!r}>"
+
+    def then_answer(self, expected: R) -> None:
+        """Assert that this was the answer."""
+        __tracebackhide__ = True
+        if self.answer != expected:
+            rows = {table.name: list(table.rows.values()) for table in self._tables}
+            raise failure(
+                f"{self._name} did not answer what was expected", _several(expected), _several(self.answer), rows=rows
+            )
+
+
+def stored(registry: Registry, events: Iterable[object]) -> list[StoredEvent]:
+    """The events as a log that consists of them would have them."""
+    records = [registry.encode(event, b"{}") for event in events]
+    check(records)
+    return [
+        StoredEvent(position, 0, record.type, record.version, record.data, record.metadata, record.tags)
+        for position, record in enumerate(records, 1)
+    ]
+
+
+def check(records: Sequence[NewEvent]) -> None:
+    """Raise what a store would raise for these events: a tag that cannot be kept, an event that is too large."""
+    if records:
+        AppendRequest(records, None, None).check()
+
+
+def _several(answer: Any) -> list[Any]:
+    return [*answer] if type(answer) in (list, tuple) else [answer]

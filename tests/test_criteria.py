@@ -1,0 +1,108 @@
+"""Criteria: the laws of `|`, what matches, and how criteria show themselves."""
+
+from collections.abc import Collection
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+
+TYPES = st.sampled_from(["opened", "moved", "closed"])
+TAGS = st.sampled_from(["account:a", "account:b", "bank:x"])
+ITEMS = st.builds(Item, st.frozensets(TYPES), st.frozensets(TAGS))
+CRITERIA = st.lists(ITEMS, max_size=4).map(lambda items: Criteria(*items))
+OCCURRED = st.tuples(TYPES, st.frozensets(TAGS))
+
+
+def specified(items: Collection[Item], type: str, tags: Collection[str]) -> bool:
+    """The specification's words: any item; in an item any type, if it names some, and all tags."""
+    return any((not item.types or type in item.types) and all(tag in tags for tag in item.tags) for item in items)
+
+
+@given(st.lists(ITEMS, max_size=4), OCCURRED)
+def test_criteria_match_as_the_specification_says(items: list[Item], occurred: tuple[str, frozenset[str]]) -> None:
+    assert Criteria(*items).matches(*occurred) == specified(items, *occurred)
+
+
+@given(CRITERIA, CRITERIA, OCCURRED)
+def test_or_matches_what_either_side_matches(
+    one: Criteria, other: Criteria, occurred: tuple[str, frozenset[str]]
+) -> None:
+    assert (one | other).matches(*occurred) == (one.matches(*occurred) or other.matches(*occurred))
+
+
+@given(CRITERIA, CRITERIA)
+def test_or_is_commutative(one: Criteria, other: Criteria) -> None:
+    assert one | other == other | one
+    assert hash(one | other) == hash(other | one)
+
+
+@given(CRITERIA, CRITERIA, CRITERIA)
+def test_or_is_associative(one: Criteria, two: Criteria, three: Criteria) -> None:
+    assert (one | two) | three == one | (two | three)
+
+
+@given(CRITERIA)
+def test_or_is_idempotent(one: Criteria) -> None:
+    assert one | one == one
+
+
+@given(CRITERIA)
+def test_nothing_adds_nothing_and_all_swallows_everything(one: Criteria) -> None:
+    assert one | NOTHING == one
+    assert one | ALL == ALL
+
+
+@given(ITEMS, ITEMS, OCCURRED)
+def test_a_covering_item_matches_all_that_the_covered_one_matches(
+    one: Item, other: Item, occurred: tuple[str, frozenset[str]]
+) -> None:
+    if one.covers(other):
+        assert one.matches(*occurred) or not other.matches(*occurred)
+
+
+@given(ITEMS, ITEMS)
+def test_items_that_cover_each_other_are_equal(one: Item, other: Item) -> None:
+    assert (one.covers(other) and other.covers(one)) == (one == other)
+
+
+@given(st.lists(ITEMS, max_size=4))
+def test_criteria_are_equal_whatever_the_order_of_their_items(items: list[Item]) -> None:
+    assert len({Criteria(*order) for order in permutations(items)}) == 1
+
+
+@given(CRITERIA, CRITERIA)
+def test_equal_criteria_show_themselves_alike(one: Criteria, other: Criteria) -> None:
+    assert (one == other) == (repr(one) == repr(other))
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (ALL, "<Criteria any type>"),
+        (NOTHING, "<Criteria nothing>"),
+        (criteria("opened"), "<Criteria opened>"),
+        (criteria("opened", "closed"), "<Criteria closed or opened>"),
+        (criteria(tags=["account:a"]), "<Criteria any type with account:a>"),
+        (
+            criteria("opened", "closed", tags=["bank:x", "account:a"]),
+            "<Criteria closed or opened with account:a and bank:x>",
+        ),
+        (criteria("opened") | criteria("closed", tags=["account:a"]), "<Criteria closed with account:a, or opened>"),
+    ],
+)
+def test_criteria_show_what_they_mean(shown: Criteria, text: str) -> None:
+    assert repr(shown) == text
+
+
+def test_an_item_that_another_covers_is_dropped() -> None:
+    combined = criteria("opened", tags=["account:a"]) | criteria("opened", "closed") | criteria("opened")
+
+    assert combined == criteria("opened", "closed")
+
+
+def test_criteria_are_no_other_thing() -> None:
+    assert criteria("opened") != Item(["opened"])
+    assert Item(["opened"]) != "opened"

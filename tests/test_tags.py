@@ -1,0 +1,122 @@
+"""Tags: how values are rendered, which fields carry them, and what cannot be tagged."""
+
+import datetime
+import enum
+import uuid
+from typing import Annotated, Any
+
+import pytest
+
+from leftfold.errors import UnresolvedAnnotation, UntaggableType
+from leftfold.tags import NotKey, Tag, TagField, render, tag_fields
+
+AccountId = Annotated[str, Tag("account")]
+
+
+class Size(enum.Enum):
+    SMALL = "s"
+    LARGE = 2
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a-1", "a-1"),
+        ("", ""),
+        (7, "7"),
+        (-1, "-1"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Size.SMALL, "s"),
+        (Size.LARGE, "2"),
+        (Colour.RED, "red"),
+        (Level.HIGH, "3"),
+        (datetime.date(2013, 2, 8), "2013-02-08"),
+    ],
+)
+def test_a_value_is_rendered_as_stable_text(value: object, text: str) -> None:
+    assert render(value) == text
+    assert Tag("x")(value) == f"x:{text}"
+
+
+class Moved:
+    source: AccountId
+    target: AccountId
+    via: AccountId | None
+    others: list[AccountId]
+    watched: frozenset[AccountId] | None
+    customer: Annotated[str, Tag("customer"), NotKey]
+    witness: Annotated[AccountId, NotKey()]
+    day: Annotated[datetime.date, Tag("day")]
+    amount: int
+    note: str | None
+
+
+def fields() -> dict[str, TagField]:
+    return {field.name: field for field in tag_fields(Moved)}
+
+
+def test_tag_typed_fields_are_found_in_their_order() -> None:
+    assert list(fields()) == ["source", "target", "via", "others", "watched", "customer", "witness", "day"]
+
+
+def test_a_field_knows_its_tag_and_the_type_of_its_values() -> None:
+    found = {name: (field.tag.name, field.value_type) for name, field in fields().items()}
+
+    assert found["source"] == found["via"] == found["others"] == found["watched"] == ("account", str)
+    assert found["day"] == ("day", datetime.date)
+
+
+def test_collections_hold_many_values() -> None:
+    assert [name for name, field in fields().items() if field.many] == ["others", "watched"]
+
+
+def test_a_field_marked_not_key_is_no_part_of_a_key() -> None:
+    assert [name for name, field in fields().items() if not field.key] == ["customer", "witness"]
+
+
+def test_a_field_yields_its_values_and_none_when_it_is_empty() -> None:
+    moved = Moved()
+    moved.source, moved.via, moved.others, moved.watched = "a", None, ["b", "c", "b"], None
+
+    values = {name: list(fields()[name].values(moved)) for name in ("source", "via", "others", "watched")}
+
+    assert values == {"source": ["a"], "via": [], "others": ["b", "c", "b"], "watched": []}
+
+
+def test_tags_show_themselves() -> None:
+    found = fields()
+
+    assert repr(Tag("account")) == "Tag('account')"
+    assert repr(found["source"]) == "<TagField source: account>"
+    assert repr(found["others"]) == "<TagField others: account (many)>"
+
+
+@pytest.mark.parametrize(
+    "untaggable",
+    [float, bool, bytes, datetime.datetime, dict, list[float], int | str, float | None, list[list[str]], object],
+)
+def test_a_tag_on_a_type_without_stable_text_is_refused(untaggable: Any) -> None:
+    owner = type("Wrong", (), {"__annotations__": {"field": Annotated[untaggable, Tag("x")]}})
+
+    with pytest.raises(UntaggableType) as caught:
+        tag_fields(owner)
+
+    assert (caught.value.owner, caught.value.field) == ("Wrong", "field")
+    assert "Wrong.field" in caught.value.found
+
+
+def test_an_annotation_that_names_nothing_is_refused() -> None:
+    owner = type("Wrong", (), {"__annotations__": {"field": "Unheard"}})
+
+    with pytest.raises(UnresolvedAnnotation) as caught:
+        tag_fields(owner)
+
+    assert "Unheard" in caught.value.found
