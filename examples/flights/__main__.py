@@ -16,9 +16,10 @@ def main() -> int:
     parser.add_argument("--months", default="1", help="such as 1,3 (February always comes along)")
     parser.add_argument("--year", type=int, default=2013)
     parser.add_argument("--dir", type=Path, default=DIRECTORY, help="where the log is kept")
+    parser.add_argument("--days", type=int, help="only the first few days of them")
     chosen = parser.parse_args()
     try:
-        return run_demo([int(month) for month in chosen.months.split(",")], chosen.year, chosen.dir)
+        return run_demo([int(month) for month in chosen.months.split(",")], chosen.year, chosen.dir, days=chosen.days)
     except LeftfoldError as error:
         Console(stderr=True).print(str(error), style="red", markup=False)
         return 1

@@ -16,9 +16,9 @@ SCRIPT = Path(__file__).with_name("independent.py")
 Answers = Mapping[str, Any]
 
 
-async def independent_answers(months: Sequence[int]) -> Answers:
+async def independent_answers(months: Sequence[int], until: datetime) -> Answers:
     """What the independent script prints, run in a process of its own."""
-    command = (sys.executable, str(SCRIPT), "--months", ",".join(map(str, months)))
+    command = (sys.executable, str(SCRIPT), "--months", ",".join(map(str, months)), "--until", until.isoformat())
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         printed, _ = await process.communicate()

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -27,45 +28,65 @@ LINES = 12
 INTERRUPTED = 130
 
 
+class Selection(NamedTuple):
+    """Which reports: those on flights of some months, or of these the first few days alone."""
+
+    year: int
+    months: Sequence[int]
+    days: int | None
+
+    @property
+    def file_name(self) -> str:
+        """The log's file. Each selection has its own: nothing can be put in between what a log has already."""
+        months = "-".join(f"{month:02}" for month in self.months)
+        days = f"-first-{self.days}-days" if self.days else ""
+        return f"flights-{self.year}-{months}{days}.db"
+
+    def read(self) -> list[Report]:
+        """The reports, by instant."""
+        reports = read_reports(self.months, self.year)
+        if self.days is None:
+            return reports
+        begin = reports[0].instant.replace(hour=0, minute=0)
+        return [report for report in reports if report.instant < begin + timedelta(days=self.days)]
+
+
 def run_demo(
     months: Iterable[int] = (JANUARY,),
     year: int = BLIZZARD.year,
     directory: Path = DIRECTORY,
     console: Console | None = None,
+    *,
+    days: int | None = None,
 ) -> int:
     """Load these months and the February of the blizzard, print what is known, and return an exit code.
 
-    The log stays in ``directory``: a second run finds it and adds nothing. Raises ``MissingExtra`` without the data,
-    ``UsageError`` for months that it does not have.
+    The log stays in `directory`: a second run finds it and adds nothing. With `days`, only the first few are loaded.
+    Raises `MissingExtra` without the data, `UsageError` for months that it does not have.
     """
     console = console or Console()
-    wanted = sorted({*months, FEBRUARY})
+    selection = Selection(year, sorted({*months, FEBRUARY}), days)
+    path = directory / selection.file_name
     begun = perf_counter()
     try:
         with console.status("reading the file"):
-            reports = read_reports(wanted, year)
+            reports = selection.read()
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / file_name(wanted, year)
-        fine = asyncio.run(show(reports, wanted, path, console))
+        fine = asyncio.run(show(reports, selection, path, console))
     except KeyboardInterrupt:
         console.print("Stopped. What is loaded stays loaded: the same command goes on from there.")
         return INTERRUPTED
-    console.print(f"{perf_counter() - begun:.1f} s altogether. The log is {path}; look around in it:")
+    console.print(f"{perf_counter() - begun:.1f} s altogether. The log stays; to look around in it:")
     console.print(f"  leftfold info sqlite:///{path}", highlight=False, soft_wrap=True)
     return 0 if fine else 1
 
 
-def file_name(months: Sequence[int], year: int) -> str:
-    """The log's file. Each selection has its own: times never decrease in a log, so months cannot be put in between."""
-    return f"flights-{year}-{'-'.join(f'{month:02}' for month in months)}.db"
-
-
-async def show(reports: Sequence[Report], months: Sequence[int], path: Path, console: Console) -> bool:
+async def show(reports: Sequence[Report], selection: Selection, path: Path, console: Console) -> bool:
     """Load, verify and ask; whether everything is as it must be."""
     async with flights.open(f"sqlite:///{path}") as live:
         with bars_on(console) as bars:
             added, seconds = await bring_in(live, reports, bars)
-            log, expected = await check(live, months, bars)
+            log, expected = await check(live, selection.months, reports[-1].instant, bars)
         if added:
             console.print(f"{added:,} reports added in {seconds:.1f} s, {added / seconds:,.0f} a second.\n")
         else:
@@ -100,7 +121,7 @@ async def catch_up(live: LiveApp, bars: Progress) -> None:
     while True:
         standing = await live.read_models()
         for model in standing:
-            if model.failed:
+            if model.failed and model.problem:
                 raise model.problem
         bars.update(following, completed=min(model.position for model in standing))
         if all(model.position >= head for model in standing):
@@ -108,12 +129,14 @@ async def catch_up(live: LiveApp, bars: Progress) -> None:
         await asyncio.sleep(0.05)
 
 
-async def check(live: LiveApp, months: Sequence[int], bars: Progress) -> tuple[Verification, Answers]:
-    """Check the log while another process judges the same flights without leftfold."""
+async def check(live: LiveApp, months: Sequence[int], until: datetime, bars: Progress) -> tuple[Verification, Answers]:
+    """Check the log, and judge the same flights without leftfold, in a process of its own."""
     checking = bars.add_task("verifying the log", total=None)
-    elsewhere = asyncio.create_task(independent_answers(months))
     (log,) = await live.verify(progress=lambda done, head: bars.update(checking, completed=done, total=head))
-    return log, await elsewhere
+    judging = bars.add_task("judging without leftfold", total=1)
+    expected = await independent_answers(months, until)
+    bars.advance(judging)
+    return log, expected
 
 
 def log_checks(log: Verification) -> dict[str, bool]:
@@ -128,4 +151,5 @@ async def answer(live: LiveApp, console: Console) -> None:
     then = await live.query(BoardAt(AIRPORT, BLIZZARD), as_of=BLIZZARD)
     now = await live.query(BoardAt(AIRPORT, BLIZZARD))
     console.print(tables.board(then, now, AIRPORT, BLIZZARD, LINES), "")
-    console.print(tables.routes(await live.query(WorstRoutes())), "")
+    asked = WorstRoutes()
+    console.print(tables.routes(await live.query(asked), asked.at_least), "")

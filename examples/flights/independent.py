@@ -82,7 +82,7 @@ class World(TypedDict):
 def main() -> None:
     """Print counts and boards as JSON."""
     arguments = parse_arguments()
-    log = read_log(arguments.months)
+    log = [told for told in read_log(arguments.months) if arguments.until is None or told["at"] <= arguments.until]
     if not log:
         raise SystemExit(f"no flights in months {arguments.months}: the file has months 1 to 12 of 2013")
     instants = arguments.at or five_instants(log)
@@ -103,6 +103,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read months, airport and instants from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--months", type=month_list, default=[1, 2], help="such as 1,2")
+    parser.add_argument("--until", type=moment, help="leave out what was told after this instant, in ISO form")
     parser.add_argument("--airport", default="JFK", choices=["EWR", "JFK", "LGA"])
     parser.add_argument("--at", type=moment, nargs="+", help="instants of the boards, in ISO form")
     return parser.parse_args()

@@ -5,7 +5,7 @@ from datetime import date
 from itertools import groupby
 from typing import NamedTuple
 
-from leftfold import Context, LiveApp, Metadata, Receipt, Rejected
+from leftfold import Context, DecisionModel, LiveApp, Metadata, Receipt, Rejected
 
 from .app import flights
 from .commands import Report, SetReportAside
@@ -52,8 +52,9 @@ async def count_known(live: LiveApp, days: Sequence[Day]) -> int:
 
 
 def refusals(reports: Sequence[Report], outcomes: Sequence[Receipt | Rejected]) -> list[Refusal]:
-    """The reports that were rejected, and why; none when another process brought in the batch."""
-    return [(report, outcome) for report, outcome in zip(reports, outcomes, strict=False) if isinstance(outcome, Rejected)]
+    """The reports that were rejected, and why; none when another process brought them in."""
+    told = zip(reports, outcomes, strict=False)
+    return [(report, outcome) for report, outcome in told if isinstance(outcome, Rejected)]
 
 
 async def set_aside(live: LiveApp, day: Day, refused: Sequence[Refusal]) -> None:
@@ -97,7 +98,9 @@ async def complete(live: LiveApp, day: Day) -> None:
 async def decide_again(live: LiveApp, report: Report, position: int) -> Rejected:
     """Decide a refused report as of the position at which it came; handlers are pure, so it is refused again."""
     handler = flights.command_handlers[type(report)]
-    states = [await live.state(model.fold.owner, *model.key_in(report), as_of=position) for model in handler.models]
+    states: list[DecisionModel] = [
+        await live.state(model.fold.owner, *model.key_in(report), as_of=position) for model in handler.models
+    ]
     try:
         handler.decide(report, states, Context(report.instant, Metadata()))
     except Rejected as rejected:

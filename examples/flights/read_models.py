@@ -81,14 +81,14 @@ class Whereabouts(ReadModel):
     since: datetime = NOT_YET
 
     def evolve(self, event: FlightDeparted | FlightArrived | FlightDiverted) -> Self:
+        last = replace(self, flight=event.flight, since=event.instant)
         match event:
             case FlightDeparted():
-                status, airport = Status.DEPARTED, None
+                return replace(last, status=Status.DEPARTED, airport=None)
             case FlightArrived():
-                status, airport = Status.ARRIVED, event.destination
+                return replace(last, status=Status.ARRIVED, airport=event.destination)
             case FlightDiverted():
-                status, airport = Status.DIVERTED, None
-        return replace(self, flight=event.flight, status=status, airport=airport, since=event.instant)
+                return replace(last, status=Status.DIVERTED, airport=None)
 
 
 class AirportTotals(ReadModel):

@@ -1,86 +1,107 @@
-"""Tables: the answers of the demo, laid out for a terminal."""
+"""Tables: the answers of the demo, laid out for a terminal of 80 columns."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from .read_models import Board, Rejection, RouteDelay
 from .reports import NEW_YORK
 
 
+def table(title: str, *columns: str, right: Sequence[str] = (), caption: str | None = None) -> Table:
+    """An empty table; numbers stand to the right."""
+    made = Table(
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
+
+
 def counts(title: str, name: str, counted: Mapping[str, int]) -> Table:
     """How many there are of each, the most first, and of all."""
-    table = Table(title=title, title_justify="left", show_footer=True)
-    table.add_column(name, footer="altogether")
-    table.add_column("number", justify="right", footer=f"{sum(counted.values()):,}")
+    made = table(title, name, "number", right=["number"])
     for each, number in Counter(counted).most_common():
-        table.add_row(each, f"{number:,}")
-    return table
+        made.add_row(each, f"{number:,}")
+    made.add_section()
+    made.add_row("altogether", f"{sum(counted.values()):,}")
+    return made
 
 
 def rejections(refused: Sequence[Rejection], shown: int) -> Table:
     """The first few refused reports."""
-    table = Table(title=f"The first {min(shown, len(refused))} of {len(refused)} refused reports", title_justify="left")
-    for column in ("New York time", "report", "flight", "aircraft", "why", "known instead"):
-        table.add_column(column)
+    made = table("Refused reports, by the clock in New York", "when", "report", "flight", "aircraft", "why")
     for line in refused[:shown]:
-        moment = on_clock(line.instant, "%d %b %H:%M")
-        table.add_row(moment, line.report, line.flight, line.aircraft, line.reason, instead(line))
-    return table
+        when = on_clock(line.instant, "%d %b %H:%M")
+        made.add_row(when, line.report, short(line.flight), line.aircraft, why(line))
+    made.caption = of_all(made.row_count, len(refused))
+    return made
 
 
-def instead(refused: Rejection) -> str:
-    """The flight on which the aircraft was."""
-    return f"flying {refused.because_of}" if refused.because_of else ""
+def why(refused: Rejection) -> str:
+    """The reason, and the flight that the report contradicts."""
+    return f"{refused.reason}: {number_of(refused.because_of)}" if refused.because_of else refused.reason
 
 
 def board(then: Sequence[Board], now: Sequence[Board], airport: str, at: datetime, shown: int) -> Table:
     """The last lines of a board as it stood, and how they ended."""
-    ended = {line.flight: line for line in now}
-    standing = ", ".join(f"{number} {status}" for status, number in Counter(line.status for line in then).most_common())
-    table = Table(
-        title=f"{airport} as it stood at {on_clock(at, '%H:%M on %d %B %Y')}: {len(then)} flights, {standing}",
-        title_justify="left",
-        caption=f"the last {min(shown, len(then))} of them",
-        caption_justify="left",
+    numbers = ("late", "at last")
+    made = table(
+        f"{airport} as it stood at {on_clock(at, '%H:%M on %d %B %Y')}",
+        *("time", "flight", "to", "stood", "late", "ended", "at last"),
+        right=numbers,
     )
-    for column in ("scheduled", "flight", "to", "as it stood", "minutes late", "in the end", "minutes late"):
-        table.add_column(column, justify="right" if "late" in column else "left")
+    ended = {line.flight: line for line in now}
     for line in then[-shown:]:
         end = ended[line.flight]
-        table.add_row(
-            on_clock(line.scheduled, "%H:%M"),
-            line.flight,
-            line.destination,
-            line.status,
-            minutes(line.delay),
-            end.status if end != line else "",
-            minutes(end.delay) if end != line else "",
-        )
-    return table
+        known = (on_clock(line.scheduled, "%H:%M"), number_of(line.flight), line.destination)
+        made.add_row(*known, line.status, minutes(line.delay), end.status, minutes(end.delay))
+    standing = ", ".join(f"{number} {status}" for status, number in Counter(line.status for line in then).most_common())
+    made.caption = f"{of_all(made.row_count, len(then), 'last')}; of all: {standing}"
+    return made
 
 
-def routes(worst: Sequence[RouteDelay]) -> Table:
+def routes(worst: Sequence[RouteDelay], at_least: int) -> Table:
     """Routes with their average delay."""
-    table = Table(title=f"The {len(worst)} routes with the highest average delay on arrival", title_justify="left")
-    for column in ("from", "to", "minutes late", "arrivals", "diversions", "cancellations"):
-        table.add_column(column, justify="left" if column in ("from", "to") else "right")
+    numbers = ("minutes late", "arrivals", "diversions", "cancellations")
+    made = table("Worst routes, by average delay on arrival", "from", "to", *numbers, right=numbers)
     for route in worst:
         rest = (route.arrivals, route.diversions, route.cancellations)
-        table.add_row(route.origin, route.destination, f"{route.average:.1f}", *(f"{number:,}" for number in rest))
-    return table
+        made.add_row(route.origin, route.destination, f"{route.average:.1f}", *(f"{number:,}" for number in rest))
+    made.caption = f"of those with {at_least:,} arrivals or more"
+    return made
 
 
 def verification(checks: Mapping[str, bool]) -> Table:
     """What was checked."""
-    table = Table(title="Verification", title_justify="left")
-    table.add_column("what")
-    table.add_column("result")
+    made = table("Verification", "what", "result", caption="the answers: as independent.py, without leftfold")
     for what, fine in checks.items():
-        table.add_row(what, "[green]yes[/]" if fine else "[red]NO[/]")
-    return table
+        made.add_row(what, "[green]fine[/]" if fine else "[red]WRONG[/]")
+    return made
+
+
+def short(flight: str) -> str:
+    """A flight without its day."""
+    return flight.partition("/")[2]
+
+
+def number_of(flight: str) -> str:
+    """A flight's carrier and number."""
+    return short(flight).rpartition("/")[0]
+
+
+def of_all(shown: int, number: int, which: str = "first") -> str:
+    """How many of how many are shown."""
+    return f"the {which} {shown:,} of {number:,}" if shown < number else f"all {number:,}"
 
 
 def on_clock(instant: datetime, form: str) -> str:

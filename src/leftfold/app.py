@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from leftfold.codec import Codec
@@ -73,7 +74,7 @@ class App:
         History keeps every version of a row with the positions between which it was true.
         """
         if owner is None:
-            return lambda owner: self._add_read_model(owner, history=history)
+            return partial(self._add_read_model, history=history)
         return self._add_read_model(owner, history=history)
 
     def answers(self, function: Q) -> Q:

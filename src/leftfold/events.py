@@ -8,7 +8,7 @@ import msgspec
 from leftfold.errors import NotAMessage
 from leftfold.tags import TagField, render, tag_fields
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 C = TypeVar("C", bound=type)
 
 
@@ -56,7 +56,7 @@ class Command(Message):
     """A request to change something; handled by exactly one command handler."""
 
 
-class Query(Message, Generic[R]):
+class Query(Message, Generic[R_co]):
     """A question whose answer has type `R`: `class Richest(Query[list[Balance]]): ...`."""
 
 

@@ -30,6 +30,7 @@ class Fold:
         self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
         self.events: tuple[MessageType, ...] = tuple(MessageType(event) for event in _events_of(owner))
+        self._check_keys()
         self._check_defaults()
         self._by_tags = self._group_by_tags()
         self._fingerprint = ""
@@ -72,6 +73,15 @@ class Fold:
         """Changes when the model's fields, its `evolve` or its events' versions do: 32 hexadecimal digits."""
         self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
         return self._fingerprint
+
+    def _check_keys(self) -> None:
+        for field in self.key:
+            if field.many:
+                raise InvalidModel(
+                    f"{self.name}.{field.name} is a collection and part of the key",
+                    "one value for each part of a key",
+                    f"type {field.name} with the tagged type itself, or mark it: Annotated[..., NotKey]",
+                )
 
     def _check_defaults(self) -> None:
         keys = {field.name for field in self.key}

@@ -17,7 +17,8 @@ from leftfold.errors import NotHandled
 from leftfold.events import Query
 from leftfold.fold import Fold, fold_of
 from leftfold.metadata import Metadata
-from leftfold.query import QueryHandler, ReadModelDefinition, models_url
+from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
+from leftfold.query.event_keys import row_concerns
 from leftfold.registry import Registry
 from leftfold.store import EventStore, open_store
 from leftfold.store.time_travel import resolve
@@ -35,7 +36,8 @@ class Options(TypedDict, total=False):
 
     `states` bounds the decision models held in memory, `attempts` how often a command is decided before
     `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
-    models' database, when it is not to lie beside the log.
+    models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
+    of the past replays for more than two seconds.
     """
 
     clock: Clock
@@ -44,6 +46,7 @@ class Options(TypedDict, total=False):
     new_id: Callable[[], UUID]
     randomness: random.Random
     models: str
+    on_progress: OnProgress
 
 
 class Definition(Protocol):
@@ -60,20 +63,6 @@ class Definition(Protocol):
         ...
 
 
-class Answering(Protocol):
-    """The query side of a live app."""
-
-    async def answer(
-        self, handler: QueryHandler, query: Any, *, after: int | None, as_of: int | None, timeout: float
-    ) -> Any:
-        """Answer a query at the asked consistency."""
-        ...
-
-    def status(self) -> Sequence[Any]:
-        """How far each read model has come."""
-        ...
-
-
 class LiveApp:
     """An app over an open log. Made by `App.open`; belongs to the event loop that opened it."""
 
@@ -85,7 +74,7 @@ class LiveApp:
         states: States,
         snapshots: Snapshots,
         queries: Mapping[type, QueryHandler],
-        read_side: Answering | None,
+        read_side: ReadSide | None,
         decision_models: Sequence[Fold],
         clock: Clock,
     ) -> None:
@@ -172,7 +161,8 @@ class LiveApp:
         start = fold.start(key)
         upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)
         criteria = self._registry.stored(criteria_of(fold, start))
-        return await explain(self.store, self._registry, fold, start, criteria, upto=upto)
+        concerns = row_concerns(fold, key) if issubclass(model, ReadModel) else None
+        return await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
 
     async def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
@@ -181,9 +171,9 @@ class LiveApp:
             found.append(await verify_snapshots(self._snapshots, list(self._decision_models), self._states.replay))
         return found
 
-    def read_models(self) -> Sequence[Any]:
-        """How far each read model has come: name, position, lag in events, and why it stopped if it did."""
-        return self._read_side.status() if self._read_side else ()
+    async def read_models(self) -> Sequence[ModelStatus]:
+        """How far each read model has come: name, position, lag in positions, and why it stopped if it did."""
+        return await self._read_side.status() if self._read_side else ()
 
 
 @asynccontextmanager
@@ -196,7 +186,8 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         else:
             store = log
         url = log if isinstance(log, str) else "memory:"
-        snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec)
+        read_only = "mode=ro" in urlsplit(url).query
+        snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
         opened.push_async_callback(snapshots.close)
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
         executor = Executor(
@@ -210,8 +201,12 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             attempts=options.get("attempts", ATTEMPTS),
         )
         read_side = None
-        if app.read_models:
-            read_side = await _open_read_side(app, store, options.get("models") or models_url(url), opened)
+        if app.read_models or app.query_handlers:
+            models = options.get("models") or models_url(url)
+            on_progress = options.get("on_progress")
+            read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
+            await read_side.start()
+            opened.push_async_callback(read_side.close)
         yield LiveApp(
             store,
             app.registry,
@@ -225,18 +220,9 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         )
 
 
-async def _open_read_side(app: Definition, store: EventStore, url: str, opened: AsyncExitStack) -> Answering:
-    from leftfold.query.read_side import ReadSide  # noqa: PLC0415 needs the extra `models`
-
-    read_side = ReadSide(store, app.registry, list(app.read_models.values()), url)
-    await read_side.start()
-    opened.push_async_callback(read_side.close)
-    return read_side
-
-
 def snapshots_path(url: str) -> str:
-    """The snapshots' file for a log: beside the log's own, or in memory where it has none or may not be written."""
+    """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or "mode=ro" in parts.query:
+    if parts.scheme != "sqlite":
         return ":memory:"
     return str(Path(parts.path.removeprefix("/")).with_suffix(".snapshots.db"))

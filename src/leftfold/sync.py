@@ -13,6 +13,7 @@ from leftfold.errors import InsideRunningLoop
 from leftfold.events import Query
 from leftfold.live import Definition, LiveApp, Options, Progress, open_live
 from leftfold.metadata import Metadata, present_metadata
+from leftfold.query import ModelStatus
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -103,9 +104,9 @@ class SyncLive:
         """Check the log's own rules; see `LiveApp.verify`."""
         return self._loop.run(self._live.verify(snapshots=snapshots, progress=progress))
 
-    def read_models(self) -> Sequence[Any]:
-        """How far each read model has come."""
-        return self._live.read_models()
+    def read_models(self) -> Sequence[ModelStatus]:
+        """How far each read model has come; see `LiveApp.read_models`."""
+        return self._loop.run(self._live.read_models())
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """Executing one command: load, decide, append; on a conflict read the tail and decide again."""
 
-from collections.abc import AsyncIterator, Coroutine
+import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from leftfold import App, Command, DecisionModel, Event, LiveApp, Rejected
+from leftfold import App, Command, DecisionModel, LiveApp, Rejected
 from leftfold.errors import CannotEncode, Conflict, DecisionContended, InvalidTag, NotAnEvent, NotHandled, TimeRefused
-from leftfold.store import MemoryStore
 from leftfold.store.contract import EventStore, StoredEvent
 from leftfold.testing import FakeClock
 from tests.accounts import (
@@ -25,29 +25,6 @@ from tests.accounts import (
     Withdrawn,
     accounts_app,
 )
-
-
-@pytest.fixture
-def calls() -> Calls:
-    return Calls()
-
-
-@pytest.fixture
-def store() -> EventStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-async def live(store: EventStore, calls: Calls) -> AsyncIterator[LiveApp]:
-    async with accounts_app(calls).open(store) as live:
-        yield live
-
-
-@pytest.fixture
-async def other(store: EventStore) -> AsyncIterator[LiveApp]:
-    """A second live app on the same log: what another process does."""
-    async with accounts_app().open(store) as live:
-        yield live
 
 
 async def log_of(store: EventStore) -> list[StoredEvent]:
@@ -215,8 +192,6 @@ async def test_two_parameters_with_one_key_are_one_state(live: LiveApp, calls: C
 
 
 async def test_concurrent_commands_on_one_entity_are_all_carried_out(live: LiveApp, other: LiveApp) -> None:
-    import asyncio
-
     await asyncio.gather(*(app.execute(Deposit("a", 1)) for _ in range(20) for app in (live, other)))
 
     assert await live.state(Account, "a") == await other.state(Account, "a") == Account("a", 40)
@@ -325,14 +300,3 @@ def at_once(work: Coroutine[Any, Any, Any]) -> None:
     except StopIteration:
         return
     raise AssertionError("it waits")
-
-
-def test_events_are_the_types_that_the_handlers_and_models_name() -> None:
-    assert [known.wire for known in accounts_app().registry.types] == [
-        "account.deposited",
-        "account.frozen",
-        "account.opened",
-        "account.transferred",
-        "account.withdrawn",
-    ]
-    assert issubclass(Deposited, Event)

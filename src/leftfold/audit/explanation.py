@@ -1,5 +1,6 @@
 """How a state came about: each event that made it, with the state before and after, who, why and caused by what."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -50,17 +51,28 @@ class Step(msgspec.Struct, frozen=True):
 
 
 async def explain(
-    store: EventStore, registry: Registry, fold: Fold, start: Any, criteria: Criteria, *, upto: int
+    store: EventStore,
+    registry: Registry,
+    fold: Fold,
+    start: Any,
+    criteria: Criteria,
+    *,
+    upto: int,
+    concerns: Callable[[Any], bool] | None = None,
 ) -> list[Step]:
-    """Every event that made a model's state up to a position, oldest first."""
+    """Every event that made a model's state up to a position, oldest first.
+
+    A state of None, that of a deleted row, begins anew with the next event. `concerns` leaves out events that match
+    the criteria and are still not meant.
+    """
     steps: list[Step] = []
     before = start
     async for batch in store.read(criteria, upto=upto):
         for stored in batch.events:
             event = registry.decode(stored)
-            if event is None:
+            if event is None or (concerns is not None and not concerns(event)):
                 continue
-            after = fold.evolve(before, event)
+            after = fold.evolve(start if before is None else before, event)
             steps.append(Step(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata)))
             before = after
     return steps

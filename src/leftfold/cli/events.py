@@ -40,7 +40,9 @@ async def events(
     ] = None,
     tags: Annotated[
         list[str] | None,
-        typer.Option("--tag", parser=arguments.tag, metavar="NAME:VALUE", help="Only with this tag; again: both (and)."),
+        typer.Option(
+            "--tag", parser=arguments.tag, metavar="NAME:VALUE", help="Only with this tag; again: both (and)."
+        ),
     ] = None,
     after: Annotated[int, typer.Option(min=0, metavar="POSITION", help="Only later positions.")] = 0,
     upto: Annotated[
@@ -122,9 +124,7 @@ async def _chosen(log: EventStore, choice: Choice) -> AsyncGenerator[list[Stored
 def _batches(log: EventStore, choice: Choice) -> AsyncIterator[Batch]:
     if choice.follow:
         return subscribe(log, choice.criteria, after=choice.after)
-    return log.read(
-        choice.criteria, after=choice.after, upto=choice.upto, limit=choice.limit, reverse=choice.reverse
-    )
+    return log.read(choice.criteria, after=choice.after, upto=choice.upto, limit=choice.limit, reverse=choice.reverse)
 
 
 def _show(out: Console, event: StoredEvent) -> None:

@@ -23,7 +23,7 @@ def open_log(url: str) -> EventStore:
 def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
     """The app on a log for reading, without its read models: nothing is folded in the background."""
     quiet = copy.copy(app)
-    quiet.read_models = {}
+    quiet.read_models, quiet.query_handlers = {}, {}
     return quiet.open(read_only(url))
 
 

@@ -1,16 +1,17 @@
 """`leftfold query`: what a query handler of the app answers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from leftfold.app import App
 from leftfold.cli.answers import show_answer
 from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl
-from leftfold.cli.consoles import stderr, stdout
+from leftfold.cli.consoles import stdout
+from leftfold.cli.kept_models import usable_models
 from leftfold.cli.models import query_named
 from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
+from leftfold.live import Options
 
 
 @command
@@ -38,3 +39,19 @@ async def query(
     """
     loaded = load_app(app)
     asked = query_named(loaded, name, _fields(fields or []))
+    async with open_log(url) as log:
+        head = await log.head()
+        models = usable_models(loaded, url, log.log_id)
+    options = Options(models=models) if models else Options()
+    async with loaded.open(read_only(url), **options) as live:
+        answer = await live.query(asked, after=None if as_of is not None else head, as_of=as_of, timeout=timeout)
+    show_answer(stdout(), answer, json=json)
+    return Outcome.FINE
+
+
+def _fields(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    wrong = [text for text, (name, equals, _) in zip(texts, pairs, strict=True) if not (name and equals)]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is not field=value, like limit=3")
+    return {name: value for name, _, value in pairs}

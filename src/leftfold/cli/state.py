@@ -12,6 +12,7 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.clock import SystemClock
 from leftfold.fold import Fold
 from leftfold.live import LiveApp
+from leftfold.query import ReadModel
 from leftfold.store.time_travel import resolve
 
 
@@ -44,4 +45,7 @@ async def _position(live: LiveApp, as_of: int | datetime | None) -> int:
 
 
 async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
-    return await live.state(fold.owner, *key, as_of=position)
+    if not issubclass(fold.owner, ReadModel):
+        return await live.state(fold.owner, *key, as_of=position)
+    steps = await live.explain(fold.owner, *key, as_of=position)
+    return steps[-1].after if steps else None

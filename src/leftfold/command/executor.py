@@ -15,7 +15,7 @@ from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
 from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
-from leftfold.metadata import Metadata, present_metadata
+from leftfold.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
 
@@ -83,31 +83,27 @@ class Executor:
     # --- one command
 
     async def _try(self, decision: Decision, key: Key | None) -> Receipt:
-        fresh = await self._load(decision.states)
-        while True:
-            working = Working(decision.states)
-            decision.decide(self._registry, working, self._clock.now())
-            if decision.records:
-                return await self._append(decision, working, key)
-            if key is not None and (known := await self._store.lookup(key)) is not None:
-                return await self._duplicate(known, decision)
-            if fresh or not await self._refresh(decision.states):
-                return _nothing_happened(decision)
-            fresh = len(decision.states) == 1
+        working = await self._settle([decision], decision.states)
+        if decision.records:
+            return await self._append(decision, working, key)
+        if key is not None and (known := await self._store.lookup(key)) is not None:
+            return await self._duplicate(known)
+        return _nothing_happened(decision)
 
     async def _append(self, decision: Decision, working: Working, key: Key | None) -> Receipt:
         appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
         if appended.duplicate:
-            return await self._duplicate(appended, decision)
+            return await self._duplicate(appended)
         working.commit(appended.last)
         for state in decision.states:
             await self._states.consider_snapshot(state)
         return Receipt(appended.last, tuple(decision.events), str(decision.metadata.command))
 
-    async def _duplicate(self, known: Appended, decision: Decision) -> Receipt:
+    async def _duplicate(self, known: Appended) -> Receipt:
         """The receipt of the first time, read back from the log."""
         records = await self._between(known)
-        return Receipt(known.last, tuple(self._registry.decode_all(records)), str(decision.metadata.command), True)
+        command = decode_metadata(records[0].metadata).command
+        return Receipt(known.last, tuple(self._registry.decode_all(records)), str(command), duplicate=True)
 
     async def _between(self, appended: Appended) -> list[StoredEvent]:
         read = self._store.read(after=appended.first - 1, upto=appended.last)
@@ -118,13 +114,11 @@ class Executor:
     async def _try_many(self, decisions: Sequence[Decision], states: Sequence[State], key: Key | None) -> BatchReceipt:
         if key is not None and (known := await self._store.lookup(key)) is not None:
             return BatchReceipt(known.last, (), duplicate=True)
-        await self._load(states)
-        working = Working(states)
-        for decision in decisions:
-            decision.decide(self._registry, working, self._clock.now())
+        working = await self._settle(decisions, states)
         records = [record for decision in decisions for record in decision.records]
         if not records:
-            return BatchReceipt(max((state.position for state in states), default=0), _outcomes(decisions, 0))
+            position = max((state.position for state in states), default=0)
+            return BatchReceipt(position, _outcomes(decisions, position + 1))
         appended = await self._store.append(records, condition=working.conditions(), key=key)
         if appended.duplicate:
             return BatchReceipt(appended.last, (), duplicate=True)
@@ -142,6 +136,17 @@ class Executor:
         states = [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         return Decision(handler, command, states, stamped(said, handler, self._new_id), time)
+
+    async def _settle(self, decisions: Sequence[Decision], states: Sequence[State]) -> Working:
+        """Decide, and when nothing is to be appended decide again until the states have nothing new."""
+        fresh = await self._load(states)
+        while True:
+            working = Working(states)
+            for decision in decisions:
+                decision.decide(self._registry, working, self._clock.now())
+            if fresh or any(decision.records for decision in decisions) or not await self._refresh(states):
+                return working
+            fresh = len(states) == 1
 
     async def _load(self, states: Sequence[State]) -> bool:
         """Read what has never been read; whether a decision on these states needs no second look.

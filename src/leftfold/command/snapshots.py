@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from leftfold.codec import Codec
@@ -49,16 +50,17 @@ class Snapshot(NamedTuple):
 
 
 class Snapshots:
-    """The snapshots of one log, in an SQLite file (`:memory:` for none that lasts), used from one thread."""
+    """The snapshots of one log, in an SQLite file (`:memory:` for none that lasts), used from one thread.
 
-    def __init__(self, path: str, log_id: str, codec: Codec) -> None:
+    With `read_only` those that are there are found, and none is kept.
+    """
+
+    def __init__(self, path: str, log_id: str, codec: Codec, *, read_only: bool = False) -> None:
         self._log_id = log_id
         self._codec = codec
+        self._read_only = read_only
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = OFF")  # whatever is lost is folded again
-        self._connection.execute(CREATE)
+        self._connection = _existing(path) if read_only else _created(path)
 
     async def find(self, fold: Fold, key: tuple[Any, ...], *, upto: int) -> tuple[Any, int] | None:
         """The snapshot of a key at or before a position: the state and its position."""
@@ -68,6 +70,8 @@ class Snapshots:
 
     async def keep(self, fold: Fold, key: tuple[Any, ...], value: Any, position: int) -> None:
         """Keep a state, unless it does not come back equal from its stored form."""
+        if self._read_only:
+            return
         try:
             text = self._codec.encode(value).decode()
         except (CannotEncode, ValueError):
@@ -98,3 +102,24 @@ class Snapshots:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _created(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")  # whatever is lost is folded again
+    connection.execute(CREATE)
+    return connection
+
+
+def _existing(path: str) -> sqlite3.Connection:
+    """The file for reading; in its place an empty one in memory when there is none, or none that can be read."""
+    uri, connection = f"{Path(path).absolute().as_uri()}?mode=ro", None
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute("SELECT count(*) FROM snapshot")
+        return connection
+    except sqlite3.Error:
+        if connection is not None:
+            connection.close()
+        return _created(":memory:")

@@ -39,6 +39,12 @@ def key_of(fold: Fold) -> Callable[[Any], Key]:
     return get if len(names) > 1 else lambda state: (get(state),)
 
 
+def row_concerns(fold: Fold, key: Key) -> Callable[[Any], bool]:
+    """The function that says whether an event concerns the row of this key."""
+    readers = {event.owner: key_reader(fold, event) for event in fold.events}
+    return lambda event: key in readers[type(event)](event)
+
+
 def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagField]:
     tagged = event.fields_tagged(part.tag.name)
     rivals = {other.name for other in fold.key if other.tag.name == part.tag.name}

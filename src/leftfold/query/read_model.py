@@ -2,11 +2,15 @@
 
 import re
 from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import msgspec.inspect
 
 from leftfold.errors import InvalidModel, TaglessEvent
 from leftfold.events import Message, MessageType
 from leftfold.fold import Fold, check_definition, fold_of
-from leftfold.tags import TagField
+from leftfold.tags import TagField, hints_of
 
 TABLE_FORMAT = 1
 VERSION_FIELDS = ("valid_from", "valid_until")
@@ -39,6 +43,7 @@ class ReadModelDefinition:
         self.name = self.fold.name
         self.table = _word_starts.sub("_", self.name).lower()
         self._check_names()
+        _check_columns(owner)
 
     def __repr__(self) -> str:
         return f"<ReadModelDefinition {self.name} in {' and '.join(self.tables)}>"
@@ -61,6 +66,37 @@ class ReadModelDefinition:
                 f"other names than {' and '.join(VERSION_FIELDS)}, which say when a row was true",
                 "rename the field",
             )
+
+
+def _check_columns(owner: type[ReadModel]) -> None:
+    hints = hints_of(owner)
+    for name in owner.__struct_fields__:
+        problem = _problem_with(hints[name])
+        if problem is not None:
+            raise InvalidModel(
+                f"{owner.__qualname__}.{name} cannot be kept in a column: {problem}",
+                "a scalar, or what has a JSON form: lists, dicts and structs of scalars",
+                f"give {name} such a type",
+            )
+
+
+def _problem_with(hint: Any) -> str | None:
+    try:
+        msgspec.json.Decoder(hint)
+    except TypeError as error:
+        return str(error)
+    return _unknown_in(msgspec.inspect.type_info(hint), set())
+
+
+def _unknown_in(part: object, seen: set[int]) -> str | None:
+    """A type within this one that msgspec knows nothing of; `part` is what it says of a type, or a group of such."""
+    if isinstance(part, msgspec.inspect.CustomType):
+        return f"{part.cls.__qualname__} has no JSON form"
+    if id(part) in seen or not isinstance(part, tuple | msgspec.inspect.Type | msgspec.inspect.Field):
+        return None
+    seen.add(id(part))
+    parts = part if isinstance(part, tuple) else [getattr(part, name) for name in part.__struct_fields__]
+    return next((found for inner in parts if (found := _unknown_in(inner, seen))), None)
 
 
 def _check_keys(fold: Fold) -> None:

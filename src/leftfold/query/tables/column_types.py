@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from leftfold.errors import InvalidModel, NaiveDatetime
+from leftfold.errors import NaiveDatetime
 
 DECIMAL_ORDER = "leftfold_decimal"
 """The SQLite collation by which decimals that are kept as text compare as numbers."""
@@ -155,10 +155,10 @@ class ColumnType(NamedTuple):
     nullable: bool
 
 
-def column_type(model: str, field: str, hint: Any) -> ColumnType:
-    """The column for a field of this type; `InvalidModel` when msgspec cannot write it either."""
+def column_type(hint: Any) -> ColumnType:
+    """The column for a field of this type."""
     inner, nullable = _unwrap(hint)
-    return ColumnType(_sql_type(inner) or _json(model, field, inner), nullable)
+    return ColumnType(_sql_type(inner) or Json(inner), nullable)
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:
@@ -197,15 +197,3 @@ def _type_of_all(values: Any) -> TypeEngine[Any] | None:
         if all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
             return PLAIN[kind]()
     return None
-
-
-def _json(model: str, field: str, inner: Any) -> TypeEngine[Any]:
-    try:
-        msgspec.json.Decoder(inner)
-    except TypeError as error:
-        raise InvalidModel(
-            f"{model}.{field} has the type {inner!r}, which no column can hold: {error}",
-            "a scalar, or what msgspec can write as JSON (lists, dicts and structs of these)",
-            f"give {field} such a type",
-        ) from error
-    return Json(inner)

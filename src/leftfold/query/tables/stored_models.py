@@ -1,0 +1,47 @@
+"""How far read models are kept in a database, looked at from outside: nothing is created, begun anew or folded."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.tables.checkpoints import checkpoint, find, fits
+from leftfold.query.tables.database import Database
+from leftfold.query.tables.model_table import ModelTable
+
+
+def stored_positions(
+    url: str, definitions: Iterable[ReadModelDefinition], log_id: str
+) -> dict[ReadModelDefinition, int]:
+    """The checkpoints of those models whose tables are what this code makes of this log."""
+    if not _file(url).is_file():
+        return {}
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            return dict(_fitting(connection, definitions, log_id))
+    finally:
+        database.close()
+
+
+def may_be_folded_on(url: str) -> bool:
+    """Whether this user may write what is kept there."""
+    return os.access(_file(url), os.W_OK)
+
+
+def _file(url: str) -> Path:
+    return Path(sa.make_url(url).database or "")
+
+
+def _fitting(
+    connection: sa.Connection, definitions: Iterable[ReadModelDefinition], log_id: str
+) -> Iterable[tuple[ReadModelDefinition, int]]:
+    if not sa.inspect(connection).has_table(checkpoint.name):
+        return
+    for definition in definitions:
+        table = ModelTable(definition)
+        found = find(connection, table)
+        if found is not None and fits(found, connection, table, log_id):
+            yield definition, found.position

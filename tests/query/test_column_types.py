@@ -1,0 +1,249 @@
+"""Every type of field comes back from its column as it went in, and sorts by its meaning."""
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, Self
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from leftfold import NotKey, Tag
+from leftfold.errors import InvalidModel, ProjectionFailed
+from leftfold.events import Event
+from leftfold.query import ReadModel, ReadModelDefinition, ReadModels, ReadSide
+from leftfold.query.tables.model_table import ModelTable
+from leftfold.store import MemoryStore
+from tests.query.bank import append, ask, reading, registry_of
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+class Size(enum.Enum):
+    SMALL = "s"
+
+
+class Address(msgspec.Struct, frozen=True):
+    street: str
+    since: dt.date | None = None
+
+
+Name = NewType("Name", str)
+ParcelId = Annotated[str, Tag("parcel")]
+NOON = dt.datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=dt.timezone(dt.timedelta(hours=5)))
+
+
+class Sent(Event):
+    parcel: ParcelId
+
+
+class Everything(ReadModel):
+    parcel: ParcelId
+    text: str = "ä ' \" \x00 日本"
+    name: Name = Name("n")
+    whole: int = -(2**63)
+    real: float = 0.1
+    flag: bool = True
+    raw: bytes = b"\x00\xff"
+    day: dt.date = dt.date(2026, 2, 28)
+    moment: dt.datetime = NOON
+    exact: Decimal = Decimal("12345678901234567890.10")
+    identity: uuid.UUID = uuid.UUID(int=7)
+    colour: Colour = Colour.RED
+    level: Level = Level.HIGH
+    size: Size = Size.SMALL
+    word: Literal["a", "b"] = "b"
+    tags: list[str] = msgspec.field(default_factory=lambda: ["x", "y"])
+    pair: tuple[int, Decimal] = (1, Decimal("1.10"))
+    address: Address = Address("high street", dt.date(2026, 1, 1))
+    by_number: dict[int, uuid.UUID] = msgspec.field(default_factory=lambda: {3: uuid.UUID(int=3)})
+    pause: dt.timedelta = dt.timedelta(seconds=90)
+    either: int | str = "7"
+    anything: Any = None
+    maybe_text: str | None = None
+    maybe_number: int | None = 4
+    maybe_moment: dt.datetime | None = None
+    maybe_exact: Decimal | None = None
+    maybe_identity: uuid.UUID | None = None
+    maybe_colour: Annotated[Colour | None, "a note"] = None
+    maybe_address: Address | None = None
+    others: Annotated[list[ParcelId], NotKey] = []
+
+    def evolve(self, event: Sent) -> Self:
+        return self
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    async with MemoryStore() as store:
+        yield store
+
+
+async def kept(read_side: ReadSide, **options: Any) -> list[Everything]:
+    rows: list[Everything] = await ask(read_side, lambda models: models.select(Everything, **options))
+    return rows
+
+
+async def test_every_type_comes_back_as_it_went_in(store: MemoryStore) -> None:
+    async with reading(store, Everything, registry=registry_of(Sent)) as read_side:
+        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+
+        (row,) = await kept(read_side)
+
+    expected = Everything("p")
+    assert row == expected
+    for field in Everything.__struct_fields__:
+        assert type(getattr(row, field)) is type(getattr(expected, field)), field
+    assert (str(row.exact), row.moment.tzinfo, row.pair) == ("12345678901234567890.10", dt.UTC, (1, Decimal("1.10")))
+
+
+async def test_values_are_found_by_each_type(store: MemoryStore) -> None:
+    async with reading(store, Everything, registry=registry_of(Sent)) as read_side:
+        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+
+        for field in ("whole", "real", "flag", "raw", "day", "moment", "exact", "identity", "colour", "level", "size"):
+            found = await kept(read_side, where={field: getattr(Everything("p"), field)})
+            assert len(found) == 1, field
+        assert len(await kept(read_side, maybe_text=None, maybe_number=4)) == 1
+        assert await kept(read_side, maybe_number=None) == []
+        assert len(await kept(read_side, where={"exact": Decimal("12345678901234567890.1")})) == 1
+
+
+class Measured(Event):
+    parcel: ParcelId
+    exact: Decimal
+    moment: dt.datetime
+    address: Address
+
+
+class Measure(ReadModel):
+    parcel: ParcelId
+    exact: Decimal = Decimal(0)
+    moment: dt.datetime = NOON
+    address: Address = Address("")
+
+    def evolve(self, event: Measured) -> Self:
+        return type(self)(self.parcel, event.exact, event.moment, event.address)
+
+
+MEASURED = [
+    Measured("nine", Decimal(9), NOON, Address("b")),
+    Measured("ten", Decimal("10.5"), NOON.astimezone(dt.UTC) + dt.timedelta(microseconds=1), Address("a")),
+    Measured("minus", Decimal("-3"), NOON - dt.timedelta(days=9000), Address("c")),
+]
+
+
+async def names(read_side: ReadSide, question: Any) -> list[str]:
+    return await ask(read_side, lambda models: [row.parcel for row in question(models)])
+
+
+async def test_decimals_and_times_sort_by_their_meaning(store: MemoryStore) -> None:
+    async with reading(store, Measure, registry=registry_of(Measured)) as read_side:
+        await read_side.wait(Measure, await append(store, *MEASURED), 5)
+
+        for field in ("exact", "moment"):
+            ordered = await names(read_side, lambda models, field=field: models.select(Measure, order_by=field))
+            assert ordered == ["minus", "nine", "ten"], field
+
+        def over_nine(models: ReadModels) -> list[Measure]:
+            column = models.table(Measure).c.exact
+            return models.select(Measure, where=[column > Decimal(9), column < Decimal(100)])
+
+        assert await names(read_side, over_nine) == ["ten"]
+
+
+async def test_free_sql_gets_typed_values_and_reaches_into_json(store: MemoryStore) -> None:
+    def question(models: ReadModels) -> Any:
+        c = models.table(Measure).c
+        (extremes,) = models.execute(sa.select(sa.func.max(c.exact), sa.func.min(c.moment)))
+        streets = models.execute(sa.select(c.address["street"].as_string()).order_by(c.parcel))
+        return [tuple(extremes), [street for (street,) in streets]]
+
+    async with reading(store, Measure, registry=registry_of(Measured)) as read_side:
+        await read_side.wait(Measure, await append(store, *MEASURED), 5)
+
+        extremes, streets = await ask(read_side, question)
+
+    assert extremes == (Decimal("10.5"), NOON - dt.timedelta(days=9000))
+    assert streets == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"whole": 2**63}, "OverflowError: Python int too large to convert to SQLite INTEGER"),
+        ({"moment": dt.datetime(2026, 1, 1)}, "the datetime 2026-01-01T00:00:00 has no time zone"),  # noqa: DTZ001
+        ({"text": None}, "IntegrityError: NOT NULL constraint failed: odd.text"),
+    ],
+)
+async def test_a_value_that_fits_no_column_stops_the_model(
+    store: MemoryStore, fields: dict[str, Any], problem: str
+) -> None:
+    class Odd(ReadModel):
+        parcel: ParcelId
+        whole: int = 0
+        moment: dt.datetime = NOON
+        text: str = ""
+
+        def evolve(self, event: Sent) -> Self:
+            return type(self)(self.parcel, **(fields if self.parcel == "odd" else {}))
+
+    async with reading(store, Odd, registry=registry_of(Sent)) as read_side:
+        await append(store, Sent("p"), Sent("q"), Sent("odd"), Sent("r"))
+        with pytest.raises(ProjectionFailed) as caught:
+            await read_side.wait(Odd, 4, 5)
+
+        assert (caught.value.position, caught.value.problem) == (3, problem)
+        assert await ask(read_side, lambda models: models.count(Odd)) == 2
+
+
+def test_a_type_that_no_column_can_hold_is_refused() -> None:
+    class Strange(ReadModel):
+        parcel: ParcelId
+        thing: dict[str, list[range]] = {}
+
+        def evolve(self, event: Sent) -> Self:
+            return self
+
+    with pytest.raises(InvalidModel, match=r"Strange.thing cannot be kept in a column: range has no JSON form"):
+        ReadModelDefinition(Strange)
+
+
+def test_another_database_keeps_its_own_types() -> None:
+    table = ModelTable(ReadModelDefinition(Everything)).current
+
+    created = str(sa.schema.CreateTable(table).compile(dialect=postgresql.dialect()))
+
+    for column in ("moment TIMESTAMP WITH TIME ZONE", "exact NUMERIC", "identity UUID", "flag BOOLEAN", "tags JSON"):
+        assert column in created, column
+
+
+async def test_a_table_can_be_read_by_people(store: MemoryStore, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/models.db"
+    async with reading(store, Everything, registry=registry_of(Sent), url=url) as read_side:
+        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+
+    with sa.create_engine(url).connect() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT moment, exact, identity, colour, level, tags, date(moment) FROM everything"
+        ).one()
+    assert tuple(row) == (
+        "2026-03-01 07:00:00.123456+00:00",
+        "12345678901234567890.10",
+        "00000000-0000-0000-0000-000000000007",
+        "red",
+        3,
+        '["x", "y"]',
+        "2026-03-01",
+    )
