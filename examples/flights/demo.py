@@ -38,9 +38,9 @@ class Selection(NamedTuple):
     @property
     def file_name(self) -> str:
         """The log's file. Each selection has its own: nothing can be put in between what a log has already."""
-        months = "-".join(f"{month:02}" for month in self.months)
+        months = "".join(f"-{month:02}" for month in self.months) if len(self.months) < 12 else ""
         days = f"-first-{self.days}-days" if self.days else ""
-        return f"flights-{self.year}-{months}{days}.db"
+        return f"flights-{self.year}{months}{days}.db"
 
     def read(self) -> list[Report]:
         """The reports, by instant."""

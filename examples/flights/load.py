@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leftfold import Context, DecisionModel, LiveApp, Metadata, Receipt, Rejected
 
@@ -26,21 +26,22 @@ class Day(NamedTuple):
         return f"reports of {self.day}"
 
 
-async def load(live: LiveApp, reports: Iterable[Report], progress: Progress = lambda reports: None) -> int:
-    """Bring in the reports that the log does not have, and return how many these were.
+async def load(live: LiveApp, reports: Iterable[Report], progress: Progress = lambda done: None) -> int:
+    """Bring in the reports that the log does not have, and return how many events these became.
 
-    A day is one append; so is what was refused on it. ``progress`` is told how many reports have been dealt with.
+    A day is one append; so is what was refused on it. `progress` is told how many more reports have been dealt with.
     """
     days = [Day(day, list(told)) for day, told in groupby(reports, lambda report: report.instant.date())]
+    before = await live.store.head()
     known = await count_known(live, days)
     if known:
         await complete(live, days[known - 1])
-    progress(sum(len(day.reports) for day in days[:known]))
+        progress(sum(len(day.reports) for day in days[:known]))
     for day in days[known:]:
         batch = await live.execute_many(day.reports, key=day.key, time=lambda report: report.instant)
         await set_aside(live, day, refusals(day.reports, batch.outcomes))
         progress(len(day.reports))
-    return sum(len(day.reports) for day in days[known:])
+    return await live.store.head() - before
 
 
 async def count_known(live: LiveApp, days: Sequence[Day]) -> int:
@@ -85,14 +86,18 @@ async def complete(live: LiveApp, day: Day) -> None:
     read = live.store.read(after=known.first - 1, upto=known.last)
     accepted = [flights.registry.decode(stored) async for batch in read for stored in batch.events]
     refused: list[Refusal] = []
-    position = known.first - 1
+    seen = 0
     for report in day.reports:
-        event = accepted[position - known.first + 1] if position < known.last else None
-        if event is not None and (event.flight, event.instant) == (report.flight, report.instant):
-            position += 1
+        if seen < len(accepted) and tells_of(accepted[seen], report):
+            seen += 1
         else:
-            refused.append((report, await decide_again(live, report, position)))
+            refused.append((report, await decide_again(live, report, known.first - 1 + seen)))
     await set_aside(live, day, refused)
+
+
+def tells_of(event: Any, report: Report) -> bool:
+    """Whether the event came of the report: no flight has two reports of one instant."""
+    return (event.flight, event.instant) == (report.flight, report.instant)
 
 
 async def decide_again(live: LiveApp, report: Report, position: int) -> Rejected:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from .read_models import Board, Rejection, RouteDelay
 from .reports import NEW_YORK
@@ -66,7 +67,7 @@ def board(then: Sequence[Board], now: Sequence[Board], airport: str, at: datetim
         known = (on_clock(line.scheduled, "%H:%M"), number_of(line.flight), line.destination)
         made.add_row(*known, line.status, minutes(line.delay), end.status, minutes(end.delay))
     standing = ", ".join(f"{number} {status}" for status, number in Counter(line.status for line in then).most_common())
-    made.caption = f"{of_all(made.row_count, len(then), 'last')}; of all: {standing}"
+    made.caption = f"{of_all(made.row_count, len(then), 'last')} ({standing})"
     return made
 
 
@@ -85,7 +86,7 @@ def verification(checks: Mapping[str, bool]) -> Table:
     """What was checked."""
     made = table("Verification", "what", "result", caption="the answers: as independent.py, without leftfold")
     for what, fine in checks.items():
-        made.add_row(what, "[green]fine[/]" if fine else "[red]WRONG[/]")
+        made.add_row(what, Text("fine", "green") if fine else Text("WRONG", "bold red"))
     return made
 
 

@@ -25,10 +25,13 @@ class Codec(Protocol):
 
 
 class JsonCodec:
-    """JSON; structs, dataclasses and attrs classes by msgspec, pydantic models by their own methods."""
+    """JSON; structs, dataclasses and attrs classes by msgspec, pydantic models by their own methods.
+
+    Equal messages have equal bytes in every process: sets and dicts are sorted (but not those of pydantic models).
+    """
 
     def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
         self._fields = msgspec.json.Decoder(dict[str, Any]).decode
 
     def encode(self, message: object) -> bytes:

@@ -23,8 +23,9 @@ class Item:
 
     def covers(self, other: Self) -> bool:
         """Whether every event that `other` means is meant by this item too."""
-        types = not self.types or (bool(other.types) and other.types <= self.types)
-        return types and self.tags <= other.tags
+        if not self.tags <= other.tags:
+            return False
+        return not self.types or (bool(other.types) and other.types <= self.types)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Item) and self.types == other.types and self.tags == other.tags
@@ -71,7 +72,7 @@ class Criteria:
 
 def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
     distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags)))
-    return tuple(item for item in distinct if not any(item != other and other.covers(item) for other in distinct))
+    return tuple(item for item in distinct if not any(other is not item and other.covers(item) for other in distinct))
 
 
 def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:

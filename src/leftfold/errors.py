@@ -49,6 +49,7 @@ LeftfoldError
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
     ├── ProjectionFailed        a read model stopped at an event it cannot fold
+    ├── ModelsUnavailable       the models database cannot be used as it stands
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
 

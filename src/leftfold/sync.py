@@ -3,13 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, DecisionModel, Receipt
-from leftfold.errors import InsideRunningLoop
+from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import Query
 from leftfold.live import Definition, LiveApp, Options, Progress, open_live
 from leftfold.metadata import Metadata, present_metadata
@@ -19,23 +20,26 @@ D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
 T = TypeVar("T")
 
+CLOSING_SECONDS = 5.0
+
 
 class LoopThread:
     """An event loop that runs in a thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._handing_over = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="leftfold loop", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; Ctrl-C cancels it."""
         try:
-            _check_no_loop()
-        except InsideRunningLoop:
+            future = self._hand_over(work)
+        except LeftfoldError:
             work.close()
             raise
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except BaseException:
@@ -43,10 +47,30 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """Stop the loop and end the thread."""
+        """Let the calls of other threads come to their end, stop the loop and end the thread."""
+        with self._handing_over:
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(_end_of_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _hand_over(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        _check_no_loop()
+        with self._handing_over:
+            if self._closed:
+                raise StoreClosed
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+async def _end_of_others() -> None:
+    """Wait for the other tasks: the app is closed, so they end; should one not, it is cancelled."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        _, late = await asyncio.wait(others, timeout=CLOSING_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 class SyncLive:

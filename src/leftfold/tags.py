@@ -36,6 +36,9 @@ class Tag:
 class NotKey:
     """Marks a tag-typed field of a model that is not part of its key: `customer: Annotated[CustomerId, NotKey]`."""
 
+    def __repr__(self) -> str:
+        return "NotKey()"
+
 
 class TagField:
     """One tag-typed field of a class: its name, its tag, whether it holds many values, whether it is part of a key."""

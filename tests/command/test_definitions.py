@@ -145,7 +145,7 @@ def test_a_parameter_that_is_neither_command_nor_model_nor_context_is_refused(an
 
 
 def test_a_parameter_without_annotation_is_refused() -> None:
-    def deposit(command: Deposit, what) -> Deposited: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def deposit(command: Deposit, what) -> Deposited: ...  # type: ignore[no-untyped-def]
 
     with pytest.raises(InvalidHandler, match="'what'"):
         App("bank").handles(deposit)
@@ -171,7 +171,7 @@ def test_a_second_handler_of_a_command_is_refused() -> None:
 
 
 def test_a_handler_that_does_not_say_what_it_returns_is_refused() -> None:
-    def deposit(command: Deposit):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def deposit(command: Deposit):  # type: ignore[no-untyped-def]
         return None
 
     with pytest.raises(InvalidHandler, match="does not say what it returns"):
@@ -333,7 +333,7 @@ def test_a_collection_as_part_of_a_key_is_refused() -> None:
 
         class Wrong(DecisionModel):
             account: AccountId
-            friends: list[AccountId] = []
+            friends: tuple[AccountId, ...] = ()
 
             def evolve(self, event: Deposited) -> Self: ...
 
@@ -354,7 +354,7 @@ def test_an_evolve_without_annotation_is_refused() -> None:
         class Wrong(DecisionModel):
             account: AccountId
 
-            def evolve(self, event) -> Self: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+            def evolve(self, event) -> Self: ...  # type: ignore[no-untyped-def]
 
 
 def test_an_evolve_that_names_no_event_classes_is_refused() -> None:

@@ -1,11 +1,12 @@
 """Folding into tables: any batches give the same rows and versions, and each event is folded once."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold.errors import ProjectionFailed
@@ -13,12 +14,15 @@ from leftfold.events import Event
 from leftfold.query import ReadModel, ReadModelDefinition
 from leftfold.query.row_cache import Row, RowCache
 from leftfold.query.standing import Overtaken
+from leftfold.query.tables.checkpoints import begin_anew, create_checkpoints, find
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
-from leftfold.query.tables.models_database import ModelsDatabase
+from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.selection import Selection
 from leftfold.store import Batch, StoredEvent
 from tests.query.bank import (
     IN_MEMORY,
+    AccountId,
     Audited,
     Balance,
     Closed,
@@ -31,50 +35,254 @@ from tests.query.bank import (
     sorted_rows,
 )
 
+REGISTRY = registry_of()
+
 accounts = st.sampled_from("abcd")
 amounts = st.integers(0, 3)
-events = st.one_of(
-    st.builds(Opened, accounts),
-    st.builds(Deposited, accounts, amounts),
-    st.builds(Transferred, accounts, accounts, amounts),
-    st.builds(Closed, accounts),
+histories = st.lists(
+    st.one_of(
+        st.builds(Opened, accounts),
+        st.builds(Deposited, accounts, amounts),
+        st.builds(Transferred, accounts, accounts, amounts),
+        st.builds(Closed, accounts),
+        st.builds(Audited, accounts),
+    ),
+    max_size=40,
 )
-cuts = st.sets(st.integers(1, 40))
-
-REGISTRY = registry_of()
-DECODE = REGISTRY.decode
 
 
-class Tables:
-    """The tables of some models, opened to be folded into."""
+class Kept:
+    """One read model's tables, to be folded into and looked at."""
 
-    def __init__(self, *models: type[ReadModel], history: bool = False, url: str = IN_MEMORY) -> None:
-        definitions = [ReadModelDefinition(model, history=history) for model in models]
-        self.database = ModelsDatabase(url, definitions)
-        self.database.positions()
-        self.definitions = {definition.owner: definition for definition in definitions}
+    def __init__(self, model: type[ReadModel], *, history: bool = False, url: str = IN_MEMORY) -> None:
+        self.table = ModelTable(ReadModelDefinition(model, history=history))
+        self.database = Database(url)
+        with self.database.writing() as connection:
+            create_checkpoints(connection)
+            begin_anew(connection, self.table, "log")
 
-    def folding(self, model: type[ReadModel]) -> StoredFolding:
-        return self.database.open(DECODE, "log", ())[self.definitions[model]]
+    def folding(self) -> StoredFolding:
+        with self.database.writing() as connection:
+            checkpoint = find(connection, self.table)
+        assert checkpoint is not None
+        return StoredFolding(self.table, self.database, REGISTRY.decode, checkpoint)
 
-    def rows(self, sql: str) -> list[Any]:
-        with self.database.present({}, 0) as moment:
-            return [tuple(row) for row in moment.execute(sa.text(f"SELECT {sql}"))] if False else self._all(sql)
+    def rows(self, as_of: int | None = None) -> list[Any]:
+        source = self.table.current if as_of is None else self.table.as_of(as_of)
+        with self.database.reading() as connection:
+            return sorted_rows(Selection(self.table, source, connection).select(None, {}, (), None, 0))
 
-    def _all(self, sql: str) -> list[Any]:
-        raise NotImplementedError
+    def versions(self) -> list[Any]:
+        assert self.table.versions is not None
+        with self.database.reading() as connection:
+            return sorted_rows(tuple(row) for row in connection.execute(sa.select(self.table.versions)))
 
 
-def stored(folded_events: Sequence[Event]) -> list[StoredEvent]:
-    records = [REGISTRY.encode(event, b"{}") for event in folded_events]
+def stored(events: Sequence[Event]) -> list[StoredEvent]:
+    records = [REGISTRY.encode(event, b"{}") for event in events]
     return [
         StoredEvent(position, 0, record.type, record.version, record.data, b"{}", record.tags)
         for position, record in enumerate(records, 1)
     ]
 
 
-def in_batches(log: Sequence[StoredEvent], ends: set[int]) -> Iterator[Batch]:
-    after = 0
-    for end in sorted({end for end in ends if end < len(log)} | {len(log)}):
-        yield Batch(log[after:end], end)
+def fold_in_batches(kept: Kept, events: Sequence[Event], ends: set[int], forget: bool = False) -> None:
+    log, after, folding = stored(events), 0, kept.folding()
+    for end in [*sorted(end for end in ends if 0 < end < len(log)), len(log)]:
+        folding.step(Batch(log[after:end], end))
         after = end
+        if forget:
+            folding.reload()
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories, st.sets(st.integers(1, 40)), st.booleans())
+def test_any_batches_give_the_rows_of_the_plain_fold(events: list[Event], ends: set[int], forget: bool) -> None:
+    for model in (Balance, Turnover):
+        kept = Kept(model)
+
+        fold_in_batches(kept, events, ends, forget)
+
+        assert kept.rows() == sorted_rows(folded(model, events).values())
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories, st.sets(st.integers(1, 40)), st.booleans())
+def test_any_batches_keep_the_same_versions(events: list[Event], ends: set[int], forget: bool) -> None:
+    for model in (Balance, Turnover):
+        at_once, in_batches = Kept(model, history=True), Kept(model, history=True)
+
+        fold_in_batches(at_once, events, set())
+        fold_in_batches(in_batches, events, ends, forget)
+
+        assert in_batches.versions() == at_once.versions()
+        assert in_batches.rows() == at_once.rows()
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories, st.sets(st.integers(1, 40)))
+def test_the_versions_as_of_each_position_are_the_rows_after_folding_exactly_so_far(
+    events: list[Event], ends: set[int]
+) -> None:
+    for model in (Balance, Turnover):
+        kept = Kept(model, history=True)
+
+        fold_in_batches(kept, events, ends)
+
+        for position in range(len(events) + 1):
+            assert kept.rows(as_of=position) == sorted_rows(folded(model, events, position).values()), position
+
+
+def test_every_version_within_a_batch_is_kept() -> None:
+    kept = Kept(Balance, history=True)
+
+    fold_in_batches(kept, [Opened("a"), Deposited("a", 5), Deposited("a", 0), Closed("a"), Opened("a", "bob")], set())
+
+    assert kept.versions() == [("a", "ann", 0, 1, 1, 2), ("a", "ann", 5, 2, 2, 4), ("a", "bob", 0, 1, 5, None)]
+
+
+def test_more_rows_than_one_statement_takes_are_written_and_read_back() -> None:
+    events = [Opened(f"{n}") for n in range(1_000)] + [Deposited(f"{n}", n) for n in range(1_000)]
+    kept = Kept(Balance, history=True)
+
+    fold_in_batches(kept, events, {600, 1_500}, forget=True)
+
+    assert kept.rows() == sorted_rows(folded(Balance, events).values())
+    assert len(kept.versions()) == 2_000 - 1
+
+
+class Enrolment(ReadModel):
+    """Keyed by two parts, and nothing but a key."""
+
+    source: AccountId
+    target: AccountId
+
+    def evolve(self, event: Transferred) -> Self | None:
+        return self if event.amount else None
+
+
+def test_a_key_of_two_parts_and_no_other_fields() -> None:
+    events = [Transferred("a", f"{n}", 1) for n in range(300)] + [Transferred("a", "7", 0), Transferred("a", "8", 2)]
+    kept = Kept(Enrolment)
+
+    fold_in_batches(kept, events, {100, 300}, forget=True)
+
+    assert kept.rows() == sorted_rows(folded(Enrolment, events).values())
+    assert len(kept.rows()) == 299
+
+
+def test_of_two_that_fold_the_same_events_one_writes(tmp_path: Path) -> None:
+    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+    first, second = kept.folding(), kept.folding()
+    log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
+    first.step(Batch(log[:2], 2))
+
+    with pytest.raises(Overtaken):
+        second.step(Batch(log, 3))
+    second.reload()
+    assert second.position == 2
+    second.step(Batch(log[2:], 3))
+
+    with pytest.raises(Overtaken):
+        first.step(Batch(log[2:], 3))
+    assert kept.rows() == [Balance("a", "ann", 10, 3)]
+
+
+def test_rows_remembered_from_before_another_process_wrote_are_forgotten(tmp_path: Path) -> None:
+    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+    first, second = kept.folding(), kept.folding()
+    log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
+    first.step(Batch(log[:1], 1))
+    second.reload()
+    second.step(Batch(log[1:2], 2))
+
+    first.reload()
+    first.step(Batch(log[2:], 3))
+
+    assert kept.rows() == [Balance("a", "ann", 10, 3)]
+
+
+def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(tmp_path: Path) -> None:
+    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+    folding = kept.folding()
+    folding.step(Batch((), 1))
+    with kept.database.writing() as connection:
+        begin_anew(connection, kept.table, "log")
+    kept.folding().step(Batch((), 1))
+
+    with pytest.raises(Overtaken):
+        folding.step(Batch(stored([Opened("a"), Opened("b")])[1:], 2))
+
+
+def test_other_code_that_rebuilt_the_table_stops_the_model(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/models.db"
+    folding = Kept(Balance, url=url).folding()
+    Kept(Balance, history=True, url=url)
+
+    with pytest.raises(Overtaken):
+        folding.step(Batch((), 1))
+    with pytest.raises(ProjectionFailed, match="another version of the app has rebuilt its table"):
+        folding.reload()
+
+
+class Strict(ReadModel):
+    """Refuses one deposit."""
+
+    account: AccountId
+    amount: int = 0
+
+    def evolve(self, event: Deposited | Transferred) -> Self | None:
+        if event.amount == 13:
+            raise ValueError("13 is bad luck")
+        return type(self)(self.account, self.amount + event.amount)
+
+
+@pytest.mark.parametrize("before", [0, 1, 300])
+def test_an_event_that_cannot_be_folded_leaves_the_table_as_it_was_just_before(before: int) -> None:
+    kept = Kept(Strict)
+    folding = kept.folding()
+    log = stored([*[Deposited("a", 1)] * before, Transferred("a", "b", 13), Deposited("c", 1)])
+
+    with pytest.raises(ProjectionFailed) as caught:
+        folding.step(Batch(log, len(log)))
+
+    assert (caught.value.position, caught.value.problem) == (before + 1, "ValueError: 13 is bad luck")
+    assert folding.position == before
+    assert kept.rows() == ([Strict("a", before)] if before else [])
+
+
+class Wrong(ReadModel):
+    """Evolves into what it must not be."""
+
+    account: AccountId
+
+    def evolve(self, event: Deposited) -> Self:
+        return type(self)("other") if event.amount else "nonsense"  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("amount", "problem"),
+    [
+        (1, "ValueError: evolve changed the key ('a',) to ('other',) for Deposited"),
+        (0, "TypeError: evolve returned 'nonsense' for Deposited"),
+    ],
+)
+def test_what_is_no_row_of_the_key_stops_the_model(amount: int, problem: str) -> None:
+    with pytest.raises(ProjectionFailed) as caught:
+        Kept(Wrong).folding().step(Batch(stored([Deposited("a", amount)]), 1))
+
+    assert (caught.value.position, caught.value.problem) == (1, problem)
+
+
+def test_the_cache_forgets_rows_that_were_not_used_for_long() -> None:
+    cache = RowCache(size=2)
+    for name in "abc":
+        cache.keep({(name,): Row(name, 0)})
+    known, missing = cache.among([("a",), ("b",), ("c",), ("d",)])
+    assert (sorted(known), missing) == ([("a",), ("b",), ("c",)], [("d",)])
+
+    cache.keep({("b",): known["b",]})
+    for name in "def":
+        cache.keep({(name,): Row(name, 0)})
+
+    assert cache.among([("a",), ("b",), ("f",)])[1] == [("a",)]

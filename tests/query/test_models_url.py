@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from leftfold.errors import InvalidUrl
 from leftfold.query import models_url
 
+ROOT = Path(__file__).parents[2]
 WITHOUT_SQLALCHEMY = """
 import asyncio, sys
 sys.modules["sqlalchemy"] = None
@@ -49,6 +51,8 @@ def test_a_log_without_a_place_for_them_is_refused(log: str) -> None:
 
 
 def test_without_sqlalchemy_the_missing_extra_is_named_when_tables_are_needed() -> None:
-    ran = subprocess.run([sys.executable, "-c", WITHOUT_SQLALCHEMY], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SQLALCHEMY], capture_output=True, text=True, check=True, cwd=ROOT
+    )
 
     assert ran.stdout == "sqlalchemy models\n"

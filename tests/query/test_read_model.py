@@ -139,7 +139,7 @@ def test_a_collection_cannot_be_a_key() -> None:
 def test_a_collection_that_is_not_part_of_the_key_is_a_column() -> None:
     class Person(ReadModel):
         account: AccountId
-        others: Annotated[list[AccountId], NotKey] = []
+        others: Annotated[tuple[AccountId, ...], NotKey] = ()
 
         def evolve(self, event: Opened) -> Self:
             return self

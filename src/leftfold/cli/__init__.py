@@ -1,12 +1,21 @@
 """The command line `leftfold`; needs the extra `cli`."""
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from leftfold.errors import MissingExtra
 
 
 def main() -> None:
     """Run the command that the arguments name, and leave with its exit code."""
+    try:
+        _program()()
+    except KeyboardInterrupt:  # while the program is still being imported
+        sys.exit(130)
+
+
+def _program() -> Callable[[], Any]:
     try:
         from leftfold.cli.program import program
     except ModuleNotFoundError as error:
@@ -15,4 +24,4 @@ def main() -> None:
             raise
         sys.stderr.write(f"error: {MissingExtra(missing, 'cli')}\n")
         sys.exit(3)
-    program()
+    return program

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from leftfold.audit.difference import fields_of
 from leftfold.cli.consoles import Console
-from leftfold.cli.plain import shown
+from leftfold.cli.plain import cell, shown
 
 
 def show_answer(out: Console, answer: Any, *, json: bool) -> None:
@@ -21,9 +21,9 @@ def show_answer(out: Console, answer: Any, *, json: bool) -> None:
     if fields is not None:
         _show_fields(out, fields)
     elif isinstance(answer, Collection) and not isinstance(answer, str | bytes):
-        _show_many(out, list(cast("Collection[Any]", answer)))
+        _show_many(out, answer)
     else:
-        out.line("nothing" if answer is None else shown(answer))
+        out.put("nothing" if answer is None else shown(answer))
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:
@@ -33,17 +33,17 @@ def _fields(value: Any) -> Mapping[str, Any] | None:
 def _show_fields(out: Console, fields: Mapping[str, Any]) -> None:
     width = max((len(str(name)) for name in fields), default=0)
     for name, value in fields.items():
-        out.line(Text.assemble((f"{name!s:<{width}}  ", "bold"), shown(value)))
+        out.put(Text.assemble((f"{name!s:<{width}}  ", "bold"), cell(value)))
 
 
-def _show_many(out: Console, answers: list[Any]) -> None:
+def _show_many(out: Console, answers: Any) -> None:
     rows = [_fields(answer) for answer in answers]
     known = [row for row in rows if row is not None]
     if not answers:
-        out.line("none")
+        out.put("none")
     elif len(known) < len(rows) or {tuple(row) for row in known} != {tuple(known[0])}:
         for answer in answers:
-            out.line(shown(answer))
+            out.put(shown(answer))
     else:
         out.print(table(known))
 
@@ -55,7 +55,7 @@ def table(rows: list[Mapping[str, Any]]) -> Table:
         numeric = all(_is_number(row[name]) for row in rows)
         made.add_column(str(name), justify="right" if numeric else "left")
     for row in rows:
-        made.add_row(*(shown(value) for value in row.values()))
+        made.add_row(*(cell(value) for value in row.values()))
     return made
 
 

@@ -32,7 +32,6 @@ def demo(
     Every departure from New York's airports is a command, decided against the flight and the aircraft; what the data
     contradicts is rejected and counted. Running it again adds nothing.
 
-    \b
     Examples:
       leftfold demo
       leftfold demo --months 1-12 --dir /tmp/flights

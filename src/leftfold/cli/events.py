@@ -66,7 +66,6 @@ async def events(
     Types are alternatives, tags must all be there. In the listing long values are cut; --json has everything: one
     object a line, and data that is not JSON in Base64.
 
-    \b
     Examples:
       leftfold events sqlite:///bank.db --reverse --limit 10
       leftfold events sqlite:///bank.db --type account.opened --tag account:a-1
@@ -80,7 +79,7 @@ async def events(
         choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow)
         count = await _list(log, choice, _show_json if json else _show)
     if not count and not json:
-        stderr().line("no such event")
+        stderr().put("no such event")
     return Outcome.FINE
 
 
@@ -128,10 +127,10 @@ def _batches(log: EventStore, choice: Choice) -> AsyncIterator[Batch]:
 
 
 def _show(out: Console, event: StoredEvent) -> None:
-    out.line(headline(event.position, event.time, event.type, event.version, event.tags))
+    out.put(headline(event.position, event.time, event.type, event.version, event.tags))
     for line in (shown_data(event.data), said(decode_metadata(event.metadata))):
         if line:
-            out.line(line, INDENT)
+            out.put(line, INDENT)
 
 
 def _show_json(out: Console, event: StoredEvent) -> None:

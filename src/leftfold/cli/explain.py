@@ -1,5 +1,7 @@
 """`leftfold explain`: how a state came about, event by event."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from leftfold.audit import ABSENT, Change, Step
@@ -9,7 +11,7 @@ from leftfold.cli.listing import INDENT, headline, said
 from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
-from leftfold.cli.plain import moment, shown, shown_event
+from leftfold.cli.plain import counted, moment, shown, shown_event
 from leftfold.events import MessageType
 
 
@@ -21,7 +23,6 @@ async def explain(
 
     With each event comes what it changed in the state, when, who caused it and why, by which command.
 
-    \b
     Examples:
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --as-of 2026-01-31T09:30:00Z
@@ -32,32 +33,37 @@ async def explain(
     out = stdout()
     async with open_app(loaded, url) as live:
         steps = await live.explain(fold.owner, *key_from(fold, key or ()), as_of=as_of)
-    for step in steps:
-        if json:
+    if json:
+        for step in steps:
             out.json(_in_json(step))
-        else:
-            _show(out, step)
-    if not steps and not json:
-        out.line(f"no event concerns {' '.join((model, *(key or ())))}")
+    else:
+        _show(out, steps, " ".join((model, *(key or ()))))
     return Outcome.FINE
 
 
-def _show(out: Console, step: Step) -> None:
+def _show(out: Console, steps: Sequence[Step], whose: str) -> None:
+    for step in steps:
+        _show_step(out, step)
+        out.put("")
+    out.put(f"{whose}: {counted(len(steps), 'event')}")
+
+
+def _show_step(out: Console, step: Step) -> None:
     type = MessageType(step.event.__class__)
-    out.line(headline(step.position, step.time, type.wire, type.version))
+    out.put(headline(step.position, step.time, type.wire, type.version))
     for line in (shown_event(step.event), said(step.metadata)):
         if line:
-            out.line(line, INDENT)
+            out.put(line, INDENT)
     changes = step.changes
     width = max((len(change.path) for change in changes), default=0)
     for change in changes:
-        out.line(_changed(change, width), 2 * INDENT)
+        out.put(_changed(change, width), 2 * INDENT)
     if not changes:
-        out.line(Text("changes nothing", "dim"), 2 * INDENT)
+        out.put(Text("changes nothing", "dim"), 2 * INDENT)
 
 
 def _changed(change: Change, width: int) -> Text:
-    line = Text(f"{change.path:<{width}}  ", "bold")
+    line = Text.assemble((f"{change.path:<{width}}  ", "bold"))
     if change.before is ABSENT:
         return line.append(f"+ {shown(change.after)}", "green")
     if change.after is ABSENT:

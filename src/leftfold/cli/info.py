@@ -13,7 +13,7 @@ from leftfold.cli.consoles import Console, stdout
 from leftfold.cli.kept_models import kept_positions
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
-from leftfold.cli.plain import moment
+from leftfold.cli.plain import counted, moment
 from leftfold.store import EventStore
 from leftfold.store.inspection import Statistics, StoreFile, statistics_of
 from leftfold.store.time_travel import event_at
@@ -39,7 +39,6 @@ async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> 
 
     With --app also how far each read model has come, and which stored types the app does not know.
 
-    \b
     Examples:
       leftfold info sqlite:///bank.db
       leftfold info sqlite:///bank.db --app bank:bank
@@ -79,12 +78,12 @@ def _read_models(app: App, url: str, facts: Facts) -> list[dict[str, Any]]:
 
 def _show(out: Console, facts: Facts) -> None:
     for name, value in _lines(facts).items():
-        out.line(Text.assemble((f"{name:<10}", "bold"), value))
+        out.put(Text.assemble((f"{name:<10}", "bold"), value))
     if facts.statistics.types:
-        out.line("")
+        out.put("")
         out.print(table([_type_row(facts, index) for index in range(len(facts.statistics.types))]))
     if facts.read_models:
-        out.line("")
+        out.put("")
         out.print(table([{**row, "position": _position(row["position"])} for row in facts.read_models]))
 
 
@@ -92,11 +91,11 @@ def _lines(facts: Facts) -> Mapping[str, str]:
     statistics = facts.statistics
     lines: dict[str, str | None] = {
         "log": facts.log,
-        "created": statistics.created and moment(statistics.created),
+        "created": moment(statistics.created) if statistics.created else None,
         "events": f"{facts.positions:,}" + (f", positions 1 to {facts.positions}" if facts.positions else ""),
         "first": facts.first,
         "last": facts.last,
-        "keys": None if statistics.keys is None else f"{statistics.keys:,} idempotency keys",
+        "keys": None if statistics.keys is None else counted(statistics.keys, "idempotency key"),
         **_file_lines(statistics.file),
     }
     return {name: value for name, value in lines.items() if value is not None}

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from leftfold.cli.plain import moment, shown
+from leftfold.cli.plain import moment, shown, visible
 from leftfold.metadata import Metadata
 
 INDENT = 2
@@ -13,34 +13,29 @@ INDENT = 2
 
 def headline(position: int, time: datetime, type: str, version: int, tags: Iterable[str] = ()) -> Text:
     """Where, when and what."""
-    line = Text.assemble((str(position), "bold cyan"), "  ", (moment(time), "dim"), "  ", (type, "bold"))
+    line = Text.assemble((str(position), "bold cyan"), "  ", (moment(time), "dim"), "  ", (visible(type), "bold"))
     if version != 1:
         line.append(f" v{version}", "dim")
     for tag in tags:
-        line.append(f"  {tag}", "magenta")
+        line.append(f"  {visible(tag)}", "magenta")
     return line
 
 
 def said(metadata: Metadata) -> Text:
     """Who, why, by which command and caused by what; empty when nothing was said."""
+    other = metadata.correlation if metadata.correlation != metadata.command else None
     parts = [
-        metadata.actor and f"by {metadata.actor}",
-        metadata.reason and f"because {metadata.reason}",
-        _command(metadata),
-        _cause(metadata),
-        metadata.correlation and metadata.correlation != metadata.command and f"correlation {metadata.correlation}",
-        metadata.traceparent and f"trace {metadata.traceparent}",
-        *(f"{name}={shown(value)}" for name, value in metadata.extra.items()),
+        _part("by", metadata.actor),
+        _part("because", metadata.reason),
+        _part("command", metadata.command_type, metadata.command),
+        _part("caused by position" if isinstance(metadata.cause, int) else "caused by command", metadata.cause),
+        _part("correlation", other),
+        _part("trace", metadata.traceparent),
+        *(f"{visible(name)}={shown(value)}" for name, value in metadata.extra.items()),
     ]
     return Text(" · ".join(part for part in parts if part), "dim")
 
 
-def _command(metadata: Metadata) -> str:
-    named = " ".join(part for part in (metadata.command_type, metadata.command) if part)
-    return named and f"command {named}"
-
-
-def _cause(metadata: Metadata) -> str:
-    if metadata.cause is None:
-        return ""
-    return f"caused by {'position' if isinstance(metadata.cause, int) else 'command'} {metadata.cause}"
+def _part(name: str, *values: str | int | None) -> str:
+    given = [visible(str(value)) for value in values if value is not None]
+    return " ".join((name, *given)) if given else ""

@@ -1,7 +1,6 @@
 """How a command ends: its exit code, and what is said when it could not do its work."""
 
 import asyncio
-import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -43,11 +42,10 @@ def command(work: Callable[P, Outcome | Coroutine[Any, Any, Outcome]]) -> Callab
 
 def _outcome_of(work: Work) -> Outcome:
     try:
-        outcome = work()
-        if inspect.iscoroutine(outcome):
-            outcome = asyncio.run(outcome)
+        begun = work()
+        outcome = begun if isinstance(begun, Outcome) else asyncio.run(begun)
         sys.stdout.flush()
-        return Outcome(outcome)
+        return outcome
     except LeftfoldError as error:
         _say(error)
         return Outcome.FAILED
@@ -59,10 +57,10 @@ def _outcome_of(work: Work) -> Outcome:
 
 
 def _say(error: LeftfoldError) -> None:
-    said = Text.assemble(("error: ", "bold red"), error.found)
-    said.append_text(Text.assemble(("\n  expected: ", "bold"), error.expected))
-    said.append_text(Text.assemble(("\n  to do: ", "bold"), error.remedy))
-    stderr().print(said)
+    err = stderr()
+    err.put(Text.assemble(("error: ", "bold red"), error.found))
+    err.put(Text.assemble(("expected: ", "bold"), error.expected), indent=2)
+    err.put(Text.assemble(("to do: ", "bold"), error.remedy), indent=2)
 
 
 def _turn_away_output() -> None:

@@ -11,7 +11,6 @@ from leftfold.audit.difference import ABSENT, fields_of
 
 LONGEST = 1_000
 _word = re.compile(r"[\w.:/@+-]+").fullmatch
-_encode = msgspec.json.Encoder(enc_hook=lambda value: plain_other(value), decimal_format="string").encode
 
 
 def moment(time: datetime) -> str:
@@ -19,9 +18,17 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 event`, `2,000 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+# --- for programs
+
+
 def json_line(value: Any) -> str:
     """A value as JSON without line breaks."""
-    return _encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=plain_other).decode()
 
 
 def json_data(name: str, data: bytes) -> dict[str, Any]:
@@ -34,24 +41,33 @@ def json_data(name: str, data: bytes) -> dict[str, Any]:
     return {name: msgspec.Raw(text)}
 
 
+def plain_other(value: Any) -> Any:
+    """Something simpler in the place of a value that has no JSON form of its own."""
+    fields = fields_of(value)
+    return repr(value) if fields is None else dict(fields)
+
+
+# --- for people
+
+
 def shown_data(data: bytes) -> str:
-    """Stored bytes on one line."""
+    """Stored bytes."""
     try:
         return shown_fields(msgspec.json.decode(data))
     except ValueError:
-        return f"{len(data):,} bytes that are not JSON" if data else ""
+        return f"{counted(len(data), 'byte')} that are not JSON" if data else ""
 
 
 def shown_event(event: Any) -> str:
-    """A decoded event's fields on one line."""
+    """A decoded event's fields."""
     return shown_fields(fields_of(event) or event)
 
 
 def shown_fields(value: Any) -> str:
     """`name=value` for each field of an object; any other value as it is."""
-    if isinstance(value, dict):
-        return _cut(" ".join(f"{name}={shown(each)}" for name, each in _items(value)))
-    return shown(value)
+    if not isinstance(value, dict):
+        return shown(value)
+    return _cut(" ".join(f"{visible(name)}={shown(each)}" for name, each in _items(value)))
 
 
 def shown(value: Any) -> str:
@@ -61,13 +77,19 @@ def shown(value: Any) -> str:
     simple = msgspec.to_builtins(value, enc_hook=plain_other)
     if isinstance(simple, str) and _word(simple) and not _means_something_else(simple):
         return simple
-    return _cut(json_line(simple))
+    return _cut(visible(json_line(simple)))
 
 
-def plain_other(value: Any) -> Any:
-    """Something simpler in the place of a value that has no JSON form of its own."""
-    fields = fields_of(value)
-    return repr(value) if fields is None else dict(fields)
+def cell(value: Any) -> str:
+    """One value where its place tells it from its neighbours: texts without quotes."""
+    return _cut(value) if isinstance(value, str) and value.isprintable() else shown(value)
+
+
+def visible(text: str) -> str:
+    """A text in which nothing moves the cursor or colours the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _means_something_else(word: str) -> bool:

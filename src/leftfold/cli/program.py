@@ -1,9 +1,12 @@
 """The program: its commands, and the options that it has without one."""
 
+import inspect
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from leftfold.cli.demo import demo
 from leftfold.cli.events import events
@@ -13,9 +16,11 @@ from leftfold.cli.query import query
 from leftfold.cli.state import state
 from leftfold.cli.verify import verify
 
-program = typer.Typer(name="leftfold", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
-for command in (info, events, explain, state, query, verify, demo):
-    program.command()(command)
+
+def help_of(function: Callable[..., Any]) -> str:
+    """A command's docstring as its help: paragraphs are filled, examples keep their lines."""
+    paragraphs = escape(inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(f"\b\n{each}" if "\n  " in each else each.replace("\n", " ") for each in paragraphs)
 
 
 def _show_version(wanted: bool) -> None:
@@ -24,26 +29,27 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@program.callback()
 def leftfold(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Look into an event log: what happened, why a state is as it is, and whether the log is sound.
+    """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
-    \b
-    A log is named by its URL, sqlite:///bank.db for a file in this directory.
-    Commands that compute states need your app too: --app module:attribute.
+    A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
+    app too: --app module:attribute. Nothing but demo writes to a log.
 
-    \b
     Examples:
       leftfold info sqlite:///bank.db
       leftfold events sqlite:///bank.db --tag account:a-1
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
       leftfold verify sqlite:///bank.db
 
-    \b
-    Nothing here writes to a log. Exit codes: 0 fine, 1 a check found something,
-    2 wrong usage, 3 an error that says what to do, 130 interrupted.
+    Exit codes: 0 fine, 1 a check found something, 2 wrong usage, 3 an error that says what to do, 130 interrupted.
     """
+
+
+program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+program.callback(help=help_of(leftfold))(leftfold)
+for command in (info, events, explain, state, query, verify, demo):
+    program.command(help=help_of(command))(command)

@@ -1,9 +1,12 @@
 """`leftfold query`: what a query handler of the app answers."""
 
-from typing import Annotated
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
+from leftfold.app import App
 from leftfold.cli.answers import show_answer
 from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl
 from leftfold.cli.consoles import stdout
@@ -11,6 +14,7 @@ from leftfold.cli.kept_models import usable_models
 from leftfold.cli.models import query_named
 from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.waiting import progress
 from leftfold.live import Options
 
 
@@ -32,21 +36,29 @@ async def query(
     The answer includes every event that is in the log when the command starts. It comes from the read models kept
     beside the log where they are those of this app, else they are folded in memory for this one answer.
 
-    \b
     Examples:
       leftfold query --app bank:bank sqlite:///bank.db Richest limit=3
       leftfold query --app bank:bank sqlite:///bank.db Richest --as-of 2026-01-31T09:30:00Z --json
     """
     loaded = load_app(app)
     asked = query_named(loaded, name, _fields(fields or []))
-    async with open_log(url) as log:
-        head = await log.head()
-        models = usable_models(loaded, url, log.log_id)
-    options = Options(models=models) if models else Options()
-    async with loaded.open(read_only(url), **options) as live:
-        answer = await live.query(asked, after=None if as_of is not None else head, as_of=as_of, timeout=timeout)
+    with progress("folding") as told:
+        answer = await _answer(loaded, url, asked, as_of, timeout, told)
     show_answer(stdout(), answer, json=json)
     return Outcome.FINE
+
+
+async def _answer(
+    app: App, url: str, asked: Any, as_of: int | datetime | None, timeout: float, told: Callable[[int, int], None]
+) -> Any:
+    async with open_log(url) as log:
+        head = await log.head()
+        models = usable_models(app, url, log.log_id)
+    options = Options(on_progress=lambda replay: told(replay.position, replay.upto))
+    if models is not None:
+        options["models"] = models
+    async with app.open(read_only(url), **options) as live:
+        return await live.query(asked, after=head if as_of is None else None, as_of=as_of, timeout=timeout)
 
 
 def _fields(texts: list[str]) -> dict[str, str]:

@@ -9,11 +9,12 @@ from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import moment
 from leftfold.clock import SystemClock
 from leftfold.fold import Fold
 from leftfold.live import LiveApp
 from leftfold.query import ReadModel
-from leftfold.store.time_travel import resolve
+from leftfold.store.time_travel import event_at, resolve
 
 
 @command
@@ -24,7 +25,6 @@ async def state(
 
     It is folded from the log, up to the newest event or up to --as-of.
 
-    \b
     Examples:
       leftfold state --app bank:bank sqlite:///bank.db Account a-1
       leftfold state --app bank:bank sqlite:///bank.db Account a-1 --as-of 42 --json
@@ -34,9 +34,10 @@ async def state(
     async with open_app(loaded, url) as live:
         position = await _position(live, as_of)
         found = await _state(live, fold, key_from(fold, key or ()), position)
+        time = f", {moment((await event_at(live.store, position)).time)}" if position else ""
     show_answer(stdout(), found, json=json)
     if not json:
-        stderr().line(f"as of position {position}")
+        stderr().put(f"as of position {position}{time}")
     return Outcome.FINE
 
 
@@ -45,7 +46,8 @@ async def _position(live: LiveApp, as_of: int | datetime | None) -> int:
 
 
 async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
-    if not issubclass(fold.owner, ReadModel):
-        return await live.state(fold.owner, *key, as_of=position)
-    steps = await live.explain(fold.owner, *key, as_of=position)
+    owner: Any = fold.owner
+    if not issubclass(owner, ReadModel):
+        return await live.state(owner, *key, as_of=position)
+    steps = await live.explain(owner, *key, as_of=position)
     return steps[-1].after if steps else None

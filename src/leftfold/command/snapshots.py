@@ -1,22 +1,24 @@
 """Snapshots: states of long histories, kept beside the log and never trusted blindly.
 
 They live in a file of their own that can be deleted at any time. A snapshot counts only while the model's
-fingerprint and the log's id are those it was made with; `leftfold verify --snapshots` recomputes them all.
+fingerprint and the log's id are those it was made with; `leftfold verify --snapshots` recomputes them all. Whatever
+is wrong with the file is logged and costs time, never an answer: the events are folded again.
 """
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+import msgspec
 
 from leftfold.codec import Codec
 from leftfold.errors import CannotEncode
 from leftfold.fold import Fold
-
-T = TypeVar("T")
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS snapshot (
@@ -37,6 +39,7 @@ KEEP = """
     SET fingerprint = excluded.fingerprint, position = excluded.position, state = excluded.state
     WHERE excluded.position >= snapshot.position OR excluded.fingerprint <> snapshot.fingerprint"""
 OF_MODEL = "SELECT key, position, state FROM snapshot WHERE log = ? AND model = ? AND fingerprint = ? ORDER BY key"
+FORGET = "DELETE FROM snapshot WHERE log = ? AND position > ?"
 
 log = logging.getLogger("leftfold.snapshots")
 
@@ -64,35 +67,59 @@ class Snapshots:
 
     async def find(self, fold: Fold, key: tuple[Any, ...], *, upto: int) -> tuple[Any, int] | None:
         """The snapshot of a key at or before a position: the state and its position."""
-        wanted = (self._log_id, fold.name, self._text(key), fold.fingerprint(), upto)
-        row = await self._run(lambda: self._connection.execute(FIND, wanted).fetchone())
-        return (self._decode(fold, row[1]), row[0]) if row else None
+        rows = await self._ask(FIND, self._log_id, fold.name, self._text(key), fold.fingerprint(), upto)
+        for position, text in rows:
+            try:
+                value = self._decode(fold, text)
+            except ValueError as error:
+                log.warning("a snapshot of %s%r is not used: %s", fold.name, key, error)
+                continue
+            if fold.key_of(value) == key:
+                return value, position
+        return None
 
     async def keep(self, fold: Fold, key: tuple[Any, ...], value: Any, position: int) -> None:
         """Keep a state, unless it does not come back equal from its stored form."""
         if self._read_only:
             return
-        try:
-            text = self._codec.encode(value).decode()
-        except (CannotEncode, ValueError):
-            text = ""
-        if not text or self._decode(fold, text) != value:
-            log.warning("no snapshot of %s: its fields do not come back equal from JSON", fold.name)
+        text = self._form_of(fold, value)
+        if text is None:
+            log.warning("no snapshot of %s: its fields do not come back equal from their stored form", fold.name)
             return
-        row = (self._log_id, fold.name, self._text(key), fold.fingerprint(), position, text)
-        await self._run(lambda: self._connection.execute(KEEP, row))
+        await self._ask(KEEP, self._log_id, fold.name, self._text(key), fold.fingerprint(), position, text)
+
+    async def forget_beyond(self, head: int) -> None:
+        """Forget what was kept beyond the log's head: the log is an older copy, and will go on in another way."""
+        if not self._read_only:
+            await self._ask(FORGET, self._log_id, head)
 
     async def of_model(self, fold: Fold) -> list[Snapshot]:
-        """Every snapshot of a model that counts."""
-        wanted = (self._log_id, fold.name, fold.fingerprint())
-        rows = await self._run(lambda: self._connection.execute(OF_MODEL, wanted).fetchall())
-        values = ((position, self._decode(fold, state)) for _, position, state in rows)
-        return [Snapshot(fold.key_of(value), position, value) for position, value in values]
+        """Every snapshot of a model that counts; one that cannot be decoded has its stored form as value."""
+        rows = await self._ask(OF_MODEL, self._log_id, fold.name, fold.fingerprint())
+        return [Snapshot(self._key(fold, key), position, self._value(fold, text)) for key, position, text in rows]
 
     async def close(self) -> None:
         """Close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         self._connection.close()
+
+    def _form_of(self, fold: Fold, value: Any) -> str | None:
+        try:
+            text = self._codec.encode(value).decode()
+            return text if self._decode(fold, text) == value else None
+        except (CannotEncode, ValueError):
+            return None
+
+    def _value(self, fold: Fold, text: str) -> Any:
+        try:
+            return self._decode(fold, text)
+        except ValueError:
+            return text
+
+    def _key(self, fold: Fold, text: str) -> tuple[Any, ...]:
+        names = [field.name for field in fold.key]
+        fields = dict(zip(names, msgspec.json.decode(text), strict=True))
+        return fold.key_of(self._codec.decoder(fold.owner)(self._codec.encode(fields)))
 
     def _decode(self, fold: Fold, text: str) -> Any:
         return self._codec.decoder(fold.owner)(text.encode())
@@ -100,26 +127,47 @@ class Snapshots:
     def _text(self, key: tuple[Any, ...]) -> str:
         return self._codec.encode(key).decode()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def _ask(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a statement; none when the file cannot be used."""
+        work = partial(_execute, self._connection, statement, values)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            log.warning("the snapshots cannot be used: %s", error)
+            return []
+
+
+def _execute(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return connection.execute(statement, values).fetchall()
 
 
 def _created(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")  # whatever is lost is folded again
-    connection.execute(CREATE)
-    return connection
+    """The file, made when it is not there; one in memory in its place when it cannot be used."""
+    connection = None
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # what is lost is folded again, but nothing may be torn
+        connection.execute(CREATE)
+        return connection
+    except sqlite3.Error as error:
+        return _in_memory(path, connection, error)
 
 
 def _existing(path: str) -> sqlite3.Connection:
-    """The file for reading; in its place an empty one in memory when there is none, or none that can be read."""
+    """The file for reading; an empty one in memory in its place when there is none, or none that can be read."""
     uri, connection = f"{Path(path).absolute().as_uri()}?mode=ro", None
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         connection.execute("SELECT count(*) FROM snapshot")
         return connection
-    except sqlite3.Error:
-        if connection is not None:
-            connection.close()
-        return _created(":memory:")
+    except sqlite3.Error as error:
+        return _in_memory(path, connection, error)
+
+
+def _in_memory(path: str, unusable: sqlite3.Connection | None, error: sqlite3.Error) -> sqlite3.Connection:
+    if unusable is not None:
+        unusable.close()
+    if Path(path).exists():
+        log.warning("the snapshots in %s cannot be used: %s", path, error)
+    return _created(":memory:")

@@ -43,6 +43,7 @@ class Projection:
             while True:
                 await self._follow_until_disturbed()
         except (ProjectionFailed, StoreClosed) as reason:
+            self.standing.reached(self._folding.position)
             self.standing.end(reason)
         except Exception as error:
             self.standing.end(ProjectionFailed(self.standing.model, self.standing.position, repr(error)))

@@ -5,7 +5,6 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-import msgspec.inspect
 
 from leftfold.errors import InvalidModel, TaglessEvent
 from leftfold.events import Message, MessageType
@@ -82,31 +81,13 @@ def _check_columns(owner: type[ReadModel]) -> None:
 
 def _problem_with(hint: Any) -> str | None:
     try:
-        msgspec.json.Decoder(hint)
+        msgspec.json.schema(hint)
     except TypeError as error:
-        return str(error)
-    return _unknown_in(msgspec.inspect.type_info(hint), set())
-
-
-def _unknown_in(part: object, seen: set[int]) -> str | None:
-    """A type within this one that msgspec knows nothing of; `part` is what it says of a type, or a group of such."""
-    if isinstance(part, msgspec.inspect.CustomType):
-        return f"{part.cls.__qualname__} has no JSON form"
-    if id(part) in seen or not isinstance(part, tuple | msgspec.inspect.Type | msgspec.inspect.Field):
-        return None
-    seen.add(id(part))
-    parts = part if isinstance(part, tuple) else [getattr(part, name) for name in part.__struct_fields__]
-    return next((found for inner in parts if (found := _unknown_in(inner, seen))), None)
+        return str(error).splitlines()[-1]
+    return None
 
 
 def _check_keys(fold: Fold) -> None:
-    for part in fold.key:
-        if part.many:
-            raise InvalidModel(
-                f"{fold.name}.{part.name} is a collection and part of the key",
-                "one value for each part of a row's key",
-                f"type {part.name} with the tagged type itself, or mark it: Annotated[..., NotKey]",
-            )
     for event in fold.events:
         _check_event(fold, event)
 

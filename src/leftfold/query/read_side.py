@@ -182,7 +182,7 @@ class ReadSide:
         try:
             await standing.reach(behind.position, max(left, 0))
         except ReadModelBehind as late:
-            raise ReadModelBehind(late.model, late.position, behind.position, timeout) from None
+            raise ReadModelBehind(late.model, late.position, behind.position, timeout) from late.__cause__
 
 
 def _status(definition: ReadModelDefinition, standing: Standing, head: int) -> ModelStatus:

@@ -50,7 +50,7 @@ class Standing:
                 while self.position < position:
                     await self._change()
         except TimeoutError:
-            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from None
+            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from self.trouble
 
     async def _change(self) -> None:
         if self.ended is not None:

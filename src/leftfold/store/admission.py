@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from leftfold.clock import from_microseconds, to_microseconds
@@ -17,6 +18,7 @@ from leftfold.errors import (
     TimeRefused,
 )
 from leftfold.store.contract import AppendCondition, Appended, Key, NewEvent, StoredEvent, digest_of
+from leftfold.store.recent import Recent
 
 EVENT_LIMIT = 1_048_576
 TAG_LIMIT = 512
@@ -101,18 +103,20 @@ def recognised(key: str | Key, known: tuple[Appended, bytes] | None) -> Appended
 class Admission:
     """Decides a batch of appends in order; each sees those that were accepted before it.
 
-    `events` and `keys` are what the backend then writes, all in one transaction.
+    `events` and `keys` are what the backend then writes, all in one transaction. `recent` is what the backend keeps
+    from one transaction to the next.
     """
 
-    def __init__(self, log: CommittedLog, *, head: int, newest: int, now: int) -> None:
+    def __init__(self, log: CommittedLog, recent: Recent, *, head: int, newest: int, now: int) -> None:
         self.events: list[StoredEvent] = []
         self.keys: list[tuple[Key, Appended]] = []
         self.head = head
         self._log = log
+        self._recent = recent
+        self._recent.begin(head)
         self._committed_head = head
         self._newest = newest
         self._now = now
-        self._by_tag: dict[str, list[StoredEvent]] = {}
         self._by_key: dict[str, tuple[Appended, bytes]] = {}
 
     def admit(self, request: AppendRequest) -> Appended | StoreError:
@@ -136,9 +140,7 @@ class Admission:
         self.events += accepted
         self.head += len(accepted)
         self._newest = accepted[-1].microseconds
-        for event in accepted:
-            for tag in event.tags:
-                self._by_tag.setdefault(tag, []).append(event)
+        self._recent.add(accepted)
         appended = Appended(first, self.head)
         if request.key is not None:
             self.keys.append((request.key, appended))
@@ -149,20 +151,21 @@ class Admission:
         if condition.after >= self.head:
             return
         for item in condition.criteria.items:
-            matches = self._matches(item, condition.after)
-            if matches:
-                raise Conflict(item, condition.after, matches)
+            if not self._recent.excludes(item, condition.after):
+                matches = self._matches(item, condition.after)
+                if matches:
+                    raise Conflict(item, condition.after, matches)
 
     def _matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         if after < self._committed_head:
             committed = self._log.first_matches(item, after)
             if committed:
                 return committed
-        return self._pending(item, after)[:SHOWN_MATCHES] if self.events else ()
-
-    def _pending(self, item: Item, after: int) -> list[StoredEvent]:
-        candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len, default=self.events)
-        return [event for event in candidates if event.position > after and item.matches(event.type, event.tags)]
+            after = self._committed_head
+        if self._recent.excludes(item, after):
+            return ()
+        pending = (event for event in self.events if event.position > after and item.matches(event.type, event.tags))
+        return list(islice(pending, SHOWN_MATCHES))
 
     def _placed(self, events: Sequence[NewEvent]) -> list[StoredEvent]:
         placed: list[StoredEvent] = []

@@ -13,6 +13,7 @@ from leftfold.errors import StoreClosed
 from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
+from leftfold.store.recent import Recent
 
 EVENTS_A_BATCH = 1_000
 
@@ -43,7 +44,9 @@ class MemoryStore:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         newest = self._events[-1].microseconds if self._events else 0
-        admission = Admission(self, head=self._head.known, newest=newest, now=to_microseconds(self._clock.now()))
+        admission = Admission(
+            self, Recent(), head=self._head.known, newest=newest, now=to_microseconds(self._clock.now())
+        )
         outcome = admission.admit(request)
         if not isinstance(outcome, Appended):
             raise outcome

@@ -16,6 +16,7 @@ from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics
 from leftfold.store.reading_threads import ReadingThreads
+from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_inspection import problems, statistics
@@ -64,6 +65,7 @@ class SQLiteStore:
         self._polling: asyncio.Task[None] | None = None
         self._closed = False
         self._types = Types()
+        self._recent = Recent()
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
         self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, str(self._path))
@@ -171,9 +173,10 @@ class SQLiteStore:
         connection = self._writer
         with named_errors(str(self._path)), transaction(connection):
             head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
-            admission = Admission(self, head=head, newest=newest, now=to_microseconds(self._clock.now()))
+            admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission)
+        self._recent.done(admission.head)
         return outcomes
 
     def _write(self, connection: sqlite3.Connection, admission: Admission) -> None:

@@ -64,7 +64,10 @@ def problems(connection: sqlite3.Connection) -> list[str]:
 
 
 def _damage(connection: sqlite3.Connection) -> list[str]:
-    lines = [str(line, "utf-8", "replace") for (line,) in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    try:
+        lines = [str(line, "utf-8", "replace") for (line,) in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    except sqlite3.DatabaseError as error:  # too damaged to be checked to the end
+        lines = [str(error)]
     return [] if lines == ["ok"] else [f"SQLite's integrity check: {line}" for line in lines]
 
 

@@ -62,9 +62,7 @@ class ModelTable:
 
     def _table(self, metadata: sa.MetaData, name: str, prefixes: Sequence[str] = ()) -> sa.Table:
         key = [sa.PrimaryKeyConstraint(*self.key)] if self.key else []
-        return sa.Table(
-            name, metadata, *self._columns(), *key, prefixes=list(prefixes), sqlite_with_rowid=not self.key
-        )
+        return sa.Table(name, metadata, *self._columns(), *key, prefixes=list(prefixes), sqlite_with_rowid=not self.key)
 
     def _version_table(self, metadata: sa.MetaData) -> sa.Table:
         name = f"{self.definition.table}_history"

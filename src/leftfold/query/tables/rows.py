@@ -39,7 +39,9 @@ class Rows:
 
     def write(self, connection: sa.Connection, changes: Changes) -> None:
         """Bring the table, and its history, up to date."""
-        gone = changes.gone if self._table.key else [()]
+        gone = changes.gone
+        if changes.present and not self._table.key:
+            gone = [()]  # the one row has no key by which it could be replaced
         _exhaust(self._delete, connection, [self._codec.encode_key(key) for key in gone])
         _exhaust(self._put, connection, [self._codec.encode(state) for state in changes.present])
         if changes.versions:

@@ -217,6 +217,16 @@ class Idempotency(Promise):
         assert (found.first, found.last) == (2, 3)
         assert await store.lookup("other") is None
 
+    async def test_lookup_of_a_key_that_stands_for_another_payload_is_refused(self, store: EventStore) -> None:
+        await store.append([opened("a")], key=Key("k", b"request"))
+
+        same, plain = await store.lookup(Key("k", b"request")), await store.lookup("k")
+        with pytest.raises(KeyReused):
+            await store.lookup(Key("k", b"other request"))
+
+        assert [found and found.first for found in (same, plain)] == [1, 1]
+        assert await store.lookup(Key("other", b"request")) is None
+
     async def test_of_many_at_once_with_one_key_one_is_written(self, store: EventStore) -> None:
         appended, refused = await outcomes_of(store.append([opened("a")], key="k") for _ in range(50))
 

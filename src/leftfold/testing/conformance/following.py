@@ -90,12 +90,12 @@ class Waiting(Promise):
             await asyncio.sleep(0.05)
             await store.append([opened("a")])
             head = 0
-            while head < 3:
-                head = await store.wait(head, timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                while head < 3:
+                    head = await store.wait(head)
             return head
 
-        async with asyncio.timeout(PATIENCE):
-            assert await at_once(3, open_store, follow_and_append) == [3, 3, 3]
+        assert await at_once(3, open_store, follow_and_append) == [3, 3, 3]
 
 
 class Subscription(Promise):

@@ -1,0 +1,121 @@
+"""States held in memory: bounded, brought up to date by the tail alone, honest because of the append's condition."""
+
+import pytest
+
+from leftfold import EventStore, LiveApp
+from leftfold.command import Snapshots, States
+from leftfold.errors import InvalidKey
+from leftfold.fold import fold_of
+from leftfold.registry import Registry
+from leftfold.store import MemoryStore
+from leftfold.store.contract import NewEvent
+from tests.accounts import Account, Calls, Deposit, Deposited, Transfer, accounts_app
+
+FOLD = fold_of(Account)
+
+
+def deposited(registry: Registry, account: str, amount: int) -> NewEvent:
+    return registry.encode(Deposited(account, amount), b"{}")
+
+
+async def test_at_most_so_many_states_are_held_and_the_longest_unused_goes_first(store: EventStore) -> None:
+    registry = Registry()
+    snapshots = Snapshots(":memory:", store.log_id, registry.codec)
+    states = States(store, registry, snapshots, capacity=2)
+
+    first, second = states.of(FOLD, ("a",)), states.of(FOLD, ("b",))
+    assert states.of(FOLD, ("a",)) is first
+    states.of(FOLD, ("c",))
+
+    assert len(states) == 2
+    assert repr(states) == "<States 2 of 2>"
+    assert states.of(FOLD, ("a",)) is first
+    assert states.of(FOLD, ("b",)) is not second
+    await snapshots.close()
+
+
+async def test_a_state_says_where_it_is_true(store: EventStore) -> None:
+    registry = Registry()
+    snapshots = Snapshots(":memory:", store.log_id, registry.codec)
+    states = States(store, registry, snapshots, capacity=2)
+    await store.append([deposited(registry, "a", 1), deposited(registry, "b", 1)])
+    state = states.of(FOLD, ("a",))
+    await snapshots.close()
+
+    changed = await states.refresh(state)
+
+    assert changed
+    assert repr(state) == "<State Account(account='a', balance=1, frozen=False) at 2>"
+
+
+async def test_a_state_that_was_let_go_is_loaded_again(store: EventStore) -> None:
+    calls = Calls()
+    async with accounts_app(calls).open(store, states=1) as live:
+        for account in ("a", "b", "a", "b"):
+            await live.execute(Deposit(account, 1))
+
+    assert calls.balances == [0, 0, 1, 1]
+
+
+async def test_two_models_in_one_command_are_decided_although_one_state_is_held(store: EventStore) -> None:
+    async with accounts_app().open(store, states=1) as live:
+        await live.execute(Deposit("a", 5))
+        await live.execute(Transfer("a", "b", 2))
+        await live.execute(Transfer("a", "b", 2))
+
+        assert (await live.state(Account, "a")).balance == 1
+
+
+async def test_a_state_is_strongly_consistent(live: LiveApp, other: LiveApp) -> None:
+    await live.state(Account, "a")
+    await other.execute(Deposit("a", 5))
+
+    assert await live.state(Account, "a") == Account("a", 5)
+
+
+async def test_the_state_of_a_key_without_events_is_the_start(live: LiveApp) -> None:
+    assert await live.state(Account, "nobody") == Account("nobody")
+
+
+@pytest.mark.parametrize("key", [(), ("a", "b"), (None,)])
+async def test_a_key_that_does_not_fit_the_model_is_refused(live: LiveApp, key: tuple[object, ...]) -> None:
+    with pytest.raises(InvalidKey) as refused:
+        await live.state(Account, *key)
+
+    assert refused.value.fields == ("account",)
+
+
+async def test_only_the_tail_is_read_again() -> None:
+    store = ReadPositions()
+    async with accounts_app().open(store) as live, accounts_app().open(store) as other:
+        for _ in range(3):
+            await live.execute(Deposit("a", 1))
+        await other.execute(Deposit("a", 1))
+        store.asked.clear()
+
+        await live.execute(Deposit("a", 1))
+
+    assert store.asked == [3]
+
+
+async def test_a_state_that_is_the_newest_needs_no_read_at_all() -> None:
+    store = ReadPositions()
+    async with accounts_app().open(store) as live:
+        await live.execute(Deposit("a", 1))
+        store.asked.clear()
+
+        await live.execute(Deposit("a", 1))
+
+    assert store.asked == []
+
+
+class ReadPositions(MemoryStore):
+    """A memory store that notes after which positions it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def read(self, *arguments, after: int = 0, **options):  # type: ignore[no-untyped-def, override]
+        self.asked.append(after)
+        return super().read(*arguments, after=after, **options)

@@ -1,0 +1,310 @@
+"""Flights: the app answers what a script without leftfold computes, and an interrupted load leaves no trace."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from examples.flights.app import BoardAt, Rejections, RejectionsByReason, WhereIs, flights
+from examples.flights.commands import Report, ReportArrival, ReportCancellation, ReportDeparture, ReportDiversion
+from examples.flights.comparison import compare, independent_answers
+from examples.flights.decision_models import Aircraft, Flight, Reason, Status
+from examples.flights.demo import BLIZZARD, Selection, run_demo
+from examples.flights.events import FlightArrived, FlightCancelled, FlightDeparted, FlightDiverted, ReportSetAside
+from examples.flights.load import load
+from examples.flights.read_models import AirportTotals, Board, Rejection, RouteDelay, Whereabouts
+from examples.flights.reports import read_reports
+from leftfold.errors import UsageError
+from leftfold.store import Appended, open_store
+from leftfold.store.memory import MemoryStore
+from leftfold.testing import check_laws, given
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FEBRUARY = 2
+DAYS = 8
+SELECTION = Selection(BLIZZARD.year, [FEBRUARY], DAYS)
+SCHEDULED = datetime(2013, 2, 8, 12, tzinfo=UTC)
+MODELS = (Flight, Aircraft, Board, RouteDelay, Whereabouts, AirportTotals, Rejection)
+
+Records = list[tuple[str, bytes, tuple[str, ...], datetime]]
+
+
+class Demo:
+    """What a run of the demo left behind and printed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = f"sqlite:///{directory / SELECTION.file_name}"
+        printed = StringIO()
+        self.exit_code = run_demo([FEBRUARY], directory=directory, console=Console(file=printed, width=80), days=DAYS)
+        self.printed = printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def reports() -> Sequence[Report]:
+    return SELECTION.read()
+
+
+@pytest.fixture(scope="module")
+def demo(directory: Path) -> Demo:
+    return Demo(directory)
+
+
+def report(kind: type[Any], flight: str = "f-1", *, aircraft: str = "N1", hours: float = 0) -> Any:
+    fields = {"delay": 60 * hours} if kind in (ReportDeparture, ReportArrival, FlightDeparted, FlightArrived) else {}
+    return kind(
+        flight=flight,
+        aircraft=aircraft,
+        carrier="B6",
+        origin="JFK",
+        destination="BQN",
+        scheduled=SCHEDULED,
+        instant=SCHEDULED + timedelta(hours=hours),
+        **fields,
+    )
+
+
+async def records(url: str) -> Records:
+    async with open_store(url) as store:
+        return [(e.type, e.data, e.tags, e.time) async for batch in store.read() for e in batch.events]
+
+
+# --- decisions
+
+
+def test_a_flight_departs_arrives_and_is_over() -> None:
+    departed, arrived = report(FlightDeparted), report(FlightArrived, hours=4)
+
+    given(flights).when(report(ReportDeparture)).then(departed)
+    given(flights, departed).when(report(ReportArrival, hours=4)).then(arrived)
+    given(flights, departed).when(report(ReportDiversion, hours=4)).then(report(FlightDiverted, hours=4))
+    given(flights).when(report(ReportCancellation)).then(report(FlightCancelled))
+
+
+@pytest.mark.parametrize("kind", [ReportDeparture, ReportCancellation])
+@pytest.mark.parametrize("end", [(), (FlightArrived,), (FlightDiverted,)])
+def test_a_flight_begins_once(kind: type[Report], end: Iterable[type]) -> None:
+    events = [report(FlightDeparted), *(report(each, hours=4) for each in end)]
+
+    given(flights, *events).when(report(kind)).then_rejected(Reason.ALREADY_DEPARTED)
+
+
+@pytest.mark.parametrize("kind", [ReportDeparture, ReportCancellation])
+def test_a_cancelled_flight_neither_departs_nor_is_cancelled_again(kind: type[Report]) -> None:
+    given(flights, report(FlightCancelled)).when(report(kind)).then_rejected(Reason.ALREADY_CANCELLED)
+
+
+@pytest.mark.parametrize("kind", [ReportArrival, ReportDiversion])
+def test_only_a_flight_that_departed_ends_and_it_does_so_once(kind: type[Report]) -> None:
+    departed, arrived, diverted = report(FlightDeparted), report(FlightArrived), report(FlightDiverted)
+
+    given(flights).when(report(kind)).then_rejected(Reason.NOT_DEPARTED)
+    given(flights, report(FlightCancelled)).when(report(kind)).then_rejected(Reason.NOT_DEPARTED)
+    given(flights, departed, arrived).when(report(kind)).then_rejected(Reason.ALREADY_LANDED)
+    given(flights, departed, diverted).when(report(kind)).then_rejected(Reason.ALREADY_LANDED)
+
+
+def test_an_aircraft_in_the_air_does_not_depart_on_another_flight_until_it_landed() -> None:
+    departed, other = report(FlightDeparted), report(ReportDeparture, "f-2")
+
+    given(flights, departed).when(other).then_rejected(Reason.AIRCRAFT_IN_THE_AIR, because_of="f-1")
+    given(flights, departed, report(FlightArrived)).when(other).then(report(FlightDeparted, "f-2"))
+    given(flights, departed, report(FlightDiverted)).when(other).then(report(FlightDeparted, "f-2"))
+
+
+def test_a_flight_does_not_arrive_with_another_aircraft() -> None:
+    wrong = report(ReportArrival, aircraft="N2", hours=4)
+
+    given(flights, report(FlightDeparted)).when(wrong).then_rejected(Reason.ANOTHER_AIRCRAFT)
+
+
+def test_whereabouts_follow_the_aircraft() -> None:
+    departed, landed = report(FlightDeparted), report(FlightArrived, hours=4)
+    in_the_air = Whereabouts("N1", "f-1", Status.DEPARTED, None, departed.instant)
+
+    given(flights, departed).when(WhereIs("N1")).then_answer(in_the_air)
+    given(flights, departed, landed).then_row(Whereabouts("N1", "f-1", Status.ARRIVED, "BQN", landed.instant))
+    given(flights, report(FlightCancelled)).when(WhereIs("N1")).then_answer(None)
+
+
+# --- the data
+
+
+def test_months_that_the_file_does_not_have_are_refused() -> None:
+    with pytest.raises(UsageError, match="month 13 of 2013"):
+        read_reports([2, 13])
+    with pytest.raises(UsageError, match="month 1 of 2014"):
+        read_reports([1], 2014)
+
+
+def test_the_demo_finds_everything_fine(demo: Demo) -> None:
+    assert demo.exit_code == 0
+    assert "fine" in demo.printed
+    assert "WRONG" not in demo.printed
+
+
+async def test_the_app_answers_what_the_independent_script_computes(demo: Demo, reports: Sequence[Report]) -> None:
+    expected = await independent_answers([FEBRUARY], reports[-1].instant)
+
+    async with flights.open(demo.url) as live:
+        equal = await compare(live, expected)
+
+    assert len(expected["boards"]) == 5
+    assert "2013-02-08T20:00Z" in {board["at"] for board in expected["boards"]}
+    assert all(board["flights"] for board in expected["boards"])
+    assert sum(expected["rejections"].values()) > 0
+    assert equal == dict.fromkeys(equal, True)
+
+
+async def test_the_comparison_sees_a_single_difference(demo: Demo, reports: Sequence[Report]) -> None:
+    expected: Any = await independent_answers([FEBRUARY], reports[-1].instant)
+    expected["airports"]["JFK"]["departures"] += 1
+    expected["boards"][0]["flights"][0]["delay"] = 1_000
+
+    async with flights.open(demo.url) as live:
+        equal = await compare(live, expected)
+
+    assert list(equal.values()) == [False, True, False, True, True, True, True]
+
+
+async def test_every_event_has_the_time_at_which_it_happened(demo: Demo) -> None:
+    async with open_store(demo.url) as store:
+        told = [event async for batch in store.read() for event in batch.events if event.type != "report.set-aside"]
+
+    assert all(event.time == flights.registry.decode(event).instant for event in told)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_models_keep_the_laws_on_real_events(demo: Demo, model: type[Any]) -> None:
+    stored = asyncio.run(events_around_a_refusal(demo))
+
+    check_laws(model, stored, app=flights)
+
+
+async def events_around_a_refusal(demo: Demo) -> list[Any]:
+    """Some events of the aircraft of which a report was refused first."""
+    async with flights.open(demo.url) as live:
+        events = [flights.registry.decode(each) async for batch in live.store.read() for each in batch.events]
+    refusal = next(event for event in events if isinstance(event, ReportSetAside))
+    own = [event for event in events if event.aircraft == refusal.aircraft]
+    position = own.index(refusal)
+    return own[max(position - 20, 0) : position + 10]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.85, 1.0])
+async def test_the_board_as_of_a_position_is_the_fold_of_exactly_so_many_events(demo: Demo, share: float) -> None:
+    async with flights.open(demo.url) as live:
+        position = int(await live.store.head() * share)
+        read = live.store.read(upto=position)
+        events = [event async for batch in read for event in batch.events]
+        at = events[-1].time if events else BLIZZARD
+
+        boards = [await live.query(BoardAt(airport, at), as_of=position) for airport in ("EWR", "JFK", "LGA")]
+
+    lines: dict[str, Board] = {}
+    for event in map(flights.registry.decode, events):
+        if isinstance(event, FlightDeparted | FlightArrived | FlightDiverted | FlightCancelled):
+            lines[event.flight] = lines.get(event.flight, Board(event.flight)).evolve(event)
+    near = [line for line in lines.values() if abs(line.scheduled - at) <= timedelta(hours=12)]
+    assert [line for board in boards for line in board] == sorted(
+        near, key=lambda line: (line.airport, line.scheduled, line.flight)
+    )
+
+
+# --- loading again, and going on
+
+
+async def test_a_second_run_adds_nothing(demo: Demo, directory: Path) -> None:
+    before = await records(demo.url)
+
+    again = await asyncio.to_thread(Demo, directory)
+
+    assert again.exit_code == 0
+    assert f"Nothing to add: the log has all {len(before):,} reports already." in again.printed
+    assert await records(demo.url) == before
+
+
+def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "examples.flights", "--months", str(FEBRUARY), "--days", str(DAYS))
+    with subprocess.Popen((*command, "--dir", str(tmp_path)), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        wait_for_events(tmp_path / SELECTION.file_name, process)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate()
+    assert process.returncode == 130
+    assert "the same command goes on from there" in printed
+
+    continued = Demo(tmp_path)
+
+    assert continued.exit_code == 0
+    assert asyncio.run(records(continued.url)) == asyncio.run(records(demo.url))
+
+
+def wait_for_events(path: Path, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None:
+        if path.exists():
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            try:
+                if connection.execute("SELECT count(*) FROM event").fetchone() != (0,):
+                    return
+            except sqlite3.OperationalError:
+                pass  # the tables are not there yet
+            finally:
+                connection.close()
+        time.sleep(0.01)
+
+
+class PowerFailure(Exception):
+    """The process is gone."""
+
+
+class FailsOnce(MemoryStore):
+    """A store that is not reached when the first refusals are to be kept."""
+
+    failed = False
+
+    async def append(self, events: Any, *, condition: Any = None, key: Any = None) -> Appended:
+        if key.value.endswith("set aside") and not self.failed:
+            self.failed = True
+            raise PowerFailure
+        return await super().append(events, condition=condition, key=key)
+
+
+async def test_refusals_are_kept_even_if_the_process_ended_right_after_their_day(
+    demo: Demo, reports: Sequence[Report]
+) -> None:
+    aircraft = await refused_aircraft(demo)
+    some = [report for report in reports if report.aircraft in aircraft]
+    async with flights.open("memory:") as live:
+        await load(live, some)
+        undisturbed = await live.query(Rejections(), after=await live.store.head())
+
+    async with flights.open(FailsOnce()) as live:
+        with pytest.raises(PowerFailure):
+            await load(live, some)
+        added = await load(live, some)
+        head = await live.store.head()
+        refused = await live.query(Rejections(), after=head)
+        by_reason = await live.query(RejectionsByReason())
+
+    assert 0 < added < head == len(some)
+    assert refused == undisturbed != []
+    assert sum(by_reason.values()) == len(refused)
+
+
+async def refused_aircraft(demo: Demo) -> set[str | None]:
+    async with flights.open(demo.url) as live:
+        return {refused.aircraft for refused in await live.query(Rejections())}

@@ -1,0 +1,292 @@
+"""Projections in the background: following, stopping, sharing a database, beginning anew."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import sqlalchemy as sa
+from msgspec.structs import astuple
+
+from leftfold import replace
+from leftfold.errors import (
+    ModelsUnavailable,
+    ProjectionFailed,
+    ReadModelBehind,
+    StoreClosed,
+    UnknownReadModel,
+)
+from leftfold.events import Event
+from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
+from leftfold.store import MemoryStore, NewEvent, open_store
+from tests.query.bank import (
+    AccountId,
+    Audited,
+    Balance,
+    Closed,
+    Deposited,
+    Opened,
+    Transferred,
+    Turnover,
+    append,
+    ask,
+    folded,
+    reading,
+    registry_of,
+    sorted_rows,
+)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    async with MemoryStore() as store:
+        yield store
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/bank.models.db"
+
+
+async def balances(read_side: ReadSide) -> list[Any]:
+    return sorted_rows(await ask(read_side, lambda models: models.select(Balance)))
+
+
+async def test_what_was_there_before_and_what_comes_later_are_both_folded(store: MemoryStore) -> None:
+    before, later = [Opened("a"), Deposited("a", 5)], [Opened("b"), Transferred("a", "b", 2)]
+    await append(store, *before)
+
+    async with reading(store, Balance, Turnover) as read_side:
+        await read_side.wait(Balance, await append(store, *later), 5)
+
+        assert await balances(read_side) == sorted_rows(folded(Balance, before + later).values())
+
+
+async def test_models_go_on_from_where_they_were(store: MemoryStore, url: str) -> None:
+    async with reading(store, Balance, url=url) as read_side:
+        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)), 5)
+    await append(store, Deposited("a", 6))
+
+    async with reading(store, Balance, url=url) as read_side:
+        await read_side.wait(Balance, 3, 5)
+
+        assert await balances(read_side) == [Balance("a", "ann", 11, 3)]
+
+
+async def test_none_deletes_the_row(store: MemoryStore) -> None:
+    async with reading(store, Balance) as read_side:
+        await read_side.wait(Balance, await append(store, Opened("a"), Opened("b"), Closed("a")), 5)
+        assert await balances(read_side) == [Balance("b", "ann", 0, 1)]
+
+        await read_side.wait(Balance, await append(store, Deposited("a", 1)), 5)
+        assert await balances(read_side) == [Balance("a", "", 1, 1), Balance("b", "ann", 0, 1)]
+
+
+async def test_the_checkpoint_moves_on_where_nothing_matches(store: MemoryStore, url: str) -> None:
+    async with reading(store, Turnover, url=url) as read_side:
+        await read_side.wait(Turnover, await append(store, *[Audited("a")] * 10), 5)
+
+        assert await ask(read_side, lambda models: models.position(Turnover)) == 10
+
+
+async def test_events_of_unknown_types_are_passed_over(store: MemoryStore) -> None:
+    await store.append([NewEvent("from the future", b"{}", ("account:a",))])
+
+    async with reading(store, Balance) as read_side:
+        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+
+        assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
+
+
+async def test_two_processes_on_one_database_fold_each_event_once(tmp_path: Path, url: str) -> None:
+    events: list[Event] = [Opened(f"{n}") for n in range(20)]
+    position = 0
+    log = f"sqlite:///{tmp_path}/bank.db"
+    async with (
+        open_store(log) as one,
+        open_store(log) as other,
+        reading(one, Balance, Turnover, url=url) as first,
+        reading(other, Balance, url=url) as second,
+    ):
+        await append(one, *events)
+        for n in range(200):
+            events.append(Deposited(f"{n % 20}", n))
+            position = await append(one if n % 2 else other, events[-1])
+
+        await asyncio.gather(first.wait(Balance, position, 20), second.wait(Balance, position, 20))
+
+        expected = sorted_rows(folded(Balance, events).values())
+        assert await balances(first) == await balances(second) == expected
+
+
+class Strict(ReadModel):
+    account: AccountId
+    amount: int = 0
+
+    def evolve(self, event: Deposited) -> Self:
+        if event.amount == 13:
+            raise ValueError("13 is bad luck")
+        return replace(self, amount=self.amount + event.amount)
+
+
+async def test_an_event_that_cannot_be_folded_stops_its_model_only(store: MemoryStore) -> None:
+    async with reading(store, Balance, Strict) as read_side:
+        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 2)), 5)
+        position = await append(store, Deposited("b", 3), Deposited("a", 13), Deposited("b", 4))
+        await read_side.wait(Balance, position, 5)
+        with pytest.raises(ProjectionFailed) as caught:
+            await read_side.wait(Strict, position, 5)
+
+        assert (caught.value.model, caught.value.position) == ("Strict", 4)
+        assert caught.value.problem == "ValueError: 13 is bad luck"
+        assert await ask(read_side, lambda models: models.get(Strict, "b")) == Strict("b", 3)
+        working, stopped = await read_side.status()
+        assert (working.name, working.table, working.position, working.lag) == ("Balance", "balance", 5, 0)
+        assert (working.failed, working.problem) == (False, None)
+        assert (stopped.position, stopped.lag, stopped.failed) == (3, 2, True)
+        assert stopped.problem is caught.value
+
+
+async def test_an_event_that_cannot_be_decoded_stops_the_model(store: MemoryStore) -> None:
+    await append(store, Deposited("a", 1))
+    await store.append([NewEvent("deposited", b'{"account": "a", "amount": "many"}', ("account:a",))])
+
+    async with reading(store, Turnover) as read_side:
+        with pytest.raises(ProjectionFailed, match="deposited v1 at position 2 cannot be read: Expected `int`"):
+            await read_side.wait(Turnover, 2, 5)
+
+        assert await ask(read_side, lambda models: models.get(Turnover)) == Turnover(1, 1)
+
+
+async def test_another_log_begins_the_models_anew(url: str) -> None:
+    for owner in ("ann", "bob"):
+        async with MemoryStore() as store, reading(store, Balance, url=url, history=True) as read_side:
+            await read_side.wait(Balance, await append(store, Opened("a", owner)), 5)
+
+            assert await balances(read_side) == [Balance("a", owner, 0, 1)]
+
+
+async def test_a_log_that_lost_its_end_begins_the_models_anew(url: str) -> None:
+    async with MemoryStore() as store, reading(store, Balance, url=url) as read_side:
+        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)), 5)
+    restored = MemoryStore()
+    restored.log_id = store.log_id
+    async with restored, reading(restored, Balance, url=url) as read_side:
+        await read_side.wait(Balance, await append(restored, Opened("a"), Deposited("a", 7)), 5)
+
+        assert await balances(read_side) == [Balance("a", "ann", 7, 2)]
+
+
+def total_of(factor: int) -> type[ReadModel]:
+    """Two versions of one model, the second with a column more."""
+    if factor == 1:
+
+        class Total(ReadModel):
+            account: AccountId
+            amount: int = 0
+
+            def evolve(self, event: Deposited) -> Self:
+                return replace(self, amount=self.amount + event.amount)
+
+        return Total
+
+    class Total(ReadModel):  # type: ignore[no-redef]
+        account: AccountId
+        amount: int = 0
+        deposits: int = 0
+
+        def evolve(self, event: Deposited) -> Self:
+            return replace(self, amount=self.amount + 2 * event.amount, deposits=self.deposits + 1)
+
+    return Total
+
+
+async def test_changed_code_begins_the_model_anew(store: MemoryStore, url: str) -> None:
+    await append(store, Deposited("a", 1), Deposited("a", 2))
+    found: list[tuple[Any, ...]] = []
+    for model in (total_of(1), total_of(2)):
+        async with reading(store, model, url=url) as read_side:
+            await read_side.wait(model, 2, 5)
+            found.append(await ask(read_side, lambda models, model=model: astuple(models.get(model, "a"))))
+
+    assert found == [("a", 3), ("a", 6, 2)]
+
+
+async def test_dropped_history_and_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) -> None:
+    await append(store, Opened("a"))
+    async with reading(store, Balance, url=url, history=True) as read_side:
+        await read_side.wait(Balance, 1, 5)
+    async with reading(store, Balance, url=url) as read_side:
+        await read_side.wait(Balance, 1, 5)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        assert sa.inspect(connection).get_table_names() == ["balance", "leftfold_checkpoint"]
+        connection.exec_driver_sql("DROP TABLE balance")
+    engine.dispose()
+
+    async with reading(store, Balance, url=url) as read_side:
+        await read_side.wait(Balance, 1, 5)
+
+        assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
+
+
+async def test_waiting_takes_no_longer_than_it_may(store: MemoryStore) -> None:
+    async with reading(store, Balance) as read_side:
+        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+
+        with pytest.raises(ReadModelBehind) as caught:
+            await read_side.wait(Balance, 8, 0)
+
+        assert (caught.value.model, caught.value.position, caught.value.asked, caught.value.lag) == ("Balance", 1, 8, 7)
+
+
+async def test_closing_sends_waiters_home(store: MemoryStore) -> None:
+    async with reading(store, Balance) as read_side:
+        waiting = asyncio.create_task(read_side.wait(Balance, 1))
+        await read_side.wait(Balance, 0)
+
+    with pytest.raises(StoreClosed):
+        await waiting
+
+
+async def test_waiting_for_an_unknown_model_names_the_known_ones(store: MemoryStore) -> None:
+    async with reading(store, Balance) as read_side:
+        with pytest.raises(UnknownReadModel, match="Turnover is not a read model of this app"):
+            await read_side.wait(Turnover, 1)
+
+
+async def test_a_closed_log_ends_the_projections_quietly(store: MemoryStore) -> None:
+    async with reading(store, Balance) as read_side:
+        await store.close()
+
+        with pytest.raises(StoreClosed):
+            await read_side.wait(Balance, 1, 5)
+
+
+async def test_a_damaged_models_database_is_named(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "models.db").write_bytes(b"not a database" * 1_000)
+    read_side = ReadSide(store, registry_of(), [ReadModelDefinition(Balance)], f"sqlite:///{tmp_path}/models.db")
+
+    with pytest.raises(ModelsUnavailable, match="file is not a database"):
+        await read_side.start()
+
+
+async def test_a_locked_database_is_waited_out_and_told_of(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leftfold.query.tables.database.BUSY_SECONDS", 0.0)
+    async with open_store(f"sqlite:///{tmp_path}/bank.db") as store, reading(store, Balance, url=url) as read_side:
+        engine = sa.create_engine(url)
+        with engine.connect() as locking:
+            locking.exec_driver_sql("BEGIN IMMEDIATE")
+            await append(store, Opened("a"))
+            while (status := (await read_side.status())[0]).problem is None:
+                pass
+            locking.rollback()
+        engine.dispose()
+        await read_side.wait(Balance, 1, 5)
+
+        assert isinstance(status.problem, ModelsUnavailable)
+        assert not status.failed
+        assert (await read_side.status())[0].problem is None

@@ -1,0 +1,101 @@
+"""What the writer knows of the newest stretch of its log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
+from leftfold.errors import Conflict, StoreReadOnly
+from leftfold.store.recent import Recent
+from leftfold.store.sqlite import SQLiteStore
+
+ANN = Item(tags=["owner:ann"])
+OPENED = Item(types=["opened"])
+
+
+def events(first: int, *tags: str, type: str = "opened") -> Sequence[StoredEvent]:
+    return [StoredEvent(first + index, 0, type, 1, b"{}", b"{}", (tag,)) for index, tag in enumerate(tags)]
+
+
+def committed(recent: Recent, *new: StoredEvent, head: int = 0) -> Recent:
+    recent.begin(head)
+    recent.add(new)
+    recent.done(head + len(new))
+    return recent
+
+
+def test_a_tag_that_was_last_seen_before_is_excluded() -> None:
+    recent = committed(Recent(), *events(1, "owner:ann", "owner:bob"))
+
+    assert recent.excludes(ANN, after=1)
+    assert not recent.excludes(ANN, after=0)
+
+
+def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() -> None:
+    recent = committed(Recent(), *events(1, "owner:ann"), *events(2, "owner:ann", type="closed"))
+
+    assert recent.excludes(OPENED, after=1)
+    assert not recent.excludes(Item(types=["opened", "closed"]), after=1)
+
+
+def test_an_item_without_types_and_tags_is_never_excluded() -> None:
+    assert not committed(Recent(), *events(1, "owner:ann")).excludes(Item(), after=0)
+
+
+def test_nothing_is_known_of_what_lies_before_the_first_commit() -> None:
+    recent = committed(Recent(), *events(8, "owner:bob"), head=7)
+
+    assert recent.excludes(ANN, after=7)
+    assert not recent.excludes(ANN, after=6)
+
+
+def test_a_commit_of_another_process_makes_it_forget() -> None:
+    recent = committed(Recent(), *events(1, "owner:bob"))
+
+    recent.begin(5)
+
+    assert not recent.excludes(ANN, after=4)
+    assert recent.excludes(ANN, after=5)
+
+
+def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
+    recent = committed(Recent(), *events(1, "owner:bob"))
+
+    recent.begin(1)
+    recent.add(events(2, "owner:bob"))
+    recent.begin(2)  # another process wrote as many events as were lost
+
+    assert not recent.excludes(ANN, after=1)
+
+
+def test_the_longest_unseen_tags_are_let_go_and_no_longer_excluded() -> None:
+    recent = committed(Recent(tags=2), *events(1, "owner:ann", "owner:bob", "owner:cid"))
+
+    assert recent.excludes(Item(tags=["owner:dan"]), after=1)
+    assert not recent.excludes(ANN, after=0)
+
+
+async def test_a_condition_sees_what_another_process_wrote_between_two_commits(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    async with open_store(url) as ours, open_store(url) as theirs:
+        await ours.append([NewEvent("opened", b"{}", ("owner:bob",))])
+        await theirs.append([NewEvent("opened", b"{}", ("owner:ann",))])
+
+        with pytest.raises(Conflict):
+            await ours.append([NewEvent("x", b"{}")], condition=AppendCondition(Criteria(ANN), 1))
+
+
+async def test_a_condition_sees_what_another_process_wrote_in_place_of_a_failed_commit(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    async with open_store(url) as ours, open_store(url) as theirs:
+        assert isinstance(ours, SQLiteStore)
+        await ours.append([NewEvent("opened", b"{}", ("owner:bob",))])
+        ours._writer.execute("PRAGMA query_only = ON")
+        with pytest.raises(StoreReadOnly):
+            await ours.append([NewEvent("opened", b"{}", ("owner:bob",))])
+        ours._writer.execute("PRAGMA query_only = OFF")
+        await theirs.append([NewEvent("opened", b"{}", ("owner:ann",))])
+
+        with pytest.raises(Conflict):
+            await ours.append([NewEvent("x", b"{}")], condition=AppendCondition(Criteria(ANN), 1))
