@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import deciding, machine, table
+from bench import appending, deciding, loading, machine, projecting, table
 from bench.durability import EQUAL
 from bench.figure import Figure, Row
 from bench.rounds import Effort, measure
 
-FIGURES: Sequence[Figure] = (*deciding.FIGURES,)
+FIGURES: Sequence[Figure] = (*deciding.FIGURES, *appending.FIGURES, *loading.FIGURES, *projecting.FIGURES)
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -27,7 +27,9 @@ def main() -> None:
         for figure in chosen:
             rows += measure(figure, QUICK if arguments.quick else THOROUGH, arguments.directory, status.update)
     lines = [table.line_of(row) for row in rows]
-    Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table.terminal("", table.HEADINGS, lines))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(
+        table.terminal("", table.HEADINGS, lines)
+    )
 
 
 def _arguments() -> argparse.Namespace:

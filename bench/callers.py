@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
+from typing import TypeVar
+
+P = TypeVar("P")
 
 
 async def tasks(callers: int, seconds: float, calls: Iterator[Awaitable[object]]) -> float:
@@ -39,3 +42,15 @@ def threads(callers: int, seconds: float, once: Callable[[], object]) -> float:
     with ThreadPoolExecutor(callers) as pool:
         done = sum(future.result() for future in [pool.submit(caller) for _ in range(callers)])
     return done / (perf_counter() - start)
+
+
+def timed(seconds: float, prepare: Callable[[], P], work: Callable[[P], object]) -> float:
+    """How often `work` is done in a second of its own: what prepares it is not counted."""
+    done, spent = 0, 0.0
+    while spent < seconds:
+        prepared = prepare()
+        start = perf_counter()
+        work(prepared)
+        spent += perf_counter() - start
+        done += 1
+    return done / spent

@@ -14,7 +14,7 @@ from bench.callers import threads
 from bench.figure import LEFTFOLD, PEER, Figure, Slice, Slices, Target
 from bench.floor import opened_floor, single_rows
 from bench.ours import Ours, opened_ours
-from bench.peer import CACHED, Bank, BankWithSnapshots, new_account, open_accounts, open_peer
+from bench.peer import Bank, BankWithSnapshots, new_account, open_accounts, open_peer
 
 ENTITIES = 10_000
 LONG = 1_000
@@ -78,7 +78,7 @@ def _first_commands(path: Path, accounts: list[str], callers: int, seconds: floa
 
 def _others(opened: ExitStack, directory: Path, callers: int) -> Slices:
     peer = opened.enter_context(open_peer(directory / "peer.db"))
-    cached = opened.enter_context(open_peer(directory / "peer-cached.db", **CACHED))
+    cached = opened.enter_context(open_peer(directory / "peer-cached.db", cache=True))
     floor = opened.enter_context(opened_floor(directory / "floor.db"))
     durability.check(floor, peer, cached)
     return {
@@ -100,7 +100,7 @@ def long_history(directory: Path, callers: int) -> Iterator[Slices]:
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
         peer = opened.enter_context(open_peer(directory / "peer.db"))
-        cached = opened.enter_context(open_peer(directory / "peer-cached.db", **CACHED))
+        cached = opened.enter_context(open_peer(directory / "peer-cached.db", cache=True))
         snapshots = opened.enter_context(open_peer(directory / "peer-snapshots.db", BankWithSnapshots))
         floor = opened.enter_context(opened_floor(directory / "floor.db"))
         durability.check(ours, floor, peer, cached, snapshots)

@@ -3,6 +3,7 @@
 import sqlite3
 
 from eventsourcing.application import Application
+from eventsourcing.sqlite import SQLiteDatastore
 
 from bench.ours import Ours
 
@@ -21,10 +22,12 @@ def check(*contestants: object) -> None:
 def settings_of(contestant: object) -> dict[str, str]:
     """The settings of the connection by which a contestant writes."""
     if isinstance(contestant, Ours):
-        return _settings(contestant.live.store._writer)  # type: ignore[attr-defined]  # noqa: SLF001
+        return _settings(contestant.live.store._writer)  # type: ignore[attr-defined]
     if isinstance(contestant, Application):
-        with contestant.factory.datastore.get_connection(commit=True) as connection:
-            return _settings(connection._sqlite_conn)  # noqa: SLF001
+        return settings_of(contestant.factory.datastore)  # type: ignore[attr-defined]
+    if isinstance(contestant, SQLiteDatastore):
+        with contestant.get_connection(commit=True) as connection:
+            return _settings(connection._sqlite_conn)
     assert isinstance(contestant, sqlite3.Connection)
     return _settings(contestant)
 

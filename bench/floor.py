@@ -36,3 +36,12 @@ def thousand_rows(connection: sqlite3.Connection) -> Slice:
         connection.execute("COMMIT")
 
     return lambda seconds: 1000 * threads(1, seconds, once)
+
+
+def read_rows(connection: sqlite3.Connection, count: int) -> Slice:
+    """Rows a second, read in the order of their key."""
+    with connection:
+        connection.execute("BEGIN")
+        connection.executemany(INSERT, [(ROW,)] * count)
+    select = "SELECT position, data FROM event ORDER BY position LIMIT ?"
+    return lambda seconds: count * threads(1, seconds, lambda: connection.execute(select, (count,)).fetchall())

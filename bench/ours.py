@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from bench.bank import Deposited, Open, Opened, bank
 from bench.callers import tasks
-from leftfold import Command, LiveApp, NewEvent
+from leftfold import Command, LiveApp, Metadata, NewEvent
+from leftfold.metadata import encode_metadata
 
 T = TypeVar("T")
 
-METADATA = b'{"command":"0b54c13f8c3a4fd0a2f6f5a5e1d3a1a7","command_type":"Deposit","correlation":"0b54c13f8c3a4fd0a2f6f5a5e1d3a1a7"}'
+ID = "0b54c13f8c3a4fd0a2f6f5a5e1d3a1a7"
+METADATA = encode_metadata(Metadata(command=ID, command_type="Deposit", correlation=ID))
 
 
 class Ours:

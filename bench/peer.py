@@ -8,7 +8,6 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import IntegrityError
 from eventsourcing.utils import retry
 
-CACHED = {"AGGREGATE_CACHE_MAXSIZE": "20000"}
 ATTEMPTS = 10_000  # of threads that race for one aggregate; without a pause, as the documentation's example has it
 
 
@@ -24,6 +23,8 @@ class Account(Aggregate):
 
 
 class Bank(Application[UUID]):
+    log_section_size = 1_000  # for who follows its log; ten by default
+
     def open_account(self, owner: str) -> UUID:
         account = Account(owner)
         self.save(account)
@@ -40,7 +41,8 @@ class BankWithSnapshots(Bank):
     snapshotting_intervals = {Account: 100}  # noqa: RUF012
 
 
-def open_peer(path: Path, kind: type[Bank] = Bank, **settings: str) -> Bank:
+def open_peer(path: Path, kind: type[Bank] = Bank, *, cache: bool = False) -> Bank:
+    settings = {"AGGREGATE_CACHE_MAXSIZE": "20000"} if cache else {}
     return kind({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), **settings})
 
 

@@ -35,7 +35,7 @@ class Samples:
         """Look once at every thread but the sampler's own."""
         self.taken += 1
         names = {thread.ident: thread.name for thread in threading.enumerate()}
-        for ident, frame in sys._current_frames().items():  # noqa: SLF001
+        for ident, frame in sys._current_frames().items():
             if ident != threading.get_ident():
                 self._note(names.get(ident, "?"), frame)
 

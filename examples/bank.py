@@ -208,7 +208,8 @@ def balance_of(query: BalanceOf, models: ReadModels) -> Balance | None:
 
 async def main(log: str = "memory:") -> None:
     async with bank.open(log) as live:
-        await live.execute_many([Open("a-1", "Ann"), Open("a-2", "Bob"), Deposit("a-1", 100_00)])
+        with recording(actor="clerk", reason="new customers"):
+            await live.execute_many([Open("a-1", "Ann"), Open("a-2", "Bob"), Deposit("a-1", 100_00)])
 
         with recording(actor="ann", reason="rent"):
             receipt = await live.execute(Transfer("a-1", "a-2", 40_00), key="rent-january")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pytest
 
 from leftfold.errors import UnresolvedAnnotation, UntaggableType
+from leftfold.events import Event, MessageType
 from leftfold.tags import NotKey, Tag, TagField, render, tag_fields
 
 AccountId = Annotated[str, Tag("account")]
@@ -120,3 +121,12 @@ def test_an_annotation_that_names_nothing_is_refused() -> None:
         tag_fields(owner)
 
     assert "Unheard" in caught.value.found
+
+
+def test_the_tags_of_a_set_come_in_one_order_whatever_the_process() -> None:
+    class Listed(Event):
+        accounts: frozenset[Annotated[str, Tag("account")]]
+
+    tags = MessageType(Listed).tags_of(Listed(frozenset({"c", "a", "b"})))
+
+    assert tags == ("account:a", "account:b", "account:c")

@@ -377,7 +377,7 @@ class EventTooLarge(InvalidAppend):
         super().__init__(
             f"event {index} of the append ({type}) has {size:,} bytes of data and metadata",
             f"at most {limit:,} bytes",
-            "store the large part elsewhere and its address in the event, or open the store with a larger ?event_limit=",
+            "store the large part elsewhere and its address in the event, or open the log with a larger ?event_limit=",
         )
 
 

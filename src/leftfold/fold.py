@@ -127,14 +127,14 @@ def _states_criteria(owner: type) -> bool:
 
 
 def _evolve_of(owner: type) -> Callable[[Any, Any], Any]:
-    evolve = getattr(owner, "evolve", None)
+    evolve: Callable[[Any, Any], Any] | None = getattr(owner, "evolve", None)
     if evolve is None:
         raise InvalidModel(
             f"{owner.__qualname__} has no evolve",
             "def evolve(self, event: Opened | Withdrawn) -> Self",
             "define how each event changes the state",
         )
-    return evolve  # type: ignore[no-any-return]
+    return evolve
 
 
 def _events_of(owner: type) -> tuple[type, ...]:
@@ -145,7 +145,7 @@ def _events_of(owner: type) -> tuple[type, ...]:
             f"{owner.__qualname__}.evolve takes {names}", "self and event", "write def evolve(self, event: ...) -> Self"
         )
     hint = hints_of(evolve).get(names[1])
-    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    members: tuple[Any, ...] = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if hint is None or not all(isinstance(member, type) for member in members):
         raise InvalidModel(
             f"{owner.__qualname__}.evolve annotates its event as {hint!r}",

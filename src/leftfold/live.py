@@ -21,6 +21,7 @@ from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, Rea
 from leftfold.query.event_keys import row_concerns
 from leftfold.registry import Registry
 from leftfold.store import EventStore, open_store
+from leftfold.store.open import path_in
 from leftfold.store.time_travel import resolve
 
 D = TypeVar("D", bound=DecisionModel)
@@ -189,6 +190,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         read_only = "mode=ro" in urlsplit(url).query
         snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
         opened.push_async_callback(snapshots.close)
+        await snapshots.forget_beyond(await store.head())
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
         executor = Executor(
             store,
@@ -222,7 +224,6 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
 
 def snapshots_path(url: str) -> str:
     """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite":
+    if urlsplit(url).scheme != "sqlite":
         return ":memory:"
-    return str(Path(parts.path.removeprefix("/")).with_suffix(".snapshots.db"))
+    return str(Path(path_in(url)).with_suffix(".snapshots.db"))

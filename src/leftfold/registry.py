@@ -14,6 +14,7 @@ from leftfold.store.contract import NewEvent, StoredEvent
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 Decode = Callable[[bytes], Any]
+NOT_DECODED = (ValueError, KeyError, TypeError)
 
 
 class Registry:
@@ -88,7 +89,7 @@ class Registry:
         return Criteria(*(self._stored_item(item) for item in criteria.items))
 
     def _stored_item(self, item: Item) -> Item:
-        return Item(frozenset().union(*(self.names_of(name) for name in item.types)), item.tags)
+        return Item(frozenset[str]().union(*(self.names_of(name) for name in item.types)), item.tags)
 
     def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
         """The record to append for an event; its class is registered if it was not."""
@@ -97,24 +98,36 @@ class Registry:
 
     def decode(self, stored: StoredEvent) -> Any:
         """The event of a record in its present form, or None when its type is unknown."""
-        form = (stored.type, stored.version)
-        decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
-        if decode is None:
-            self.unknown[stored.type] += 1
-            return None
-        try:
-            return decode(stored.data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise CannotDecode(*form, stored.position, str(error)) from error
+        return self._decoded(stored.type, stored.version, stored.data, stored.position)
 
     def decode_new(self, record: NewEvent) -> Any:
         """The event as it will come back from the log."""
-        return self.decode(StoredEvent(0, 0, record.type, record.version, record.data, b"", ()))
+        return self._decoded(record.type, record.version, record.data, 0)
 
     def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
         """The events of those records whose types are known."""
-        decoded = map(self.decode, events)
-        return [event for event in decoded if event is not None]
+        decoded: list[Any] = []
+        for stored in events:
+            form = (stored.type, stored.version)
+            decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
+            if decode is None:
+                self.unknown[stored.type] += 1
+                continue
+            try:
+                decoded.append(decode(stored.data))
+            except NOT_DECODED as error:
+                raise CannotDecode(*form, stored.position, str(error)) from error
+        return decoded
+
+    def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
+        decode = self._decoders.get((wire, version)) or self._decoder_of(wire, version, position)
+        if decode is None:
+            self.unknown[wire] += 1
+            return None
+        try:
+            return decode(data)
+        except NOT_DECODED as error:
+            raise CannotDecode(wire, version, position, str(error)) from error
 
     def _decoder_of(self, wire: str, version: int, position: int) -> Decode | None:
         known = self.of_wire(wire)

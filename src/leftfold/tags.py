@@ -57,7 +57,7 @@ class TagField:
         """The values that the field holds in `instance`; none when it is None."""
         value = self.get(instance)
         if self.many:
-            yield from value or ()
+            yield from sorted(value, key=render) if isinstance(value, (set, frozenset)) else value or ()
         elif value is not None:
             yield value
 

@@ -46,10 +46,10 @@ def test_info_with_an_app_tells_how_far_its_read_models_are_kept(run: Run, log: 
         file.unlink()
     [gone] = run("info", *BANK, log, "--json").objects
 
-    assert [row["read model"] for row in kept["read_models"]] == ["Balance"]
-    assert kept["read_models"][0]["position"] + kept["read_models"][0]["behind"] == 6
-    assert gone["read_models"] == [{"read model": "Balance", "position": None, "behind": 6}]
-    assert "not kept" in run("info", *BANK, log).out
+    assert [row["name"] for row in kept["read_models"]] == ["Balance"]
+    assert kept["read_models"][0]["position"] + kept["read_models"][0]["lag"] == 6
+    assert gone["read_models"] == [{"name": "Balance", "position": None, "lag": 6}]
+    assert run("info", *BANK, log).lines[-1].split() == ["Balance", "not", "kept", "6"]
     assert list(folder.glob("bank.models.db*")) == []
 
 

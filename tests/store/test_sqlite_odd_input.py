@@ -20,6 +20,7 @@ from leftfold.errors import (
     LeftfoldError,
     StoreBusy,
     StoreCorrupt,
+    StoreFailed,
     StoreFull,
     StoreNotFound,
     StoreReadOnly,
@@ -183,6 +184,26 @@ async def test_a_lock_that_is_held_too_long_is_named_and_passes(log: Path) -> No
         assert has_three_parts(caught.value, log)
         assert (await store.append([NewEvent("noted", b"")])).first == 1_001
     holder.close()
+
+
+@pytest.mark.parametrize("disturb", [Path.unlink, lambda path: path.rename(path.with_name("moved.db"))])
+async def test_a_file_that_is_moved_or_deleted_while_open_takes_no_appends(
+    log: Path, disturb: Callable[[Path], object]
+) -> None:
+    async with SQLiteStore(log) as store:
+        disturb(log)
+
+        with pytest.raises(StoreFailed, match="moved, replaced or deleted") as failed:
+            await store.append([NewEvent("noted", b"lost?")])
+
+        assert has_three_parts(failed.value, log)
+
+
+async def test_a_url_may_write_characters_of_the_path_as_percent_signs(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/my%20log%3F.db") as store:
+        await store.append([NewEvent("noted", b"")])
+
+    assert (tmp_path / "my log?.db").exists()
 
 
 async def test_stored_events_cannot_be_changed_by_sql(log: Path) -> None:

@@ -52,7 +52,7 @@ def table(rows: list[Mapping[str, Any]]) -> Table:
     """Rows with the same fields; numbers to the right."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        numeric = all(_is_number(row[name]) for row in rows)
+        numeric = all(_is_number(row[name]) for row in rows if row[name] is not None)
         made.add_column(str(name), justify="right" if numeric else "left")
     for row in rows:
         made.add_row(*(cell(value) for value in row.values()))

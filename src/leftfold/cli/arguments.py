@@ -58,7 +58,7 @@ ModelName = Annotated[
 ]
 ModelKey = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY…", show_default=False, help="The model's key: one value for each tag-typed field."),
+    typer.Argument(metavar="KEY", show_default=False, help="The model's key: one value for each tag-typed field."),
 ]
 AppName = Annotated[
     str,

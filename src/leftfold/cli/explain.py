@@ -25,8 +25,8 @@ async def explain(
 
     Examples:
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
-      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --as-of 2026-01-31T09:30:00Z
-      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --json | jq -c .changes
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --as-of 42
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --json
     """
     loaded = load_app(app)
     fold = model_named(loaded, model)

@@ -68,9 +68,9 @@ def _read_models(app: App, url: str, facts: Facts) -> list[dict[str, Any]]:
     kept = kept_positions(app, url, facts.log)
     return [
         {
-            "read model": definition.name,
+            "name": definition.name,
             "position": kept.get(definition),
-            "behind": max(facts.positions - kept.get(definition, 0), 0),
+            "lag": max(facts.positions - kept.get(definition, 0), 0),
         }
         for definition in app.read_models.values()
     ]
@@ -84,7 +84,7 @@ def _show(out: Console, facts: Facts) -> None:
         out.print(table([_type_row(facts, index) for index in range(len(facts.statistics.types))]))
     if facts.read_models:
         out.put("")
-        out.print(table([{**row, "position": _position(row["position"])} for row in facts.read_models]))
+        out.print(table([_model_row(**row) for row in facts.read_models]))
 
 
 def _lines(facts: Facts) -> Mapping[str, str]:
@@ -121,8 +121,8 @@ def _type_row(facts: Facts, index: int) -> dict[str, Any]:
     return row
 
 
-def _position(position: int | None) -> int | str:
-    return "not kept" if position is None else position
+def _model_row(name: str, position: int | None, lag: int) -> dict[str, Any]:
+    return {"read model": name, "position": "not kept" if position is None else position, "lag": lag}
 
 
 def _size(count: float) -> str:

@@ -50,6 +50,7 @@ def _outcome_of(work: Work) -> Outcome:
         _say(error)
         return Outcome.FAILED
     except KeyboardInterrupt:
+        _end_line()
         return Outcome.INTERRUPTED
     except BrokenPipeError:
         _turn_away_output()
@@ -61,6 +62,12 @@ def _say(error: LeftfoldError) -> None:
     err.put(Text.assemble(("error: ", "bold red"), error.found))
     err.put(Text.assemble(("expected: ", "bold"), error.expected), indent=2)
     err.put(Text.assemble(("to do: ", "bold"), error.remedy), indent=2)
+
+
+def _end_line() -> None:
+    """A terminal has put ^C where the cursor was."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
 
 
 def _turn_away_output() -> None:

@@ -25,7 +25,7 @@ async def query(
     app: AppName,
     fields: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FIELD=VALUE…", show_default=False, help="The query's fields; a list as JSON."),
+        typer.Argument(metavar="FIELD=VALUE", show_default=False, help="The query's fields; a list as JSON."),
     ] = None,
     as_of: AsOf = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long read models may take to come up.")] = 60.0,
@@ -38,7 +38,7 @@ async def query(
 
     Examples:
       leftfold query --app bank:bank sqlite:///bank.db Richest limit=3
-      leftfold query --app bank:bank sqlite:///bank.db Richest --as-of 2026-01-31T09:30:00Z --json
+      leftfold query --app bank:bank sqlite:///bank.db Richest --as-of 42 --json
     """
     loaded = load_app(app)
     asked = query_named(loaded, name, _fields(fields or []))

@@ -65,7 +65,7 @@ async def verify(
     checks = await _checks(url, load_app(app) if app else None, snapshots=snapshots)
     found = any(check.problems for check in checks)
     if json:
-        stdout().json({"sound": not found, "checks": checks})
+        stdout().json({"sound": not found, "checks": [_in_json(check) for check in checks]})
     else:
         _show(stdout(), checks)
     return Outcome.FOUND if found else Outcome.FINE
@@ -100,7 +100,7 @@ async def _events(verify: Verify, readable: str) -> list[Check]:
     fine = f"{counted(log.checked, 'event')}, positions without gaps, times in order{readable}"
     checks = [Check("events", fine, _problems(log), _passed_over(log))]
     for each in others:
-        fine = f"{counted(each.checked, 'snapshot')} as the events make them"
+        fine = f"{counted(each.checked, 'snapshot')} as the events make them" if each.checked else "no snapshots"
         checks.append(Check("snapshots", fine, _problems(each)))
     return checks
 
@@ -114,6 +114,11 @@ def _passed_over(done: Verification) -> str:
         return ""
     types = ", ".join(sorted(done.unknown))
     return f"{counted(sum(done.unknown.values()), 'event')} of types that the app does not know: {types}"
+
+
+def _in_json(check: Check) -> dict[str, Any]:
+    said = check.remark if check.problems else ", ".join(filter(None, (check.fine, check.remark)))
+    return {"name": check.name, "sound": not check.problems, "problems": check.problems, "said": said}
 
 
 def _show(out: Console, checks: list[Check]) -> None:

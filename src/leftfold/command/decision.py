@@ -35,7 +35,7 @@ class Decision:
         self.rejected: Rejected | None = None
 
     def __repr__(self) -> str:
-        return f"<Decision {self.command!r}: {self.rejected or list(self.events)}>"
+        return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
 
     def decide(self, registry: Registry, working: Working, now: datetime) -> None:
         """Call the handler and fold what it decided, so that an event its own models cannot fold is never stored."""

@@ -95,8 +95,7 @@ class Executor:
         if appended.duplicate:
             return await self._duplicate(appended)
         working.commit(appended.last)
-        for state in decision.states:
-            await self._states.consider_snapshot(state)
+        await self._states.consider_snapshots(decision.states)
         return Receipt(appended.last, tuple(decision.events), str(decision.metadata.command))
 
     async def _duplicate(self, known: Appended) -> Receipt:
@@ -123,13 +122,12 @@ class Executor:
         if appended.duplicate:
             return BatchReceipt(appended.last, (), duplicate=True)
         working.commit(appended.last)
-        for state in states:
-            await self._states.consider_snapshot(state)
+        await self._states.consider_snapshots(states)
         return BatchReceipt(appended.last, _outcomes(decisions, appended.first))
 
     # --- what both share
 
-    def _decision(self, command: Any, metadata: Metadata | None, time: datetime | None) -> Decision:
+    def _decision(self, command: object, metadata: Metadata | None, time: datetime | None) -> Decision:
         handler = self._handlers.get(type(command))
         if handler is None:
             raise NotHandled(type(command).__qualname__, sorted(known.__qualname__ for known in self._handlers))
@@ -155,7 +153,8 @@ class Executor:
         nothing new; an append's conditions see to that, a rejection has none.
         """
         cold = [state for state in states if not state.loaded]
-        await self._states.refresh_all(cold)
+        if cold:
+            await self._states.refresh_all(cold)
         return len(states) == len(cold) <= 1
 
     async def _refresh(self, states: Iterable[State]) -> bool:

@@ -81,7 +81,7 @@ class CommandHandler:
             )
 
     def _field_for(self, parameter: str, part: TagField, *, single: bool) -> TagField:
-        """The command's field for one part of a key: the one with the parameter's name or the part's, or the only one."""
+        """The command's field for one part of a key: that of the parameter's or the part's name, or the only one."""
         tagged = [field for field in self.command.fields_tagged(part.tag.name) if not field.many]
         names = (parameter, part.name) if single else (part.name, parameter)
         for name in names[: 1 if single else 2]:
@@ -95,26 +95,26 @@ class CommandHandler:
         fields = [field.name for field in self.command.fields]
         raise UnmatchedParameter(self.name, parameter, part.tag.name, fields)
 
-    def _as_events(self, decided: Any) -> list[Any]:
+    def _as_events(self, decided: object) -> list[Any]:
         if decided is None:
             return []
         if is_event(type(decided)):
             return [decided]
         if not isinstance(decided, Iterable) or isinstance(decided, str | bytes):
             raise NotAnEvent(self.name, decided)
-        events = list(decided)
+        events: list[object] = [*decided]
         for event in events:
             if not is_event(type(event)):
                 raise NotAnEvent(self.name, event)
         return events
 
 
-def is_event(owner: type) -> bool:
+def is_event(owner: type[Any]) -> bool:
     """Whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
     return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
 
 
-def _is_command(hint: type) -> bool:
+def _is_command(hint: type[Any]) -> bool:
     return issubclass(hint, Command) or (is_event(hint) and not issubclass(hint, Event))
 
 

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from leftfold.codec import Codec
 from leftfold.errors import CannotEncode
 from leftfold.fold import Fold
@@ -117,9 +115,9 @@ class Snapshots:
             return text
 
     def _key(self, fold: Fold, text: str) -> tuple[Any, ...]:
-        names = [field.name for field in fold.key]
-        fields = dict(zip(names, msgspec.json.decode(text), strict=True))
-        return fold.key_of(self._codec.decoder(fold.owner)(self._codec.encode(fields)))
+        types: Any = tuple.__class_getitem__(tuple(field.value_type for field in fold.key))
+        key: tuple[Any, ...] = self._codec.decoder(types)(text.encode())
+        return key
 
     def _decode(self, fold: Fold, text: str) -> Any:
         return self._codec.decoder(fold.owner)(text.encode())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from leftfold.command.snapshots import Snapshots
@@ -42,9 +42,8 @@ class State:
 
 def criteria_of(fold: Fold, start: Any) -> Criteria:
     """The model's own criteria where it states them, else those that its key and evolve imply."""
-    stated = getattr(start, "criteria", None)
-    found: Criteria = stated() if callable(stated) else fold.criteria(fold.key_of(start))
-    return found
+    stated: Callable[[], Criteria] | None = getattr(start, "criteria", None)
+    return fold.criteria(fold.key_of(start)) if stated is None else stated()
 
 
 class States:
@@ -83,10 +82,10 @@ class States:
             value = state.fold.fold(value, events)
             position = batch.through
             folded += len(events)
-            if not state.loaded and len(batch.events) >= LONG_HISTORY:
+            if not state.loaded and folded >= LONG_HISTORY:
                 return await self._from_snapshot(state, value, position, folded)
         state.advance(value, position, folded)
-        await self.consider_snapshot(state)
+        await self.consider_snapshots([state])
         return folded > 0
 
     async def refresh_all(self, states: Iterable[State]) -> bool:
@@ -106,7 +105,8 @@ class States:
             through = batch.through
         if len(events) == LONG_HISTORY:
             return any([await self.refresh(state) for state in states])
-        return any([self._fold_own(state, events, through) for state in states])
+        changed = [self._fold_own(state, events, through) for state in states]  # each of them, so no generator
+        return any(changed)
 
     def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
         """Fold those of the events that are the state's own and new to it."""
@@ -132,11 +132,12 @@ class States:
             value = fold.fold(value, self._registry.decode_all(batch.events))
         return value
 
-    async def consider_snapshot(self, state: State) -> None:
-        """Keep a snapshot once enough events have been folded since the last one."""
-        if state.since_snapshot >= LONG_HISTORY:
-            state.since_snapshot = 0
-            await self._snapshots.keep(state.fold, state.key, state.value, state.position)
+    async def consider_snapshots(self, states: Iterable[State]) -> None:
+        """Keep a snapshot of each state into which enough events have been folded since its last one."""
+        for state in states:
+            if state.since_snapshot >= LONG_HISTORY:
+                state.since_snapshot = 0
+                await self._snapshots.keep(state.fold, state.key, state.value, state.position)
 
     async def _from_snapshot(self, state: State, value: Any, position: int, folded: int) -> bool:
         """The history is long: go on from a snapshot when there is one, else from where reading stands."""

@@ -9,6 +9,7 @@ from leftfold.command.states import State
 from leftfold.store.contract import AppendCondition, NewEvent
 
 FEW = 4
+UNTAGGED = ""
 
 
 class Turns:
@@ -17,8 +18,7 @@ class Turns:
     __slots__ = ("_held", "_states")
 
     def __init__(self, states: Iterable[State]) -> None:
-        distinct = {id(state): state for state in states}
-        self._states = sorted(distinct.values(), key=id)
+        self._states = sorted(set(states), key=id)
         self._held: list[State] = []
 
     async def __aenter__(self) -> None:
@@ -45,17 +45,14 @@ class Working:
     """States as a decision sees them: those held, changed by what has been decided and not yet committed."""
 
     def __init__(self, states: Iterable[State]) -> None:
-        self._states = list({id(state): state for state in states}.values())
-        self._changed: dict[int, Any] = {}
-        self._folded: dict[int, int] = {}
-        self._tagged: defaultdict[str, list[State]] = defaultdict(list)
-        self._untagged: list[State] = self._states
-        if len(self._states) > FEW:
-            self._index()
+        self._states = list(dict.fromkeys(states))
+        self._changed: dict[State, Any] = {}
+        self._folded: dict[State, int] = {}
+        self._by_tag = _by_tag(self._states) if len(self._states) > FEW else None
 
     def value(self, state: State) -> Any:
         """The state with the changes so far."""
-        return self._changed.get(id(state), state.value)
+        return self._changed.get(state, state.value)
 
     def conditions(self) -> list[AppendCondition]:
         """What must not have happened for the decisions to hold."""
@@ -65,27 +62,25 @@ class Working:
         """Fold a decided event into every state that it concerns."""
         for state in self._candidates(record):
             if state.criteria.matches(record.type, record.tags):
-                name = id(state)
-                self._changed[name] = state.fold.evolve(self.value(state), event)
-                self._folded[name] = self._folded.get(name, 0) + 1
+                self._changed[state] = state.fold.evolve(self.value(state), event)
+                self._folded[state] = self._folded.get(state, 0) + 1
 
     def commit(self, position: int) -> None:
         """The append is done: the changes become the states that are held."""
         for state in self._states:
-            state.advance(self.value(state), position, self._folded.get(id(state), 0))
-
-    def _index(self) -> None:
-        """By tag, so that a batch over thousands of states looks at few of them for each event."""
-        self._untagged = []
-        for state in self._states:
-            if all(item.tags for item in state.criteria.items):
-                for tag in {tag for item in state.criteria.items for tag in item.tags}:
-                    self._tagged[tag].append(state)
-            else:
-                self._untagged.append(state)
+            state.advance(self.value(state), position, self._folded.get(state, 0))
 
     def _candidates(self, record: NewEvent) -> Iterable[State]:
-        if not self._tagged:
-            return self._untagged
-        tagged = {id(state): state for tag in record.tags for state in self._tagged.get(tag, ())}
-        return [*self._untagged, *tagged.values()]
+        by_tag = self._by_tag
+        if by_tag is None:
+            return self._states
+        return dict.fromkeys(state for tag in (UNTAGGED, *record.tags) for state in by_tag.get(tag, ()))
+
+
+def _by_tag(states: Iterable[State]) -> dict[str, list[State]]:
+    """By tag, so that a batch over thousands of states looks at few of them for each event."""
+    found: defaultdict[str, list[State]] = defaultdict(list)
+    for state in states:
+        for tag in {tag for item in state.criteria.items for tag in item.tags or (UNTAGGED,)}:
+            found[tag].append(state)
+    return found

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from leftfold.errors import InvalidUrl
+from leftfold.store.open import path_in
 
 IN_MEMORY = "sqlite://"
 
@@ -16,7 +17,7 @@ def models_url(store_url: str) -> str:
     parts = urlsplit(store_url)
     if parts.scheme == "memory" or dict(parse_qsl(parts.query)).get("mode") == "ro":
         return IN_MEMORY
-    path = PurePosixPath(parts.path.removeprefix("/"))
+    path = PurePosixPath(path_in(store_url))
     if parts.scheme != "sqlite" or not path.name:
         raise InvalidUrl(store_url, "it does not say where the read models are to be kept")
     return f"sqlite:///{quote(str(path.with_stem(f'{path.stem}.models')))}"

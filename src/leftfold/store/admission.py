@@ -23,6 +23,7 @@ from leftfold.store.recent import Recent
 EVENT_LIMIT = 1_048_576
 TAG_LIMIT = 512
 TYPE_LIMIT = 256
+VERSION_LIMIT = 2**31 - 1
 SHOWN_MATCHES = 3
 
 _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
@@ -31,7 +32,7 @@ _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 class AppendRequest:
     """One append as it waits for its commit."""
 
-    __slots__ = ("conditions", "events", "key")
+    __slots__ = ("conditions", "events", "key", "size")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class AppendRequest:
         key: str | Key | None,
     ) -> None:
         self.events = events
+        self.size = 0  # bytes, once it has been checked
         self.conditions = _all_of(condition)
         self.key = Key(key, digest_of(events)) if isinstance(key, str) else key
 
@@ -48,7 +50,7 @@ class AppendRequest:
         if not self.events:
             raise EmptyAppend
         for index, event in enumerate(self.events):
-            _check_event(index, event, event_limit)
+            self.size += _checked_size(index, event, event_limit)
 
 
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
@@ -57,19 +59,20 @@ def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tu
     return (condition,) if isinstance(condition, AppendCondition) else tuple(condition)
 
 
-def _check_event(index: int, event: NewEvent, limit: int) -> None:
+def _checked_size(index: int, event: NewEvent, limit: int) -> int:
     size = len(event.data) + len(event.metadata)
     if size > limit:
         raise EventTooLarge(index, event.type, size, limit)
     if not _printable(event.type) or len(event.type) > TYPE_LIMIT:
         raise InvalidType(index, event.type, _problem(event.type, TYPE_LIMIT))
-    if event.version < 1:
+    if not 1 <= event.version <= VERSION_LIMIT:
         raise InvalidType(index, event.type, f"has version {event.version}")
     for tag in event.tags:
         if not _printable(tag) or len(tag) > TAG_LIMIT:
             raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
     if event.time is not None:
         to_microseconds(event.time)
+    return size
 
 
 def _problem(text: str, limit: int) -> str:

@@ -54,16 +54,18 @@ class GroupCommit:
 
     async def append(self, request: AppendRequest) -> Appended:
         """Hand the request to the next batch and wait for its outcome."""
-        async with self._places:
+        ticket = Ticket(request, asyncio.get_running_loop().create_future())
+        await self._places.acquire()
+        try:
             if self._closed:
                 raise StoreClosed
-            ticket = Ticket(request, asyncio.get_running_loop().create_future())
             self._gathering.put(ticket)
-            try:
-                return await ticket.outcome
-            except asyncio.CancelledError:
-                ticket.abandoned = True
-                raise
+            return await ticket.outcome
+        except asyncio.CancelledError:
+            ticket.abandoned = True
+            raise
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         """Commit what has been handed in, then end the thread."""
@@ -88,7 +90,7 @@ class GroupCommit:
             if not ticket.abandoned:
                 batch.append(ticket)
                 events += len(ticket.request.events)
-                size += sum(len(event.data) for event in ticket.request.events)
+                size += ticket.request.size
             if events >= EVENTS_A_BATCH or size >= BYTES_A_BATCH:
                 return batch, False
             try:

@@ -1,7 +1,7 @@
 """Open a store by its URL."""
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from leftfold.clock import Clock
 from leftfold.errors import InvalidUrl
@@ -26,7 +26,7 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
         return MemoryStore(clock)
     if parts.scheme != "sqlite":
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
-    path = parts.path.removeprefix("/")
+    path = path_in(url)
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -40,6 +40,11 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
         busy_timeout=_number(url, options, "busy_timeout", 10.0),
         queue=int(_number(url, options, "queue", 4_096)),
     )
+
+
+def path_in(url: str) -> str:
+    """The path that a store URL names; `%20` and the like stand for the characters that a URL cannot have."""
+    return unquote(urlsplit(url).path.removeprefix("/"))
 
 
 def _check(url: str, options: Mapping[str, str]) -> None:

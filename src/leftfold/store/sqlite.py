@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ from leftfold.store.sqlite_select import Arm, Range, arms_of, select
 
 EVENTS_A_BATCH = 1_000
 BYTES_A_BATCH = 16_777_216
+ROWS_AT_ONCE = 100
 QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
@@ -171,6 +173,7 @@ class SQLiteStore:
 
     def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         connection = self._writer
+        self._file.check_in_place()
         with named_errors(str(self._path)), transaction(connection):
             head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
@@ -194,10 +197,8 @@ class SQLiteStore:
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         """The first few committed events after `after` that match the item; asked under the write lock."""
         arms = arms_of(Criteria(item), self._types.ids_among(self._writer, item.types), self._writer)
-        return [
-            self._types.stored(self._writer, row)
-            for row in select(self._writer, arms, Range(after, limit=SHOWN_MATCHES))
-        ]
+        rows = list(select(self._writer, arms, Range(after, limit=SHOWN_MATCHES)))
+        return self._types.stored(self._writer, rows)
 
     def appended(self, key: str) -> tuple[Appended, bytes] | None:
         """What was appended with this key, and its digest; asked under the write lock."""
@@ -245,18 +246,21 @@ class Types:
         connection.executemany(INSERT_TYPE, [(name,) for name in missing])
         return {str(name, "utf-8"): id for id, name in connection.execute(SELECT_TYPES)}
 
-    def stored(self, connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEvent:
-        """The event of a row."""
-        position, microseconds, type, version, data, metadata, tags = row
-        name = self._names.get(type) or self._name_of(connection, type)
-        texts = tuple(str(tags, "utf-8").split("\n")) if tags else ()
-        return StoredEvent(position, microseconds, name, version, data, metadata, texts)
+    def stored(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """The events of rows."""
+        names = self._names_of(connection, {row[2] for row in rows})
+        tags = {text: _tags_of(text) for text in {row[6] for row in rows}}
+        return [
+            StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
+            for position, microseconds, type, version, data, metadata, text in rows
+        ]
 
-    def _name_of(self, connection: sqlite3.Connection, type: int) -> str:
-        self._load(connection)
-        if type not in self._names:
-            raise StoreCorrupt("the file", f"it has events of a type {type} without a name")
-        return self._names[type]
+    def _names_of(self, connection: sqlite3.Connection, types: set[int]) -> dict[int, str]:
+        if types - self._names.keys():
+            self._load(connection)
+            for type in types - self._names.keys():
+                raise StoreCorrupt("the file", f"it has events of a type {type} without a name")
+        return self._names
 
     def _load(self, connection: sqlite3.Connection) -> None:
         names = {id: str(name, "utf-8") for id, name in connection.execute(SELECT_TYPES)}
@@ -286,11 +290,10 @@ class Reading:
         chosen = Range(self._after, self._upto, limit=size, reverse=self._reverse)
         events: list[StoredEvent] = []
         room = BYTES_A_BATCH
-        for row in select(connection, arms, chosen):
-            events.append(self._types.stored(connection, row))
-            room -= len(row[4])
-            if room < 0:
-                break
+        found = select(connection, arms, chosen)
+        while room >= 0 and (rows := list(islice(found, ROWS_AT_ONCE))):
+            events += self._types.stored(connection, rows)
+            room -= sum(len(row[4]) for row in rows)
         return Batch(events, self._advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:
@@ -337,6 +340,10 @@ def _row(event: StoredEvent, type: int) -> tuple[Any, ...]:
         _readable(event.metadata),
         "\n".join(event.tags),
     )
+
+
+def _tags_of(text: bytes) -> tuple[str, ...]:
+    return tuple(str(text, "utf-8").split("\n")) if text else ()
 
 
 def _readable(data: bytes) -> str | bytes:

@@ -30,6 +30,7 @@ class LogFile:
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._standing: os.stat_result | None = None
+        self._identity = (0, 0)
 
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
@@ -47,6 +48,8 @@ class LogFile:
             connection = self._connect()
             try:
                 self._prepare(connection)
+                opened = os.stat(self.path)
+                self._identity = (opened.st_dev, opened.st_ino)
                 return connection
             except BaseException:
                 connection.close()
@@ -58,6 +61,15 @@ class LogFile:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA mmap_size = 268435456")
         return connection
+
+    def check_in_place(self) -> None:
+        """Raise `StoreFailed` if the file has been moved, replaced or deleted: what is written to it would be lost."""
+        try:
+            now = os.stat(self.path)
+        except FileNotFoundError:
+            now = None
+        if now is None or (now.st_dev, now.st_ino) != self._identity:
+            raise StoreFailed(str(self.path), "the file was moved, replaced or deleted while it was open")
 
     def check_standing(self) -> None:
         """Raise `StoreFailed` if a log that is read as it stands has been written since."""

@@ -10,7 +10,8 @@ field that does not come back from its stored form. `app` is needed where upcast
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -95,13 +96,13 @@ def any_batch_size_gives_the_same_table(
 def as_of_is_the_fold_of_exactly_so_many(model: Model, events: Sequence[object], *, app: App | None = None) -> None:
     """As of position p, a state is the fold of the first p events, and a table holds the rows that they make.
 
-    Opens a live app on a memory store, so it is not to be called where an event loop runs.
+    Asks a live app on a memory store. For read models it needs SQLAlchemy.
     """
     history = History(model, events, app)
     if issubclass(model, ReadModel):
-        asyncio.run(_check_rows_as_of(model, history))
+        _run(_check_rows_as_of(model, history))
     else:
-        asyncio.run(_check_states_as_of(model, history))
+        _run(_check_states_as_of(model, history))
 
 
 class History:
@@ -144,6 +145,12 @@ class History:
                 for field in known.fields_tagged(part.tag.name):
                     values.update(dict.fromkeys(field.values(event)))
         return [list(values) for values in found]
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in a thread of its own: the caller may be a test that runs in an event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 async def _check_states_as_of(model: type[DecisionModel], history: History) -> None:

@@ -148,7 +148,7 @@ class Decided:
         }
 
     def __repr__(self) -> str:
-        return f"<Decided {self.rejected or list(self.events)}>"
+        return f"<Decided {self.rejected or list(self.events)!r}>"
 
     def then(self, *expected: EventLike | Rejected) -> None:
         """Assert that exactly these events were decided, in this order; or this rejection, with its details."""

@@ -132,6 +132,18 @@ class StoreMachine(RuleBasedStateMachine):
             assert outcome is not KeyReused or self.model.reuses_key(request)
             assert _made(outcome) or outcome in (Conflict, KeyReused)
 
+    @rule(events=EVENTS, criteria=CRITERIA, lag=st.integers(0, 4))
+    def append_from_another_opening(self, events: Sequence[NewEvent], criteria: Criteria, lag: int) -> None:
+        """Append through a second opening of the log; then the first one, which stayed open, must know of it."""
+        first, self.store = self.store, self.run(self.opened())
+        self.answers(Request(events, self.none_since(criteria, lag)))
+
+        if self.store is not first:
+            self.run(self.store.close())
+        self.store = first
+        like_it = Criteria(Item([events[-1].type], events[-1].tags))
+        self.answers(Request(events, self.none_since(like_it, lag)))
+
     @rule(events=EVENTS, turns=TURNS)
     def append_and_cancel(self, events: Sequence[NewEvent], turns: int) -> None:
         """Cancel the caller somewhere on the way; the retry by key tells what came of it."""

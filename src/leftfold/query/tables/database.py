@@ -15,6 +15,14 @@ from leftfold.query.tables.column_types import DECIMAL_ORDER, compare_decimals
 
 BUSY_SECONDS = 10.0
 WRITES = "leftfold_writes"
+SETTINGS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "wal_autocheckpoint = 4000",
+    "journal_size_limit = 67108864",
+    "temp_store = MEMORY",
+    "cache_size = -32768",
+)
 TROUBLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -102,7 +110,7 @@ def writable_scratch(connection: sa.Connection) -> Generator[None, None, None]:
 def _set_up(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin where _begin says, not where the driver guesses
     connection.create_collation(DECIMAL_ORDER, compare_decimals)
-    for setting in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -32768"):
+    for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
 
 

@@ -1,0 +1,52 @@
+"""Loading one entity from all its events, with neither snapshot nor cache."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench import durability
+from bench.bank import Account
+from bench.callers import threads
+from bench.figure import LEFTFOLD, PEER, Figure, Slices, Target
+from bench.floor import opened_floor, read_rows
+from bench.ours import opened_ours
+from bench.peer import new_account, open_peer
+
+EVENTS = 10_000
+NAME = "old"
+FLOOR = "sqlite3, rows by their key"
+
+
+@contextmanager
+def all_events(directory: Path) -> Iterator[Slices]:
+    """Leftfold is asked for the state as of the head: that bypasses held states, and no snapshot has been taken."""
+    with ExitStack() as opened:
+        ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
+        peer = opened.enter_context(open_peer(directory / "peer.db"))
+        floor = opened.enter_context(opened_floor(directory / "floor.db"))
+        durability.check(ours, peer, floor)
+        head = ours.store_history(NAME, EVENTS)
+        account = new_account(EVENTS - 1)
+        peer.save(account)
+
+        def load_ours() -> None:
+            state = ours.wait(ours.live.state(Account, NAME, as_of=head))
+            assert state.balance == EVENTS - 1
+
+        yield {
+            LEFTFOLD: lambda seconds: EVENTS * threads(1, seconds, load_ours),
+            PEER: lambda seconds: EVENTS * threads(1, seconds, lambda: peer.repository.get(account.id)),
+            FLOOR: read_rows(floor, EVENTS),
+        }
+
+
+FIGURES = (
+    Figure(
+        "load-10000",
+        "load 10,000 events of one entity",
+        "events/s",
+        all_events,
+        (Target(15, PEER),),
+        note="`live.state(Account, key, as_of=head)`: every event is read, decoded and folded; no snapshot exists.",
+    ),
+)

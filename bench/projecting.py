@@ -1,0 +1,108 @@
+"""Folding 100,000 events into a stored table of accounts."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Self
+
+from bench import durability
+from bench.bank import AccountId, Deposited, Opened
+from bench.figure import LEFTFOLD, PEER, Figure, Slices, Target
+from bench.ours import history, opened_ours
+from bench.peer import Bank, new_account, open_peer
+from bench.peer_projection import follow, opened_projection
+from leftfold import App, Query, ReadModel, ReadModels, replace
+
+EVENTS = 100_000
+ACCOUNTS = 10_000
+
+reading = App("bench reading")
+
+
+@reading.read_model
+class Balance(ReadModel):
+    account: AccountId
+    owner: str = ""
+    amount: int = 0
+
+    def evolve(self, event: Opened | Deposited) -> Self:
+        match event:
+            case Opened(owner=owner):
+                return replace(self, owner=owner)
+            case Deposited(amount=amount):
+                return replace(self, amount=self.amount + amount)
+
+
+class BalanceOf(Query[int]):
+    account: str
+
+
+@reading.answers
+def balance_of(query: BalanceOf, models: ReadModels) -> int:
+    found = models.get(Balance, query.account)
+    return found.amount if found else 0
+
+
+@contextmanager
+def stored_table(directory: Path) -> Iterator[Slices]:
+    """Accounts of ten events each, their events spread over the log; every round fills a new table."""
+    with ExitStack() as opened:
+        peer = opened.enter_context(open_peer(directory / "peer.db"))
+        durability.check(peer)
+        _fill_ours(directory / "leftfold.db")
+        _fill_peer(peer)
+        numbers = count()
+        yield {
+            LEFTFOLD: lambda _: _fold_all(directory / "leftfold.db", directory / f"models-{next(numbers)}.db"),
+            PEER: lambda seconds: _process(peer, directory / f"view-{next(numbers)}.db", seconds),
+        }
+
+
+def _fold_all(log: Path, models: Path) -> float:
+    """From opening the app to the answer that has seen every event."""
+    start = perf_counter()
+    with reading.open_sync(f"sqlite:///{log}?mode=ro", models=f"sqlite:///{models}") as live:
+        balance = live.query(BalanceOf("account-0"), after=EVENTS, timeout=600)
+        assert balance == EVENTS // ACCOUNTS - 1
+        return EVENTS / (perf_counter() - start)
+
+
+def _process(peer: Bank, path: Path, seconds: float) -> float:
+    projection = opened_projection(path)
+    durability.check(projection.view.datastore)
+    try:
+        return follow(projection, peer, seconds)
+    finally:
+        projection.view.datastore.close()
+
+
+def _fill_ours(path: Path) -> None:
+    histories = [history(f"account-{number}", EVENTS // ACCOUNTS) for number in range(ACCOUNTS)]
+    with opened_ours(path) as ours:
+        for nth in zip(*histories, strict=True):
+            for first in range(0, ACCOUNTS, 1000):
+                ours.wait(ours.live.store.append(nth[first : first + 1000]))
+
+
+def _fill_peer(peer: Bank) -> None:
+    accounts = [new_account(0) for _ in range(ACCOUNTS)]
+    for nth in range(EVENTS // ACCOUNTS):
+        if nth:
+            for account in accounts:
+                account.deposit(1)
+        for first in range(0, ACCOUNTS, 1000):
+            peer.save(*accounts[first : first + 1000])
+
+
+FIGURES = (
+    Figure(
+        "project-100000",
+        "fold 100,000 events into a stored table",
+        "events/s",
+        stored_table,
+        (Target(40_000),),
+        note="Leftfold from opening the app to an answer that includes the last event.",
+    ),
+)

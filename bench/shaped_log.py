@@ -1,0 +1,55 @@
+"""A log of any size with the same shape: common and rare types and tags, and entities of exactly 20 events."""
+
+from collections.abc import Iterator
+from random import Random
+
+from leftfold import EventStore, NewEvent
+
+COMMON = 7  # types of which each takes its share
+RARE_ONE_IN = 10_000  # the eighth type
+FIRST_TAGS, SECOND_TAGS = 20_000, 100_000
+FREQUENT_ONE_IN = 10
+ENTITIES, ENTITY_EVENTS = 40, 20
+SCARCE_EVENTS = 20
+QUIET = 2_000  # the last events have nothing that is planted: what conditions ask for lies before them
+DATA = b'{"customer":"c-12345","amount":1995,"currency":"EUR","note":"as agreed by telephone"}'
+METADATA = b'{"command":"0b54c13f8c3a4fd0a2f6f5a5e1d3a1a7","command_type":"Order","correlation":"0b54c13f8c3a4fd0a2f6"}'
+
+RARE, SCARCE, FREQUENT, RARE_TAG = "rare", "scarce", "first:frequent", "second:rare"
+
+
+def entity(number: int) -> str:
+    return f"first:entity-{number}"
+
+
+async def fill(store: EventStore, size: int) -> None:
+    """Append `size` events, a thousand at a time."""
+    random = Random(size)
+    planted = dict(_planted(size))
+    for first in range(1, size + 1, 1000):
+        positions = range(first, min(first + 1000, size + 1))
+        await store.append([planted.get(position) or _common(position, random) for position in positions])
+
+
+def _common(position: int, random: Random) -> NewEvent:
+    frequent = position % FREQUENT_ONE_IN == 0
+    first = FREQUENT if frequent else f"first:{random.randrange(FIRST_TAGS)}"
+    type = RARE if position % RARE_ONE_IN == RARE_ONE_IN // 2 else f"common-{position % COMMON}"
+    return _event(type, first, f"second:{random.randrange(SECOND_TAGS)}")
+
+
+def _planted(size: int) -> Iterator[tuple[int, NewEvent]]:
+    """Entities' events and those of the scarce type, spread evenly; and one event with the rare tag."""
+    count = ENTITIES * ENTITY_EVENTS + SCARCE_EVENTS
+    step = (size - QUIET) // count
+    for number in range(count):
+        position = 1 + number * step
+        if number % (count // SCARCE_EVENTS) == 0:
+            yield position, _event(SCARCE, FREQUENT, "second:0")
+        else:
+            yield position, _event("common-1", entity(number % ENTITIES), "second:0")
+    yield 2 + step // 2, _event("common-2", "first:0", RARE_TAG)
+
+
+def _event(type: str, first: str, second: str) -> NewEvent:
+    return NewEvent(type, DATA, (first, second), metadata=METADATA)
