@@ -1,6 +1,7 @@
 """A log of any size with the same shape: common and rare types and tags, and entities of exactly 20 events."""
 
 from collections.abc import Iterator
+from itertools import count
 from random import Random
 
 from leftfold import EventStore, NewEvent
@@ -40,16 +41,24 @@ def _common(position: int, random: Random) -> NewEvent:
 
 def _planted(size: int) -> Iterator[tuple[int, NewEvent]]:
     """Entities' events and those of the scarce type, spread evenly; and one event with the rare tag."""
-    count = ENTITIES * ENTITY_EVENTS + SCARCE_EVENTS
-    step = (size - QUIET) // count
-    for number in range(count):
-        position = 1 + number * step
-        if number % (count // SCARCE_EVENTS) == 0:
-            yield position, _event(SCARCE, FREQUENT, "second:0")
-        else:
-            yield position, _event("common-1", entity(number % ENTITIES), "second:0")
-    yield 2 + step // 2, _event("common-2", "first:0", RARE_TAG)
+    entities = [entity(number) for _ in range(ENTITY_EVENTS) for number in range(ENTITIES)]
+    between = len(entities) // SCARCE_EVENTS
+    step = (size - QUIET) // (len(entities) + SCARCE_EVENTS)
+    positions = count(1, step)
+    for number, first in enumerate(entities):
+        if number % between == 0:
+            yield next(positions), _event(SCARCE, FREQUENT, "second:0")
+        yield next(positions), _event("common-1", first, "second:0")
+    yield 1 + step // 2, _event("common-2", "first:0", RARE_TAG)
 
 
 def _event(type: str, first: str, second: str) -> NewEvent:
     return NewEvent(type, DATA, (first, second), metadata=METADATA)
+
+
+def some(random: Random, events: int) -> list[NewEvent]:
+    """Further events of a common type and with common tags."""
+    return [
+        _event("common-0", f"first:{random.randrange(FIRST_TAGS)}", f"second:{random.randrange(SECOND_TAGS)}")
+        for _ in range(events)
+    ]

@@ -123,16 +123,6 @@ def test_keys_of_other_types_are_rendered_as_the_events_tags_are(kind: Any, valu
     assert item.tags == {tag} == set(MessageType(happened).tags_of(happened(value)))
 
 
-def test_the_keys_that_an_event_concerns_are_all_its_values_of_the_tag() -> None:
-    moved, married, opened = (MessageType(owner) for owner in (Moved, Married, Opened))
-
-    assert fold_of(Account).keys_in(Moved("a", "b"), moved) == [("a",), ("b",)]
-    assert fold_of(Account).keys_in(Moved("a", "a"), moved) == [("a",)]
-    assert fold_of(Holding).keys_in(Opened("a", "o"), opened) == [("a", "o")]
-    assert fold_of(Holding).keys_in(Married(["o"]), married) == []
-    assert fold_of(Total).keys_in(Opened("a", "o"), opened) == [()]
-
-
 def test_events_are_folded_in_order() -> None:
     assert fold_of(Holding).fold(Holding("a", "o"), [Opened("a", "o"), Moved("a", "b")]).seen == ("Opened", "Moved")
 

@@ -549,7 +549,7 @@ class DecisionContended(LeftfoldError):
         super().__init__(
             f"{command} was decided {attempts} times and lost each time; the last conflict: {conflict.found}",
             "fewer writers on the same entities at once",
-            "send the command again, or raise retries=",
+            "send the command again, or open the app with more attempts=",
         )
 
 

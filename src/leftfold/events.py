@@ -78,6 +78,9 @@ class PydanticLike(Protocol):
     __pydantic_fields__: ClassVar[dict[str, Any]]
 
 
+CommandLike = Command | DataclassLike | AttrsLike | PydanticLike
+"""What can be executed: a `Command`, or a class of another library marked with `@message(...)`."""
+
 EventLike = Event | DataclassLike | AttrsLike | PydanticLike
 """What a handler may return as an event: `Event`, or a class of another library marked with `@message(...)`."""
 

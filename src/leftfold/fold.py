@@ -4,7 +4,6 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from functools import reduce
-from itertools import product
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
@@ -56,14 +55,6 @@ class Fold:
     def all_criteria(self) -> Criteria:
         """The events of all keys."""
         return Criteria(Item(event.wire for event in self.events))
-
-    def keys_in(self, event: object, type: MessageType) -> list[tuple[Any, ...]]:
-        """The keys that an event concerns: one for each value that it carries of the key's tag."""
-        values = [
-            dict.fromkeys(value for field in type.fields_tagged(part.tag.name) for value in field.values(event))
-            for part in self.key
-        ]
-        return list(product(*values))
 
     def fold(self, state: Any, events: Sequence[Any]) -> Any:
         """The state after these events, in order."""

@@ -14,7 +14,7 @@ from leftfold.clock import Clock, SystemClock
 from leftfold.command import BatchReceipt, CommandHandler, DecisionModel, Executor, Receipt, Snapshots, States
 from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled
-from leftfold.events import Query
+from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.metadata import Metadata
 from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
@@ -94,7 +94,7 @@ class LiveApp:
 
     async def execute(
         self,
-        command: Any,
+        command: CommandLike,
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
@@ -110,7 +110,7 @@ class LiveApp:
 
     async def execute_many(
         self,
-        commands: Sequence[Any],
+        commands: Sequence[CommandLike],
         *,
         key: str | None = None,
         metadata: Metadata | None = None,

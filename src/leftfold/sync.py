@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Unpack
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, DecisionModel, Receipt
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
-from leftfold.events import Query
+from leftfold.events import CommandLike, Query
 from leftfold.live import Definition, LiveApp, Options, Progress, open_live
 from leftfold.metadata import Metadata, present_metadata
 from leftfold.query import ModelStatus
@@ -85,7 +85,7 @@ class SyncLive:
 
     def execute(
         self,
-        command: Any,
+        command: CommandLike,
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
@@ -96,7 +96,7 @@ class SyncLive:
 
     def execute_many(
         self,
-        commands: Sequence[Any],
+        commands: Sequence[CommandLike],
         *,
         key: str | None = None,
         metadata: Metadata | None = None,

@@ -4,7 +4,7 @@ import datetime
 import enum
 import types
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from operator import attrgetter
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -57,12 +57,17 @@ class TagField:
         """The values that the field holds in `instance`; none when it is None."""
         value = self.get(instance)
         if self.many:
-            yield from sorted(value, key=render) if isinstance(value, (set, frozenset)) else value or ()
+            yield from _in_one_order(value or ())
         elif value is not None:
             yield value
 
     def __repr__(self) -> str:
         return f"<TagField {self.name}: {self.tag.name}{' (many)' if self.many else ''}>"
+
+
+def _in_one_order(values: Collection[Any]) -> Iterable[Any]:
+    """Values of a set by their text: its own order changes from process to process."""
+    return sorted(values, key=render) if isinstance(values, Set) else values
 
 
 def render(value: object) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,21 @@ async def test_concurrent_commands_on_one_entity_are_all_carried_out(live: LiveA
     await asyncio.gather(*(app.execute(Deposit("a", 1)) for _ in range(20) for app in (live, other)))
 
     assert await live.state(Account, "a") == await other.state(Account, "a") == Account("a", 40)
+
+
+async def test_a_cancelled_command_disturbs_no_later_one(tmp_path: Path) -> None:
+    async with accounts_app().open(f"sqlite:///{tmp_path}/log.db") as live:
+        for _ in range(20):
+            calls = [asyncio.create_task(live.execute(Deposit("a", 1))) for _ in range(5)]
+            await asyncio.sleep(0)  # they are under way: one appends, the others wait their turn
+            calls[0].cancel()
+            calls[2].cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        last = await live.execute(Deposit("a", 1))
+
+        assert (await live.state(Account, "a")).balance == last.position >= 20 * 3 + 1
+        assert all(verified.ok for verified in await live.verify())
 
 
 async def test_a_command_without_a_handler_names_those_that_have_one(live: LiveApp) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from leftfold import BatchReceipt, EventStore, LiveApp, Receipt, Rejected
+from leftfold import BatchReceipt, EventStore, LiveApp, Metadata, Receipt, Rejected
 from leftfold.errors import KeyReused, NotHandled, TimeRefused
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
@@ -14,6 +14,7 @@ from tests.accounts import (
     Deposit,
     Deposited,
     Freeze,
+    Open,
     Transfer,
     Withdraw,
     Withdrawn,
@@ -157,6 +158,14 @@ async def test_the_key_of_another_batch_is_refused(live: LiveApp) -> None:
 
     with pytest.raises(KeyReused):
         await live.execute_many([Deposit("a", 6), Deposit("a", 5)], key="chunk-1")
+
+
+async def test_an_id_that_is_given_for_a_batch_is_numbered_so_that_ids_made_of_it_differ(live: LiveApp) -> None:
+    receipt = await live.execute_many([Open("a"), Open("b")], metadata=Metadata(command="import-7"))
+
+    first, second = (outcome for outcome in receipt.outcomes if isinstance(outcome, Receipt))
+    assert (first.command_id, second.command_id) == ("import-7/1", "import-7/2")
+    assert len({event.number for event in (*first.events, *second.events)}) == 4
 
 
 async def test_an_import_gives_each_command_its_time() -> None:

@@ -35,7 +35,7 @@ asyncio.run(main())
         ("sqlite:///bank.db", "sqlite:///bank.models.db"),
         ("sqlite:////var/lib/bank.v2.sqlite?event_limit=10", "sqlite:////var/lib/bank.v2.models.sqlite"),
         ("sqlite:///data/bank", "sqlite:///data/bank.models"),
-        ("sqlite:///100%25.db", "sqlite:///100%2525.models.db"),
+        ("sqlite:///100%25.db", "sqlite:///100%25.models.db"),
         ("sqlite:///bank.db?mode=ro", "sqlite://"),
         ("memory:", "sqlite://"),
     ],

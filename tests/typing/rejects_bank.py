@@ -72,8 +72,8 @@ other: Callable[[Withdraw, Account], Opened] = withdraw  # error
 
 async def asks_for_what_there_is_not() -> int:
     async with bank.open("memory:") as live:
-        await live.execute(Opened("a-1", "Ada"))  # error
-        await live.execute(Richest())  # error
+        await live.execute("withdraw")  # error
+        await live.execute(Withdraw)  # error
         await live.query(Withdraw("a-1", 1))  # error
         await live.state(Balance, "a-1")  # error
         await live.query(Richest(), after="yesterday")  # error

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from leftfold.clock import Clock
 from leftfold.command.decision import Decision, stamped
 from leftfold.command.handler import CommandHandler
@@ -70,7 +72,10 @@ class Executor:
         time: Callable[[Any], datetime] | None,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and append once."""
-        decisions = [self._decision(command, metadata, time(command) if time else None) for command in commands]
+        decisions = [
+            self._decision(command, _numbered(metadata, number), time(command) if time else None)
+            for number, command in enumerate(commands, 1)
+        ]
         states = {id(state): state for decision in decisions for state in decision.states}
         async with Turns(states.values()):
             for attempt in range(1, self._attempts + 1):
@@ -177,6 +182,13 @@ class Executor:
             digest.update(self._handlers[type(command)].command.wire.encode() + b"\0")
             digest.update(self._registry.codec.encode(command) + b"\0")
         return Key(key, digest.digest())
+
+
+def _numbered(metadata: Metadata | None, number: int) -> Metadata | None:
+    """An id that is given for a batch is numbered: each command needs one of its own, as what is made of it does."""
+    if metadata is None or metadata.command is None:
+        return metadata
+    return msgspec.structs.replace(metadata, command=f"{metadata.command}/{number}")
 
 
 def _nothing_happened(decision: Decision) -> Receipt:

@@ -196,7 +196,8 @@ class SQLiteStore:
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         """The first few committed events after `after` that match the item; asked under the write lock."""
-        arms = arms_of(Criteria(item), self._types.ids_among(self._writer, item.types), self._writer)
+        ids = self._types.ids_among(self._writer, item.types)
+        arms = arms_of(Criteria(item), ids, self._writer, after=after)
         rows = list(select(self._writer, arms, Range(after, limit=SHOWN_MATCHES)))
         return self._types.stored(self._writer, rows)
 
@@ -301,7 +302,7 @@ class Reading:
         head = _head_of(connection)
         self._upto = head if self._upto is None else min(self._upto, head)
         names = [name for item in self._criteria.items for name in item.types]
-        self._arms = arms_of(self._criteria, self._types.ids_among(connection, names), connection)
+        self._arms = arms_of(self._criteria, self._types.ids_among(connection, names), connection, after=self._after)
         return self._arms
 
     def _advance(self, events: Sequence[StoredEvent], *, cut: bool) -> int:

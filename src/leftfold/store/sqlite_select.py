@@ -10,7 +10,7 @@ from leftfold.criteria import Criteria, Item
 COLUMNS = "event.position, event.time, event.type, event.version, event.data, event.metadata, event.tags"
 BETWEEN = "position > ? AND position <= ?"
 ARMS_A_STATEMENT = 200
-RARE = (64, 4096)
+RARE = (64, 512, 4096)
 END = 2**63 - 1
 
 
@@ -84,19 +84,21 @@ def _parameters(arms: Iterable[Arm], chosen: Range) -> list[Any]:
     return values
 
 
-def arms_of(criteria: Criteria, type_ids: Mapping[str, int], connection: sqlite3.Connection) -> list[Arm]:
-    """One arm or more for each item; an item whose types the log has never seen has none."""
-    return [arm for item in criteria.items for arm in _arms(item, type_ids, connection)]
+def arms_of(
+    criteria: Criteria, type_ids: Mapping[str, int], connection: sqlite3.Connection, *, after: int = 0
+) -> list[Arm]:
+    """One arm or more for each item, to look at events after `after`; none for types that the log has never seen."""
+    return [arm for item in criteria.items for arm in _arms(item, type_ids, connection, after)]
 
 
-def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection) -> list[Arm]:
+def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection, after: int) -> list[Arm]:
     types = sorted(type_ids[name] for name in item.types if name in type_ids)
     tags = sorted(item.tags)
     if item.types and not types:
         return []
     if not tags:
         return [_along_type(type, ()) for type in types] or [Arm(f"SELECT position FROM event WHERE {BETWEEN}", ())]
-    driver = _rarest(tags, types, connection)
+    driver = _rarest(tags, types, connection, after)
     if driver is None:
         return [_along_type(type, tags) for type in types]
     return [_along_tag(driver, [tag for tag in tags if tag != driver], types)]
@@ -118,19 +120,19 @@ def _with_tags(tags: Sequence[str]) -> str:
     return one * len(tags)
 
 
-def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Connection) -> str | None:
+def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Connection, after: int) -> str | None:
     """The tag to drive by, or None for the types: the first that is found to be rare, tags before types.
 
-    Counting stops at a bound, so choosing costs little however long the log is.
+    Counting begins at `after` and stops at a bound, so choosing costs little however long the log is.
     """
     if len(tags) == 1 and not types:
         return tags[0]
     for bound in RARE:
         for tag in tags:
-            if _count(connection, "SELECT 1 FROM tag WHERE tag = ?", (tag, bound)) < bound:
+            if _count(connection, "SELECT 1 FROM tag WHERE tag = ? AND position > ?", (tag, after, bound)) < bound:
                 return tag
-        wanted = f"SELECT 1 FROM event WHERE type IN ({_marks(types)})"
-        if types and _count(connection, wanted, (*types, bound)) < bound:
+        wanted = f"SELECT 1 FROM event WHERE type IN ({_marks(types)}) AND position > ?"
+        if types and _count(connection, wanted, (*types, after, bound)) < bound:
             return None
     return tags[0]
 

@@ -16,7 +16,7 @@ from leftfold.command.decision import Decision, stamped
 from leftfold.command.states import State
 from leftfold.command.working import Working
 from leftfold.errors import NotHandled, Rejected, UnknownReadModel
-from leftfold.events import AttrsLike, Command, DataclassLike, EventLike, PydanticLike, Query
+from leftfold.events import CommandLike, EventLike, Query
 from leftfold.fold import Fold
 from leftfold.metadata import NOTHING_SAID, Metadata, present_metadata
 from leftfold.query import ReadModel, ReadModelDefinition
@@ -29,7 +29,6 @@ from leftfold.testing.rows import Table, Tables
 
 M = TypeVar("M", bound=ReadModel)
 R = TypeVar("R")
-CommandLike = Command | DataclassLike | AttrsLike | PydanticLike
 
 
 def given(app: App, *events: EventLike) -> "Given":
