@@ -18,6 +18,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (10_000, 100_000)
 BEHIND = 1_000  # how far a condition's position lies behind the head
 TOGETHER = 20  # conditional appends that share a commit
+WARM_UP = 5  # repeats that find nothing in any cache
 LIMIT = 1.5
 
 Progress = Callable[[str], None]
@@ -128,10 +129,11 @@ async def _filled(opened: AsyncExitStack, directory: Path, size: int, progress: 
 async def _cost(operation: Operation, logs: Sequence[Log], progress: Progress) -> Cost:
     progress(operation.title)
     spent: dict[int, list[float]] = {log.size: [] for log in logs}
-    for number in range(operation.repeats + 3):
-        for log in (*logs[number % len(logs) :], *logs[: number % len(logs)]):
+    order = Random(operation.title)
+    for number in range(WARM_UP + operation.repeats):
+        for log in order.sample(logs, len(logs)):
             start = perf_counter()
             events = await operation.run(log)
-            if number >= 3:  # the first ones find nothing in any cache
+            if number >= WARM_UP:
                 spent[log.size].append((perf_counter() - start) * 1e6 / events)
     return Cost(operation.title, {size: median(costs) for size, costs in spent.items()})

@@ -276,6 +276,20 @@ async def test_a_snapshot_that_cannot_be_kept_does_not_fail_the_command(
     assert "the snapshots cannot be used: no such table: snapshot" in caplog.text
 
 
+async def test_a_log_that_is_only_read_uses_the_snapshots_and_keeps_none(
+    live: LiveApp, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(folder, SHIFT)
+    change(folder, "UPDATE snapshot SET position = 1500")
+    app = counting_app()
+
+    async with app.open(f"sqlite:///{folder}/log.db?mode=ro") as reader:
+        assert (await reader.state(model_of(app), "long")).count == 1_999 + 1_000
+
+    assert snapshots_in(folder) == [('["long"]', 1_500)]
+    assert caplog.text == ""
+
+
 async def test_a_log_in_memory_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 

@@ -13,7 +13,7 @@ from leftfold.command import BatchReceipt, DecisionModel, Receipt
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.live import Definition, LiveApp, Options, Progress, open_live
-from leftfold.metadata import Metadata, present_metadata
+from leftfold.metadata import Metadata
 from leftfold.query import ModelStatus
 
 D = TypeVar("D", bound=DecisionModel)
@@ -34,7 +34,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; Ctrl-C cancels it."""
+        """Run a coroutine to its end, in the caller's context, so within its `recording` blocks; Ctrl-C cancels it."""
         try:
             future = self._hand_over(work)
         except LeftfoldError:
@@ -92,7 +92,7 @@ class SyncLive:
         time: datetime | None = None,
     ) -> Receipt:
         """Decide a command and append its events; see `LiveApp.execute`."""
-        return self._loop.run(self._live.execute(command, key=key, metadata=_said(metadata), time=time))
+        return self._loop.run(self._live.execute(command, key=key, metadata=metadata, time=time))
 
     def execute_many(
         self,
@@ -103,7 +103,7 @@ class SyncLive:
         time: Callable[[Any], datetime] | None = None,
     ) -> BatchReceipt:
         """Decide commands in order and commit them in one append; see `LiveApp.execute_many`."""
-        return self._loop.run(self._live.execute_many(commands, key=key, metadata=_said(metadata), time=time))
+        return self._loop.run(self._live.execute_many(commands, key=key, metadata=metadata, time=time))
 
     def query(
         self,
@@ -151,11 +151,6 @@ def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> Generato
 
 async def _leave(opening: Any) -> None:
     await opening.__aexit__(None, None, None)
-
-
-def _said(metadata: Metadata | None) -> Metadata:
-    """What the caller's thread says: its `recording` blocks are not seen in the loop's."""
-    return present_metadata() if metadata is None else metadata.over(present_metadata())
 
 
 def _check_no_loop() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from leftfold import EventStore, LiveApp
 from leftfold.command import Snapshots, States
+from leftfold.command.states import State
 from leftfold.errors import InvalidKey
 from leftfold.fold import fold_of
 from leftfold.registry import Registry
@@ -46,6 +47,15 @@ async def test_a_state_says_where_it_is_true(store: EventStore) -> None:
 
     assert changed
     assert repr(state) == "<State Account(account='a', balance=1, frozen=False) at 2>"
+
+
+def test_an_older_state_than_the_one_that_is_held_is_left_aside() -> None:
+    state = State(FOLD, ("a",), Registry())
+    state.advance(Account("a", 5), 7, 1)
+
+    state.advance(Account("a", 4), 6, 1)
+
+    assert (state.value, state.position) == (Account("a", 5), 7)
 
 
 async def test_a_state_that_was_let_go_is_loaded_again(store: EventStore) -> None:
