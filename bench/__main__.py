@@ -1,6 +1,8 @@
-"""`python -m bench`: measure, and print what came of it."""
+"""`python -m bench`: measure leftfold beside its peer and a bare sqlite3 loop, then how its costs grow with the log."""
 
 import argparse
+import asyncio
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -8,35 +10,69 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appending, deciding, loading, machine, projecting, table
-from bench.durability import EQUAL
-from bench.figure import Figure, Row
-from bench.rounds import Effort, measure
+from bench import appending, deciding, flatness, loading, machine, profiling, projecting, rounds, table
+from bench.document import PAGE, Page
+from bench.figure import Figure
+from bench.rounds import Effort
 
 FIGURES: Sequence[Figure] = (*deciding.FIGURES, *appending.FIGURES, *loading.FIGURES, *projecting.FIGURES)
+NAMES = [figure.name for figure in FIGURES]
+FLAT = "flat"
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
 
 def main() -> None:
     arguments = _arguments()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    if arguments.profile:
+        figure = FIGURES[NAMES.index(arguments.profile)]
+        for profile in profiling.profile(figure, arguments.directory).tables(profiling.SHOWN):
+            console.print(profile)
+        return
+    page = Page(arguments.markdown) if arguments.markdown else None
+    tables = _measured(arguments)
+    for measured in tables:
+        console.print(measured.terminal())
+    about = machine.description(arguments.directory)
+    console.print("\n".join(f"{what}: {which}" for what, which in about.items()))
+    if page:
+        page.write(f"python -m bench {shlex.join(sys.argv[1:])}", about, tables)
+        console.print(f"written to {page.path}")
+
+
+def _measured(arguments: argparse.Namespace) -> list[table.Table]:
+    wanted = arguments.only or [*NAMES, FLAT]
     console = Console(stderr=True, highlight=False)
-    chosen = [figure for figure in FIGURES if not arguments.only or figure.name in arguments.only]
-    rows: list[Row] = []
     with console.status("") as status:
-        for figure in chosen:
-            rows += measure(figure, QUICK if arguments.quick else THOROUGH, arguments.directory, status.update)
-    lines = [table.line_of(row) for row in rows]
-    Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(
-        table.terminal("", table.HEADINGS, lines)
-    )
+        effort = QUICK if arguments.quick else THOROUGH
+        chosen = [figure for figure in FIGURES if figure.name in wanted]
+        rows = [row for figure in chosen for row in rounds.measure(figure, effort, arguments.directory, status.update)]
+        tables = [table.of_rows(rows)] if rows else []
+        if FLAT in wanted:
+            sizes = flatness.QUICK_SIZES if arguments.quick else flatness.SIZES
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                costs = asyncio.run(flatness.measure(sizes, Path(fresh), status.update))
+            tables.append(table.of_costs(costs, sizes))
+    return tables
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", action="append", metavar="NAME", choices=[figure.name for figure in FIGURES])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
+    names = ", ".join([*NAMES, FLAT])
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", choices=[*NAMES, FLAT], help=f"may be repeated: {names}"
+    )
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
+    parser.add_argument(
+        "--profile", metavar="NAME", choices=NAMES, help="where the time of leftfold's part of a figure goes"
+    )
+    parser.add_argument(
+        "--markdown", nargs="?", type=Path, const=PAGE, metavar="FILE", help=f"write the tables to {PAGE} as well"
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path(tempfile.gettempdir()), help="where the databases are made"
+    )
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """A thousand events in one append."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ FLOOR = "sqlite3, 1,000 rows a commit"
 
 
 @contextmanager
-def ready_events(directory: Path) -> Iterator[Slices]:
+def ready_events(directory: Path) -> Generator[Slices]:
     """Events that have been made: leftfold encodes and appends them, the peer saves an aggregate that has them."""
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
@@ -49,7 +49,7 @@ def _append_of(ours: Ours) -> Slice:
 
 
 @contextmanager
-def decided_events(directory: Path) -> Iterator[Slices]:
+def decided_events(directory: Path) -> Generator[Slices]:
     """The whole way: a command that decides a thousand events, and the peer's methods that do."""
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))

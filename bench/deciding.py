@@ -1,6 +1,6 @@
 """Load, decide, append: a command on a new entity, on one of many, and on one with a long history."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count, repeat
@@ -32,7 +32,7 @@ def threads_for(callers: int) -> int:
 
 
 @contextmanager
-def new_entities(directory: Path, callers: int) -> Iterator[Slices]:
+def new_entities(directory: Path, callers: int) -> Generator[Slices]:
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
         peer = opened.enter_context(open_peer(directory / "peer.db"))
@@ -47,7 +47,7 @@ def new_entities(directory: Path, callers: int) -> Iterator[Slices]:
 
 
 @contextmanager
-def held_entities(directory: Path, callers: int) -> Iterator[Slices]:
+def held_entities(directory: Path, callers: int) -> Generator[Slices]:
     """Entities that this process has used before, so that leftfold holds their states."""
     accounts = [f"account-{number}" for number in range(ENTITIES)]
     choose = Random(1).choice
@@ -60,7 +60,7 @@ def held_entities(directory: Path, callers: int) -> Iterator[Slices]:
 
 
 @contextmanager
-def untouched_entities(directory: Path, callers: int) -> Iterator[Slices]:
+def untouched_entities(directory: Path, callers: int) -> Generator[Slices]:
     """The first command of a process on each entity: the state is read from the log."""
     accounts = [f"account-{number}" for number in range(ENTITIES)]
     path = directory / "leftfold.db"
@@ -95,7 +95,7 @@ def _random_deposits(peer: Bank, callers: int) -> Slice:
 
 
 @contextmanager
-def long_history(directory: Path, callers: int) -> Iterator[Slices]:
+def long_history(directory: Path, callers: int) -> Generator[Slices]:
     """Each round has an entity of 1,000 events that the process has not used before: the first load is part of it."""
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))

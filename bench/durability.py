@@ -8,6 +8,7 @@ from eventsourcing.sqlite import SQLiteDatastore
 from bench.ours import Ours
 
 EQUAL = {"journal_mode": "wal", "synchronous": "FULL"}
+IN_WORDS = "WAL, synchronous FULL: each contestant's own connection says so"
 SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 

@@ -1,6 +1,6 @@
 """A figure: what is measured, by whom, and what it should come to."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,3 @@ class Row(NamedTuple):
     beside: str | None
     their_rate: float
     ratios: list[float]
-
-
-Rows = Iterator[Row]

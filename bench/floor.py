@@ -1,7 +1,7 @@
 """The floor: a bare sqlite3 loop at the same durability, one row or a thousand in a transaction."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ INSERT = "INSERT INTO event (data) VALUES (?)"
 
 
 @contextmanager
-def opened_floor(path: Path) -> Iterator[sqlite3.Connection]:
+def opened_floor(path: Path) -> Generator[sqlite3.Connection]:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

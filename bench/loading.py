@@ -1,6 +1,6 @@
 """Loading one entity from all its events, with neither snapshot nor cache."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ FLOOR = "sqlite3, rows by their key"
 
 
 @contextmanager
-def all_events(directory: Path) -> Iterator[Slices]:
+def all_events(directory: Path) -> Generator[Slices]:
     """Leftfold is asked for the state as of the head: that bypasses held states, and no snapshot has been taken."""
     with ExitStack() as opened:
         ours = opened.enter_context(opened_ours(directory / "leftfold.db"))

@@ -6,6 +6,8 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.durability import IN_WORDS
+
 
 def description(directory: Path) -> dict[str, str]:
     """What a reader needs to know about where the figures come from."""
@@ -18,6 +20,7 @@ def description(directory: Path) -> dict[str, str]:
         "SQLite": sqlite3.sqlite_version,
         "leftfold": version("leftfold"),
         "eventsourcing": version("eventsourcing"),
+        "durability": IN_WORDS,
     }
 
 

@@ -1,7 +1,7 @@
 """Leftfold as a contestant: the live bank and the event loop that it belongs to."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class Ours:
 
 
 @contextmanager
-def opened_ours(path: Path) -> Iterator[Ours]:
+def opened_ours(path: Path) -> Generator[Ours]:
     with asyncio.Runner() as runner:
         opening = bank.open(f"sqlite:///{path}")
         live = runner.run(opening.__aenter__())

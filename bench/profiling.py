@@ -4,7 +4,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
@@ -62,7 +62,7 @@ class Samples:
 
 
 @contextmanager
-def sampling() -> Iterator[Samples]:
+def sampling() -> Generator[Samples]:
     """Take samples as long as the block runs."""
     samples, over, before = Samples(), threading.Event(), sys.getswitchinterval()
 

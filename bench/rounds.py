@@ -29,6 +29,8 @@ def measure(figure: Figure, effort: Effort, directory: Path, progress: Callable[
 def _rates(slices: Slices, effort: Effort, progress: Callable[[int], None]) -> Rates:
     rates: Rates = {name: [] for name in slices}
     names = list(slices)
+    for work in slices.values():  # not counted: files get their length, caches fill
+        work(effort.seconds)
     for number in range(effort.rounds):
         progress(number)
         for name in names[number % len(names) :] + names[: number % len(names)]:

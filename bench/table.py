@@ -1,56 +1,91 @@
-"""The results as a table: for the terminal, and as Markdown."""
+"""The results as tables: for the terminal, and as Markdown."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import NamedTuple
 
-from rich.table import Table
+import rich.table
 
-from bench.figure import Row, Target
+from bench.figure import Figure, Row, Target
+from bench.flatness import LIMIT, Cost
 
-HEADINGS = ("figure", "leftfold", "beside", "there", "ratio (min–max)", "target", "")
-
-
-def terminal(title: str, headings: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
-    table = Table(*headings, title=title, title_justify="left")
-    for line in lines:
-        table.add_row(*line, style="red" if line[-1] == "missed" else "")
-    return table
+MET, MISSED = "met", "missed"
 
 
-def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [headings, ["---"] * len(headings), *lines]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+class Table(NamedTuple):
+    """Rows of text below headings, with notes to be read below the table."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def terminal(self) -> rich.table.Table:
+        shown = rich.table.Table(*self.headings, title=self.title, title_justify="left", caption="\n".join(self.notes))
+        shown.caption_justify = "left"
+        for row in self.rows:
+            shown.add_row(*row, style="red" if row[-1] == MISSED else "")
+        return shown
+
+    def markdown(self) -> str:
+        rows = [self.headings, ["---"] * len(self.headings), *self.rows]
+        lines = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+        notes = "".join(f"* {note}\n" for note in self.notes)
+        return f"### {self.title}\n\n{lines}\n{notes}"
 
 
-def line_of(row: Row) -> list[str]:
-    """The cells of one comparison."""
+def of_rows(rows: Sequence[Row]) -> Table:
+    """The comparisons: one line for each contestant beside leftfold."""
+    headings = ("figure", "leftfold", "beside", "there", "ratio (min–max)", "target", "")
+    figures = dict.fromkeys(row.figure for row in rows)
+    notes = [f"{figure.title}: {figure.note}" for figure in figures if figure.note]
+    return Table("Beside others", headings, [_cells(row) for row in rows], notes)
+
+
+def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
+    """What an event costs, by the size of the log."""
+    headings = ("microseconds an event", *(f"{size:,} events" for size in sizes), "max / min", "target", "")
+    rows = [
+        [
+            cost.title,
+            *(_number(value) for value in cost.by_size.values()),
+            f"{cost.ratio:.2f}",
+            f"≤ {LIMIT:g}",
+            MET if cost.ratio <= LIMIT else MISSED,
+        ]
+        for cost in costs
+    ]
+    return Table("As the log grows", headings, rows)
+
+
+def _cells(row: Row) -> list[str]:
     target = row.figure.target(row.beside)
-    unit = row.figure.unit
     return [
         row.figure.title,
-        f"{_number(row.rate)} {unit}",
+        _rate(row.rate, row.figure),
         row.beside or "",
-        f"{_number(row.their_rate)} {unit}" if row.beside else "",
-        ratio_text(row.ratios),
-        _wanted(target, unit),
-        "" if target is None else ("met" if _met(row, target) else "missed"),
+        _rate(row.their_rate, row.figure) if row.beside else "",
+        _ratio(row.ratios) if row.ratios else "",
+        _wanted(target, row.figure) if target else "",
+        _verdict(row, target) if target else "",
     ]
 
 
-def ratio_text(ratios: Sequence[float]) -> str:
-    if not ratios:
-        return ""
+def _rate(value: float, figure: Figure) -> str:
+    return f"{_number(value)} {figure.unit}"
+
+
+def _ratio(ratios: Sequence[float]) -> str:
     return f"{median(ratios):.3g} × ({min(ratios):.3g}–{max(ratios):.3g})"
 
 
-def _wanted(target: Target | None, unit: str) -> str:
-    if target is None:
-        return ""
-    return f"≥ {target.least:g} ×" if target.beside else f"≥ {_number(target.least)} {unit}"
+def _wanted(target: Target, figure: Figure) -> str:
+    return f"≥ {target.least:g} ×" if target.beside else f"≥ {_rate(target.least, figure)}"
 
 
-def _met(row: Row, target: Target) -> bool:
-    return (median(row.ratios) if row.beside else row.rate) >= target.least
+def _verdict(row: Row, target: Target) -> str:
+    reached = median(row.ratios) if target.beside else row.rate
+    return MET if reached >= target.least else MISSED
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
 from leftfold.clock import Clock, SystemClock
@@ -16,6 +16,7 @@ from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
+from leftfold.ids import RandomIds
 from leftfold.metadata import Metadata
 from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
 from leftfold.query.event_keys import row_concerns
@@ -198,7 +199,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             app.command_handlers,
             states,
             clock=clock,
-            new_id=options.get("new_id", uuid4),
+            new_id=options.get("new_id") or RandomIds(),
             randomness=options.get("randomness") or random.Random(),
             attempts=options.get("attempts", ATTEMPTS),
         )

@@ -76,14 +76,16 @@ class States:
 
     async def refresh(self, state: State) -> bool:
         """Bring a state up to the head; whether any event changed it."""
-        value, position, folded = state.value, state.position, 0
-        async for batch in self._store.read(state.criteria, after=position):
+        value, position, folded, seen = state.value, state.position, 0, 0
+        limit = None if state.loaded else LONG_HISTORY
+        async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=True):
             events = self._registry.decode_all(batch.events)
             value = state.fold.fold(value, events)
             position = batch.through
             folded += len(events)
-            if not state.loaded and folded >= LONG_HISTORY:
-                return await self._from_snapshot(state, value, position, folded)
+            seen += len(batch.events)
+        if seen == limit:
+            return await self._from_snapshot(state, value, position, folded)
         state.advance(value, position, folded)
         await self.consider_snapshots([state])
         return folded > 0
@@ -128,7 +130,7 @@ class States:
     async def _folded(self, fold: Fold, key: tuple[Any, ...], position: int, snapshot: tuple[Any, int] | None) -> Any:
         start = State(fold, key, self._registry)
         value, after = snapshot or (start.value, 0)
-        async for batch in self._store.read(start.criteria, after=after, upto=position):
+        async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=True):
             value = fold.fold(value, self._registry.decode_all(batch.events))
         return value
 

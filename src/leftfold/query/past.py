@@ -84,7 +84,7 @@ class Past:
         return rows[key].state
 
     def _read(self, criteria: Any) -> Iterator[Batch]:
-        batches = self._store.read(self._registry.stored(criteria), upto=self.position)
+        batches = self._store.read(self._registry.stored(criteria), upto=self.position, data_only=True)
         while (batch := self._on_loop(_next(batches))) is not None:
             yield batch
 

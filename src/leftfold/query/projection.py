@@ -62,7 +62,7 @@ class Projection:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _follow(self) -> None:
-        async for batch in subscribe(self._store, self._criteria, after=self._folding.position):
+        async for batch in subscribe(self._store, self._criteria, after=self._folding.position, data_only=True):
             await self._in_writer(partial(self._folding.step, batch))
             self.standing.reached(batch.through)
             self._pause = SHORTEST_PAUSE

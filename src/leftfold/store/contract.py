@@ -106,10 +106,12 @@ class EventStore(Protocol):
         upto: int | None = None,
         limit: int | None = None,
         reverse: bool = False,
+        data_only: bool = False,
     ) -> AsyncIterator[Batch]:
         """Read matching events with `after` < position <= `upto`, oldest first or, `reverse`, newest first.
 
-        The head is taken when reading begins: later events are not part of it.
+        The head is taken when reading begins: later events are not part of it. `data_only` is for folds: the store
+        may then leave out time, metadata and tags (they are 0, `b""` and `()`), which is about half the work.
         """
         ...
 

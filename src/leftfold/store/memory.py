@@ -61,6 +61,7 @@ class MemoryStore:
         upto: int | None = None,
         limit: int | None = None,
         reverse: bool = False,
+        data_only: bool = False,
     ) -> AsyncIterator[Batch]:
         """Read matching events in batches; see `EventStore.read`."""
         self._check_open()

@@ -20,21 +20,21 @@ from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
+from leftfold.store.sqlite_insert import insert
 from leftfold.store.sqlite_inspection import problems, statistics
-from leftfold.store.sqlite_select import Arm, Range, arms_of, select
+from leftfold.store.sqlite_select import DATA, Arm, Range, arms_of, select
 
-EVENTS_A_BATCH = 1_000
+EVENTS_A_BATCH = 4_000
 BYTES_A_BATCH = 16_777_216
 ROWS_AT_ONCE = 100
 QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
 
-INSERT_EVENT = """
-    INSERT INTO event (position, time, type, version, data, metadata, tags) VALUES (?, ?, ?, ?, ?, ?, ?)"""
-INSERT_TAG = "INSERT INTO tag (tag, position, type) VALUES (?, ?, ?)"
+INSERT_EVENT = "INSERT INTO event (position, time, type, version, data, metadata, tags)"
+INSERT_TAG = "INSERT INTO tag (tag, position, type)"
 INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
-INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest) VALUES (?, ?, ?, ?)"
+INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest)"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
 SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
 SELECT_HEAD = "SELECT max(position) FROM event"
@@ -99,10 +99,12 @@ class SQLiteStore:
         upto: int | None = None,
         limit: int | None = None,
         reverse: bool = False,
+        data_only: bool = False,
     ) -> AsyncIterator[Batch]:
         """Read matching events in batches; see `EventStore.read`."""
         self._check_open()
-        reading = Reading(self._types, criteria, after=after, upto=upto, limit=limit, reverse=reverse)
+        chosen = Range(after, upto, limit, reverse, data_only)
+        reading = Reading(self._types, criteria, chosen)
         while not reading.complete:
             self._check_open()
             yield await self._readers.run(reading.next_batch)
@@ -186,12 +188,16 @@ class SQLiteStore:
         if not admission.events:
             return
         types = self._types.ids_for(connection, {event.type for event in admission.events})
-        connection.executemany(INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
-        connection.executemany(
-            INSERT_TAG, [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
+        insert(connection, INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
+        insert(
+            connection,
+            INSERT_TAG,
+            [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags],
         )
-        connection.executemany(
-            INSERT_KEY, [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys]
+        insert(
+            connection,
+            INSERT_KEY,
+            [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys],
         )
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
@@ -248,13 +254,18 @@ class Types:
         return {str(name, "utf-8"): id for id, name in connection.execute(SELECT_TYPES)}
 
     def stored(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
-        """The events of rows."""
-        names = self._names_of(connection, {row[2] for row in rows})
+        """The events of whole rows."""
+        names = self._names_of(connection, {row[1] for row in rows})
         tags = {text: _tags_of(text) for text in {row[6] for row in rows}}
         return [
             StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
-            for position, microseconds, type, version, data, metadata, text in rows
+            for position, type, version, data, microseconds, metadata, text in rows
         ]
+
+    def stored_data(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """The events of rows that have their data only."""
+        names = self._names_of(connection, {row[1] for row in rows})
+        return [StoredEvent(position, 0, names[type], version, data, b"", ()) for position, type, version, data in rows]
 
     def _names_of(self, connection: sqlite3.Connection, types: set[int]) -> dict[int, str]:
         if types - self._names.keys():
@@ -272,52 +283,51 @@ class Types:
 class Reading:
     """One read under way: what it still has to look at."""
 
-    def __init__(
-        self, types: Types, criteria: Criteria, *, after: int, upto: int | None, limit: int | None, reverse: bool
-    ) -> None:
+    def __init__(self, types: Types, criteria: Criteria, chosen: Range) -> None:
         self.complete = False
         self._types = types
         self._criteria = criteria
-        self._after = after
-        self._upto = upto
-        self._left = limit
-        self._reverse = reverse
+        self._chosen = chosen
         self._arms: Sequence[Arm] | None = None
 
     def next_batch(self, connection: sqlite3.Connection) -> Batch:
         """Read the next batch; in a reading thread."""
         arms = self._arms if self._arms is not None else self._begin(connection)
-        size = EVENTS_A_BATCH if self._left is None else min(self._left, EVENTS_A_BATCH)
-        chosen = Range(self._after, self._upto, limit=size, reverse=self._reverse)
+        left = self._chosen.limit
+        size = EVENTS_A_BATCH if left is None else min(left, EVENTS_A_BATCH)
+        found = select(connection, arms, self._chosen._replace(limit=size))
+        stored = self._types.stored_data if self._chosen.data_only else self._types.stored
         events: list[StoredEvent] = []
         room = BYTES_A_BATCH
-        found = select(connection, arms, chosen)
         while room >= 0 and (rows := list(islice(found, ROWS_AT_ONCE))):
-            events += self._types.stored(connection, rows)
-            room -= sum(len(row[4]) for row in rows)
+            events += stored(connection, rows)
+            room -= sum(len(row[DATA]) for row in rows)
         return Batch(events, self._advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:
         """Take the head first, then look at events up to it: what is read is all there will ever be."""
-        head = _head_of(connection)
-        self._upto = head if self._upto is None else min(self._upto, head)
+        head, upto = _head_of(connection), self._chosen.upto
+        self._chosen = self._chosen._replace(upto=head if upto is None else min(upto, head))
         names = [name for item in self._criteria.items for name in item.types]
-        self._arms = arms_of(self._criteria, self._types.ids_among(connection, names), connection, after=self._after)
+        ids = self._types.ids_among(connection, names)
+        self._arms = arms_of(self._criteria, ids, connection, after=self._chosen.after)
         return self._arms
 
     def _advance(self, events: Sequence[StoredEvent], *, cut: bool) -> int:
         """Note what has been read, and return how far reading is complete."""
-        after, upto = self._after, self._upto or 0
+        after, upto, limit, reverse, _ = self._chosen
+        upto = upto or 0
         if not cut:
             self.complete = True
-            return after if self._reverse else max(after, upto)
-        if self._left is not None:
-            self._left -= len(events)
-            self.complete = self._left == 0
+            return after if reverse else max(after, upto)
+        if limit is not None:
+            self._chosen = self._chosen._replace(limit=limit - len(events))
+            self.complete = limit == len(events)
         if not events:  # a limit of 0
-            return upto if self._reverse else after
+            return upto if reverse else after
         position = events[-1].position
-        self._after, self._upto = (after, position - 1) if self._reverse else (position, upto)
+        after, upto = (after, position - 1) if reverse else (position, upto)
+        self._chosen = self._chosen._replace(after=after, upto=upto)
         return position
 
 

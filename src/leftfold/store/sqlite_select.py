@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from leftfold.criteria import Criteria, Item
 
-COLUMNS = "event.position, event.time, event.type, event.version, event.data, event.metadata, event.tags"
+DATA_COLUMNS = "event.position, event.type, event.version, event.data"
+COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
+DATA = 3  # the place of the data in a row
 BETWEEN = "position > ? AND position <= ?"
 ARMS_A_STATEMENT = 200
 RARE = (64, 512, 4096)
@@ -26,8 +28,14 @@ class Range(NamedTuple):
 
     after: int
     upto: int | None = None
-    limit: int = 1
+    limit: int | None = None
     reverse: bool = False
+    data_only: bool = False
+
+    @property
+    def columns(self) -> str:
+        """What is read of each event; every column costs."""
+        return DATA_COLUMNS if self.data_only else COLUMNS
 
 
 def select(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -> Iterator[tuple[Any, ...]]:
@@ -36,12 +44,12 @@ def select(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -
         return iter(())
     if len(arms) > ARMS_A_STATEMENT:
         return _by_position(connection, _merged(connection, arms, chosen), chosen)
-    sql = statement(tuple(arm.sql for arm in arms), reverse=chosen.reverse)
+    sql = statement(tuple(arm.sql for arm in arms), chosen.columns, reverse=chosen.reverse)
     return connection.execute(sql, _parameters(arms, chosen))
 
 
 @lru_cache(1024)
-def statement(arms: tuple[str, ...], *, reverse: bool = False) -> str:
+def statement(arms: tuple[str, ...], columns: str = COLUMNS, *, reverse: bool = False) -> str:
     """The events of the arms. Parameters: those of each arm with the range's bounds, then the limit.
 
     Without an ORDER BY of its own: the CROSS JOIN walks the chosen positions in their order, and a sort would take
@@ -49,7 +57,7 @@ def statement(arms: tuple[str, ...], *, reverse: bool = False) -> str:
     """
     order = "DESC" if reverse else "ASC"
     return f"""
-        SELECT {COLUMNS}
+        SELECT {columns}
         FROM ({_positions(arms, order)}) AS chosen
         CROSS JOIN event ON event.position = chosen.position"""
 
@@ -71,7 +79,7 @@ def _merged(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) 
 
 def _by_position(connection: sqlite3.Connection, positions: Sequence[int], chosen: Range) -> Iterator[tuple[Any, ...]]:
     order = "DESC" if chosen.reverse else "ASC"
-    sql = f"SELECT {COLUMNS} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
+    sql = f"SELECT {chosen.columns} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
     return connection.execute(sql, positions)
 
 
@@ -80,7 +88,7 @@ def _parameters(arms: Iterable[Arm], chosen: Range) -> list[Any]:
     values: list[Any] = []
     for arm in arms:
         values += (*arm.parameters, chosen.after, upto)
-    values.append(chosen.limit)
+    values.append(END if chosen.limit is None else chosen.limit)
     return values
 
 

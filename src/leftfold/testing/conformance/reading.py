@@ -74,6 +74,17 @@ class Reading(Promise):
 
         assert (forward, backward) == (positions, positions[::-1])
 
+    @pytest.mark.parametrize(("meant", "positions"), MEANT, ids=[repr(meant) for meant, _ in MEANT])
+    async def test_data_only_delivers_the_same_events_and_their_data(
+        self, ledger: EventStore, meant: Criteria, positions: list[int]
+    ) -> None:
+        whole = await events_of(ledger.read(meant))
+
+        lean = await events_of(ledger.read(meant, data_only=True))
+
+        assert [event.position for event in lean] == positions
+        assert [(e.type, e.version, e.data) for e in lean] == [(e.type, e.version, e.data) for e in whole]
+
     @pytest.mark.parametrize("meant", [ALL, about("a"), criteria("opened", "closed"), about("b") | criteria("noted")])
     async def test_read_delivers_the_range_that_is_asked_for(self, ledger: EventStore, meant: Criteria) -> None:
         for after, upto, limit, reverse in product(range(8), (None, *range(8)), (None, 0, 1, 2, 9), (False, True)):
