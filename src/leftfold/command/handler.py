@@ -98,7 +98,7 @@ class CommandHandler:
     def _as_events(self, decided: object) -> list[Any]:
         if decided is None:
             return []
-        if is_event(type(decided)):
+        if isinstance(decided, Event) or is_event(type(decided)):
             return [decided]
         if not isinstance(decided, Iterable) or isinstance(decided, str | bytes):
             raise NotAnEvent(self.name, decided)

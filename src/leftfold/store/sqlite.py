@@ -137,7 +137,7 @@ class SQLiteStore:
     async def self_check(self) -> list[str]:
         """What is wrong with the file itself: SQLite's own check, then whether indexes and tags fit the events."""
         self._check_open()
-        return await self._readers.run(problems)
+        return await self._readers.run_apart(problems)
 
     async def close(self) -> None:
         """Commit what has been handed in, then close the file."""

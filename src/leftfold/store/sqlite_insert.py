@@ -1,4 +1,4 @@
-"""Inserting rows, several a statement."""
+"""Inserting rows: one by one, or, of many, several a statement."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -6,21 +6,24 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-ROWS_A_STATEMENT = (64, 8, 1)
+MANY = 512
+TOGETHER = 64
 
 
 def insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of one width; `into` is the statement up to its values.
 
-    Python's driver gives up the interpreter lock at each step of a statement, and `executemany` is a step a row. With
-    a busy event loop beside it, getting the lock back costs far more than the row.
+    Python's driver gives up the interpreter lock at each step of a statement, and `executemany` is a step a row: for
+    many rows that costs more than the long statements. For the few of a group commit it costs less.
     """
-    start = 0
-    for size in ROWS_A_STATEMENT:
-        while len(rows) - start >= size:
-            values = list(chain.from_iterable(rows[start : start + size]))
-            connection.execute(_statement(into, len(rows[start]), size), values)
-            start += size
+    if not rows:
+        return
+    width, start = len(rows[0]), 0
+    while len(rows) >= MANY and len(rows) - start >= TOGETHER:
+        values = list(chain.from_iterable(rows[start : start + TOGETHER]))
+        connection.execute(_statement(into, width, TOGETHER), values)
+        start += TOGETHER
+    connection.executemany(_statement(into, width, 1), rows[start:])
 
 
 @lru_cache(64)
