@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appending, deciding, loading, machine, projecting, table
-from bench.durability import EQUAL
+from bench import appending, deciding, loading, projecting, table
 from bench.figure import Figure, Row
 from bench.rounds import Effort, measure
 

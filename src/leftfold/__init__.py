@@ -3,9 +3,10 @@
 from msgspec.structs import replace
 
 from leftfold.app import App
+from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.codec import Codec, JsonCodec
-from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt
+from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt, Submission, Ticket
 from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
@@ -32,6 +33,7 @@ __all__ = [
     "App",
     "AppendCondition",
     "Appended",
+    "Backoff",
     "Batch",
     "BatchReceipt",
     "Clock",
@@ -56,9 +58,11 @@ __all__ = [
     "Receipt",
     "Rejected",
     "StoredEvent",
+    "Submission",
     "SyncLive",
     "SystemClock",
     "Tag",
+    "Ticket",
     "criteria",
     "message",
     "open_store",

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from leftfold.codec import Codec
-from leftfold.command import CommandHandler
+from leftfold.command import INBOX_EVENTS, CommandHandler
 from leftfold.errors import DuplicateHandler
 from leftfold.events import EventLike
 from leftfold.fold import Fold
@@ -32,9 +32,11 @@ class App:
     def __init__(self, name: str, *, codec: Codec | None = None) -> None:
         self.name = name
         self.registry = Registry(codec)
+        self.commands = Registry(codec)
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
+        self.event(*INBOX_EVENTS)
 
     def __repr__(self) -> str:
         return (
@@ -61,6 +63,7 @@ class App:
         for model in handler.models:
             self.event(*(event.owner for event in model.fold.events))
         self.event(*handler.events)
+        self.commands.add(handler.command.owner)
         self.command_handlers[handler.command.owner] = handler
         return function
 
@@ -94,23 +97,27 @@ class App:
     def upcasts(self, wire: str, version: int, *, to: str | None = None) -> Callable[[U], U]:
         """Register a function that turns the raw data of `wire` at `version` into that of the next version.
 
-        With `to`, the next version has another wire name. Steps are chained from any older version.
+        With `to`, the next version has another wire name. Steps are chained from any older version. `wire` names an
+        event type, or a command type whose commands may be waiting to be handled.
         """
 
         def register(upcaster: U) -> U:
             self.registry.upcast(wire, version, upcaster, to=to)
+            self.commands.upcast(wire, version, upcaster, to=to)
             return upcaster
 
         return register
 
     def renamed(self, old: str, new: str) -> None:
-        """Read events that were stored as `old` as events of type `new`."""
+        """Read events that were stored as `old` as events of type `new`; the same for submitted commands."""
         self.registry.rename(old, new)
+        self.commands.rename(old, new)
 
     def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
 
-        Read models start to follow the log at once, in the background. `log` is a URL, or a store, which stays open.
+        Read models start to follow the log at once, in the background, and submitted commands are handled, unless
+        `work=False`. `log` is a URL, or a store, which stays open.
         """
         return open_live(self, log, **options)
 

@@ -1,17 +1,32 @@
 """The live app: commands, queries, states and explanations over one open log."""
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
-from leftfold.command import BatchReceipt, CommandHandler, DecisionModel, Executor, Receipt, Snapshots, States
+from leftfold.command import (
+    BatchReceipt,
+    CommandHandler,
+    DecisionModel,
+    Executor,
+    Inbox,
+    InboxWorker,
+    Outcomes,
+    Receipt,
+    Snapshots,
+    States,
+    Submission,
+    Ticket,
+)
 from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled
 from leftfold.events import CommandLike, Query
@@ -29,6 +44,7 @@ R = TypeVar("R")
 
 STATES = 65_536
 ATTEMPTS = 16
+OPEN_OR_FAILED = ("pending", "scheduled", "failed")
 Progress = Callable[[int, int], None]
 
 
@@ -38,7 +54,8 @@ class Options(TypedDict, total=False):
     `states` bounds the decision models held in memory, `attempts` how often a command is decided before
     `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
     models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
-    of the past replays for more than two seconds.
+    of the past replays for more than two seconds. `work=False` leaves submitted commands to other processes; `backoff`
+    says when a submitted command that failed is tried again.
     """
 
     clock: Clock
@@ -48,12 +65,15 @@ class Options(TypedDict, total=False):
     randomness: random.Random
     models: str
     on_progress: OnProgress
+    work: bool
+    backoff: Backoff
 
 
 class Definition(Protocol):
     """What a live app needs to know of an `App`."""
 
     registry: Registry
+    commands: Registry
     command_handlers: dict[type, CommandHandler]
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
@@ -61,6 +81,14 @@ class Definition(Protocol):
     @property
     def decision_models(self) -> tuple[Fold, ...]:
         """The decision models that the command handlers take."""
+        ...
+
+
+class Worker(Protocol):
+    """Something that follows the log and acts on it."""
+
+    async def step(self) -> bool:
+        """Do what can be done now; whether there was anything to do."""
         ...
 
 
@@ -72,20 +100,28 @@ class LiveApp:
         store: EventStore,
         registry: Registry,
         executor: Executor,
+        inbox: Inbox,
+        outcomes: Outcomes,
         states: States,
         snapshots: Snapshots,
         queries: Mapping[type, QueryHandler],
         read_side: ReadSide | None,
+        read_models: Sequence[type[ReadModel]],
+        workers: Sequence[Worker],
         decision_models: Sequence[Fold],
         clock: Clock,
     ) -> None:
         self.store = store
         self._registry = registry
         self._executor = executor
+        self._inbox = inbox
+        self._outcomes = outcomes
         self._states = states
         self._snapshots = snapshots
         self._queries = queries
         self._read_side = read_side
+        self._read_models = read_models
+        self._workers = workers
         self._decision_models = decision_models
         self._clock = clock
 
@@ -122,6 +158,35 @@ class LiveApp:
         `time(command)` says when its events happened.
         """
         return await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
+
+    async def submit(
+        self,
+        command: CommandLike,
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | None = None,
+        metadata: Metadata | None = None,
+    ) -> Ticket:
+        """Append a command to the log, to be handled by a worker: at once, at a time, or after a delay.
+
+        Durable when this returns. `key` makes it idempotent: the same command with the same key is one ticket. Await
+        `ticket.result()` for the outcome. A time that is past is due at once.
+        """
+        due = self._inbox.due(at, delay)
+        return self.ticket(await self._inbox.submit(command, key=key, due=due, metadata=metadata))
+
+    def ticket(self, id: str) -> Ticket:
+        """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
+        return Ticket(id, self._inbox, self._outcomes)
+
+    async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
+        """Submitted commands in these states, in the order of their submission; without `state` those not done with.
+
+        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. Reads all submissions of
+        the log.
+        """
+        return await self._inbox.list((state,) if isinstance(state, str) else state)
 
     async def query(
         self,
@@ -176,11 +241,24 @@ class LiveApp:
         """How far each read model has come: name, position, lag in positions, and why it stopped if it did."""
         return await self._read_side.status() if self._read_side else ()
 
+    async def run_until_quiet(self) -> None:
+        """Do all background work that can be done now: handle what is due, bring read models up to the log.
+
+        For tests and for programs that open the app with `work=False` and work when they are told to.
+        """
+        while any([await worker.step() for worker in self._workers]):
+            pass
+        if self._read_side is not None:
+            head = await self.store.head()
+            for model in self._read_models:
+                await self._read_side.wait(model, head)
+
 
 @asynccontextmanager
 async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
     clock = options.get("clock") or SystemClock()
+    randomness = options.get("randomness") or random.Random()
     async with AsyncExitStack() as opened:
         if isinstance(log, str):
             store = await opened.enter_async_context(open_store(log, clock=clock))
@@ -199,9 +277,13 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             states,
             clock=clock,
             new_id=options.get("new_id", uuid4),
-            randomness=options.get("randomness") or random.Random(),
+            randomness=randomness,
             attempts=options.get("attempts", ATTEMPTS),
         )
+        new_id = options.get("new_id", uuid4)
+        inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
+        outcomes = Outcomes(store, app.registry)
+        opened.push_async_callback(outcomes.close)
         read_side = None
         if app.read_models or app.query_handlers:
             models = options.get("models") or models_url(url)
@@ -209,14 +291,27 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
             await read_side.start()
             opened.push_async_callback(read_side.close)
+        workers: list[InboxWorker] = []
+        if app.command_handlers and not read_only:
+            backoff = options.get("backoff") or Backoff()
+            workers.append(
+                InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
+            )
+        if options.get("work", True):
+            for worker in workers:
+                opened.push_async_callback(worker.close, asyncio.create_task(worker.run(), name=repr(worker)))
         yield LiveApp(
             store,
             app.registry,
             executor,
+            inbox,
+            outcomes,
             states,
             snapshots,
             app.query_handlers,
             read_side,
+            tuple(app.read_models),
+            workers,
             app.decision_models,
             clock,
         )

@@ -5,14 +5,14 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
-from leftfold.command import BatchReceipt, DecisionModel, Receipt
+from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
-from leftfold.live import Definition, LiveApp, Options, Progress, open_live
+from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, Options, Progress, open_live
 from leftfold.metadata import Metadata
 from leftfold.query import ModelStatus
 
@@ -105,6 +105,27 @@ class SyncLive:
         """Decide commands in order and commit them in one append; see `LiveApp.execute_many`."""
         return self._loop.run(self._live.execute_many(commands, key=key, metadata=metadata, time=time))
 
+    def submit(
+        self,
+        command: CommandLike,
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | None = None,
+        metadata: Metadata | None = None,
+    ) -> "SyncTicket":
+        """Append a command to the log, to be handled by a worker; see `LiveApp.submit`."""
+        submitting = self._live.submit(command, key=key, at=at, delay=delay, metadata=metadata)
+        return SyncTicket(self._loop.run(submitting), self._loop)
+
+    def ticket(self, id: str) -> "SyncTicket":
+        """The ticket of a submitted command, by its id."""
+        return SyncTicket(self._live.ticket(id), self._loop)
+
+    def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
+        """Submitted commands in these states; see `LiveApp.commands`."""
+        return self._loop.run(self._live.commands(state))
+
     def query(
         self,
         query: Query[R],
@@ -131,6 +152,38 @@ class SyncLive:
     def read_models(self) -> Sequence[ModelStatus]:
         """How far each read model has come; see `LiveApp.read_models`."""
         return self._loop.run(self._live.read_models())
+
+    def run_until_quiet(self) -> None:
+        """Do all background work that can be done now; see `LiveApp.run_until_quiet`."""
+        self._loop.run(self._live.run_until_quiet())
+
+
+class SyncTicket:
+    """`Ticket` without `await`."""
+
+    def __init__(self, ticket: Ticket, loop: LoopThread) -> None:
+        self.id = ticket.id
+        self._ticket = ticket
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<SyncTicket {self.id}>"
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        """The receipt, once the command is handled; see `Ticket.result`."""
+        return self._loop.run(self._ticket.result(timeout))
+
+    def state(self) -> Submission:
+        """What has become of the command so far."""
+        return self._loop.run(self._ticket.state())
+
+    def retry(self, *, metadata: Metadata | None = None) -> None:
+        """Try a command that failed, or was postponed, again at once; see `Ticket.retry`."""
+        self._loop.run(self._ticket.retry(metadata=metadata))
+
+    def cancel(self, *, metadata: Metadata | None = None) -> None:
+        """See to it that the command is not handled; see `Ticket.cancel`."""
+        self._loop.run(self._ticket.cancel(metadata=metadata))
 
 
 @contextmanager
