@@ -12,6 +12,7 @@ from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
+from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
 from leftfold.store import (
     AppendCondition,
@@ -36,12 +37,14 @@ __all__ = [
     "Backoff",
     "Batch",
     "BatchReceipt",
+    "Cancel",
     "Clock",
     "Codec",
     "Command",
     "Context",
     "Criteria",
     "DecisionModel",
+    "Done",
     "Event",
     "EventStore",
     "Item",
@@ -52,11 +55,14 @@ __all__ = [
     "Metadata",
     "NewEvent",
     "NotKey",
+    "ProcessManager",
     "Query",
+    "Reaction",
     "ReadModel",
     "ReadModels",
     "Receipt",
     "Rejected",
+    "Schedule",
     "StoredEvent",
     "Submission",
     "SyncLive",

@@ -11,11 +11,13 @@ from leftfold.errors import DuplicateHandler
 from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
+from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.store import EventStore
 from leftfold.sync import SyncLive, open_sync
 
+P = TypeVar("P", bound=ProcessManager)
 M = TypeVar("M", bound=ReadModel)
 E = TypeVar("E", bound=type)
 U = TypeVar("U", bound=Upcaster)
@@ -36,7 +38,8 @@ class App:
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
-        self.event(*INBOX_EVENTS)
+        self.processes: dict[type, ProcessDefinition] = {}
+        self.event(*INBOX_EVENTS, *PROCESS_EVENTS)
 
     def __repr__(self) -> str:
         return (
@@ -79,6 +82,19 @@ class App:
         if owner is None:
             return partial(self._add_read_model, history=history)
         return self._add_read_model(owner, history=history)
+
+    @overload
+    def process(self, owner: type[P], /) -> type[P]: ...
+    @overload
+    def process(self, /, *, from_now: bool = False) -> Callable[[type[P]], type[P]]: ...
+    def process(self, owner: type[P] | None = None, /, *, from_now: bool = False) -> Any:
+        """Run a process manager: `@app.process`, which answers all events of the log, those of the past included.
+
+        `@app.process(from_now=True)` answers only events that come after it was first run on the log.
+        """
+        if owner is None:
+            return partial(self._add_process, from_now=from_now)
+        return self._add_process(owner, from_now=from_now)
 
     def answers(self, function: Q) -> Q:
         """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`."""
@@ -129,4 +145,10 @@ class App:
         definition = ReadModelDefinition(owner, history=history)
         self.event(*(event.owner for event in definition.fold.events))
         self.read_models[owner] = definition
+        return owner
+
+    def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
+        definition = ProcessDefinition(owner, from_now=from_now)
+        self.event(*(event.owner for event in definition.fold.events))
+        self.processes[owner] = definition
         return owner

@@ -23,6 +23,8 @@ LeftfoldError
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
+│   ├── UnknownProcess          the app has no such process manager
+│   ├── NotParked               a process that is not parked was to be retried
 │   ├── UnknownModel            the command line asks for a model that the app does not have
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
@@ -329,6 +331,30 @@ class UnknownModel(UsageError):
             f"the app has no model {model!r}",
             f"one of {_listed(known)}",
             "correct the name; models are those that a command handler takes, and the read models",
+        )
+
+
+class UnknownProcess(UsageError):
+    """The app has no such process manager."""
+
+    def __init__(self, process: str, known: Sequence[str]) -> None:
+        self.process, self.known = process, tuple(known)
+        super().__init__(
+            f"{process} is not a process of this app",
+            f"one of {_listed(known)}",
+            "put @app.process above the class, or correct the name",
+        )
+
+
+class NotParked(UsageError):
+    """A process that is not parked was to be retried."""
+
+    def __init__(self, instance: str, standing: str) -> None:
+        self.instance, self.standing = instance, standing
+        super().__init__(
+            f"the process {instance} is {standing}",
+            "one that is parked at an event that it could not answer",
+            "nothing has to be done; `leftfold processes` lists those that are parked",
         )
 
 

@@ -1,6 +1,5 @@
 """The live app: commands, queries, states and explanations over one open log."""
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.background import Background, Worker
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
@@ -28,10 +28,11 @@ from leftfold.command import (
     Ticket,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled
+from leftfold.errors import NotHandled, UnknownProcess
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.metadata import Metadata
+from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
 from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
 from leftfold.query.event_keys import row_concerns
 from leftfold.registry import Registry
@@ -45,7 +46,7 @@ R = TypeVar("R")
 STATES = 65_536
 ATTEMPTS = 16
 OPEN_OR_FAILED = ("pending", "scheduled", "failed")
-Progress = Callable[[int, int], None]
+OnVerified = Callable[[int, int], None]
 
 
 class Options(TypedDict, total=False):
@@ -77,18 +78,11 @@ class Definition(Protocol):
     command_handlers: dict[type, CommandHandler]
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
+    processes: dict[type, ProcessDefinition]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
         """The decision models that the command handlers take."""
-        ...
-
-
-class Worker(Protocol):
-    """Something that follows the log and acts on it."""
-
-    async def step(self) -> bool:
-        """Do what can be done now; whether there was anything to do."""
         ...
 
 
@@ -107,7 +101,9 @@ class LiveApp:
         queries: Mapping[type, QueryHandler],
         read_side: ReadSide | None,
         read_models: Sequence[type[ReadModel]],
-        workers: Sequence[Worker],
+        processes: Processes,
+        process_definitions: Mapping[type, ProcessDefinition],
+        workers: Sequence[Background],
         decision_models: Sequence[Fold],
         clock: Clock,
     ) -> None:
@@ -121,6 +117,8 @@ class LiveApp:
         self._queries = queries
         self._read_side = read_side
         self._read_models = read_models
+        self._processes = processes
+        self._process_definitions = process_definitions
         self._workers = workers
         self._decision_models = decision_models
         self._clock = clock
@@ -188,6 +186,26 @@ class LiveApp:
         """
         return await self._inbox.list((state,) if isinstance(state, str) else state)
 
+    async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+        """An instance of a process: its state, how far it has come, and its history."""
+        return await self._processes.instance(self._definition_of(process), key)
+
+    async def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+        """How far the instances of a process, or of all, have come: those that answered anything, or are parked."""
+        chosen = self._process_definitions.values() if process is None else [self._definition_of(process)]
+        return await self._processes.all(chosen)
+
+    async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
+        """Let a parked instance go on with the event that it could not answer; `NotParked` when it is not parked."""
+        await self._processes.retry(self._definition_of(process).instance(key), metadata)
+
+    def _definition_of(self, process: type) -> ProcessDefinition:
+        found = self._process_definitions.get(process)
+        if found is None:
+            known = sorted(definition.name for definition in self._process_definitions.values())
+            raise UnknownProcess(process.__qualname__, known)
+        return found
+
     async def query(
         self,
         query: Query[R],
@@ -230,7 +248,7 @@ class LiveApp:
         concerns = row_concerns(fold, key) if issubclass(model, ReadModel) else None
         return await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
 
-    async def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+    async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
         found = [await verify_log(self.store, self._registry, progress)]
         if snapshots:
@@ -242,14 +260,17 @@ class LiveApp:
         return await self._read_side.status() if self._read_side else ()
 
     async def run_until_quiet(self) -> None:
-        """Do all background work that can be done now: handle what is due, bring read models up to the log.
+        """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
 
         For tests and for programs that open the app with `work=False` and work when they are told to.
         """
-        while any([await worker.step() for worker in self._workers]):
-            pass
-        if self._read_side is not None:
+        busy, head = True, await self.store.head()
+        while busy:
+            before = head
+            busy = any([await worker.step() for worker in self._workers])  # each of them, so no generator
             head = await self.store.head()
+            busy = busy or head > before
+        if self._read_side is not None:
             for model in self._read_models:
                 await self._read_side.wait(model, head)
 
@@ -291,15 +312,19 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
             await read_side.start()
             opened.push_async_callback(read_side.close)
-        workers: list[InboxWorker] = []
+        workers: list[Worker] = []
         if app.command_handlers and not read_only:
             backoff = options.get("backoff") or Backoff()
             workers.append(
                 InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
             )
-        if options.get("work", True):
-            for worker in workers:
-                opened.push_async_callback(worker.close, asyncio.create_task(worker.run(), name=repr(worker)))
+        processes = Processes(store, app.registry)
+        if not read_only:
+            workers += [ProcessWorker(each, processes, inbox) for each in app.processes.values()]
+        backgrounds = [Background(worker) for worker in workers]
+        for background in backgrounds if options.get("work", True) else ():
+            background.start()
+            opened.push_async_callback(background.close)
         yield LiveApp(
             store,
             app.registry,
@@ -311,7 +336,9 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             app.query_handlers,
             read_side,
             tuple(app.read_models),
-            workers,
+            processes,
+            app.processes,
+            backgrounds,
             app.decision_models,
             clock,
         )

@@ -12,8 +12,9 @@ from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
-from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, Options, Progress, open_live
+from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
+from leftfold.process import Instance, ProcessManager, Progress
 from leftfold.query import ModelStatus
 
 D = TypeVar("D", bound=DecisionModel)
@@ -126,6 +127,18 @@ class SyncLive:
         """Submitted commands in these states; see `LiveApp.commands`."""
         return self._loop.run(self._live.commands(state))
 
+    def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+        """An instance of a process; see `LiveApp.process`."""
+        return self._loop.run(self._live.process(process, *key))
+
+    def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+        """How far the instances of processes have come; see `LiveApp.processes`."""
+        return self._loop.run(self._live.processes(process))
+
+    def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
+        """Let a parked instance go on; see `LiveApp.retry_process`."""
+        self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
+
     def query(
         self,
         query: Query[R],
@@ -145,7 +158,7 @@ class SyncLive:
         """How a model's state came about; see `LiveApp.explain`."""
         return self._loop.run(self._live.explain(model, *key, as_of=as_of))
 
-    def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+    def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules; see `LiveApp.verify`."""
         return self._loop.run(self._live.verify(snapshots=snapshots, progress=progress))
 

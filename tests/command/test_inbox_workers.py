@@ -127,7 +127,8 @@ async def test_more_scheduled_commands_than_are_held_are_all_handled_once(seed: 
 
 
 def worker_of(live: LiveApp) -> inbox_worker.InboxWorker:
-    [worker] = live._workers
+    [background] = live._workers
+    worker = background._worker
     assert isinstance(worker, inbox_worker.InboxWorker)
     return worker
 

@@ -11,6 +11,7 @@ from leftfold.command.executor import Executor
 from leftfold.command.inbox_events import (
     TICKET_EVENTS,
     CommandCancelled,
+    CommandHandled,
     CommandRetried,
     CommandSubmitted,
 )
@@ -19,16 +20,18 @@ from leftfold.command.states import State
 from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
 from leftfold.errors import Conflict, TicketClosed, UnknownTicket, UsageError
+from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata, present_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
 
+HANDLED = MessageType(CommandHandled).wire
 TICKETS = criteria(*TICKET_EVENTS)
 
 
 class TicketRecord:
-    """A ticket as it was read: its state, what was said of it, where it was submitted, where its last event is."""
+    """A ticket as it was read: its state, what was said of it, where it was submitted, where it was settled."""
 
     __slots__ = ("last", "metadata", "position", "state")
 
@@ -92,6 +95,10 @@ class Inbox:
         event = CommandSubmitted(ticket, encoded.type, encoded.version, self._commands.codec.fields(encoded.data), due)
         return self.registry.encode(event, encode_metadata(stamped))
 
+    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
+        """The event that cancels a command unless it is settled."""
+        return self.registry.encode(CommandCancelled(ticket), encode_metadata(said))
+
     def due(self, at: datetime | None, delay: timedelta | None) -> datetime | None:
         """When a command is due that is to be handled at a time or after a delay."""
         if at is not None and delay is not None:
@@ -108,8 +115,9 @@ class Inbox:
         if not found:
             raise UnknownTicket(ticket)
         state.advance(self._fold.fold(state.value, self.registry.decode_all(found)), state.position, 0)
-        first, last = found[0], found[-1]
-        return TicketRecord(state, decode_metadata(first.metadata), first.position, last.position)
+        first = found[0]
+        last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
+        return TicketRecord(state, decode_metadata(first.metadata), first.position, last)
 
     def fresh(self, ticket: str, stored: StoredEvent, event: CommandSubmitted) -> TicketRecord:
         """The same of a ticket of which nothing but its submission is known."""

@@ -30,7 +30,6 @@ LISTED = 1_000  # open tickets that a checkpoint names
 EVENTS_A_CHECKPOINT = 10_000
 GATHERING = 0.005  # seconds: an append by others is rarely a command, so that they need no read each
 LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 TROUBLE = (StoreUnavailable, OutcomeUnknown)
 CHECKPOINTS = criteria(InboxCheckpoint)
 Order = tuple[TicketRecord, Any]
@@ -40,7 +39,7 @@ class InboxWorker:
     """Handles submitted commands, those on one entity in the order of their submission.
 
     Any number of workers may follow one log: what is said of a ticket is said once. `step` does all that can be done
-    now; `run` steps whenever the log grows or a command falls due.
+    now.
     """
 
     def __init__(
@@ -66,35 +65,9 @@ class InboxWorker:
         self._schedule = Schedule(held)
         self._position: int | None = None
         self._unsaved = 0
-        self._closing = False
-        self._idle: asyncio.Task[None] | None = None
-        self.trouble: LeftfoldError | None = None
 
     def __repr__(self) -> str:
         return f"<InboxWorker at {self._position}, {len(self._schedule)} open>"
-
-    async def run(self) -> None:
-        """Work until it is closed; trouble with the store is waited out."""
-        pause = SHORTEST_PAUSE
-        while not self._closing:
-            try:
-                while await self.step() and not self._closing:
-                    pause = SHORTEST_PAUSE
-                self.trouble = None
-                await self._wait()
-            except StoreClosed:
-                return
-            except LeftfoldError as trouble:
-                self.trouble = trouble
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def close(self, running: "asyncio.Task[None]") -> None:
-        """Finish the commands under way, then stop."""
-        self._closing = True
-        if self._idle is not None:
-            self._idle.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
     async def step(self) -> bool:
         """Read what is new and handle what is due; whether there was anything to do."""
@@ -111,6 +84,21 @@ class InboxWorker:
         if self._unsaved >= EVENTS_A_CHECKPOINT:
             await self._save()
         return read or bool(tickets)
+
+    async def until_there_is_work(self) -> None:
+        """Return when the log has grown or a command is due."""
+        due = self._schedule.next()
+        timeout = None
+        if due is not None:
+            timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
+        head = await self._store.wait(self._position or 0, timeout)
+        if head > (self._position or 0):
+            try:
+                async with asyncio.timeout(GATHERING):
+                    await self._inbox.submitted.wait()
+            except TimeoutError:
+                pass
+            self._inbox.submitted.clear()
 
     # --- following the log
 
@@ -172,32 +160,6 @@ class InboxWorker:
         _, first = self._schedule.oldest(0)
         self._position = (first or 1) - 1
         self._schedule = Schedule(self._held)
-
-    async def _wait(self) -> None:
-        if self._closing:
-            return
-        self._idle = asyncio.create_task(self._until_there_is_work())
-        try:
-            await asyncio.wait([self._idle])
-            if not self._idle.cancelled():
-                self._idle.result()
-        finally:
-            self._idle.cancel()
-            self._idle = None
-
-    async def _until_there_is_work(self) -> None:
-        due = self._schedule.next()
-        timeout = None
-        if due is not None:
-            timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
-        head = await self._store.wait(self._position or 0, timeout)
-        if head > (self._position or 0):
-            try:
-                async with asyncio.timeout(GATHERING):
-                    await self._inbox.submitted.wait()
-            except TimeoutError:
-                pass
-            self._inbox.submitted.clear()
 
     async def _save(self) -> None:
         tickets, end = self._schedule.oldest(LISTED)

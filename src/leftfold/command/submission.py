@@ -60,7 +60,7 @@ class Submission(DecisionModel):
         | CommandRetried
         | CommandCancelled,
     ) -> Self:
-        """Fold one event of the ticket."""
+        """Fold one event of the ticket. A process cancels without looking: what is settled by then stays so."""
         match event:
             case CommandSubmitted(command=command, command_version=version, data=data, due=due):
                 return replace(self, state="open", command=command, command_version=version, data=data, due=due)
@@ -75,4 +75,4 @@ class Submission(DecisionModel):
             case CommandRetried():
                 return replace(self, state="open", attempts=0, due=None)
             case CommandCancelled():
-                return replace(self, state="cancelled")
+                return replace(self, state="cancelled") if self.state in ("open", "failed") else self
