@@ -39,7 +39,15 @@ from tests.accounts import Deposit, Deposited, accounts_app
 
 ROOT = Path(__file__).resolve().parent.parent
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-PUBLIC = ["leftfold", "leftfold.audit", "leftfold.command", "leftfold.query", "leftfold.store", "leftfold.testing"]
+PUBLIC = [
+    "leftfold",
+    "leftfold.audit",
+    "leftfold.command",
+    "leftfold.process",
+    "leftfold.query",
+    "leftfold.store",
+    "leftfold.testing",
+]
 
 
 # --- what can be imported

@@ -3,14 +3,16 @@
 from msgspec.structs import replace
 
 from leftfold.app import App
+from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.codec import Codec, JsonCodec
-from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt
+from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt, Submission, Ticket
 from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
+from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
 from leftfold.store import (
     AppendCondition,
@@ -32,14 +34,17 @@ __all__ = [
     "App",
     "AppendCondition",
     "Appended",
+    "Backoff",
     "Batch",
     "BatchReceipt",
+    "Cancel",
     "Clock",
     "Codec",
     "Command",
     "Context",
     "Criteria",
     "DecisionModel",
+    "Done",
     "Event",
     "EventStore",
     "Item",
@@ -50,15 +55,20 @@ __all__ = [
     "Metadata",
     "NewEvent",
     "NotKey",
+    "ProcessManager",
     "Query",
+    "Reaction",
     "ReadModel",
     "ReadModels",
     "Receipt",
     "Rejected",
+    "Schedule",
     "StoredEvent",
+    "Submission",
     "SyncLive",
     "SystemClock",
     "Tag",
+    "Ticket",
     "criteria",
     "message",
     "open_store",

@@ -6,16 +6,18 @@ from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from leftfold.codec import Codec
-from leftfold.command import CommandHandler
+from leftfold.command import INBOX_EVENTS, CommandHandler
 from leftfold.errors import DuplicateHandler
 from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
+from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.store import EventStore
 from leftfold.sync import SyncLive, open_sync
 
+P = TypeVar("P", bound=ProcessManager)
 M = TypeVar("M", bound=ReadModel)
 E = TypeVar("E", bound=type)
 U = TypeVar("U", bound=Upcaster)
@@ -32,9 +34,12 @@ class App:
     def __init__(self, name: str, *, codec: Codec | None = None) -> None:
         self.name = name
         self.registry = Registry(codec)
+        self.commands = Registry(codec)
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
+        self.processes: dict[type, ProcessDefinition] = {}
+        self.event(*INBOX_EVENTS, *PROCESS_EVENTS)
 
     def __repr__(self) -> str:
         return (
@@ -61,6 +66,7 @@ class App:
         for model in handler.models:
             self.event(*(event.owner for event in model.fold.events))
         self.event(*handler.events)
+        self.commands.add(handler.command.owner)
         self.command_handlers[handler.command.owner] = handler
         return function
 
@@ -76,6 +82,19 @@ class App:
         if owner is None:
             return partial(self._add_read_model, history=history)
         return self._add_read_model(owner, history=history)
+
+    @overload
+    def process(self, owner: type[P], /) -> type[P]: ...
+    @overload
+    def process(self, /, *, from_now: bool = False) -> Callable[[type[P]], type[P]]: ...
+    def process(self, owner: type[P] | None = None, /, *, from_now: bool = False) -> Any:
+        """Run a process manager: `@app.process`, which answers all events of the log, those of the past included.
+
+        `@app.process(from_now=True)` answers only events that come after it was first run on the log.
+        """
+        if owner is None:
+            return partial(self._add_process, from_now=from_now)
+        return self._add_process(owner, from_now=from_now)
 
     def answers(self, function: Q) -> Q:
         """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`."""
@@ -94,23 +113,27 @@ class App:
     def upcasts(self, wire: str, version: int, *, to: str | None = None) -> Callable[[U], U]:
         """Register a function that turns the raw data of `wire` at `version` into that of the next version.
 
-        With `to`, the next version has another wire name. Steps are chained from any older version.
+        With `to`, the next version has another wire name. Steps are chained from any older version. `wire` names an
+        event type, or a command type whose commands may be waiting to be handled.
         """
 
         def register(upcaster: U) -> U:
             self.registry.upcast(wire, version, upcaster, to=to)
+            self.commands.upcast(wire, version, upcaster, to=to)
             return upcaster
 
         return register
 
     def renamed(self, old: str, new: str) -> None:
-        """Read events that were stored as `old` as events of type `new`."""
+        """Read events that were stored as `old` as events of type `new`; the same for submitted commands."""
         self.registry.rename(old, new)
+        self.commands.rename(old, new)
 
     def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
 
-        Read models start to follow the log at once, in the background. `log` is a URL, or a store, which stays open.
+        Read models start to follow the log at once, in the background, and submitted commands are handled, unless
+        `work=False`. `log` is a URL, or a store, which stays open.
         """
         return open_live(self, log, **options)
 
@@ -122,4 +145,10 @@ class App:
         definition = ReadModelDefinition(owner, history=history)
         self.event(*(event.owner for event in definition.fold.events))
         self.read_models[owner] = definition
+        return owner
+
+    def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
+        definition = ProcessDefinition(owner, from_now=from_now)
+        self.event(*(event.owner for event in definition.fold.events))
+        self.processes[owner] = definition
         return owner

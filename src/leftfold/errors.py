@@ -12,7 +12,8 @@ LeftfoldError
 │   ├── UnmatchedParameter      no field of the command keys a handler's parameter
 │   ├── AmbiguousParameter      several fields of the command could key it
 │   ├── DuplicateHandler        two handlers for one command or query
-│   └── WireNameClash           two message types with one wire name
+│   ├── WireNameClash           two message types with one wire name
+│   └── ReservedWireName        a message type is named like leftfold's own
 ├── UsageError                  a call asks for what cannot be done
 │   ├── NotHandled              no handler for this command or query
 │   ├── NaiveDatetime           a datetime without a time zone
@@ -22,6 +23,8 @@ LeftfoldError
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
+│   ├── UnknownProcess          the app has no such process manager
+│   ├── NotParked               a process that is not parked was to be retried
 │   ├── UnknownModel            the command line asks for a model that the app does not have
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
@@ -46,6 +49,12 @@ LeftfoldError
 │       ├── StoreCorrupt
 │       └── StoreFailed
 ├── DecisionContended           a command lost to concurrent ones too often
+├── TicketError                 a submitted command has no receipt, or cannot be changed
+│   ├── UnknownTicket           nothing was submitted under this id
+│   ├── TicketOpen              it was not settled in time
+│   ├── TicketFailed            its last attempt failed
+│   ├── TicketCancelled         someone cancelled it
+│   └── TicketClosed            it cannot be retried or cancelled any more
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
     ├── ProjectionFailed        a read model stopped at an event it cannot fold
@@ -201,6 +210,18 @@ class WireNameClash(DefinitionError):
         )
 
 
+class ReservedWireName(DefinitionError):
+    """A message type is named like leftfold's own."""
+
+    def __init__(self, wire: str, owner: str) -> None:
+        self.wire, self.owner = wire, owner
+        super().__init__(
+            f"{owner} has the wire name {wire!r}",
+            "a name that does not begin with 'leftfold.': so the log's own events are called",
+            f"give it another name: class {owner.rpartition('.')[2]}(Event, wire=...)",
+        )
+
+
 class UsageError(LeftfoldError):
     """A call asks for what cannot be done."""
 
@@ -310,6 +331,30 @@ class UnknownModel(UsageError):
             f"the app has no model {model!r}",
             f"one of {_listed(known)}",
             "correct the name; models are those that a command handler takes, and the read models",
+        )
+
+
+class UnknownProcess(UsageError):
+    """The app has no such process manager."""
+
+    def __init__(self, process: str, known: Sequence[str]) -> None:
+        self.process, self.known = process, tuple(known)
+        super().__init__(
+            f"{process} is not a process of this app",
+            f"one of {_listed(known)}",
+            "put @app.process above the class, or correct the name",
+        )
+
+
+class NotParked(UsageError):
+    """A process that is not parked was to be retried."""
+
+    def __init__(self, instance: str, standing: str) -> None:
+        self.instance, self.standing = instance, standing
+        super().__init__(
+            f"the process {instance} is {standing}",
+            "one that is parked at an event that it could not answer",
+            "nothing has to be done; `leftfold processes` lists those that are parked",
         )
 
 
@@ -550,6 +595,70 @@ class DecisionContended(LeftfoldError):
             f"{command} was decided {attempts} times and lost each time; the last conflict: {conflict.found}",
             "fewer writers on the same entities at once",
             "send the command again, or open the app with more attempts=",
+        )
+
+
+class TicketError(LeftfoldError):
+    """A submitted command has no receipt, or cannot be changed."""
+
+
+class UnknownTicket(TicketError):
+    """Nothing was submitted under this id."""
+
+    def __init__(self, ticket: str) -> None:
+        self.ticket = ticket
+        super().__init__(
+            f"the log has no submitted command {ticket!r}",
+            "the id of a ticket that `submit` returned",
+            "list them: live.commands(), or `leftfold commands`",
+        )
+
+
+class TicketOpen(TicketError):
+    """It was not settled in time."""
+
+    def __init__(self, ticket: str, timeout: float) -> None:
+        self.ticket, self.timeout = ticket, timeout
+        super().__init__(
+            f"the command {ticket!r} has no outcome after {timeout:g} s",
+            "a worker that handles it, once its time has come",
+            "ask again later (nothing is lost), and see that an app with workers is open on this log",
+        )
+
+
+class TicketFailed(TicketError):
+    """Its last attempt failed."""
+
+    def __init__(self, ticket: str, attempts: int, error: str) -> None:
+        self.ticket, self.attempts, self.error = ticket, attempts, error
+        super().__init__(
+            f"the command {ticket!r} failed {attempts} times, the last time with {error}",
+            "a handler that decides",
+            "remove the cause, then retry it: live.ticket(id).retry(), or `leftfold commands --retry`",
+        )
+
+
+class TicketCancelled(TicketError):
+    """Someone cancelled it."""
+
+    def __init__(self, ticket: str) -> None:
+        self.ticket = ticket
+        super().__init__(
+            f"the command {ticket!r} was cancelled",
+            "a command that is handled",
+            "submit it anew if it is wanted after all; the log says who cancelled it",
+        )
+
+
+class TicketClosed(TicketError):
+    """It cannot be retried or cancelled any more."""
+
+    def __init__(self, ticket: str, verb: str, state: str) -> None:
+        self.ticket, self.verb, self.state = ticket, verb, state
+        super().__init__(
+            f"{verb}: the command {ticket!r} is {state}",
+            "a command that failed or was postponed, to retry it; one that is not settled, to cancel it",
+            "submit a new command if something else has to happen",
         )
 
 

@@ -3,21 +3,37 @@
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.background import Background, Worker
+from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
-from leftfold.command import BatchReceipt, CommandHandler, DecisionModel, Executor, Receipt, Snapshots, States
+from leftfold.command import (
+    BatchReceipt,
+    CommandHandler,
+    DecisionModel,
+    Executor,
+    Inbox,
+    InboxWorker,
+    Outcomes,
+    Receipt,
+    Snapshots,
+    States,
+    Submission,
+    Ticket,
+)
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled
+from leftfold.errors import NotHandled, UnknownProcess
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
 from leftfold.metadata import Metadata
+from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
 from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
 from leftfold.query.event_keys import row_concerns
 from leftfold.registry import Registry
@@ -30,7 +46,8 @@ R = TypeVar("R")
 
 STATES = 65_536
 ATTEMPTS = 16
-Progress = Callable[[int, int], None]
+OPEN_OR_FAILED = ("pending", "scheduled", "failed")
+OnVerified = Callable[[int, int], None]
 
 
 class Options(TypedDict, total=False):
@@ -39,7 +56,8 @@ class Options(TypedDict, total=False):
     `states` bounds the decision models held in memory, `attempts` how often a command is decided before
     `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
     models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
-    of the past replays for more than two seconds.
+    of the past replays for more than two seconds. `work=False` leaves submitted commands to other processes; `backoff`
+    says when a submitted command that failed is tried again.
     """
 
     clock: Clock
@@ -49,15 +67,19 @@ class Options(TypedDict, total=False):
     randomness: random.Random
     models: str
     on_progress: OnProgress
+    work: bool
+    backoff: Backoff
 
 
 class Definition(Protocol):
     """What a live app needs to know of an `App`."""
 
     registry: Registry
+    commands: Registry
     command_handlers: dict[type, CommandHandler]
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
+    processes: dict[type, ProcessDefinition]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
@@ -73,20 +95,32 @@ class LiveApp:
         store: EventStore,
         registry: Registry,
         executor: Executor,
+        inbox: Inbox,
+        outcomes: Outcomes,
         states: States,
         snapshots: Snapshots,
         queries: Mapping[type, QueryHandler],
         read_side: ReadSide | None,
+        read_models: Sequence[type[ReadModel]],
+        processes: Processes,
+        process_definitions: Mapping[type, ProcessDefinition],
+        workers: Sequence[Background],
         decision_models: Sequence[Fold],
         clock: Clock,
     ) -> None:
         self.store = store
         self._registry = registry
         self._executor = executor
+        self._inbox = inbox
+        self._outcomes = outcomes
         self._states = states
         self._snapshots = snapshots
         self._queries = queries
         self._read_side = read_side
+        self._read_models = read_models
+        self._processes = processes
+        self._process_definitions = process_definitions
+        self._workers = workers
         self._decision_models = decision_models
         self._clock = clock
 
@@ -123,6 +157,55 @@ class LiveApp:
         `time(command)` says when its events happened.
         """
         return await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
+
+    async def submit(
+        self,
+        command: CommandLike,
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | None = None,
+        metadata: Metadata | None = None,
+    ) -> Ticket:
+        """Append a command to the log, to be handled by a worker: at once, at a time, or after a delay.
+
+        Durable when this returns. `key` makes it idempotent: the same command with the same key is one ticket. Await
+        `ticket.result()` for the outcome. A time that is past is due at once.
+        """
+        due = self._inbox.due(at, delay)
+        return self.ticket(await self._inbox.submit(command, key=key, due=due, metadata=metadata))
+
+    def ticket(self, id: str) -> Ticket:
+        """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
+        return Ticket(id, self._inbox, self._outcomes)
+
+    async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
+        """Submitted commands in these states, in the order of their submission; without `state` those not done with.
+
+        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. Reads all submissions of
+        the log.
+        """
+        return await self._inbox.list((state,) if isinstance(state, str) else state)
+
+    async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+        """An instance of a process: its state, how far it has come, and its history."""
+        return await self._processes.instance(self._definition_of(process), key)
+
+    async def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+        """How far the instances of a process, or of all, have come: those that answered anything, or are parked."""
+        chosen = self._process_definitions.values() if process is None else [self._definition_of(process)]
+        return await self._processes.all(chosen)
+
+    async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
+        """Let a parked instance go on with the event that it could not answer; `NotParked` when it is not parked."""
+        await self._processes.retry(self._definition_of(process).instance(key), metadata)
+
+    def _definition_of(self, process: type) -> ProcessDefinition:
+        found = self._process_definitions.get(process)
+        if found is None:
+            known = sorted(definition.name for definition in self._process_definitions.values())
+            raise UnknownProcess(process.__qualname__, known)
+        return found
 
     async def query(
         self,
@@ -166,7 +249,7 @@ class LiveApp:
         concerns = row_concerns(fold, key) if issubclass(model, ReadModel) else None
         return await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
 
-    async def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+    async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
         found = [await verify_log(self.store, self._registry, progress)]
         if snapshots:
@@ -177,11 +260,27 @@ class LiveApp:
         """How far each read model has come: name, position, lag in positions, and why it stopped if it did."""
         return await self._read_side.status() if self._read_side else ()
 
+    async def run_until_quiet(self) -> None:
+        """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
+
+        For tests and for programs that open the app with `work=False` and work when they are told to.
+        """
+        busy, head = True, await self.store.head()
+        while busy:
+            before = head
+            busy = any([await worker.step() for worker in self._workers])  # each of them, so no generator
+            head = await self.store.head()
+            busy = busy or head > before
+        if self._read_side is not None:
+            for model in self._read_models:
+                await self._read_side.wait(model, head)
+
 
 @asynccontextmanager
 async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
     clock = options.get("clock") or SystemClock()
+    randomness = options.get("randomness") or random.Random()
     async with AsyncExitStack() as opened:
         if isinstance(log, str):
             store = await opened.enter_async_context(open_store(log, clock=clock))
@@ -193,16 +292,20 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         opened.push_async_callback(snapshots.close)
         await snapshots.forget_beyond(await store.head())
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
+        new_id = options.get("new_id") or RandomIds()
         executor = Executor(
             store,
             app.registry,
             app.command_handlers,
             states,
             clock=clock,
-            new_id=options.get("new_id") or RandomIds(),
-            randomness=options.get("randomness") or random.Random(),
+            new_id=new_id,
+            randomness=randomness,
             attempts=options.get("attempts", ATTEMPTS),
         )
+        inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
+        outcomes = Outcomes(store, app.registry)
+        opened.push_async_callback(outcomes.close)
         read_side = None
         if app.read_models or app.query_handlers:
             models = options.get("models") or models_url(url)
@@ -210,14 +313,33 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
             await read_side.start()
             opened.push_async_callback(read_side.close)
+        workers: list[Worker] = []
+        if app.command_handlers and not read_only:
+            backoff = options.get("backoff") or Backoff()
+            workers.append(
+                InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
+            )
+        processes = Processes(store, app.registry)
+        if not read_only:
+            workers += [ProcessWorker(each, processes, inbox) for each in app.processes.values()]
+        backgrounds = [Background(worker) for worker in workers]
+        for background in backgrounds if options.get("work", True) else ():
+            background.start()
+            opened.push_async_callback(background.close)
         yield LiveApp(
             store,
             app.registry,
             executor,
+            inbox,
+            outcomes,
             states,
             snapshots,
             app.query_handlers,
             read_side,
+            tuple(app.read_models),
+            processes,
+            app.processes,
+            backgrounds,
             app.decision_models,
             clock,
         )

@@ -7,13 +7,14 @@ from typing import Any
 
 from leftfold.codec import Codec, JsonCodec
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import CannotDecode, DefinitionError, WireNameClash
+from leftfold.errors import CannotDecode, DefinitionError, ReservedWireName, WireNameClash
 from leftfold.events import MessageType
 from leftfold.store.contract import NewEvent, StoredEvent
 
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 Decode = Callable[[bytes], Any]
+RESERVED = "leftfold."  # what the log's own events are called
 NOT_DECODED = (ValueError, KeyError, TypeError)
 
 
@@ -33,19 +34,21 @@ class Registry:
         self._decoders: dict[tuple[str, int], Decode] = {}
 
     def __repr__(self) -> str:
-        return f"<Registry of {len(self._by_owner)} types>"
+        return f"<Registry of {len(self.types)} types>"
 
     @property
     def types(self) -> tuple[MessageType, ...]:
-        """Every registered event type, by wire name."""
-        return tuple(self._by_wire[wire] for wire in sorted(self._by_wire))
+        """Every event type that users registered, by wire name."""
+        return tuple(self._by_wire[wire] for wire in sorted(self._by_wire) if not wire.startswith(RESERVED))
 
     def add(self, owner: type) -> MessageType:
-        """Register an event class; a second class with its wire name raises `WireNameClash`."""
+        """Register a message class; a second class with its wire name raises `WireNameClash`."""
         known = self._by_owner.get(owner)
         if known is not None:
             return known
         added = MessageType(owner)
+        if added.wire.startswith(RESERVED) and not owner.__module__.startswith(RESERVED):
+            raise ReservedWireName(added.wire, _full_name(owner))
         other = self._by_wire.get(added.wire)
         if other is not None:
             raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))

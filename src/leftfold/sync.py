@@ -5,15 +5,16 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
-from leftfold.command import BatchReceipt, DecisionModel, Receipt
+from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
-from leftfold.live import Definition, LiveApp, Options, Progress, open_live
+from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
+from leftfold.process import Instance, ProcessManager, Progress
 from leftfold.query import ModelStatus
 
 D = TypeVar("D", bound=DecisionModel)
@@ -105,6 +106,39 @@ class SyncLive:
         """Decide commands in order and commit them in one append; see `LiveApp.execute_many`."""
         return self._loop.run(self._live.execute_many(commands, key=key, metadata=metadata, time=time))
 
+    def submit(
+        self,
+        command: CommandLike,
+        *,
+        key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | None = None,
+        metadata: Metadata | None = None,
+    ) -> "SyncTicket":
+        """Append a command to the log, to be handled by a worker; see `LiveApp.submit`."""
+        submitting = self._live.submit(command, key=key, at=at, delay=delay, metadata=metadata)
+        return SyncTicket(self._loop.run(submitting), self._loop)
+
+    def ticket(self, id: str) -> "SyncTicket":
+        """The ticket of a submitted command, by its id."""
+        return SyncTicket(self._live.ticket(id), self._loop)
+
+    def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
+        """Submitted commands in these states; see `LiveApp.commands`."""
+        return self._loop.run(self._live.commands(state))
+
+    def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+        """An instance of a process; see `LiveApp.process`."""
+        return self._loop.run(self._live.process(process, *key))
+
+    def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+        """How far the instances of processes have come; see `LiveApp.processes`."""
+        return self._loop.run(self._live.processes(process))
+
+    def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
+        """Let a parked instance go on; see `LiveApp.retry_process`."""
+        self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
+
     def query(
         self,
         query: Query[R],
@@ -124,13 +158,45 @@ class SyncLive:
         """How a model's state came about; see `LiveApp.explain`."""
         return self._loop.run(self._live.explain(model, *key, as_of=as_of))
 
-    def verify(self, *, snapshots: bool = False, progress: Progress | None = None) -> list[Verification]:
+    def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules; see `LiveApp.verify`."""
         return self._loop.run(self._live.verify(snapshots=snapshots, progress=progress))
 
     def read_models(self) -> Sequence[ModelStatus]:
         """How far each read model has come; see `LiveApp.read_models`."""
         return self._loop.run(self._live.read_models())
+
+    def run_until_quiet(self) -> None:
+        """Do all background work that can be done now; see `LiveApp.run_until_quiet`."""
+        self._loop.run(self._live.run_until_quiet())
+
+
+class SyncTicket:
+    """`Ticket` without `await`."""
+
+    def __init__(self, ticket: Ticket, loop: LoopThread) -> None:
+        self.id = ticket.id
+        self._ticket = ticket
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<SyncTicket {self.id}>"
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        """The receipt, once the command is handled; see `Ticket.result`."""
+        return self._loop.run(self._ticket.result(timeout))
+
+    def state(self) -> Submission:
+        """What has become of the command so far."""
+        return self._loop.run(self._ticket.state())
+
+    def retry(self, *, metadata: Metadata | None = None) -> None:
+        """Try a command that failed, or was postponed, again at once; see `Ticket.retry`."""
+        self._loop.run(self._ticket.retry(metadata=metadata))
+
+    def cancel(self, *, metadata: Metadata | None = None) -> None:
+        """See to it that the command is not handled; see `Ticket.cancel`."""
+        self._loop.run(self._ticket.cancel(metadata=metadata))
 
 
 @contextmanager

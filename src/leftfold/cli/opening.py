@@ -10,9 +10,10 @@ from types import ModuleType
 from urllib.parse import urlsplit
 
 from leftfold.app import App
-from leftfold.errors import AppNotFound, LeftfoldError
+from leftfold.errors import AppNotFound, LeftfoldError, StoreNotFound
 from leftfold.live import LiveApp
 from leftfold.store import EventStore, open_store
+from leftfold.store.open import path_in
 
 
 def open_log(url: str) -> EventStore:
@@ -22,9 +23,21 @@ def open_log(url: str) -> EventStore:
 
 def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
     """The app on a log for reading, without its read models: nothing is folded in the background."""
+    return _quiet(app).open(read_only(url))
+
+
+def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
+    """The same on a log for writing; it must be there, and nothing is handled in the background."""
+    path = path_in(url)
+    if urlsplit(url).scheme == "sqlite" and not Path(path).exists():
+        raise StoreNotFound(path)
+    return _quiet(app).open(url, work=False)
+
+
+def _quiet(app: App) -> App:
     quiet = copy.copy(app)
     quiet.read_models, quiet.query_handlers = {}, {}
-    return quiet.open(read_only(url))
+    return quiet
 
 
 def read_only(url: str) -> str:

@@ -4,17 +4,29 @@ from leftfold.command.context import Context
 from leftfold.command.decision_model import DecisionModel
 from leftfold.command.executor import Executor
 from leftfold.command.handler import CommandHandler
+from leftfold.command.inbox import Inbox
+from leftfold.command.inbox_events import INBOX_EVENTS
+from leftfold.command.inbox_worker import InboxWorker
+from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
+from leftfold.command.submission import Submission
+from leftfold.command.ticket import Ticket
 
 __all__ = [
+    "INBOX_EVENTS",
     "BatchReceipt",
     "CommandHandler",
     "Context",
     "DecisionModel",
     "Executor",
+    "Inbox",
+    "InboxWorker",
+    "Outcomes",
     "Receipt",
     "Snapshots",
     "States",
+    "Submission",
+    "Ticket",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +15,7 @@ from leftfold.clock import Clock
 from leftfold.command.decision import Decision, stamped
 from leftfold.command.handler import CommandHandler
 from leftfold.command.receipt import BatchReceipt, Receipt
+from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
 from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
@@ -53,15 +55,58 @@ class Executor:
         self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None
     ) -> Receipt:
         """Decide one command and append its events."""
-        decision = self._decision(command, metadata, time)
-        states = decision.states
-        async with Turns(states):
-            for attempt in range(1, self._attempts + 1):
-                try:
-                    return await self._try(decision, self._key(key, [command]))
-                except Conflict as conflict:
-                    await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
-        raise AssertionError("unreachable: the last attempt raises")
+        return await self._carry_out(self._decision(command, metadata, time), self.key(key, [command]))
+
+    async def settle(self, command: Any, ticket: State, metadata: Metadata) -> Receipt:
+        """Decide a submitted command and what is said of its ticket, and append both at once.
+
+        Raises `TicketSettled` when the ticket is not open (any more).
+        """
+        handler = self._handler_of(command)
+        states = [*self._states_of(handler, command), ticket]
+        return await self._carry_out(Decision(Settling(handler), command, states, metadata, None), None)
+
+    async def settle_all(self, tickets: Iterable[tuple[Any, State, Metadata]]) -> None:
+        """The same for many at once, in their order, with one append; what is not open is passed over.
+
+        Whatever goes wrong with one of them is raised, and then nothing was appended: settle them one by one.
+        """
+        decisions: list[Decision] = []
+        for command, ticket, metadata in tickets:
+            handler = self._handler_of(command)
+            states = [*self._states_of(handler, command), ticket]
+            decisions.append(Decision(Settling(handler), command, states, metadata, None))
+        held = {id(state): state for decision in decisions for state in decision.states}
+        async with Turns(held.values()):
+            await self._load(list(held.values()))
+            working = Working(held.values())
+            for decision in decisions:
+                with suppress(TicketSettled):
+                    decision.decide(self._registry, working, self._clock.now())
+            records = [record for decision in decisions for record in decision.records]
+            if records:
+                appended = await self._store.append(records, condition=working.conditions())
+                working.commit(appended.last)
+                await self._states.consider_snapshots(held.values())
+
+    def key(self, key: str | None, commands: Sequence[Any]) -> Key | None:
+        """A command's key stands for the command, not for what is decided: that may differ the second time."""
+        if key is None:
+            return None
+        digest = blake2b(digest_size=16)
+        for command in commands:
+            digest.update(self._handler_of(command).command.wire.encode() + b"\0")
+            digest.update(self._registry.codec.encode(command) + b"\0")
+        return Key(key, digest.digest())
+
+    def stamped(self, command: object, said: Metadata, identity: str) -> Metadata:
+        """What is said of a command that is to have this id."""
+        said = msgspec.structs.replace(said, command=identity)
+        return stamped(said, self._handler_of(command), self._new_id)
+
+    def concerns(self, command: object) -> list[tuple[Any, Any]]:
+        """Which models' states a command is decided on: model and key of each."""
+        return [(model.fold, model.key_in(command)) for model in self._handler_of(command).models]
 
     async def execute_many(
         self,
@@ -80,12 +125,21 @@ class Executor:
         async with Turns(states.values()):
             for attempt in range(1, self._attempts + 1):
                 try:
-                    return await self._try_many(decisions, list(states.values()), self._key(key, commands))
+                    return await self._try_many(decisions, list(states.values()), self.key(key, commands))
                 except Conflict as conflict:
                     await self._recover(states.values(), conflict, f"a batch of {len(decisions)}", attempt)
         raise AssertionError("unreachable: the last attempt raises")
 
     # --- one command
+
+    async def _carry_out(self, decision: Decision, key: Key | None) -> Receipt:
+        async with Turns(decision.states):
+            for attempt in range(1, self._attempts + 1):
+                try:
+                    return await self._try(decision, key)
+                except Conflict as conflict:
+                    await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
+        raise AssertionError("unreachable: the last attempt raises")
 
     async def _try(self, decision: Decision, key: Key | None) -> Receipt:
         working = await self._settle([decision], decision.states)
@@ -133,12 +187,19 @@ class Executor:
     # --- what both share
 
     def _decision(self, command: object, metadata: Metadata | None, time: datetime | None) -> Decision:
+        handler = self._handler_of(command)
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        states = self._states_of(handler, command)
+        return Decision(handler, command, states, stamped(said, handler, self._new_id), time)
+
+    def _handler_of(self, command: object) -> CommandHandler:
         handler = self._handlers.get(type(command))
         if handler is None:
             raise NotHandled(type(command).__qualname__, sorted(known.__qualname__ for known in self._handlers))
-        states = [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
-        said = present_metadata() if metadata is None else metadata.over(present_metadata())
-        return Decision(handler, command, states, stamped(said, handler, self._new_id), time)
+        return handler
+
+    def _states_of(self, handler: CommandHandler, command: object) -> list[State]:
+        return [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
 
     async def _settle(self, decisions: Sequence[Decision], states: Sequence[State]) -> Working:
         """Decide, and when nothing is to be appended decide again until the states have nothing new."""
@@ -172,16 +233,6 @@ class Executor:
         if attempt > 1:
             await asyncio.sleep(self._random.uniform(0, min(LONGEST_PAUSE, 0.001 * 2**attempt)))
         await self._refresh(states)
-
-    def _key(self, key: str | None, commands: Sequence[Any]) -> Key | None:
-        """A command's key stands for the command, not for what is decided: that may differ the second time."""
-        if key is None:
-            return None
-        digest = blake2b(digest_size=16)
-        for command in commands:
-            digest.update(self._handlers[type(command)].command.wire.encode() + b"\0")
-            digest.update(self._registry.codec.encode(command) + b"\0")
-        return Key(key, digest.digest())
 
 
 def _numbered(metadata: Metadata | None, number: int) -> Metadata | None:

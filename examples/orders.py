@@ -1,0 +1,226 @@
+"""Orders: payment, shipment, a time-out after 15 minutes, and compensation when something fails.
+
+`python -m examples.orders` runs three orders, each with another fate.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Self
+
+from leftfold import (
+    App,
+    Cancel,
+    Command,
+    DecisionModel,
+    Done,
+    Event,
+    LiveApp,
+    ProcessManager,
+    Reaction,
+    Rejected,
+    Schedule,
+    Tag,
+    replace,
+)
+
+OrderId = Annotated[str, Tag("order")]
+ProductId = Annotated[str, Tag("product")]
+
+TIME_TO_PAY = timedelta(minutes=15)
+
+
+class Stocked(Event, wire="product.stocked"):
+    product: ProductId
+    pieces: int
+
+
+class Placed(Event, wire="order.placed"):
+    order: OrderId
+    product: ProductId
+    price: int
+
+
+class Paid(Event, wire="order.paid"):
+    order: OrderId
+    amount: int
+
+
+class Shipped(Event, wire="order.shipped"):
+    order: OrderId
+    product: ProductId
+
+
+class ShipmentFailed(Event, wire="order.shipment-failed"):
+    order: OrderId
+    why: str
+
+
+class Refunded(Event, wire="order.refunded"):
+    order: OrderId
+    amount: int
+
+
+class Cancelled(Event, wire="order.cancelled"):
+    order: OrderId
+    why: str
+
+
+class Order(DecisionModel):
+    order: OrderId
+    product: str = ""
+    price: int = 0
+    paid: int = 0
+    shipped: bool = False
+    closed: bool = False
+
+    def evolve(self, event: Placed | Paid | Shipped | Refunded | Cancelled) -> Self:
+        match event:
+            case Placed(product=product, price=price):
+                return replace(self, product=product, price=price)
+            case Paid(amount=amount):
+                return replace(self, paid=self.paid + amount)
+            case Shipped():
+                return replace(self, shipped=True, closed=True)
+            case Refunded(amount=amount):
+                return replace(self, paid=self.paid - amount)
+            case Cancelled():
+                return replace(self, closed=True)
+
+
+class Stock(DecisionModel):
+    product: ProductId
+    pieces: int = 0
+
+    def evolve(self, event: Stocked | Shipped) -> Self:
+        match event:
+            case Stocked(pieces=pieces):
+                return replace(self, pieces=self.pieces + pieces)
+            case Shipped():
+                return replace(self, pieces=self.pieces - 1)
+
+
+class PutInStock(Command):
+    product: ProductId
+    pieces: int
+
+
+class Place(Command):
+    order: OrderId
+    product: ProductId
+    price: int
+
+
+class Pay(Command):
+    order: OrderId
+    amount: int
+
+
+class Ship(Command):
+    order: OrderId
+    product: ProductId
+
+
+class Refund(Command):
+    order: OrderId
+
+
+class CancelOrder(Command):
+    order: OrderId
+    why: str
+
+
+orders = App("orders")
+
+
+@orders.handles
+def put_in_stock(command: PutInStock) -> Stocked:
+    return Stocked(command.product, command.pieces)
+
+
+@orders.handles
+def place(command: Place, order: Order) -> Placed:
+    if order.product:
+        raise Rejected("placed before")
+    return Placed(command.order, command.product, command.price)
+
+
+@orders.handles
+def pay(command: Pay, order: Order) -> Paid:
+    if not order.product or order.closed or order.paid:
+        raise Rejected("nothing to pay", order=command.order)
+    if command.amount != order.price:
+        raise Rejected("another amount is due", price=order.price)
+    return Paid(command.order, command.amount)
+
+
+@orders.handles
+def ship(command: Ship, order: Order, stock: Stock) -> Shipped | ShipmentFailed | None:
+    """Out of stock is no rejection: the process has to hear of it, so it is an event."""
+    if order.closed:
+        return None
+    if stock.pieces < 1:
+        return ShipmentFailed(command.order, "out of stock")
+    return Shipped(command.order, command.product)
+
+
+@orders.handles
+def refund(command: Refund, order: Order) -> Refunded | None:
+    return Refunded(command.order, order.paid) if order.paid and not order.shipped else None
+
+
+@orders.handles
+def cancel_order(command: CancelOrder, order: Order) -> Cancelled | None:
+    return None if order.closed else Cancelled(command.order, command.why)
+
+
+@orders.process
+class Fulfilment(ProcessManager):
+    """From order to shipment, or back."""
+
+    order: OrderId
+    product: str = ""
+
+    def evolve(self, event: Placed | Paid | Shipped | ShipmentFailed | Cancelled) -> Self:
+        return replace(self, product=event.product) if isinstance(event, Placed) else self
+
+    def react(self, event: Placed | Paid | Shipped | ShipmentFailed | Cancelled) -> Reaction:
+        match event:
+            case Placed():
+                return Schedule(CancelOrder(self.order, "not paid in time"), delay=TIME_TO_PAY, name="time to pay")
+            case Paid():
+                return [Cancel("time to pay"), Ship(self.order, self.product)]
+            case ShipmentFailed(why=why):
+                return CancelOrder(self.order, why)
+            case Cancelled():
+                return [Refund(self.order), Done()]
+            case Shipped():
+                return Done()
+
+
+async def fates(live: LiveApp, names: Sequence[str]) -> list[str]:
+    """What became of orders, in words."""
+    words: list[str] = []
+    for name in names:
+        order = await live.state(Order, name)
+        words.append("shipped" if order.shipped else "cancelled" if order.closed else "open")
+    return words
+
+
+async def main() -> None:
+    async with orders.open("memory:") as live:
+        await live.execute(PutInStock("lamp", 1))
+        for name in ("o-1", "o-2", "o-3"):
+            await live.execute(Place(name, "lamp", 40))
+        for name in ("o-1", "o-2"):
+            await live.execute(Pay(name, 40))
+        await live.run_until_quiet()
+        print(dict(zip(("o-1", "o-2", "o-3"), await fates(live, ("o-1", "o-2", "o-3")), strict=True)))
+        for waiting in await live.commands("scheduled"):
+            print("scheduled:", waiting.command, waiting.data, "at", waiting.due)
+        for step in (await live.process(Fulfilment, "o-2")).history:
+            print(step.position, step.event)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

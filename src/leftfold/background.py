@@ -1,0 +1,79 @@
+"""Background work: a worker that steps whenever there is something to do, and is stopped between two steps."""
+
+import asyncio
+from typing import Protocol
+
+from leftfold.errors import LeftfoldError, StoreClosed
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
+
+
+class Worker(Protocol):
+    """Something that follows the log and acts on it, one step at a time."""
+
+    async def step(self) -> bool:
+        """Do what can be done now; whether there was anything to do."""
+        ...
+
+    async def until_there_is_work(self) -> None:
+        """Return when another step may find something to do."""
+        ...
+
+
+class Background:
+    """Runs a worker in a task once it is started; trouble with the store is waited out and shown as `trouble`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.trouble: LeftfoldError | None = None
+        self._worker = worker
+        self._closing = False
+        self._stepping = asyncio.Lock()
+        self._idle: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Background {self._worker!r}>"
+
+    def start(self) -> None:
+        """Step whenever there is something to do."""
+        self._task = asyncio.create_task(self._run(), name=repr(self._worker))
+
+    async def step(self) -> bool:
+        """Let the worker do what can be done now; one step at a time, whoever asks."""
+        async with self._stepping:
+            return await self._worker.step()
+
+    async def close(self) -> None:
+        """Finish the step under way, then stop."""
+        self._closing = True
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause = SHORTEST_PAUSE
+        while not self._closing:
+            try:
+                while await self.step() and not self._closing:
+                    pause = SHORTEST_PAUSE
+                self.trouble = None
+                await self._wait()
+            except StoreClosed:
+                return
+            except LeftfoldError as trouble:
+                self.trouble = trouble
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _wait(self) -> None:
+        if self._closing:
+            return
+        self._idle = asyncio.create_task(self._worker.until_there_is_work())
+        try:
+            await asyncio.wait([self._idle])
+            if not self._idle.cancelled():
+                self._idle.result()
+        finally:
+            self._idle.cancel()
+            self._idle = None

@@ -1,0 +1,96 @@
+"""`leftfold commands`: what was submitted and is not done with; retry and cancel."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from leftfold.cli.answers import table
+from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.consoles import stderr, stdout
+from leftfold.cli.opening import load_app, open_app, open_app_for_writing
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import moment, shown_fields
+from leftfold.command import Submission
+from leftfold.live import OPEN_OR_FAILED
+from leftfold.metadata import Metadata
+
+
+class State(StrEnum):
+    """What a submitted command can be."""
+
+    PENDING = "pending"
+    SCHEDULED = "scheduled"
+    HANDLED = "handled"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@command
+async def commands(
+    url: LogUrl,
+    app: AppName,
+    state: Annotated[
+        list[State] | None,
+        typer.Option("--state", show_default=False, help="Only commands in this state; again for one more (or)."),
+    ] = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="ID", show_default=False, help="Try a failed or postponed one again at once.")
+    ] = None,
+    cancel: Annotated[
+        str | None, typer.Option(metavar="ID", show_default=False, help="See to it that one is not handled.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="Why it is retried or cancelled.")
+    ] = None,
+    json: Json = False,
+) -> Outcome:
+    """List submitted commands that are not done with, or retry or cancel one.
+
+    Without --state: pending, scheduled and failed ones. To retry and to cancel are events of the log.
+
+    Examples:
+      leftfold commands --app bank:bank sqlite:///bank.db
+      leftfold commands --app bank:bank sqlite:///bank.db --state failed --json
+      leftfold commands --app bank:bank sqlite:///bank.db --retry 5f2c… --reason "line repaired"
+    """
+    if retry and cancel:
+        raise typer.BadParameter("--retry and --cancel are two things")
+    if retry or cancel:
+        await _change(app, url, retry, cancel, Metadata(reason=reason))
+        return Outcome.FINE
+    async with open_app(load_app(app), url) as live:
+        found = await live.commands([each.value for each in state] if state else OPEN_OR_FAILED)
+    _show(found, json=json)
+    return Outcome.FINE
+
+
+async def _change(app: str, url: str, retry: str | None, cancel: str | None, said: Metadata) -> None:
+    async with open_app_for_writing(load_app(app), url) as live:
+        ticket = live.ticket(retry or cancel or "")
+        await (ticket.retry(metadata=said) if retry else ticket.cancel(metadata=said))
+    stderr().put(f"{ticket.id}: {'to be handled at once' if retry else 'cancelled'}")
+
+
+def _show(found: list[Submission], *, json: bool) -> None:
+    if json:
+        for each in found:
+            stdout().json(msgspec.structs.asdict(each))
+    elif found:
+        stdout().print(table([_row(each) for each in found]))
+    else:
+        stderr().put("no such command")
+
+
+def _row(each: Submission) -> dict[str, Any]:
+    return {
+        "ticket": each.ticket,
+        "state": each.state,
+        "command": each.command,
+        "data": shown_fields(each.data),
+        "due": moment(each.due) if each.due else None,
+        "attempts": each.attempts or None,
+        "error": each.error or each.reason or None,
+    }

@@ -1,0 +1,101 @@
+"""`leftfold processes`: how far the instances of processes have come, the history of one, retry."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from leftfold.app import App
+from leftfold.cli.answers import table
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelKey
+from leftfold.cli.consoles import stderr, stdout
+from leftfold.cli.models import key_from
+from leftfold.cli.opening import load_app, open_app, open_app_for_writing
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import shown_event
+from leftfold.errors import UnknownProcess
+from leftfold.metadata import Metadata
+from leftfold.process import Instance, ProcessDefinition, Progress
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="PROCESS", show_default=False, help="A process, by its name in the log.")
+]
+
+
+@command
+async def processes(
+    url: LogUrl,
+    app: AppName,
+    process: Name = None,
+    key: ModelKey = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Let the parked instance of this key go on.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="Why it is to go on; kept in the log.")
+    ] = None,
+    json: Json = False,
+) -> Outcome:
+    """List the instances of processes, show the history of one, or let a parked one go on.
+
+    Instances that have answered nothing are not listed.
+
+    Examples:
+      leftfold processes --app shop:orders sqlite:///shop.db
+      leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1
+      leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --retry --reason "address corrected"
+    """
+    loaded = load_app(app)
+    chosen = None if process is None else _named(loaded, process)
+    if retry:
+        if chosen is None or not key:
+            raise typer.BadParameter("--retry needs the process and the key of the instance")
+        async with open_app_for_writing(loaded, url) as live:
+            await live.retry_process(chosen.owner, *key_from(chosen.fold, key), metadata=Metadata(reason=reason))
+        return Outcome.FINE
+    async with open_app(loaded, url) as live:
+        if chosen is not None and key:
+            _show_history(await live.process(chosen.owner, *key_from(chosen.fold, key)), json=json)
+        else:
+            _show_list(await live.processes(chosen.owner if chosen else None), json=json)
+    return Outcome.FINE
+
+
+def _named(app: App, name: str) -> ProcessDefinition:
+    known = {definition.name: definition for definition in app.processes.values()}
+    if name not in known:
+        raise UnknownProcess(name, sorted(known))
+    return known[name]
+
+
+def _show_list(found: list[Progress], *, json: bool) -> None:
+    rows: list[Mapping[str, Any]] = [_row(progress) for progress in found]
+    if json:
+        for row in rows:
+            stdout().json(row)
+    elif rows:
+        stdout().print(table(rows))
+    else:
+        stderr().put("no instance has answered anything")
+
+
+def _row(progress: Progress) -> dict[str, Any]:
+    return {
+        "instance": progress.instance,
+        "standing": progress.standing,
+        "answered": progress.reacted,
+        "commands": len(progress.tickets),
+        "parked": progress.parked,
+        "error": progress.error,
+    }
+
+
+def _show_history(instance: Instance, *, json: bool) -> None:
+    out = stdout()
+    if json:
+        out.json({"state": instance.state, "progress": instance.progress, "history": instance.history})
+        return
+    for step in instance.history:
+        out.put(f"{step.position}  {type(step.event).__name__}  {shown_event(step.event)}")
+        for ticket in step.tickets:
+            out.put(f"command {ticket}", 2)
+    progress = instance.progress
+    out.put(progress.standing if progress.parked is None else f"parked at {progress.parked}: {progress.error}")

@@ -1,0 +1,194 @@
+"""The inbox: commands that are submitted now and handled later. It is the log itself, read by the tag of a ticket."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from uuid import UUID
+
+from leftfold.clock import Clock, to_microseconds
+from leftfold.command.executor import Executor
+from leftfold.command.inbox_events import (
+    TICKET_EVENTS,
+    CommandCancelled,
+    CommandHandled,
+    CommandRetried,
+    CommandSubmitted,
+)
+from leftfold.command.receipt import Receipt
+from leftfold.command.states import State
+from leftfold.command.submission import Submission
+from leftfold.criteria import criteria
+from leftfold.errors import Conflict, TicketClosed, UnknownTicket, UsageError
+from leftfold.events import MessageType
+from leftfold.fold import fold_of
+from leftfold.metadata import Metadata, decode_metadata, encode_metadata, present_metadata
+from leftfold.registry import Registry
+from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
+
+HANDLED = MessageType(CommandHandled).wire
+TICKETS = criteria(*TICKET_EVENTS)
+
+
+class TicketRecord:
+    """A ticket as it was read: its state, what was said of it, where it was submitted, where it was settled."""
+
+    __slots__ = ("last", "metadata", "position", "state")
+
+    def __init__(self, state: State, metadata: Metadata, position: int, last: int) -> None:
+        self.state = state
+        self.metadata = metadata
+        self.position = position
+        self.last = last
+
+    def __repr__(self) -> str:
+        return f"<TicketRecord {self.submission.ticket}, {self.submission.state}>"
+
+    @property
+    def submission(self) -> Submission:
+        """The fold of the ticket's events."""
+        found: Submission = self.state.value
+        return found
+
+
+class Inbox:
+    """Submits commands, and reads and changes what becomes of them."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        commands: Registry,
+        executor: Executor,
+        *,
+        clock: Clock,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self._commands = commands
+        self._executor = executor
+        self._clock = clock
+        self._new_id = new_id
+        self._fold = fold_of(Submission)
+        self.submitted = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Inbox of {self.store!r}>"
+
+    async def submit(self, command: object, *, key: str | None, due: datetime | None, metadata: Metadata | None) -> str:
+        """Append the command as an event; the ticket's id."""
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        ticket = self._new_id().hex if key is None else ticket_of(key)
+        record = self.record(command, ticket, due, said)
+        digest = self._executor.key(key, [command])
+        await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest))
+        self.submitted.set()
+        return ticket
+
+    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
+        """The event of a submitted command."""
+        if due is not None:
+            to_microseconds(due)  # refuses a naive one
+        stamped = self._executor.stamped(command, said, ticket)
+        encoded = self._commands.encode(command, b"")
+        event = CommandSubmitted(ticket, encoded.type, encoded.version, self._commands.codec.fields(encoded.data), due)
+        return self.registry.encode(event, encode_metadata(stamped))
+
+    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
+        """The event that cancels a command unless it is settled."""
+        return self.registry.encode(CommandCancelled(ticket), encode_metadata(said))
+
+    def due(self, at: datetime | None, delay: timedelta | None) -> datetime | None:
+        """When a command is due that is to be handled at a time or after a delay."""
+        if at is not None and delay is not None:
+            raise UsageError(f"both at={at!r} and delay={delay!r} were given", "one of them", "leave one out")
+        return self._clock.now() + delay if delay is not None else at
+
+    async def read(self, ticket: str) -> TicketRecord:
+        """What has become of a ticket; `UnknownTicket` when there is none of this id."""
+        state = State(self._fold, (ticket,), self.registry)
+        found: list[StoredEvent] = []
+        async for batch in self.store.read(state.criteria):
+            found += batch.events
+            state.advance(state.value, batch.through, 0)
+        if not found:
+            raise UnknownTicket(ticket)
+        state.advance(self._fold.fold(state.value, self.registry.decode_all(found)), state.position, 0)
+        first = found[0]
+        last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
+        return TicketRecord(state, decode_metadata(first.metadata), first.position, last)
+
+    def fresh(self, ticket: str, stored: StoredEvent, event: CommandSubmitted) -> TicketRecord:
+        """The same of a ticket of which nothing but its submission is known."""
+        state = State(self._fold, (ticket,), self.registry)
+        state.advance(state.value.evolve(event), stored.position, 0)
+        return TicketRecord(state, decode_metadata(stored.metadata), stored.position, stored.position)
+
+    async def receipt(self, record: TicketRecord) -> Receipt:
+        """The receipt of a handled command: its events are read back from the log."""
+        submission, last = record.submission, record.last
+        if not submission.events:
+            return Receipt(last, (), submission.ticket)
+        read = self.store.read(after=last - 1 - submission.events, upto=last - 1)
+        events = [event async for batch in read for event in self.registry.decode_all(batch.events)]
+        return Receipt(last - 1, tuple(events), submission.ticket)
+
+    async def retry(self, ticket: str, metadata: Metadata | None) -> None:
+        """Try a failed or postponed command again, at once."""
+        await self._change(ticket, "retry", CommandRetried(ticket), _may_be_retried, metadata)
+        self.submitted.set()
+
+    async def cancel(self, ticket: str, metadata: Metadata | None) -> None:
+        """Never handle a command that has not been handled yet."""
+        await self._change(ticket, "cancel", CommandCancelled(ticket), _may_be_cancelled, metadata)
+
+    async def list(self, states: Iterable[str]) -> list[Submission]:
+        """The submissions in these states, by the order in which they were submitted. Reads all of the inbox."""
+        wanted = frozenset(states)
+        found: dict[str, Submission] = {}
+        async for batch in self.store.read(TICKETS):
+            for event in self.registry.decode_all(batch.events):
+                found[event.ticket] = (found.get(event.ticket) or Submission(event.ticket)).evolve(event)
+            now = self._clock.now()
+            if not wanted.intersection(("handled", "rejected", "cancelled")):  # these do not come back
+                found = {ticket: each for ticket, each in found.items() if each.standing(now) not in SETTLED_FOR_GOOD}
+        now = self._clock.now()
+        return [each for each in found.values() if each.standing(now) in wanted]
+
+    async def _change(
+        self,
+        ticket: str,
+        verb: str,
+        event: CommandRetried | CommandCancelled,
+        allowed: Callable[[Submission], bool],
+        metadata: Metadata | None,
+    ) -> None:
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        record = self.registry.encode(event, encode_metadata(said))
+        while True:
+            found = await self.read(ticket)
+            if not allowed(found.submission):
+                raise TicketClosed(ticket, verb, found.submission.standing(self._clock.now()))
+            condition = AppendCondition(found.state.criteria, found.state.position)
+            try:
+                await self.store.append([record], condition=condition)
+            except Conflict:
+                continue
+            return
+
+
+SETTLED_FOR_GOOD = frozenset(("handled", "rejected", "cancelled"))
+
+
+def ticket_of(key: str) -> str:
+    """The ticket id that a key stands for."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _may_be_retried(submission: Submission) -> bool:
+    return submission.state == "failed" or (submission.state == "open" and submission.attempts > 0)
+
+
+def _may_be_cancelled(submission: Submission) -> bool:
+    return submission.state in ("open", "failed")

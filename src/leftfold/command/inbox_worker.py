@@ -1,0 +1,251 @@
+"""Inbox workers: they follow the log and handle what is submitted when it is due."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from leftfold.backoff import Backoff
+from leftfold.clock import Clock
+from leftfold.command.executor import Executor
+from leftfold.command.inbox import TICKETS, Inbox, TicketRecord
+from leftfold.command.inbox_events import (
+    CommandFailed,
+    CommandPostponed,
+    CommandRetried,
+    CommandSubmitted,
+    InboxCheckpoint,
+)
+from leftfold.command.inbox_schedule import NEVER, Schedule
+from leftfold.command.settling import TicketSettled
+from leftfold.criteria import criteria
+from leftfold.errors import Conflict, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
+from leftfold.metadata import encode_metadata
+from leftfold.registry import Registry
+from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
+
+TOGETHER = 500  # commands that are handled at once
+HELD = 20_000  # tickets in memory
+LISTED = 1_000  # open tickets that a checkpoint names
+EVENTS_A_CHECKPOINT = 10_000
+GATHERING = 0.005  # seconds: an append by others is rarely a command, so that they need no read each
+LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
+TROUBLE = (StoreUnavailable, OutcomeUnknown)
+CHECKPOINTS = criteria(InboxCheckpoint)
+Order = tuple[TicketRecord, Any]
+
+
+class InboxWorker:
+    """Handles submitted commands, those on one entity in the order of their submission.
+
+    Any number of workers may follow one log: what is said of a ticket is said once. `step` does all that can be done
+    now.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        executor: Executor,
+        commands: Registry,
+        *,
+        clock: Clock,
+        randomness: random.Random,
+        backoff: Backoff,
+        held: int = HELD,
+    ) -> None:
+        self._store = inbox.store
+        self._registry = inbox.registry
+        self._commands = commands
+        self._executor = executor
+        self._inbox = inbox
+        self._clock = clock
+        self._random = randomness
+        self._backoff = backoff
+        self._held = held
+        self._schedule = Schedule(held)
+        self._position: int | None = None
+        self._unsaved = 0
+
+    def __repr__(self) -> str:
+        return f"<InboxWorker at {self._position}, {len(self._schedule)} open>"
+
+    async def step(self) -> bool:
+        """Read what is new and handle what is due; whether there was anything to do."""
+        if self._position is None:
+            await self._start()
+        fresh: dict[str, TicketRecord] = {}
+        read = await self._collect(fresh)
+        if self._schedule.incomplete is not None and self._schedule.incomplete <= self._clock.now():
+            self._begin_anew()
+            return True
+        tickets = self._schedule.take(self._clock.now(), TOGETHER)
+        if tickets:
+            await self._handle(tickets, fresh)
+        if self._unsaved >= EVENTS_A_CHECKPOINT:
+            await self._save()
+        return read or bool(tickets)
+
+    async def until_there_is_work(self) -> None:
+        """Return when the log has grown or a command is due."""
+        due = self._schedule.next()
+        timeout = None
+        if due is not None:
+            timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
+        head = await self._store.wait(self._position or 0, timeout)
+        if head > (self._position or 0):
+            try:
+                async with asyncio.timeout(GATHERING):
+                    await self._inbox.submitted.wait()
+            except TimeoutError:
+                pass
+            self._inbox.submitted.clear()
+
+    # --- following the log
+
+    async def _start(self) -> None:
+        """Go on from the newest checkpoint of any worker."""
+        position = 0
+        async for batch in self._store.read(CHECKPOINTS, limit=1, reverse=True):
+            for event in self._registry.decode_all(batch.events):
+                position = event.position
+                for ticket in event.open:
+                    record = await self._inbox.read(ticket)
+                    if not record.submission.settled:
+                        self._put(record)
+        self._position = position
+
+    async def _collect(self, fresh: dict[str, TicketRecord]) -> bool:
+        """Read up to the head, or until enough is there to be handled."""
+        read = False
+        while len(fresh) < TOGETHER:
+            count = 0
+            async for batch in self._store.read(TICKETS, after=self._position or 0, limit=TOGETHER):
+                for stored in batch.events:
+                    self._note(stored, fresh)
+                count += len(batch.events)
+                self._position = batch.through
+            self._unsaved += count
+            read = read or count > 0
+            if count < TOGETHER:
+                break
+        for record in fresh.values():
+            record.state.position = self._position or 0
+        return read
+
+    def _note(self, stored: StoredEvent, fresh: dict[str, TicketRecord]) -> None:
+        event = self._registry.decode(stored)
+        fresh.pop(event.ticket, None)
+        match event:
+            case CommandSubmitted(ticket=ticket):
+                record = self._inbox.fresh(ticket, stored, event)
+                if self._put(record):
+                    fresh[ticket] = record
+            case CommandRetried(ticket=ticket):
+                self._schedule.put(ticket, stored.position, None)
+            case CommandPostponed(ticket=ticket, due=due):
+                self._schedule.put(ticket, stored.position, due)
+            case _:
+                self._schedule.discard(event.ticket)
+
+    def _put(self, record: TicketRecord) -> bool:
+        """Schedule a ticket; whether it is due. A command that this app does not know is left to one that does."""
+        known = self._commands.of_wire(record.submission.command) is not None
+        due = record.submission.due if known else NEVER
+        now = due is None or due <= self._clock.now()
+        self._schedule.put(record.submission.ticket, record.position, None if now else due)
+        return now
+
+    def _begin_anew(self) -> None:
+        """Read again from the first open ticket on: the schedule has let some go that are due now."""
+        _, first = self._schedule.oldest(0)
+        self._position = (first or 1) - 1
+        self._schedule = Schedule(self._held)
+
+    async def _save(self) -> None:
+        tickets, end = self._schedule.oldest(LISTED)
+        position = self._position or 0
+        event = InboxCheckpoint(position if end is None else min(position, end - 1), tickets)
+        await self._store.append([self._registry.encode(event, b"{}")])
+        self._unsaved = 0
+
+    # --- handling
+
+    async def _handle(self, tickets: Iterable[str], fresh: dict[str, TicketRecord]) -> None:
+        """Handle tickets with one append; where that does not go through, each by itself."""
+        orders = [order for ticket in tickets if (order := await self._order(fresh.get(ticket), ticket))]
+        try:
+            await self._executor.settle_all((command, record.state, record.metadata) for record, command in orders)
+        except StoreClosed:
+            raise
+        except Exception:  # noqa: BLE001 whatever it was comes again for the one that it is about
+            await self._handle_each(orders)
+        else:
+            for record, _ in orders:
+                self._schedule.discard(record.submission.ticket)
+
+    async def _order(self, record: TicketRecord | None, ticket: str) -> Order | None:
+        """A ticket with its command; None when the command cannot be read, which counts as a failed attempt."""
+        record = record or await self._inbox.read(ticket)
+        try:
+            return record, self._command(record)
+        except LeftfoldError as error:
+            await self._postpone(record, error)
+            return None
+
+    async def _handle_each(self, orders: Iterable[Order]) -> None:
+        """Handle tickets concurrently; those on one entity one after the other."""
+        last: dict[Any, asyncio.Task[None]] = {}
+        tasks: list[asyncio.Task[None]] = []
+        for record, command in orders:
+            concerns = self._executor.concerns(command)
+            before = {last[each] for each in concerns if each in last}
+            task = asyncio.create_task(self._after(before, record, command))
+            last.update(dict.fromkeys(concerns, task))
+            tasks.append(task)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _after(self, before: set["asyncio.Task[None]"], record: TicketRecord, command: Any) -> None:
+        if before:
+            await asyncio.wait(before)
+        ticket = record.submission.ticket
+        try:
+            await self._executor.settle(command, record.state, record.metadata)
+        except TicketSettled:
+            self._schedule.discard(ticket)
+        except TROUBLE:
+            self._schedule.put(ticket, record.position, None)
+            raise
+        except Exception as error:  # noqa: BLE001 whatever the handler raises
+            await self._postpone(record, error)
+        else:
+            self._schedule.discard(ticket)
+
+    def _command(self, record: TicketRecord) -> Any:
+        submission = record.submission
+        data = self._commands.codec.encode(submission.data)
+        return self._commands.decode_new(NewEvent(submission.command, data, version=submission.command_version))
+
+    async def _postpone(self, record: TicketRecord, error: Exception) -> None:
+        """Say that an attempt failed, unless someone said something of the ticket meanwhile."""
+        submission = record.submission
+        attempt, problem = submission.attempts + 1, _in_words(error)
+        due = self._clock.now() + self._backoff.pause(attempt, self._random)
+        event: CommandFailed | CommandPostponed = CommandPostponed(submission.ticket, attempt, problem, due)
+        if attempt >= self._backoff.attempts:
+            event = CommandFailed(submission.ticket, attempt, problem)
+        stored = self._registry.encode(event, encode_metadata(record.metadata))
+        try:
+            await self._store.append([stored], condition=AppendCondition(record.state.criteria, record.state.position))
+        except Conflict:
+            pass  # what was said comes with the next read
+        except TROUBLE:
+            self._schedule.put(submission.ticket, record.position, None)
+            raise
+        else:
+            self._schedule.discard(submission.ticket)
+
+
+def _in_words(error: Exception) -> str:
+    return error.found if isinstance(error, LeftfoldError) else f"{type(error).__name__}: {error}"

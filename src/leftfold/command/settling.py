@@ -1,0 +1,49 @@
+"""Settling: a submitted command is decided together with what is said of its ticket, and both are one append."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from leftfold.command.context import Context
+from leftfold.command.handler import CommandHandler
+from leftfold.command.inbox_events import CommandHandled, CommandRejected
+from leftfold.command.submission import Submission
+from leftfold.errors import Rejected
+
+
+class TicketSettled(Exception):
+    """Another worker, or someone who cancelled, was first."""
+
+
+class Settling(CommandHandler):
+    """A command handler whose last model is the ticket's `Submission`.
+
+    The append of the command's events also says that the ticket is handled, on condition that nobody has said
+    anything of it: so a command is handled once, however many workers try, and never after it was cancelled.
+    """
+
+    def __init__(self, handler: CommandHandler) -> None:
+        vars(self).update(vars(handler))
+        self._handler = handler
+
+    def __repr__(self) -> str:
+        return f"<Settling {self.name}>"
+
+    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
+        """The command's events and the outcome; a rejection is an event too."""
+        *models, ticket = states
+        assert isinstance(ticket, Submission)
+        if ticket.state != "open":
+            raise TicketSettled
+        try:
+            events = self._handler.decide(command, models, context)
+        except Rejected as rejected:
+            return [CommandRejected(ticket.ticket, rejected.reason, _plain(rejected.details))]
+        return [*events, CommandHandled(ticket.ticket, len(events))]
+
+
+def _plain(details: dict[str, Any]) -> dict[str, Any]:
+    """Details as they can be stored; what has no JSON form is kept by its repr."""
+    plain: dict[str, Any] = msgspec.to_builtins(details, enc_hook=repr, str_keys=True)
+    return plain

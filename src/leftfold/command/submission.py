@@ -1,0 +1,78 @@
+"""Submissions: what has become of a submitted command, as its events tell."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from msgspec.structs import replace
+
+from leftfold.command.decision_model import DecisionModel
+from leftfold.command.inbox_events import (
+    CommandCancelled,
+    CommandFailed,
+    CommandHandled,
+    CommandPostponed,
+    CommandRejected,
+    CommandRetried,
+    CommandSubmitted,
+    TicketId,
+)
+
+SubmissionState = Literal["unknown", "open", "handled", "rejected", "failed", "cancelled"]
+
+
+class Submission(DecisionModel):
+    """A submitted command: a fold of the events of one ticket.
+
+    `due` is None when nothing has to be waited for. `events` is how many events the command made, `error` what the
+    newest failed attempt ran into.
+    """
+
+    ticket: TicketId
+    state: SubmissionState = "unknown"
+    command: str = ""
+    command_version: int = 1
+    data: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+    due: datetime | None = None
+    attempts: int = 0
+    error: str | None = None
+    events: int = 0
+    reason: str = ""
+    details: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+
+    def standing(self, now: datetime) -> str:
+        """The state, an open one told apart by whether its time has come: `pending` or `scheduled`."""
+        if self.state != "open":
+            return self.state
+        return "scheduled" if self.due is not None and self.due > now else "pending"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state not in ("unknown", "open")
+
+    def evolve(  # noqa: PLR0911 one for each type of event
+        self,
+        event: CommandSubmitted
+        | CommandHandled
+        | CommandRejected
+        | CommandPostponed
+        | CommandFailed
+        | CommandRetried
+        | CommandCancelled,
+    ) -> Self:
+        """Fold one event of the ticket. A process cancels without looking: what is settled by then stays so."""
+        match event:
+            case CommandSubmitted(command=command, command_version=version, data=data, due=due):
+                return replace(self, state="open", command=command, command_version=version, data=data, due=due)
+            case CommandHandled(events=events):
+                return replace(self, state="handled", events=events)
+            case CommandRejected(reason=reason, details=details):
+                return replace(self, state="rejected", reason=reason, details=details)
+            case CommandPostponed(attempt=attempt, error=error, due=due):
+                return replace(self, attempts=attempt, error=error, due=due)
+            case CommandFailed(attempt=attempt, error=error):
+                return replace(self, state="failed", attempts=attempt, error=error)
+            case CommandRetried():
+                return replace(self, state="open", attempts=0, due=None)
+            case CommandCancelled():
+                return replace(self, state="cancelled") if self.state in ("open", "failed") else self

@@ -1,0 +1,64 @@
+"""Instances: one key of a process, its state and how far it has come, both from the log."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from leftfold.process.process_events import ProcessParked, ProcessReacted, ProcessRetried
+
+Standing = Literal["running", "parked", "done"]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an instance has come: a fold of the events that its process wrote about it.
+
+    `reacted` is the position of the newest event that it answered with anything, `parked` that of the event it could
+    not answer. `names` has the tickets of commands that were scheduled under a name.
+    """
+
+    instance: str
+    reacted: int = 0
+    done: bool = False
+    parked: int | None = None
+    error: str | None = None
+    retries: int = 0
+    names: dict[str, str] = {}
+    tickets: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it still answers events."""
+        return "done" if self.done else "running" if self.parked is None else "parked"
+
+    def evolve(self, event: ProcessReacted | ProcessParked | ProcessRetried) -> "Progress":
+        """Fold one event."""
+        match event:
+            case ProcessReacted(position=position, tickets=tickets, names=names, done=done):
+                return msgspec.structs.replace(
+                    self,
+                    reacted=position,
+                    done=self.done or done,
+                    names=self.names | names,
+                    tickets=(*self.tickets, *tickets),
+                )
+            case ProcessParked(position=position, error=error):
+                return msgspec.structs.replace(self, parked=position, error=error)
+            case ProcessRetried():
+                return msgspec.structs.replace(self, parked=None, error=None, retries=self.retries + 1)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An event in an instance's history, the state after it, and the tickets of what it was answered with."""
+
+    position: int
+    event: Any
+    state: Any
+    tickets: tuple[str, ...] = ()
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """An instance as it stands: the state, whether it goes on, and its history."""
+
+    state: Any
+    progress: Progress
+    history: tuple[Step, ...]

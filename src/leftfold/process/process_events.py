@@ -1,0 +1,43 @@
+"""The events of processes: what was done in answer to what, in the log like everything else."""
+
+from typing import Annotated
+
+from leftfold.events import Event
+from leftfold.tags import Tag
+
+InstanceId = Annotated[str, Tag("leftfold.process")]
+
+
+class ProcessReacted(Event, wire="leftfold.process.reacted"):
+    """An instance answered the event at `position`: with these submitted commands, named ones by their names too."""
+
+    instance: InstanceId
+    position: int
+    tickets: list[str]
+    names: dict[str, str]
+    done: bool = False
+
+
+class ProcessParked(Event, wire="leftfold.process.parked"):
+    """An instance could not answer the event at `position`: it answers nothing until someone retries it."""
+
+    instance: InstanceId
+    position: int
+    error: str
+
+
+class ProcessRetried(Event, wire="leftfold.process.retried"):
+    """Someone wants a parked instance to go on, with the event at `position`, where it was parked."""
+
+    instance: InstanceId
+    position: int
+
+
+class ProcessCheckpoint(Event, wire="leftfold.process.checkpoint"):
+    """All events up to `position` are answered: where a worker that starts begins to read."""
+
+    process: InstanceId
+    position: int
+
+
+PROCESS_EVENTS: tuple[type[Event], ...] = (ProcessReacted, ProcessParked, ProcessRetried, ProcessCheckpoint)

@@ -1,0 +1,259 @@
+"""Process workers: they follow the log, and submit what a process manager answers."""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from leftfold.criteria import criteria
+from leftfold.metadata import Metadata, decode_metadata, encode_metadata
+from leftfold.process.actions import Action, Cancel, Done, Schedule
+from leftfold.process.definition import Key, ProcessDefinition
+from leftfold.process.instance import Progress
+from leftfold.process.process_events import (
+    ProcessCheckpoint,
+    ProcessParked,
+    ProcessReacted,
+    ProcessRetried,
+)
+from leftfold.process.processes import Processes
+from leftfold.store.contract import Key as AppendKey
+from leftfold.store.contract import NewEvent, StoredEvent
+
+TOGETHER = 500  # events that are answered with one commit
+HELD = 10_000  # instances in memory
+POSITIONS_A_CHECKPOINT = 5_000
+GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
+RETRIED = criteria(ProcessRetried)
+
+
+class Outbox(Protocol):
+    """Where commands are submitted."""
+
+    submitted: asyncio.Event
+
+    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
+        """The event of a submitted command."""
+        ...
+
+    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
+        """The event that cancels a command unless it is settled."""
+        ...
+
+
+class Held:
+    """An instance in memory: true after the newest event that this worker has read."""
+
+    __slots__ = ("key", "progress", "state")
+
+    def __init__(self, key: Key, state: Any, progress: Progress) -> None:
+        self.key = key
+        self.state = state
+        self.progress = progress
+
+    def __repr__(self) -> str:
+        return f"<Held {self.state!r}>"
+
+
+Answer = tuple[Key, AppendKey, list[NewEvent]]
+
+
+class ProcessWorker:
+    """Answers events for one process. Any number of workers may follow one log: an event is answered once.
+
+    The answer to an event is one append under a key made of instance and position, so a worker that starts over from
+    the checkpoint, or races another one, does nothing twice.
+    """
+
+    def __init__(self, definition: ProcessDefinition, processes: Processes, outbox: Outbox) -> None:
+        self.definition = definition
+        self._processes = processes
+        self._store = processes.store
+        self._registry = processes.registry
+        self._outbox = outbox
+        self._criteria = self._registry.stored(definition.fold.all_criteria()) | RETRIED
+        self._held: OrderedDict[Key, Held] = OrderedDict()
+        self._position: int | None = None
+        self._saved = 0
+
+    def __repr__(self) -> str:
+        return f"<ProcessWorker {self.definition.name} at {self._position}>"
+
+    async def step(self) -> bool:
+        """Answer what is new; whether there was anything."""
+        if self._position is None:
+            self._position = self._saved = await self._start()
+        events: list[StoredEvent] = []
+        through = self._position
+        async for batch in self._store.read(self._criteria, after=self._position, limit=TOGETHER):
+            events += batch.events
+            through = batch.through
+        try:
+            await self._answer(events)
+        except BaseException:
+            self._held.clear()  # they are ahead of what is written
+            raise
+        self._position = through
+        if through - self._saved >= POSITIONS_A_CHECKPOINT:
+            await self._save(through)
+        return bool(events)
+
+    async def until_there_is_work(self) -> None:
+        """Return when the log has grown."""
+        await self._store.wait(self._position or 0)
+        await asyncio.sleep(GATHERING)
+
+    # --- where to begin
+
+    async def _start(self) -> int:
+        found = await self._checkpoint()
+        if found is not None:
+            return found
+        if not self.definition.from_now:
+            return 0
+        await self._save(await self._store.head(), AppendKey(f"leftfold.process/{self.definition.name}", b""))
+        return await self._checkpoint() or 0
+
+    async def _checkpoint(self) -> int | None:
+        mine = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{self.definition.name}"])
+        async for batch in self._store.read(mine, limit=1, reverse=True):
+            for event in self._registry.decode_all(batch.events):
+                return int(event.position)
+        return None
+
+    async def _save(self, position: int, key: AppendKey | None = None) -> None:
+        checkpoint = ProcessCheckpoint(self.definition.name, position)
+        await self._store.append([self._registry.encode(checkpoint, b"{}")], key=key)
+        self._saved = position
+
+    # --- answering
+
+    async def _answer(self, events: Sequence[StoredEvent]) -> None:
+        """Answer events in their order; the appends share commits."""
+        answers: list[Answer] = []
+        for stored in events:
+            event = self._registry.decode(stored)
+            if isinstance(event, ProcessRetried):
+                await self._append(answers)
+                answers = await self._go_on(event, stored.position)
+                continue
+            for key in self.definition.keys_of(event):
+                answers += self._react(await self._instance(key, stored.position), stored, event)
+        await self._append(answers)
+
+    async def _append(self, answers: Sequence[Answer]) -> None:
+        """Append the answers of each instance in their order: a later one must not be there without an earlier one."""
+        by_instance: defaultdict[Key, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            by_instance[answer[0]].append(answer)
+        tasks = [asyncio.create_task(self._append_of_one(each)) for each in by_instance.values()]
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        if answers:
+            self._outbox.submitted.set()
+
+    async def _append_of_one(self, answers: Sequence[Answer]) -> None:
+        for instance, key, records in answers:
+            appended = await self._store.append(records, key=key)
+            if appended.duplicate:  # another worker's answer counts, and it may be another one
+                self._held.pop(instance, None)
+
+    def _react(self, held: Held, stored: StoredEvent, event: Any) -> list[Answer]:
+        """Fold the event and answer it, unless that was done before; what goes wrong parks the instance."""
+        progress, position = held.progress, stored.position
+        if progress.parked is not None and position >= progress.parked:
+            return []
+        said = _said(stored, self.definition.name)
+        try:
+            held.state = self.definition.fold.evolve(held.state, event)
+            if progress.done or position <= progress.reacted:
+                return []
+            actions = self.definition.react(held.state, event)
+            if not actions:
+                return []
+            answer, records = self._answered(progress, actions, stored, said)
+            records.append(self._registry.encode(answer, encode_metadata(said)))
+            held.progress = progress.evolve(answer)
+        except Exception as error:  # noqa: BLE001 whatever the process manager raises
+            parked = ProcessParked(progress.instance, position, f"{type(error).__name__}: {error}")
+            held.progress = progress.evolve(parked)
+            key = AppendKey(f"leftfold.process/{progress.instance}/{position}/parked/{progress.retries}", b"")
+            return [(held.key, key, [self._registry.encode(parked, encode_metadata(said))])]
+        return [(held.key, AppendKey(f"leftfold.process/{progress.instance}/{position}", b""), records)]
+
+    def _answered(
+        self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, said: Metadata
+    ) -> tuple[ProcessReacted, list[NewEvent]]:
+        """The events that stand for the actions, and what is said of them."""
+        records: list[NewEvent] = []
+        tickets: list[str] = []
+        names: dict[str, str] = {}
+        done = False
+        for number, action in enumerate(actions):
+            match action:
+                case Done():
+                    done = True
+                case Cancel(name=name):
+                    ticket = names.get(name) or progress.names.get(name)
+                    records += [self._outbox.cancellation(ticket, said)] if ticket else []
+                case _:
+                    schedule = action if isinstance(action, Schedule) else Schedule(action)
+                    tickets.append(_ticket(progress.instance, stored.position, number))
+                    due = stored.time + schedule.delay if schedule.delay is not None else schedule.at
+                    records.append(self._outbox.record(schedule.command, tickets[-1], due, said))
+                    if schedule.name is not None:
+                        names[schedule.name] = tickets[-1]
+        return ProcessReacted(progress.instance, stored.position, tickets, names, done), records
+
+    # --- instances
+
+    async def _instance(self, key: Key, position: int) -> Held:
+        """The instance as it is before the event at `position`."""
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = await self._load(key, position)
+            if len(self._held) > HELD:
+                self._held.popitem(last=False)
+        else:
+            self._held.move_to_end(key)
+        return held
+
+    async def _load(self, key: Key, position: int) -> Held:
+        """The same from the log; what could not be folded lies at or behind the place where it was parked."""
+        progress, _ = await self._processes.progress(self.definition.instance(key))
+        held = Held(key, self.definition.fold.start(key), progress)
+        before = position if progress.parked is None else min(position, progress.parked)
+        for stored in await self._own(key, 0, before - 1):
+            held.state = self.definition.fold.evolve(held.state, self._registry.decode(stored))
+        return held
+
+    async def _own(self, key: Key, after: int, upto: int) -> list[StoredEvent]:
+        read = self._store.read(self._registry.stored(self.definition.fold.criteria(key)), after=after, upto=upto)
+        return [stored async for batch in read for stored in batch.events]
+
+    async def _go_on(self, retried: ProcessRetried, upto: int) -> list[Answer]:
+        """Answer what a parked instance has not answered, from where it was parked."""
+        if not retried.instance.startswith(f"{self.definition.name}/"):
+            return []
+        parked = self._store.read(after=retried.position - 1, upto=retried.position)
+        [stored] = [stored async for batch in parked for stored in batch.events]
+        keys = self.definition.keys_of(self._registry.decode(stored))
+        [key] = [key for key in keys if self.definition.instance(key) == retried.instance]
+        held = self._held[key] = await self._load(key, retried.position)
+        answers: list[Answer] = []
+        for stored in await self._own(key, retried.position - 1, upto):
+            answers += self._react(held, stored, self._registry.decode(stored))
+        return answers
+
+
+def _said(stored: StoredEvent, process: str) -> Metadata:
+    """A command that answers an event belongs to what the event belongs to, and is caused by it."""
+    before = decode_metadata(stored.metadata)
+    return Metadata(correlation=before.correlation, cause=stored.position, extra={"process": process})
+
+
+def _ticket(instance: str, position: int, number: int) -> str:
+    return blake2b(f"{instance}/{position}/{number}".encode(), digest_size=16).hexdigest()

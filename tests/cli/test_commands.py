@@ -1,0 +1,52 @@
+"""`leftfold commands`: what waits, what failed, and what is done about it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from examples.bank import Deposit, bank
+from tests.cli.conftest import BANK, Run
+
+
+@pytest.fixture
+def tickets(log: str) -> list[str]:
+    """One command that waits to be handled, one that is scheduled."""
+    with bank.open_sync(log, work=False) as live:
+        return [
+            live.submit(Deposit("a-1", 100)).id,
+            live.submit(Deposit("a-1", 200), delay=timedelta(days=1)).id,
+        ]
+
+
+def test_commands_lists_what_is_not_done_with(run: Run, log: str, tickets: list[str]) -> None:
+    ended = run("commands", *BANK, log)
+
+    assert [line.split()[0] for line in ended.lines[2:4]] == tickets
+    assert "Deposit" in ended.out
+
+
+def test_commands_of_one_state_in_json(run: Run, log: str, tickets: list[str]) -> None:
+    [scheduled] = run("commands", *BANK, log, "--state", "scheduled", "--json").objects
+
+    assert (scheduled["ticket"], scheduled["data"]) == (tickets[1], {"account": "a-1", "amount": 200})
+
+
+def test_a_command_is_cancelled_with_a_reason(run: Run, log: str, tickets: list[str]) -> None:
+    ended = run("commands", *BANK, log, "--cancel", tickets[1], "--reason", "not wanted")
+
+    assert (ended.code, ended.err) == (0, f"{tickets[1]}: cancelled\n")
+    [event] = run("events", log, "--type", "leftfold.command.cancelled", "--json").objects
+    assert event["metadata"] == {"reason": "not wanted"}
+
+
+def test_what_cannot_be_retried_is_told(run: Run, log: str, tickets: list[str]) -> None:
+    ended = run("commands", *BANK, log, "--retry", tickets[0])
+
+    assert ended.code == 3
+    assert "is pending" in ended.err
+
+
+def test_no_log_is_made_by_a_wrong_url(run: Run, folder: Path) -> None:
+    assert run("commands", *BANK, "sqlite:///gone.db", "--retry", "x").code == 3
+    assert list(folder.iterdir()) == []
