@@ -3,8 +3,12 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
+from itertools import count
+from random import Random
 from typing import Any, TypeVar, Unpack, overload
+from uuid import UUID
 
+from leftfold.clock import Clock
 from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
 from leftfold.errors import DuplicateHandler
@@ -14,7 +18,7 @@ from leftfold.live import LiveApp, Options, open_live
 from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
-from leftfold.store import EventStore
+from leftfold.store import EventStore, MemoryStore
 from leftfold.sync import SyncLive, open_sync
 
 P = TypeVar("P", bound=ProcessManager)
@@ -140,6 +144,16 @@ class App:
     def open_sync(self, log: str, **options: Unpack[Options]) -> AbstractContextManager[SyncLive]:
         """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`."""
         return open_sync(self, log, **options)
+
+    def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:
+        """Open the whole app in memory, to be tested: nothing happens by itself, and the same happens each time.
+
+        `clock` is a `FakeClock`. After each thing that a test does, `await live.run_until_quiet()` handles what is due,
+        lets processes answer and brings read models up to the log. Ids count from 1, and randomness has one seed.
+        """
+        ids = count(1)
+        fixed = Options(clock=clock, work=False, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
+        return open_live(self, MemoryStore(clock), **fixed)
 
     def _add_read_model(self, owner: type[M], *, history: bool) -> type[M]:
         definition = ReadModelDefinition(owner, history=history)

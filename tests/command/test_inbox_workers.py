@@ -10,6 +10,7 @@ import pytest
 from leftfold import EventStore, LiveApp
 from leftfold.command import inbox_worker
 from leftfold.command.inbox_schedule import Schedule
+from leftfold.errors import StoreFailed
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from leftfold.testing.clock import START
@@ -124,6 +125,28 @@ async def test_more_scheduled_commands_than_are_held_are_all_handled_once(seed: 
             done = sum(each <= passed for each in minutes)
             assert (await live.state(Account, "a")).balance == done
             assert len(worker_of(live)._schedule) <= 10
+
+
+async def test_a_store_that_fails_for_a_while_delays_commands_and_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    async with accounts_app().open(store, work=False) as live:
+        tickets = [await live.submit(Deposit("a", 1)) for _ in range(5)]
+        append = store.append
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "append", failing)
+            for _ in range(3):
+                with pytest.raises(StoreFailed):
+                    await live.run_until_quiet()
+
+        assert store.append == append
+        await live.run_until_quiet()
+
+        assert {(await ticket.state()).state for ticket in tickets} == {"handled"}
+        assert {(await ticket.state()).attempts for ticket in tickets} == {0}
+
+
+async def failing(*arguments: object, **options: object) -> None:
+    raise StoreFailed("the test", "no disk")
 
 
 def worker_of(live: LiveApp) -> inbox_worker.InboxWorker:

@@ -63,6 +63,7 @@ class InboxWorker:
         self._backoff = backoff
         self._held = held
         self._schedule = Schedule(held)
+        self._fresh: dict[str, TicketRecord] = {}  # due, with nothing but their submission to know of
         self._position: int | None = None
         self._unsaved = 0
 
@@ -71,16 +72,22 @@ class InboxWorker:
 
     async def step(self) -> bool:
         """Read what is new and handle what is due; whether there was anything to do."""
+        try:
+            return await self._step()
+        except BaseException:
+            self._forget()  # what was taken from the schedule and not handled is in the log
+            raise
+
+    async def _step(self) -> bool:
         if self._position is None:
             await self._start()
-        fresh: dict[str, TicketRecord] = {}
-        read = await self._collect(fresh)
+        read = await self._collect()
         if self._schedule.incomplete is not None and self._schedule.incomplete <= self._clock.now():
             self._begin_anew()
             return True
         tickets = self._schedule.take(self._clock.now(), TOGETHER)
         if tickets:
-            await self._handle(tickets, fresh)
+            await self._handle(tickets)
         if self._unsaved >= EVENTS_A_CHECKPOINT:
             await self._save()
         return read or bool(tickets)
@@ -114,32 +121,32 @@ class InboxWorker:
                         self._put(record)
         self._position = position
 
-    async def _collect(self, fresh: dict[str, TicketRecord]) -> bool:
+    async def _collect(self) -> bool:
         """Read up to the head, or until enough is there to be handled."""
         read = False
-        while len(fresh) < TOGETHER:
+        while len(self._fresh) < TOGETHER:
             count = 0
             async for batch in self._store.read(TICKETS, after=self._position or 0, limit=TOGETHER):
                 for stored in batch.events:
-                    self._note(stored, fresh)
+                    self._note(stored)
                 count += len(batch.events)
                 self._position = batch.through
             self._unsaved += count
             read = read or count > 0
             if count < TOGETHER:
                 break
-        for record in fresh.values():
+        for record in self._fresh.values():
             record.state.position = self._position or 0
         return read
 
-    def _note(self, stored: StoredEvent, fresh: dict[str, TicketRecord]) -> None:
+    def _note(self, stored: StoredEvent) -> None:
         event = self._registry.decode(stored)
-        fresh.pop(event.ticket, None)
+        self._fresh.pop(event.ticket, None)
         match event:
             case CommandSubmitted(ticket=ticket):
                 record = self._inbox.fresh(ticket, stored, event)
                 if self._put(record):
-                    fresh[ticket] = record
+                    self._fresh[ticket] = record
             case CommandRetried(ticket=ticket):
                 self._schedule.put(ticket, stored.position, None)
             case CommandPostponed(ticket=ticket, due=due):
@@ -158,8 +165,14 @@ class InboxWorker:
     def _begin_anew(self) -> None:
         """Read again from the first open ticket on: the schedule has let some go that are due now."""
         _, first = self._schedule.oldest(0)
+        self._forget()
         self._position = (first or 1) - 1
+
+    def _forget(self) -> None:
+        """Begin at the checkpoint again."""
+        self._position = None
         self._schedule = Schedule(self._held)
+        self._fresh.clear()
 
     async def _save(self) -> None:
         tickets, end = self._schedule.oldest(LISTED)
@@ -170,9 +183,9 @@ class InboxWorker:
 
     # --- handling
 
-    async def _handle(self, tickets: Iterable[str], fresh: dict[str, TicketRecord]) -> None:
+    async def _handle(self, tickets: Iterable[str]) -> None:
         """Handle tickets with one append; where that does not go through, each by itself."""
-        orders = [order for ticket in tickets if (order := await self._order(fresh.get(ticket), ticket))]
+        orders = [order for ticket in tickets if (order := await self._order(ticket))]
         try:
             await self._executor.settle_all((command, record.state, record.metadata) for record, command in orders)
         except StoreClosed:
@@ -183,9 +196,9 @@ class InboxWorker:
             for record, _ in orders:
                 self._schedule.discard(record.submission.ticket)
 
-    async def _order(self, record: TicketRecord | None, ticket: str) -> Order | None:
+    async def _order(self, ticket: str) -> Order | None:
         """A ticket with its command; None when the command cannot be read, which counts as a failed attempt."""
-        record = record or await self._inbox.read(ticket)
+        record = self._fresh.pop(ticket, None) or await self._inbox.read(ticket)
         try:
             return record, self._command(record)
         except LeftfoldError as error:
@@ -215,7 +228,6 @@ class InboxWorker:
         except TicketSettled:
             self._schedule.discard(ticket)
         except TROUBLE:
-            self._schedule.put(ticket, record.position, None)
             raise
         except Exception as error:  # noqa: BLE001 whatever the handler raises
             await self._postpone(record, error)
@@ -240,9 +252,6 @@ class InboxWorker:
             await self._store.append([stored], condition=AppendCondition(record.state.criteria, record.state.position))
         except Conflict:
             pass  # what was said comes with the next read
-        except TROUBLE:
-            self._schedule.put(submission.ticket, record.position, None)
-            raise
         else:
             self._schedule.discard(submission.ticket)
 
