@@ -11,7 +11,7 @@ from leftfold.errors import DuplicateHandler
 from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
-from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
+from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.store import EventStore
 from leftfold.sync import SyncLive, open_sync
@@ -120,6 +120,6 @@ class App:
 
     def _add_read_model(self, owner: type[M], *, history: bool) -> type[M]:
         definition = ReadModelDefinition(owner, history=history)
-        self.event(*(event.owner for event in definition.fold.events))
+        self.event(*(event.owner for event in definition.fold.events), EventSkipped)
         self.read_models[owner] = definition
         return owner

@@ -48,7 +48,8 @@ LeftfoldError
 ├── DecisionContended           a command lost to concurrent ones too often
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
-    ├── ProjectionFailed        a read model stopped at an event it cannot fold
+    ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
+    ├── NotParked               a key was to be retried or skipped that is not parked
     ├── ModelsUnavailable       the models database cannot be used as it stands
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
@@ -570,14 +571,26 @@ class ReadModelBehind(ReadModelError):
 
 
 class ProjectionFailed(ReadModelError):
-    """A read model stopped at an event it cannot fold."""
+    """A read model stopped: which keys an event concerns cannot be known."""
 
     def __init__(self, model: str, position: int, problem: str) -> None:
         self.model, self.position, self.problem = model, position, problem
         super().__init__(
             f"{model} stopped at position {position}: {problem}",
-            "an evolve that folds every event it is annotated with",
-            "correct evolve and open the app again: the read model is rebuilt from the log",
+            "an event that can be decoded, or whose tags tell the keys of its rows, and an evolve that folds it",
+            "correct evolve, or add an upcaster for the event, and open the app again",
+        )
+
+
+class NotParked(ReadModelError):
+    """A key was to be retried or skipped that is not parked."""
+
+    def __init__(self, model: str, key: Sequence[object], parked: int) -> None:
+        self.model, self.key, self.parked = model, tuple(key), parked
+        super().__init__(
+            f"{model} has no parked key {', '.join(map(str, key)) or '()'}",
+            f"one of its {parked} parked keys" if parked else "a parked key; none is parked",
+            "list them with `leftfold projections`; a key that is level needs nothing",
         )
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": ("Account", "a-1", *BANK),
     "state": ("Account", "a-1", *BANK),
     "query": ("Richest", *BANK),
+    "projections": BANK,
 }
 
 

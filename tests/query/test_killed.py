@@ -13,7 +13,7 @@ from tests.query.bank import Balance, Deposited, Opened, Transferred, append, as
 
 ROOT = Path(__file__).parents[2]
 EVENTS: list[Event] = [Opened(f"{n}") for n in range(50)] + [
-    Transferred(f"{n % 50}", f"{n % 7}", n % 5) if n % 3 else Deposited(f"{n % 50}", n) for n in range(9_950)
+    Transferred(f"{n % 50}", f"{n % 7}", n % 5) if n % 3 else Deposited(f"{n % 50}", n) for n in range(39_950)
 ]
 FOLDING = """
 import asyncio, sys
@@ -45,7 +45,7 @@ async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path:
     async with open_store(url) as store:
         await append(store, *EVENTS)
         position = 0
-        for _ in range(5):
+        for _ in range(4):
             position = fold_until_killed(url, position)
         assert 0 < position < len(EVENTS)
 

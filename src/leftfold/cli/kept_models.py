@@ -1,10 +1,13 @@
 """The read models that are kept beside a log, found without touching them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from leftfold.app import App
-from leftfold.errors import InvalidUrl
-from leftfold.query import ReadModelDefinition, models_url
+from leftfold.errors import InvalidUrl, NotParked
+from leftfold.query import ParkedKey, ReadModelDefinition, models_url
+from leftfold.query.event_keys import Key
+
+SHOWN = 100
 
 
 def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefinition, int]:
@@ -15,6 +18,28 @@ def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefiniti
     from leftfold.query.tables.stored_models import stored_positions
 
     return stored_positions(place, app.read_models.values(), log_id)
+
+
+def kept_parked(app: App, url: str) -> Sequence[ParkedKey]:
+    """The parked keys of all read models."""
+    place = _place(url)
+    if place is None or not app.read_models:
+        return ()
+    from leftfold.query.tables.stored_models import stored_parked
+
+    return stored_parked(place, app.read_models.values())
+
+
+def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) -> tuple[ParkedKey, Sequence[int]]:
+    """A parked key, and the positions of the first events that it waits with."""
+    mine = [each for each in kept_parked(app, url) if each.table == definition.table]
+    found = next((each for each in mine if each.key == key), None)
+    place = _place(url)
+    if found is None or place is None:
+        raise NotParked(definition.name, key, len(mine))
+    from leftfold.query.tables.stored_models import stored_queue
+
+    return found, stored_queue(place, definition, key, SHOWN)
 
 
 def usable_models(app: App, url: str, log_id: str) -> str | None:

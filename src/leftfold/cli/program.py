@@ -12,6 +12,7 @@ from leftfold.cli.demo import demo
 from leftfold.cli.events import events
 from leftfold.cli.explain import explain
 from leftfold.cli.info import info
+from leftfold.cli.projections import projections
 from leftfold.cli.query import query
 from leftfold.cli.state import state
 from leftfold.cli.verify import verify
@@ -37,7 +38,7 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing but demo writes to a log.
+    app too: --app module:attribute. Nothing but demo, and projections where it skips an event, writes to a log.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -51,5 +52,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, verify, demo):
+for command in (info, events, explain, state, query, projections, verify, demo):
     program.command(help=help_of(command))(command)

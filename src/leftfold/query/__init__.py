@@ -2,14 +2,18 @@
 
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Progress
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
+from leftfold.query.skips import EventSkipped
 
 __all__ = [
+    "EventSkipped",
     "ModelStatus",
     "OnProgress",
+    "ParkedKey",
     "Progress",
     "QueryHandler",
     "ReadModel",

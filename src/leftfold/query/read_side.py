@@ -18,10 +18,13 @@ from leftfold.errors import (
 )
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY
+from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Past
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
+from leftfold.query.skips import EventSkipped, Skips
 from leftfold.query.standing import Behind, Standing
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
@@ -33,7 +36,10 @@ READING_THREADS = 4
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
-    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so."""
+    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so.
+
+    `parked` keys are held up by an event that could not be folded: their rows are as they were before it.
+    """
 
     name: str
     table: str
@@ -41,6 +47,7 @@ class ModelStatus(msgspec.Struct, frozen=True):
     lag: int
     problem: LeftfoldError | None
     failed: bool
+    parked: int = 0
 
 
 class ReadSide:
@@ -60,12 +67,15 @@ class ReadSide:
         self._definitions = {definition.owner: definition for definition in definitions}
         self._url = url
         self._on_progress = on_progress
+        self._skips = Skips()
+        self._parked: dict[ReadModelDefinition, ParkedKeys] = {}
         self._standings: dict[ReadModelDefinition, Standing] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
         self._database: ModelsDatabase | None = None
         _check_tables(self._definitions.values())
+        registry.add(EventSkipped)
 
     def __repr__(self) -> str:
         return f"<ReadSide of {len(self._definitions)} read models in {self._url}>"
@@ -94,10 +104,15 @@ class ReadSide:
 
     async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
-        definition = self._definitions.get(model)
-        if definition is None:
-            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
-        await self._standings[definition].reach(position, timeout)
+        await self._standings[self._definition(model)].reach(position, timeout)
+
+    def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
+        """The keys of a model that are held up by an event it could not fold."""
+        return self._parked[self._definition(model)]
+
+    async def parked(self) -> list[ParkedKey]:
+        """Every parked key, model by model, the one that is parked longest first."""
+        return [key for parked in self._parked.values() for key in await parked.all()]
 
     async def answer(
         self,
@@ -128,20 +143,33 @@ class ReadSide:
     async def status(self) -> list[ModelStatus]:
         """Where each read model stands."""
         head = await self._store.head()
-        return [_status(definition, standing, head) for definition, standing in self._standings.items()]
+        return [
+            _status(definition, standing, head, self._parked[definition].count)
+            for definition, standing in self._standings.items()
+        ]
 
     async def _follow(self, database: "ModelsDatabase") -> None:
         loop = asyncio.get_running_loop()
+        await self._skips.read(self._store, self._registry.decode)
         stored = await loop.run_in_executor(self._writer, database.positions)
         head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
         beyond = {definition for definition, position in stored.items() if position > head}
-        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond)
+        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips)
         foldings = await loop.run_in_executor(self._writer, opening)
         for definition, folding in foldings.items():
             standing = self._standings[definition] = Standing(definition.name, folding.position)
+            self._parked[definition] = ParkedKeys(
+                definition, folding, database, self._store, self._registry, self._skips, self._writer
+            )
             criteria = self._registry.stored(definition.fold.all_criteria())
             projection = Projection(self._store, criteria, folding, standing, self._writer)
             self._tasks.append(asyncio.create_task(projection.run(), name=f"projection {definition.name}"))
+
+    def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
+        definition = self._definitions.get(model)
+        if definition is None:
+            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
+        return definition
 
     def _connect(self) -> "ModelsDatabase":
         """The database, opened when it is first needed; SQLAlchemy is imported no earlier."""
@@ -158,7 +186,7 @@ class ReadSide:
         head = await self._store.head()
         if not 0 <= as_of <= head:
             raise PositionAhead(as_of, head)
-        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress)
+        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips)
 
     def _attempt(
         self,
@@ -185,7 +213,7 @@ class ReadSide:
             raise ReadModelBehind(late.model, late.position, behind.position, timeout) from late.__cause__
 
 
-def _status(definition: ReadModelDefinition, standing: Standing, head: int) -> ModelStatus:
+def _status(definition: ReadModelDefinition, standing: Standing, head: int, parked: int) -> ModelStatus:
     return ModelStatus(
         name=definition.name,
         table=definition.table,
@@ -193,6 +221,7 @@ def _status(definition: ReadModelDefinition, standing: Standing, head: int) -> M
         lag=max(head - standing.position, 0),
         failed=standing.ended is not None,
         problem=standing.ended or standing.trouble,
+        parked=parked,
     )
 
 

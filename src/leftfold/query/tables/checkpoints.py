@@ -6,18 +6,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from leftfold.query.tables.model_table import ModelTable, drop
-
-metadata = sa.MetaData()
-checkpoint = sa.Table(
-    "leftfold_checkpoint",
-    metadata,
-    sa.Column("model", sa.String, primary_key=True),  # the table's name
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("build", sa.String, nullable=False),  # another one each time that the table is begun anew
-    sa.Column("fingerprint", sa.String, nullable=False),
-    sa.Column("log_id", sa.String, nullable=False),
-    sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
-)
+from leftfold.query.tables.own_tables import checkpoint, metadata
+from leftfold.query.tables.parking_lot import ParkingLot
 
 
 class Checkpoint(NamedTuple):
@@ -32,7 +22,7 @@ class Checkpoint(NamedTuple):
 
 
 def create_checkpoints(connection: sa.Connection) -> None:
-    """Make the table if it is not there."""
+    """Make leftfold's own tables if they are not there."""
     metadata.create_all(connection)
 
 
@@ -58,8 +48,15 @@ def advance(connection: sa.Connection, at: Checkpoint, position: int) -> bool:
     return moved.rowcount == 1
 
 
+def disturb(connection: sa.Connection, table: ModelTable) -> None:
+    """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
+    of_model = checkpoint.c.model == table.definition.table
+    connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
+
+
 def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Checkpoint:
-    """Empty tables of the present shape, and a checkpoint at 0."""
+    """Empty tables of the present shape, a checkpoint at 0, and nothing parked."""
+    ParkingLot(table.definition).clear(connection)
     former = find(connection, table)
     for name in former.tables.split() if former else ():
         drop(connection, name)

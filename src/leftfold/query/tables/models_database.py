@@ -4,13 +4,17 @@ from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
 from leftfold.query.batch_fold import Decode
+from leftfold.query.event_keys import Key
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.skips import Skips
 from leftfold.query.tables.checkpoints import begin_anew, create_checkpoints, find, fits
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
+from leftfold.query.tables.parking_lot import ParkingLot
 
 
 class ModelsDatabase:
@@ -31,17 +35,40 @@ class ModelsDatabase:
         return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
 
     def open(
-        self, decode: Decode, log_id: str, beyond: Collection[ReadModelDefinition]
+        self, decode: Decode, log_id: str, beyond: Collection[ReadModelDefinition], skips: Skips | None = None
     ) -> dict[ReadModelDefinition, StoredFolding]:
         """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
         foldings: dict[ReadModelDefinition, StoredFolding] = {}
+        skips = skips or Skips()
         with self._database.writing() as connection:
             for definition, table in self._tables.items():
                 found = find(connection, table)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
-                foldings[definition] = StoredFolding(table, self._database, decode, found)
+                folding = StoredFolding(table, self._database, decode, found, skips.of(definition))
+                folding.recount(connection)
+                foldings[definition] = folding
         return foldings
+
+    def parked(self, definition: ReadModelDefinition) -> list[ParkedKey]:
+        """Every parked key of a model."""
+        with self._database.reading() as connection:
+            return ParkingLot(definition).all(connection)
+
+    def parked_key(self, definition: ReadModelDefinition, key: Key) -> ParkedKey | None:
+        """This key, if it is parked."""
+        with self._database.reading() as connection:
+            return next(iter(ParkingLot(definition).all(connection, key)), None)
+
+    def parked_count(self, definition: ReadModelDefinition) -> int:
+        """How many keys of a model are parked."""
+        with self._database.reading() as connection:
+            return ParkingLot(definition).count(connection)
+
+    def queue(self, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
+        """The positions of the first events that a key waits with."""
+        with self._database.reading() as connection:
+            return ParkingLot(definition).queue(connection, key, limit)
 
     @contextmanager
     def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[Moment, None, None]:
