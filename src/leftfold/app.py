@@ -67,15 +67,16 @@ class App:
     @overload
     def read_model(self, owner: type[M], /) -> type[M]: ...
     @overload
-    def read_model(self, /, *, history: bool = False) -> Callable[[type[M]], type[M]]: ...
-    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False) -> Any:
+    def read_model(self, /, *, history: bool = False, version: int = 1) -> Callable[[type[M]], type[M]]: ...
+    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False, version: int = 1) -> Any:
         """Keep a read model as a table: `@app.read_model`, or `@app.read_model(history=True)` to ask it as of the past.
 
-        History keeps every version of a row with the positions between which it was true.
+        History keeps every version of a row with the positions between which it was true. Raise `version` when the
+        code changes: the table is then rebuilt beside the present one, which answers until they are swapped.
         """
         if owner is None:
-            return partial(self._add_read_model, history=history)
-        return self._add_read_model(owner, history=history)
+            return partial(self._add_read_model, history=history, version=version)
+        return self._add_read_model(owner, history=history, version=version)
 
     def answers(self, function: Q) -> Q:
         """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`."""
@@ -118,8 +119,8 @@ class App:
         """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`."""
         return open_sync(self, log, **options)
 
-    def _add_read_model(self, owner: type[M], *, history: bool) -> type[M]:
-        definition = ReadModelDefinition(owner, history=history)
+    def _add_read_model(self, owner: type[M], *, history: bool, version: int) -> type[M]:
+        definition = ReadModelDefinition(owner, history=history, version=version)
         self.event(*(event.owner for event in definition.fold.events), EventSkipped)
         self.read_models[owner] = definition
         return owner

@@ -49,6 +49,8 @@ LeftfoldError
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
     ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
+    ├── ReadModelChanged        the code of a read model has changed, its version has not
+    ├── NotKept                 a read model was to be rebuilt that has no table yet
     ├── NotParked               a key was to be retried or skipped that is not parked
     ├── ModelsUnavailable       the models database cannot be used as it stands
     └── UnknownReadModel        a query uses a read model that the app does not have
@@ -579,6 +581,30 @@ class ProjectionFailed(ReadModelError):
             f"{model} stopped at position {position}: {problem}",
             "an event that can be decoded, or whose tags tell the keys of its rows, and an evolve that folds it",
             "correct evolve, or add an upcaster for the event, and open the app again",
+        )
+
+
+class ReadModelChanged(ReadModelError):
+    """The code of a read model has changed, its version has not."""
+
+    def __init__(self, model: str, stored: int, version: int) -> None:
+        self.model, self.stored, self.version = model, stored, version
+        super().__init__(
+            f"{model} is version {version} in the code, and its table was made by other code, as version {stored}",
+            "the code that made the table, or a higher version",
+            f"write @app.read_model(version={stored + 1}), or run `leftfold rebuild --app MODULE:ATTR URL {model}`",
+        )
+
+
+class NotKept(ReadModelError):
+    """A read model was to be rebuilt that has no table yet."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"{model} has no table that was made from this log",
+            "a read model that is kept in a database beside the log",
+            "open the app: its tables are made then",
         )
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "state": ("Account", "a-1", *BANK),
     "query": ("Richest", *BANK),
     "projections": BANK,
+    "rebuild": ("Balance", *BANK),
 }
 
 

@@ -7,9 +7,7 @@ from typing import Any, Self
 
 import pytest
 import sqlalchemy as sa
-from msgspec.structs import astuple
 
-from leftfold import replace
 from leftfold.errors import (
     ModelsUnavailable,
     ProjectionFailed,
@@ -167,45 +165,8 @@ async def test_a_log_that_lost_its_end_begins_the_models_anew(url: str) -> None:
         assert await balances(read_side) == [Balance("a", "ann", 7, 2)]
 
 
-def total_of(factor: int) -> type[ReadModel]:
-    """Two versions of one model, the second with a column more."""
-    if factor == 1:
-
-        class Total(ReadModel):
-            account: AccountId
-            amount: int = 0
-
-            def evolve(self, event: Deposited) -> Self:
-                return replace(self, amount=self.amount + event.amount)
-
-        return Total
-
-    class Total(ReadModel):  # type: ignore[no-redef]
-        account: AccountId
-        amount: int = 0
-        deposits: int = 0
-
-        def evolve(self, event: Deposited) -> Self:
-            return replace(self, amount=self.amount + 2 * event.amount, deposits=self.deposits + 1)
-
-    return Total
-
-
-async def test_changed_code_begins_the_model_anew(store: MemoryStore, url: str) -> None:
-    await append(store, Deposited("a", 1), Deposited("a", 2))
-    found: list[tuple[Any, ...]] = []
-    for model in (total_of(1), total_of(2)):
-        async with reading(store, model, url=url) as read_side:
-            await read_side.wait(model, 2, 5)
-            found.append(await ask(read_side, lambda models, model=model: astuple(models.get(model, "a"))))
-
-    assert found == [("a", 3), ("a", 6, 2)]
-
-
-async def test_dropped_history_and_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) -> None:
+async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) -> None:
     await append(store, Opened("a"))
-    async with reading(store, Balance, url=url, history=True) as read_side:
-        await read_side.wait(Balance, 1, 5)
     async with reading(store, Balance, url=url) as read_side:
         await read_side.wait(Balance, 1, 5)
     engine = sa.create_engine(url)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from leftfold.app import App
-from leftfold.errors import InvalidUrl, NotParked
+from leftfold.errors import InvalidUrl, NotKept, NotParked, UnknownModel
 from leftfold.query import ParkedKey, ReadModelDefinition, models_url
 from leftfold.query.event_keys import Key
 
@@ -40,6 +40,26 @@ def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) ->
     from leftfold.query.tables.stored_models import stored_queue
 
     return found, stored_queue(place, definition, key, SHOWN)
+
+
+def read_model_named(app: App, name: str) -> ReadModelDefinition:
+    """The read model of this name."""
+    known = {definition.name: definition for definition in app.read_models.values()}
+    if name not in known:
+        raise UnknownModel(name, sorted(known))
+    return known[name]
+
+
+def kept_place(definition: ReadModelDefinition, url: str) -> str:
+    """Where a read model is kept; `NotKept` when there is no such file."""
+    place = _place(url)
+    if place is None:
+        raise NotKept(definition.name)
+    from leftfold.query.tables.stored_models import is_there
+
+    if not is_there(place):
+        raise NotKept(definition.name)
+    return place
 
 
 def usable_models(app: App, url: str, log_id: str) -> str | None:

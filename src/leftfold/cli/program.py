@@ -14,6 +14,7 @@ from leftfold.cli.explain import explain
 from leftfold.cli.info import info
 from leftfold.cli.projections import projections
 from leftfold.cli.query import query
+from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.verify import verify
 
@@ -52,5 +53,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, projections, verify, demo):
+for command in (info, events, explain, state, query, projections, rebuild, verify, demo):
     program.command(help=help_of(command))(command)

@@ -13,14 +13,13 @@ from leftfold.app import App
 from leftfold.cli.answers import table
 from leftfold.cli.arguments import AppName, Json, LogUrl
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue
+from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue, read_model_named
 from leftfold.cli.listing import INDENT, show_event, show_event_json
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, visible
 from leftfold.clock import SystemClock
-from leftfold.errors import UnknownModel
 from leftfold.live import LiveApp
 from leftfold.metadata import recording
 from leftfold.query import ParkedKey, ReadModelDefinition
@@ -76,7 +75,9 @@ async def projections(
     if verb is None:
         await _list(loaded, url, json=json)
         return Outcome.FINE
-    definition = _definition(loaded, model)
+    if model is None:
+        raise typer.BadParameter(f"{verb} needs a read model")
+    definition = read_model_named(loaded, model)
     values = key_from(definition.fold, key) if key else ()
     if verb == "skip" and not reason:
         raise typer.BadParameter("skip needs --reason: the log records why an event was left out")
@@ -97,15 +98,6 @@ async def _act(
     if verb == "retry":
         return await live.retry(definition.owner, *key)
     return await live.skip(definition.owner, *key, reason=reason)
-
-
-def _definition(app: App, name: str | None) -> ReadModelDefinition:
-    known = {definition.name: definition for definition in app.read_models.values()}
-    if name is None:
-        raise typer.BadParameter(f"which read model? one of {', '.join(known) or 'none'}")
-    if name not in known:
-        raise UnknownModel(name, sorted(known))
-    return known[name]
 
 
 # --- the list

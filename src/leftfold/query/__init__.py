@@ -7,9 +7,11 @@ from leftfold.query.past import OnProgress, Progress
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
+from leftfold.query.rebuild_report import Differences, Rebuilt
 from leftfold.query.skips import EventSkipped
 
 __all__ = [
+    "Differences",
     "EventSkipped",
     "ModelStatus",
     "OnProgress",
@@ -20,5 +22,6 @@ __all__ = [
     "ReadModelDefinition",
     "ReadModels",
     "ReadSide",
+    "Rebuilt",
     "models_url",
 ]

@@ -1,7 +1,7 @@
 """The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,15 +24,18 @@ from leftfold.query.past import OnProgress, Past
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
+from leftfold.query.rebuild import Rebuild
 from leftfold.query.skips import EventSkipped, Skips
-from leftfold.query.standing import Behind, Standing
+from leftfold.query.standing import Behind, Overtaken, Standing
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.folding import StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 READING_THREADS = 4
+PAUSE = 0.5  # seconds, where the models database gives trouble
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
@@ -108,7 +111,10 @@ class ReadSide:
 
     def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
         """The keys of a model that are held up by an event it could not fold."""
-        return self._parked[self._definition(model)]
+        definition = self._definition(model)
+        if definition not in self._parked:
+            raise ReadModelBehind(definition.name, 0, 0, 0)
+        return self._parked[definition]
 
     async def parked(self) -> list[ParkedKey]:
         """Every parked key, model by model, the one that is parked longest first."""
@@ -144,9 +150,16 @@ class ReadSide:
         """Where each read model stands."""
         head = await self._store.head()
         return [
-            _status(definition, standing, head, self._parked[definition].count)
+            _status(definition, standing, head, self._count_parked(definition))
             for definition, standing in self._standings.items()
         ]
+
+    async def _is_due(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> bool:
+        due = partial(database.due, self._store.log_id, ())
+        return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)
+
+    def _count_parked(self, definition: ReadModelDefinition) -> int:
+        return self._parked[definition].count if definition in self._parked else 0
 
     async def _follow(self, database: "ModelsDatabase") -> None:
         loop = asyncio.get_running_loop()
@@ -154,16 +167,57 @@ class ReadSide:
         stored = await loop.run_in_executor(self._writer, database.positions)
         head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
         beyond = {definition for definition, position in stored.items() if position > head}
-        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips)
-        foldings = await loop.run_in_executor(self._writer, opening)
+        due = await loop.run_in_executor(self._writer, database.due, self._store.log_id, beyond)
+        ready = [definition for definition in self._definitions.values() if definition not in due]
+        for definition, position in due.items():
+            self._standings[definition] = Standing(definition.name, position)
+            self._start(definition, self._rebuild_and_follow(database, definition))
+        foldings = await self._open(database, beyond, ready)
         for definition, folding in foldings.items():
-            standing = self._standings[definition] = Standing(definition.name, folding.position)
-            self._parked[definition] = ParkedKeys(
-                definition, folding, database, self._store, self._registry, self._skips, self._writer
-            )
-            criteria = self._registry.stored(definition.fold.all_criteria())
-            projection = Projection(self._store, criteria, folding, standing, self._writer)
-            self._tasks.append(asyncio.create_task(projection.run(), name=f"projection {definition.name}"))
+            self._standings[definition] = Standing(definition.name, folding.position)
+            self._start(definition, self._project(database, definition, folding))
+
+    async def _open(
+        self, database: "ModelsDatabase", beyond: Collection[ReadModelDefinition], only: Collection[ReadModelDefinition]
+    ) -> "dict[ReadModelDefinition, StoredFolding]":
+        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips, only)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
+
+    def _start(self, definition: ReadModelDefinition, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=f"projection {definition.name}"))
+
+    def _project(
+        self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding"
+    ) -> Coroutine[Any, Any, None]:
+        self._parked[definition] = ParkedKeys(
+            definition, folding, database, self._store, self._registry, self._skips, self._writer
+        )
+        criteria = self._registry.stored(definition.fold.all_criteria())
+        return Projection(self._store, criteria, folding, self._standings[definition], self._writer).run()
+
+    async def _rebuild_and_follow(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> None:
+        """Rebuild beside the present table, waiting out trouble with the database, then follow the log."""
+        standing = self._standings[definition]
+        rebuild = Rebuild(
+            definition,
+            self._store,
+            self._registry,
+            database,
+            self._skips,
+            self._writer,
+            on_progress=self._on_progress,
+        )
+        while await self._is_due(database, definition):
+            try:
+                await rebuild.run()
+            except Overtaken:
+                await asyncio.sleep(PAUSE)
+            except LeftfoldError as trouble:
+                standing.trouble = trouble
+                await asyncio.sleep(PAUSE)
+        folding = (await self._open(database, (), [definition]))[definition]
+        standing.reached(folding.position)
+        await self._project(database, definition, folding)
 
     def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
         definition = self._definitions.get(model)
@@ -217,8 +271,8 @@ def _status(definition: ReadModelDefinition, standing: Standing, head: int, park
     return ModelStatus(
         name=definition.name,
         table=definition.table,
-        position=standing.position,
-        lag=max(head - standing.position, 0),
+        position=max(standing.position, 0),
+        lag=max(head - max(standing.position, 0), 0),
         failed=standing.ended is not None,
         problem=standing.ended or standing.trouble,
         parked=parked,

@@ -80,7 +80,7 @@ class Tables:
             self._check_parked()
 
     def _check_parked(self) -> None:
-        for definition in self._foldings:
+        for definition in (definition for definition, folding in self._foldings.items() if folding.parked):
             for parked in self._database.parked(definition)[:1]:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 

@@ -114,7 +114,7 @@ class StoredFolding:
         self._database = database
         self._checkpoint = checkpoint
         self.parked = 0
-        self._lot = ParkingLot(table.definition)
+        self._lot = ParkingLot(table.definition, table.stem)
         self._folding = Folding(table, decode, database.dialect, history=table.history, skipped=skipped)
 
     @property
@@ -163,6 +163,13 @@ class StoredFolding:
             problem = "another version of the app has rebuilt its table"
             raise ProjectionFailed(self._table.name, self.position, problem)
         self._checkpoint = found
+
+    def finish(self, connection: "sa.Connection", batch: Batch) -> None:
+        """Fold a batch in a transaction that goes on; after it, nothing more is folded here."""
+        if not advance(connection, self._checkpoint, batch.through):
+            raise Overtaken
+        self._folding.apply_one_by_one(connection, batch.events, self._lot)
+        self._checkpoint = self._checkpoint._replace(position=batch.through)
 
     def _try(self, batch: Batch, apply: Apply) -> Exception | None:
         try:

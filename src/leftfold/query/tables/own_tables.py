@@ -12,6 +12,7 @@ checkpoint = sa.Table(
     sa.Column("fingerprint", sa.String, nullable=False),
     sa.Column("log_id", sa.String, nullable=False),
     sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
 )
 parked = sa.Table(
     "leftfold_parked",
@@ -30,3 +31,10 @@ waiting = sa.Table(
     sa.Column("position", sa.BigInteger, primary_key=True),
     sqlite_with_rowid=False,
 )
+
+
+def create_own_tables(connection: sa.Connection) -> None:
+    """Make leftfold's own tables if they are not there; a checkpoint table of before versions gets its column."""
+    metadata.create_all(connection)
+    if "version" not in {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}:
+        connection.exec_driver_sql(f"ALTER TABLE {checkpoint.name} ADD COLUMN version BIGINT NOT NULL DEFAULT 1")

@@ -18,9 +18,9 @@ AT_ONCE = 5_000  # keys in one statement
 class ParkingLot:
     """The parked keys of one read model. Everything is done in the transaction of the connection that is given."""
 
-    def __init__(self, definition: ReadModelDefinition) -> None:
+    def __init__(self, definition: ReadModelDefinition, stem: str = "") -> None:
         self._definition = definition
-        self._table = definition.table
+        self._table = stem or definition.table
         self.grown = False
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class ParkingLot:
         )
         fold = self._definition.fold
         return [
-            ParkedKey(self._definition.name, self._table, key_of_text(fold, row[0]), *row[1:])
+            ParkedKey(self._definition.name, self._definition.table, key_of_text(fold, row[0]), *row[1:])
             for row in connection.execute(statement)
         ]
 
@@ -85,6 +85,11 @@ class ParkingLot:
         """Forget all of it: the rows are begun anew."""
         for table in (parked, waiting):
             connection.execute(sa.delete(table).where(table.c.model == self._table))
+
+    def move(self, connection: sa.Connection, stem: str) -> None:
+        """Keep all of it under another name."""
+        for table in (parked, waiting):
+            connection.execute(sa.update(table).where(table.c.model == self._table).values(model=stem))
 
     def _among(self, connection: sa.Connection, chunk: Sequence[str], texts: dict[str, Key]) -> Iterator[Key]:
         statement = sa.select(parked.c.key).where(parked.c.model == self._table, parked.c.key.in_(chunk))

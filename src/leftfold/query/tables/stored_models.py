@@ -54,6 +54,11 @@ def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int
         database.close()
 
 
+def is_there(url: str) -> bool:
+    """Whether there is such a file."""
+    return _file(url).is_file()
+
+
 def may_be_folded_on(url: str) -> bool:
     """Whether this user may write what is kept there."""
     return os.access(_file(url), os.W_OK)
