@@ -251,3 +251,36 @@ async def test_a_table_of_before_versions_is_of_version_one(store: MemoryStore, 
     engine.dispose()
 
     assert await keep(store, url, FIRST, 2) == 2
+
+
+def strict(bad: int) -> type[ReadModel]:
+    """Versions of one model that refuse different amounts."""
+
+    class Strict(ReadModel):
+        account: AccountId
+        amount: int = 0
+
+        def evolve(self, event: Deposited) -> Self:
+            if event.amount == bad:
+                raise ValueError(f"{bad} is bad luck")
+            return replace(self, amount=self.amount + event.amount)
+
+    return Strict
+
+
+async def test_a_rebuild_parks_by_its_own_code(store: MemoryStore, url: str) -> None:
+    first, fixed, stricter = strict(13), strict(0), strict(7)
+    await keep(store, url, first, 13, 7)
+    async with reading(store, first, url=url) as read_side:
+        assert [parked.key for parked in await read_side.parked()] == [("a0",)]
+
+    async with reading(store, fixed, url=url, version=2) as read_side:
+        await read_side.wait(fixed, await append(store, Deposited("a0", 1)), 5)
+        assert await rows(read_side, fixed) == [("a0", 14), ("a1", 7)]
+        assert await read_side.parked() == []
+
+    async with reading(store, stricter, url=url, version=3) as read_side:
+        await read_side.wait(stricter, await append(store, Deposited("a1", 1)), 5)
+        assert await rows(read_side, stricter) == [("a0", 14)]
+        [parked] = await read_side.parked()
+        assert (parked.table, parked.key, parked.position, parked.queued) == ("strict", ("a1",), 2, 2)
