@@ -13,7 +13,7 @@ from leftfold import replace
 from leftfold.errors import NotKept, ReadModelBehind, ReadModelChanged
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.rebuild import drop_old, rebuild
-from leftfold.store import EventStore, MemoryStore
+from leftfold.store import EventStore, MemoryStore, open_store
 from tests.query.bank import AccountId, Deposited, append, ask, reading, registry_of
 
 
@@ -182,8 +182,6 @@ async def test_rows_that_came_and_went_are_told_apart(store: MemoryStore, url: s
 
 
 async def test_a_rebuild_keeps_up_while_an_app_goes_on(tmp_path: Path, url: str) -> None:
-    from leftfold.store import open_store
-
     async with open_store(f"sqlite:///{tmp_path}/bank.db") as store, reading(store, FIRST, url=url) as read_side:
         await append(store, *(Deposited(f"a{n % 50}", 1) for n in range(5_000)))
         await read_side.wait(FIRST, 5_000, 20)
@@ -284,3 +282,19 @@ async def test_a_rebuild_parks_by_its_own_code(store: MemoryStore, url: str) -> 
         assert await rows(read_side, stricter) == [("a0", 14)]
         [parked] = await read_side.parked()
         assert (parked.table, parked.key, parked.position, parked.queued) == ("strict", ("a1",), 2, 2)
+
+
+async def test_two_processes_that_rebuild_the_same_version_swap_once(tmp_path: Path, url: str) -> None:
+    log = f"sqlite:///{tmp_path}/bank.db"
+    async with open_store(log) as one, open_store(log) as other:
+        position = await keep(one, url, FIRST, *range(1, 3_000))
+        async with (
+            reading(one, DOUBLE, url=url, version=2) as first,
+            reading(other, DOUBLE, url=url, version=2) as second,
+        ):
+            position = await append(one, Deposited("a0", 1))
+            await asyncio.gather(first.wait(DOUBLE, position, 20), second.wait(DOUBLE, position, 20))
+
+            assert sum(row[1] for row in await rows(first, DOUBLE)) == 2 * (sum(range(1, 3_000)) + 1)
+            assert [status.problem for status in (*await first.status(), *await second.status())] == [None, None]
+    assert tables_in(url) == ["total", "total__old"]

@@ -12,6 +12,7 @@ from leftfold.errors import (
     InvalidModel,
     LeftfoldError,
     PositionAhead,
+    ProjectionFailed,
     ReadModelBehind,
     StoreClosed,
     UnknownReadModel,
@@ -215,6 +216,9 @@ class ReadSide:
             except LeftfoldError as trouble:
                 standing.trouble = trouble
                 await asyncio.sleep(PAUSE)
+            except Exception as error:
+                standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
+                raise
         folding = (await self._open(database, (), [definition]))[definition]
         standing.reached(folding.position)
         await self._project(database, definition, folding)

@@ -49,9 +49,9 @@ class Building:
         """Fold what is missing, compare, and swap, all in one transaction."""
         with self._database.writing() as connection:
             found = find(connection, self._present)
-            position = found.position if found else 0
-            if position > self.position:
-                self._folding.finish(connection, Batch(tail(self.position, position), position))
+            position = max(found.position if found else 0, self.position)
+            missing = tail(self.position, position) if position > self.position else []
+            self._folding.finish(connection, Batch(missing, position))  # tells, too, when another process has swapped
             compared = differences(connection, self._table)
             if not self._dry_run:
                 swap(connection, self._table)
