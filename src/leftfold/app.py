@@ -16,7 +16,7 @@ from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
 from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
-from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition
+from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.store import EventStore, MemoryStore
 from leftfold.sync import SyncLive, open_sync
@@ -77,15 +77,16 @@ class App:
     @overload
     def read_model(self, owner: type[M], /) -> type[M]: ...
     @overload
-    def read_model(self, /, *, history: bool = False) -> Callable[[type[M]], type[M]]: ...
-    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False) -> Any:
+    def read_model(self, /, *, history: bool = False, version: int = 1) -> Callable[[type[M]], type[M]]: ...
+    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False, version: int = 1) -> Any:
         """Keep a read model as a table: `@app.read_model`, or `@app.read_model(history=True)` to ask it as of the past.
 
-        History keeps every version of a row with the positions between which it was true.
+        History keeps every version of a row with the positions between which it was true. Raise `version` when the
+        code changes: the table is then rebuilt beside the present one, which answers until they are swapped.
         """
         if owner is None:
-            return partial(self._add_read_model, history=history)
-        return self._add_read_model(owner, history=history)
+            return partial(self._add_read_model, history=history, version=version)
+        return self._add_read_model(owner, history=history, version=version)
 
     @overload
     def process(self, owner: type[P], /) -> type[P]: ...
@@ -155,9 +156,9 @@ class App:
         fixed = Options(clock=clock, work=False, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
         return open_live(self, MemoryStore(clock), **fixed)
 
-    def _add_read_model(self, owner: type[M], *, history: bool) -> type[M]:
-        definition = ReadModelDefinition(owner, history=history)
-        self.event(*(event.owner for event in definition.fold.events))
+    def _add_read_model(self, owner: type[M], *, history: bool, version: int) -> type[M]:
+        definition = ReadModelDefinition(owner, history=history, version=version)
+        self.event(*(event.owner for event in definition.fold.events), EventSkipped)
         self.read_models[owner] = definition
         return owner
 

@@ -24,7 +24,7 @@ LeftfoldError
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
 │   ├── UnknownProcess          the app has no such process manager
-│   ├── NotParked               a process that is not parked was to be retried
+│   ├── InstanceNotParked       a process that is not parked was to be retried
 │   ├── UnknownModel            the command line asks for a model that the app does not have
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
@@ -57,7 +57,10 @@ LeftfoldError
 │   └── TicketClosed            it cannot be retried or cancelled any more
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
-    ├── ProjectionFailed        a read model stopped at an event it cannot fold
+    ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
+    ├── ReadModelChanged        the code of a read model has changed, its version has not
+    ├── NotKept                 a read model was to be rebuilt that has no table yet
+    ├── NotParked               a key was to be retried or skipped that is not parked
     ├── ModelsUnavailable       the models database cannot be used as it stands
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
@@ -346,7 +349,7 @@ class UnknownProcess(UsageError):
         )
 
 
-class NotParked(UsageError):
+class InstanceNotParked(UsageError):
     """A process that is not parked was to be retried."""
 
     def __init__(self, instance: str, standing: str) -> None:
@@ -679,14 +682,50 @@ class ReadModelBehind(ReadModelError):
 
 
 class ProjectionFailed(ReadModelError):
-    """A read model stopped at an event it cannot fold."""
+    """A read model stopped: which keys an event concerns cannot be known."""
 
     def __init__(self, model: str, position: int, problem: str) -> None:
         self.model, self.position, self.problem = model, position, problem
         super().__init__(
             f"{model} stopped at position {position}: {problem}",
-            "an evolve that folds every event it is annotated with",
-            "correct evolve and open the app again: the read model is rebuilt from the log",
+            "an event that can be decoded, or whose tags tell the keys of its rows, and an evolve that folds it",
+            "correct evolve, or add an upcaster for the event, and open the app again",
+        )
+
+
+class ReadModelChanged(ReadModelError):
+    """The code of a read model has changed, its version has not."""
+
+    def __init__(self, model: str, stored: int, version: int) -> None:
+        self.model, self.stored, self.version = model, stored, version
+        super().__init__(
+            f"{model} is version {version} in the code, and its table was made by other code, as version {stored}",
+            "the code that made the table, or a higher version",
+            f"write @app.read_model(version={stored + 1}), or run `leftfold rebuild --app MODULE:ATTR URL {model}`",
+        )
+
+
+class NotKept(ReadModelError):
+    """A read model was to be rebuilt that has no table yet."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"{model} has no table that was made from this log",
+            "a read model that is kept in a database beside the log",
+            "open the app: its tables are made then",
+        )
+
+
+class NotParked(ReadModelError):
+    """A key was to be retried or skipped that is not parked."""
+
+    def __init__(self, model: str, key: Sequence[object], parked: int) -> None:
+        self.model, self.key, self.parked = model, tuple(key), parked
+        super().__init__(
+            f"{model} has no parked key {', '.join(map(str, key)) or '()'}",
+            f"one of its {parked} parked keys" if parked else "a parked key; none is parked",
+            "list them with `leftfold projections`; a key that is level needs nothing",
         )
 
 

@@ -28,16 +28,26 @@ from leftfold.command import (
     Ticket,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled, UnknownProcess
+from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
-from leftfold.metadata import Metadata
+from leftfold.metadata import Metadata, present_metadata
 from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
-from leftfold.query import ModelStatus, OnProgress, QueryHandler, ReadModel, ReadModelDefinition, ReadSide, models_url
+from leftfold.query import (
+    ModelStatus,
+    OnProgress,
+    ParkedKey,
+    QueryHandler,
+    ReadModel,
+    ReadModelDefinition,
+    ReadSide,
+    models_url,
+)
 from leftfold.query.event_keys import row_concerns
+from leftfold.query.parked_keys import ParkedKeys
 from leftfold.registry import Registry
-from leftfold.store import EventStore, open_store
+from leftfold.store import EventStore, StoredEvent, open_store
 from leftfold.store.open import path_in
 from leftfold.store.time_travel import resolve
 
@@ -197,7 +207,7 @@ class LiveApp:
         return await self._processes.all(chosen)
 
     async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
-        """Let a parked instance go on with the event that it could not answer; `NotParked` when it is not parked."""
+        """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
         await self._processes.retry(self._definition_of(process).instance(key), metadata)
 
     def _definition_of(self, process: type) -> ProcessDefinition:
@@ -257,7 +267,7 @@ class LiveApp:
         return found
 
     async def read_models(self) -> Sequence[ModelStatus]:
-        """How far each read model has come: name, position, lag in positions, and why it stopped if it did."""
+        """How far each read model has come: name, position, lag in positions, parked keys, and why it stopped if so."""
         return await self._read_side.status() if self._read_side else ()
 
     async def run_until_quiet(self) -> None:
@@ -274,6 +284,36 @@ class LiveApp:
         if self._read_side is not None:
             for model in self._read_models:
                 await self._read_side.wait(model, head)
+
+    async def parked(self) -> Sequence[ParkedKey]:
+        """The keys that are held up by an event which their read model could not fold, and why."""
+        return await self._read_side.parked() if self._read_side else ()
+
+    async def parked_events(self, model: type[ReadModel], *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
+        """The first events that a parked key waits with: the one that could not be folded, and those behind it."""
+        return await self._parked_keys(model).events(key, limit)
+
+    async def retry(self, model: type[ReadModel], *key: Any) -> Sequence[ParkedKey]:
+        """Fold what a parked key waits with, in order; without a key, that of every parked key of the model.
+
+        What could not be folded this time either is returned, empty when all is level. `NotParked` when nothing is
+        parked under this key.
+        """
+        return await self._parked_keys(model).retry(key)
+
+    async def skip(self, model: type[ReadModel], *key: Any, reason: str) -> Sequence[ParkedKey]:
+        """Leave the event that holds up a key out of its row, for good, and let the key go on.
+
+        The log records it as an event, with the reason and the actor of the surrounding `recording` block. Returns
+        what holds up the key next, if anything does.
+        """
+        said = Metadata(reason=reason).over(present_metadata())
+        return await self._parked_keys(model).skip(key, said)
+
+    def _parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
+        if self._read_side is None:
+            raise UnknownReadModel(model.__qualname__, ())
+        return self._read_side.parked_keys(model)
 
 
 @asynccontextmanager

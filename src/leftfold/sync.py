@@ -15,7 +15,8 @@ from leftfold.events import CommandLike, Query
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
 from leftfold.process import Instance, ProcessManager, Progress
-from leftfold.query import ModelStatus
+from leftfold.query import ModelStatus, ParkedKey, ReadModel
+from leftfold.store import StoredEvent
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -169,6 +170,22 @@ class SyncLive:
     def run_until_quiet(self) -> None:
         """Do all background work that can be done now; see `LiveApp.run_until_quiet`."""
         self._loop.run(self._live.run_until_quiet())
+
+    def parked(self) -> Sequence[ParkedKey]:
+        """The keys that are held up by an event; see `LiveApp.parked`."""
+        return self._loop.run(self._live.parked())
+
+    def parked_events(self, model: type[ReadModel], *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
+        """The events that a parked key waits with; see `LiveApp.parked_events`."""
+        return self._loop.run(self._live.parked_events(model, *key, limit=limit))
+
+    def retry(self, model: type[ReadModel], *key: Any) -> Sequence[ParkedKey]:
+        """Fold what a parked key waits with; see `LiveApp.retry`."""
+        return self._loop.run(self._live.retry(model, *key))
+
+    def skip(self, model: type[ReadModel], *key: Any, reason: str) -> Sequence[ParkedKey]:
+        """Leave the event that holds up a key out of its row; see `LiveApp.skip`."""
+        return self._loop.run(self._live.skip(model, *key, reason=reason))
 
 
 class SyncTicket:

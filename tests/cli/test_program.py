@@ -19,6 +19,8 @@ COMMANDS = {
     "explain": ("Account", "a-1", *BANK),
     "state": ("Account", "a-1", *BANK),
     "query": ("Richest", *BANK),
+    "projections": BANK,
+    "rebuild": ("Balance", *BANK),
 }
 
 

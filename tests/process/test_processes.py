@@ -22,7 +22,7 @@ from leftfold import (
     recording,
     replace,
 )
-from leftfold.errors import InvalidModel, LeftfoldError, NotParked, StoreFailed, UnknownProcess
+from leftfold.errors import InstanceNotParked, InvalidModel, LeftfoldError, StoreFailed, UnknownProcess
 from leftfold.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
@@ -329,7 +329,7 @@ async def test_a_parked_instance_that_is_retried_answers_all_that_waited(
         await live.run_until_quiet()
 
         assert await sent(live, "a") == (1, 2, 3)
-        with pytest.raises(NotParked):
+        with pytest.raises(InstanceNotParked):
             await live.retry_process(sender.process, "a")
 
 

@@ -114,10 +114,15 @@ async def ask(read_side: ReadSide, question: Callable[[ReadModels], Any], **opti
 
 @asynccontextmanager
 async def reading(
-    store: EventStore, *models: type[ReadModel], url: str = IN_MEMORY, history: bool = False, **options: Any
+    store: EventStore,
+    *models: type[ReadModel],
+    url: str = IN_MEMORY,
+    history: bool = False,
+    version: int = 1,
+    **options: Any,
 ) -> AsyncIterator[ReadSide]:
     """A read side of these models, started."""
-    definitions = [ReadModelDefinition(model, history=history) for model in models]
+    definitions = [ReadModelDefinition(model, history=history, version=version) for model in models]
     read_side = ReadSide(store, options.pop("registry", registry_of()), definitions, url, **options)
     await read_side.start()
     try:

@@ -18,7 +18,7 @@ from leftfold.errors import (
     UsageError,
 )
 from leftfold.query import Progress, ReadModel, ReadModelDefinition, ReadModels, ReadSide
-from leftfold.store import MemoryStore
+from leftfold.store import MemoryStore, NewEvent
 from tests.query.bank import (
     HANDLER,
     IN_MEMORY,
@@ -222,16 +222,18 @@ async def test_after_a_position_the_answer_includes_it(store: MemoryStore) -> No
 
 async def test_only_models_that_the_query_touches_must_have_reached_the_position(store: MemoryStore) -> None:
     class Stuck(ReadModel):
-        account: AccountId
+        source: AccountId
+        target: AccountId
 
-        def evolve(self, event: Deposited) -> Self:
-            raise ValueError("stuck")
+        def evolve(self, event: Transferred) -> Self:
+            return self
 
     async with reading(store, Balance, Stuck) as read_side:
-        position = await append(store, Deposited("a", 1))
+        await store.append([NewEvent("transferred", b"{}", ("account:a", "account:b"))])
+        position = await append(store, Deposited("c", 1))
 
         assert await ask(read_side, lambda models: models.count(Balance), after=position) == 1
-        with pytest.raises(ProjectionFailed, match="Stuck stopped at position 1: ValueError: stuck"):
+        with pytest.raises(ProjectionFailed, match="Stuck stopped at position 1: transferred v1"):
             await ask(read_side, lambda models: models.count(Stuck), after=position)
 
 

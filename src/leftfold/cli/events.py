@@ -11,12 +11,10 @@ import typer
 from leftfold.cli import arguments
 from leftfold.cli.arguments import Json, LogUrl
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.listing import INDENT, headline, said
+from leftfold.cli.listing import show_event, show_event_json
 from leftfold.cli.opening import open_log
 from leftfold.cli.outcome import Outcome, command
-from leftfold.cli.plain import json_data, moment, shown_data
 from leftfold.criteria import Criteria, criteria
-from leftfold.metadata import decode_metadata
 from leftfold.store import Batch, EventStore, StoredEvent, subscribe
 from leftfold.store.time_travel import position_at, position_before
 
@@ -77,7 +75,7 @@ async def events(
     async with open_log(url) as log:
         after, upto = await _span(log, after, upto, since, until)
         choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow)
-        count = await _list(log, choice, _show_json if json else _show)
+        count = await _list(log, choice, show_event_json if json else show_event)
     if not count and not json:
         stderr().put("no such event")
     return Outcome.FINE
@@ -124,24 +122,3 @@ def _batches(log: EventStore, choice: Choice) -> AsyncIterator[Batch]:
     if choice.follow:
         return subscribe(log, choice.criteria, after=choice.after)
     return log.read(choice.criteria, after=choice.after, upto=choice.upto, limit=choice.limit, reverse=choice.reverse)
-
-
-def _show(out: Console, event: StoredEvent) -> None:
-    out.put(headline(event.position, event.time, event.type, event.version, event.tags))
-    for line in (shown_data(event.data), said(decode_metadata(event.metadata))):
-        if line:
-            out.put(line, INDENT)
-
-
-def _show_json(out: Console, event: StoredEvent) -> None:
-    out.json(
-        {
-            "position": event.position,
-            "time": moment(event.time),
-            "type": event.type,
-            "version": event.version,
-            "tags": event.tags,
-            **json_data("data", event.data),
-            **json_data("metadata", event.metadata),
-        }
-    )

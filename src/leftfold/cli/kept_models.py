@@ -1,10 +1,13 @@
 """The read models that are kept beside a log, found without touching them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from leftfold.app import App
-from leftfold.errors import InvalidUrl
-from leftfold.query import ReadModelDefinition, models_url
+from leftfold.errors import InvalidUrl, NotKept, NotParked, UnknownModel
+from leftfold.query import ParkedKey, ReadModelDefinition, models_url
+from leftfold.query.event_keys import Key
+
+SHOWN = 100
 
 
 def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefinition, int]:
@@ -15,6 +18,48 @@ def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefiniti
     from leftfold.query.tables.stored_models import stored_positions
 
     return stored_positions(place, app.read_models.values(), log_id)
+
+
+def kept_parked(app: App, url: str) -> Sequence[ParkedKey]:
+    """The parked keys of all read models."""
+    place = _place(url)
+    if place is None or not app.read_models:
+        return ()
+    from leftfold.query.tables.stored_models import stored_parked
+
+    return stored_parked(place, app.read_models.values())
+
+
+def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) -> tuple[ParkedKey, Sequence[int]]:
+    """A parked key, and the positions of the first events that it waits with."""
+    mine = [each for each in kept_parked(app, url) if each.table == definition.table]
+    found = next((each for each in mine if each.key == key), None)
+    place = _place(url)
+    if found is None or place is None:
+        raise NotParked(definition.name, key, len(mine))
+    from leftfold.query.tables.stored_models import stored_queue
+
+    return found, stored_queue(place, definition, key, SHOWN)
+
+
+def read_model_named(app: App, name: str) -> ReadModelDefinition:
+    """The read model of this name."""
+    known = {definition.name: definition for definition in app.read_models.values()}
+    if name not in known:
+        raise UnknownModel(name, sorted(known))
+    return known[name]
+
+
+def kept_place(definition: ReadModelDefinition, url: str) -> str:
+    """Where a read model is kept; `NotKept` when there is no such file."""
+    place = _place(url)
+    if place is None:
+        raise NotKept(definition.name)
+    from leftfold.query.tables.stored_models import is_there
+
+    if not is_there(place):
+        raise NotKept(definition.name)
+    return place
 
 
 def usable_models(app: App, url: str, log_id: str) -> str | None:

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from rich.text import Text
 
-from leftfold.cli.plain import moment, shown, visible
-from leftfold.metadata import Metadata
+from leftfold.cli.consoles import Console
+from leftfold.cli.plain import json_data, moment, shown, shown_data, visible
+from leftfold.metadata import Metadata, decode_metadata
+from leftfold.store import StoredEvent
 
 INDENT = 2
 
@@ -34,6 +36,29 @@ def said(metadata: Metadata) -> Text:
         *(f"{visible(name)}={shown(value)}" for name, value in metadata.extra.items()),
     ]
     return Text(" · ".join(part for part in parts if part), "dim")
+
+
+def show_event(out: Console, event: StoredEvent) -> None:
+    """Print an event for people."""
+    out.put(headline(event.position, event.time, event.type, event.version, event.tags))
+    for line in (shown_data(event.data), said(decode_metadata(event.metadata))):
+        if line:
+            out.put(line, INDENT)
+
+
+def show_event_json(out: Console, event: StoredEvent) -> None:
+    """Print an event for programs."""
+    out.json(
+        {
+            "position": event.position,
+            "time": moment(event.time),
+            "type": event.type,
+            "version": event.version,
+            "tags": event.tags,
+            **json_data("data", event.data),
+            **json_data("metadata", event.metadata),
+        }
+    )
 
 
 def _part(name: str, *values: str | int | None) -> str:

@@ -14,7 +14,9 @@ from leftfold.cli.events import events
 from leftfold.cli.explain import explain
 from leftfold.cli.info import info
 from leftfold.cli.processes import processes
+from leftfold.cli.projections import projections
 from leftfold.cli.query import query
+from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.verify import verify
 
@@ -39,7 +41,8 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing but demo, --retry and --cancel writes to a log.
+    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, and projections where it skips
+    an event.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -53,5 +56,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, commands, processes, verify, demo):
+for command in (info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
     program.command(help=help_of(command))(command)

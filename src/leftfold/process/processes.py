@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from leftfold.criteria import Criteria, Item, criteria
-from leftfold.errors import Conflict, NotParked
+from leftfold.errors import Conflict, InstanceNotParked
 from leftfold.metadata import Metadata, encode_metadata, present_metadata
 from leftfold.process.definition import Key, ProcessDefinition
 from leftfold.process.instance import Instance, Progress, Step
@@ -61,12 +61,12 @@ class Processes:
         return list(found.values())
 
     async def retry(self, instance: str, metadata: Metadata | None) -> None:
-        """Let a parked instance go on; `NotParked` when it is not."""
+        """Let a parked instance go on; `InstanceNotParked` when it is not."""
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         while True:
             progress, position = await self.progress(instance)
             if progress.parked is None:
-                raise NotParked(instance, progress.standing)
+                raise InstanceNotParked(instance, progress.standing)
             retried = ProcessRetried(instance, progress.parked)
             record = self.registry.encode(retried, encode_metadata(said))
             try:

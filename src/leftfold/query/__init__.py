@@ -2,19 +2,26 @@
 
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Progress
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
+from leftfold.query.rebuild_report import Differences, Rebuilt
+from leftfold.query.skips import EventSkipped
 
 __all__ = [
+    "Differences",
+    "EventSkipped",
     "ModelStatus",
     "OnProgress",
+    "ParkedKey",
     "Progress",
     "QueryHandler",
     "ReadModel",
     "ReadModelDefinition",
     "ReadModels",
     "ReadSide",
+    "Rebuilt",
     "models_url",
 ]

@@ -1,9 +1,11 @@
 """Which rows of a read model an event concerns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from leftfold.events import MessageType
 from leftfold.fold import Fold
@@ -39,10 +41,43 @@ def key_of(fold: Fold) -> Callable[[Any], Key]:
     return get if len(names) > 1 else lambda state: (get(state),)
 
 
+def text_of_key(key: Sequence[Any]) -> str:
+    """A key as the text by which it is stored beside the rows: a JSON list."""
+    return msgspec.json.encode(key).decode()
+
+
+def key_of_text(fold: Fold, text: str) -> Key:
+    """The key that a text stands for."""
+    values: list[Any] = msgspec.json.decode(text)
+    return tuple(msgspec.convert(value, part.value_type) for part, value in zip(fold.key, values, strict=True))
+
+
 def row_concerns(fold: Fold, key: Key) -> Callable[[Any], bool]:
     """The function that says whether an event concerns the row of this key."""
     readers = {event.owner: key_reader(fold, event) for event in fold.events}
     return lambda event: key in readers[type(event)](event)
+
+
+def keys_by_tags(fold: Fold, tags: Iterable[str]) -> Sequence[Key] | None:
+    """The keys of the rows that an event concerns, by its tags alone; None when they do not tell.
+
+    They do not where several parts of the key have the same tag, or where the event lacks the tag of one.
+    """
+    if not fold.key:
+        return THE_ONE_ROW
+    if len({part.tag.name for part in fold.key}) < len(fold.key):
+        return None
+    found = [[tag.partition(":")[2] for tag in tags if tag.partition(":")[0] == part.tag.name] for part in fold.key]
+    if not all(found):
+        return None
+    try:
+        values = [
+            [msgspec.convert(text, part.value_type, strict=False) for text in texts]
+            for part, texts in zip(fold.key, found, strict=True)
+        ]
+    except ValueError:
+        return None
+    return list(product(*values))
 
 
 def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagField]:

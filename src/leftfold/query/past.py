@@ -11,6 +11,7 @@ from leftfold.query.batch_fold import BatchFold, Concern
 from leftfold.query.event_keys import Key
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.row_cache import Row
+from leftfold.query.skips import Skips
 from leftfold.registry import Registry
 from leftfold.store.contract import Batch, EventStore
 
@@ -44,6 +45,7 @@ class Past:
         position: int,
         loop: asyncio.AbstractEventLoop,
         on_progress: OnProgress | None,
+        skips: Skips,
     ) -> None:
         self.position = position
         self.decode = registry.decode
@@ -51,6 +53,7 @@ class Past:
         self._registry = registry
         self._loop = loop
         self._on_progress = on_progress
+        self.skips = skips
         self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
 
     def row(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
@@ -72,15 +75,16 @@ class Past:
 
     def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:
         definition.fold.start(key)  # refuses a key of the wrong length
-        fold = BatchFold(definition, self.decode, history=False)
+        fold = BatchFold(definition, self.decode, history=False, skipped=self.skips.of(definition))
         rows = {key: Row(None, 0)}
+        held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
             concerns = [
                 Concern(concern.position, concern.event, (key,))
                 for concern in fold.concerns(batch.events)
                 if key in concern.keys
             ]
-            fold.fold(concerns, rows)
+            held.update(parking.key for parking in fold.fold(concerns, rows, held).parked)
         return rows[key].state
 
     def _read(self, criteria: Any) -> Iterator[Batch]:

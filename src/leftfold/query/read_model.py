@@ -32,10 +32,11 @@ class ReadModel(Message):
 
 
 class ReadModelDefinition:
-    """A read model as an app has it: its fold, the name of its table, whether former rows are kept."""
+    """A read model as an app has it: its fold, its version, the name of its table, whether former rows are kept."""
 
-    def __init__(self, owner: type[ReadModel], *, history: bool = False) -> None:
+    def __init__(self, owner: type[ReadModel], *, history: bool = False, version: int = 1) -> None:
         self.owner = owner
+        self.version = version
         self.history = history
         self.fold = fold_of(owner)
         _check_keys(self.fold)

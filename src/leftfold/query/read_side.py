@@ -1,7 +1,7 @@
 """The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,28 +12,38 @@ from leftfold.errors import (
     InvalidModel,
     LeftfoldError,
     PositionAhead,
+    ProjectionFailed,
     ReadModelBehind,
     StoreClosed,
     UnknownReadModel,
 )
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY
+from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Past
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
-from leftfold.query.standing import Behind, Standing
+from leftfold.query.rebuild import Rebuild
+from leftfold.query.skips import EventSkipped, Skips
+from leftfold.query.standing import Behind, Overtaken, Standing
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.folding import StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 READING_THREADS = 4
+PAUSE = 0.5  # seconds, where the models database gives trouble
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
-    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so."""
+    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so.
+
+    `parked` keys are held up by an event that could not be folded: their rows are as they were before it.
+    """
 
     name: str
     table: str
@@ -41,6 +51,7 @@ class ModelStatus(msgspec.Struct, frozen=True):
     lag: int
     problem: LeftfoldError | None
     failed: bool
+    parked: int = 0
 
 
 class ReadSide:
@@ -60,12 +71,15 @@ class ReadSide:
         self._definitions = {definition.owner: definition for definition in definitions}
         self._url = url
         self._on_progress = on_progress
+        self._skips = Skips()
+        self._parked: dict[ReadModelDefinition, ParkedKeys] = {}
         self._standings: dict[ReadModelDefinition, Standing] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
         self._database: ModelsDatabase | None = None
         _check_tables(self._definitions.values())
+        registry.add(EventSkipped)
 
     def __repr__(self) -> str:
         return f"<ReadSide of {len(self._definitions)} read models in {self._url}>"
@@ -94,10 +108,18 @@ class ReadSide:
 
     async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
-        definition = self._definitions.get(model)
-        if definition is None:
-            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
-        await self._standings[definition].reach(position, timeout)
+        await self._standings[self._definition(model)].reach(position, timeout)
+
+    def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
+        """The keys of a model that are held up by an event it could not fold."""
+        definition = self._definition(model)
+        if definition not in self._parked:
+            raise ReadModelBehind(definition.name, 0, 0, 0)
+        return self._parked[definition]
+
+    async def parked(self) -> list[ParkedKey]:
+        """Every parked key, model by model, the one that is parked longest first."""
+        return [key for parked in self._parked.values() for key in await parked.all()]
 
     async def answer(
         self,
@@ -128,20 +150,84 @@ class ReadSide:
     async def status(self) -> list[ModelStatus]:
         """Where each read model stands."""
         head = await self._store.head()
-        return [_status(definition, standing, head) for definition, standing in self._standings.items()]
+        return [
+            _status(definition, standing, head, self._count_parked(definition))
+            for definition, standing in self._standings.items()
+        ]
+
+    async def _is_due(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> bool:
+        due = partial(database.due, self._store.log_id, ())
+        return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)
+
+    def _count_parked(self, definition: ReadModelDefinition) -> int:
+        return self._parked[definition].count if definition in self._parked else 0
 
     async def _follow(self, database: "ModelsDatabase") -> None:
         loop = asyncio.get_running_loop()
+        await self._skips.read(self._store, self._registry.decode)
         stored = await loop.run_in_executor(self._writer, database.positions)
         head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
         beyond = {definition for definition, position in stored.items() if position > head}
-        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond)
-        foldings = await loop.run_in_executor(self._writer, opening)
+        due = await loop.run_in_executor(self._writer, database.due, self._store.log_id, beyond)
+        ready = [definition for definition in self._definitions.values() if definition not in due]
+        for definition, position in due.items():
+            self._standings[definition] = Standing(definition.name, position)
+            self._start(definition, self._rebuild_and_follow(database, definition))
+        foldings = await self._open(database, beyond, ready)
         for definition, folding in foldings.items():
-            standing = self._standings[definition] = Standing(definition.name, folding.position)
-            criteria = self._registry.stored(definition.fold.all_criteria())
-            projection = Projection(self._store, criteria, folding, standing, self._writer)
-            self._tasks.append(asyncio.create_task(projection.run(), name=f"projection {definition.name}"))
+            self._standings[definition] = Standing(definition.name, folding.position)
+            self._start(definition, self._project(database, definition, folding))
+
+    async def _open(
+        self, database: "ModelsDatabase", beyond: Collection[ReadModelDefinition], only: Collection[ReadModelDefinition]
+    ) -> "dict[ReadModelDefinition, StoredFolding]":
+        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips, only)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
+
+    def _start(self, definition: ReadModelDefinition, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=f"projection {definition.name}"))
+
+    def _project(
+        self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding"
+    ) -> Coroutine[Any, Any, None]:
+        self._parked[definition] = ParkedKeys(
+            definition, folding, database, self._store, self._registry, self._skips, self._writer
+        )
+        criteria = self._registry.stored(definition.fold.all_criteria())
+        return Projection(self._store, criteria, folding, self._standings[definition], self._writer).run()
+
+    async def _rebuild_and_follow(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> None:
+        """Rebuild beside the present table, waiting out trouble with the database, then follow the log."""
+        standing = self._standings[definition]
+        rebuild = Rebuild(
+            definition,
+            self._store,
+            self._registry,
+            database,
+            self._skips,
+            self._writer,
+            on_progress=self._on_progress,
+        )
+        while await self._is_due(database, definition):
+            try:
+                await rebuild.run()
+            except Overtaken:
+                await asyncio.sleep(PAUSE)
+            except LeftfoldError as trouble:
+                standing.trouble = trouble
+                await asyncio.sleep(PAUSE)
+            except Exception as error:
+                standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
+                raise
+        folding = (await self._open(database, (), [definition]))[definition]
+        standing.reached(folding.position)
+        await self._project(database, definition, folding)
+
+    def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
+        definition = self._definitions.get(model)
+        if definition is None:
+            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
+        return definition
 
     def _connect(self) -> "ModelsDatabase":
         """The database, opened when it is first needed; SQLAlchemy is imported no earlier."""
@@ -158,7 +244,7 @@ class ReadSide:
         head = await self._store.head()
         if not 0 <= as_of <= head:
             raise PositionAhead(as_of, head)
-        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress)
+        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips)
 
     def _attempt(
         self,
@@ -185,14 +271,15 @@ class ReadSide:
             raise ReadModelBehind(late.model, late.position, behind.position, timeout) from late.__cause__
 
 
-def _status(definition: ReadModelDefinition, standing: Standing, head: int) -> ModelStatus:
+def _status(definition: ReadModelDefinition, standing: Standing, head: int, parked: int) -> ModelStatus:
     return ModelStatus(
         name=definition.name,
         table=definition.table,
-        position=standing.position,
-        lag=max(head - standing.position, 0),
+        position=max(standing.position, 0),
+        lag=max(head - max(standing.position, 0), 0),
         failed=standing.ended is not None,
         problem=standing.ended or standing.trouble,
+        parked=parked,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from leftfold.errors import ProjectionFailed
 from leftfold.query import ReadModelDefinition, ReadModels
 from leftfold.query.batch_fold import BatchFold
 from leftfold.query.models_url import IN_MEMORY
@@ -44,7 +45,7 @@ class Table:
         for concern in concerns:
             for key in concern.keys:
                 self._rows.setdefault(key, NO_ROW)
-        self._fold.fold(concerns, self._rows)
+        self._fold.fold(concerns, self._rows, None)
 
 
 def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[StoredEvent]]:
@@ -76,6 +77,12 @@ class Tables:
         if events:
             for folding in self._foldings.values():
                 folding.step(Batch(events, events[-1].position))
+            self._check_parked()
+
+    def _check_parked(self) -> None:
+        for definition in (definition for definition, folding in self._foldings.items() if folding.parked):
+            for parked in self._database.parked(definition)[:1]:
+                raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:
         """What the function reads from the tables."""

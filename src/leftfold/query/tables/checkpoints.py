@@ -6,18 +6,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from leftfold.query.tables.model_table import ModelTable, drop
-
-metadata = sa.MetaData()
-checkpoint = sa.Table(
-    "leftfold_checkpoint",
-    metadata,
-    sa.Column("model", sa.String, primary_key=True),  # the table's name
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("build", sa.String, nullable=False),  # another one each time that the table is begun anew
-    sa.Column("fingerprint", sa.String, nullable=False),
-    sa.Column("log_id", sa.String, nullable=False),
-    sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
-)
+from leftfold.query.tables.own_tables import checkpoint, create_own_tables
+from leftfold.query.tables.parking_lot import ParkingLot
 
 
 class Checkpoint(NamedTuple):
@@ -29,16 +19,17 @@ class Checkpoint(NamedTuple):
     fingerprint: str
     log_id: str
     tables: str
+    version: int
 
 
 def create_checkpoints(connection: sa.Connection) -> None:
-    """Make the table if it is not there."""
-    metadata.create_all(connection)
+    """Make leftfold's own tables if they are not there."""
+    create_own_tables(connection)
 
 
 def find(connection: sa.Connection, table: ModelTable) -> Checkpoint | None:
     """The checkpoint of a model, if it has been begun."""
-    row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == table.definition.table)).first()
+    row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == table.stem)).first()
     return Checkpoint(*row) if row else None
 
 
@@ -58,14 +49,21 @@ def advance(connection: sa.Connection, at: Checkpoint, position: int) -> bool:
     return moved.rowcount == 1
 
 
+def disturb(connection: sa.Connection, table: ModelTable) -> None:
+    """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
+    of_model = checkpoint.c.model == table.stem
+    connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
+
+
 def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Checkpoint:
-    """Empty tables of the present shape, and a checkpoint at 0."""
+    """Empty tables of the present shape, a checkpoint at 0, and nothing parked."""
+    ParkingLot(table.definition, table.stem).clear(connection)
     former = find(connection, table)
     for name in former.tables.split() if former else ():
         drop(connection, name)
     table.create(connection)
-    fingerprint, tables = table.definition.fingerprint(), " ".join(table.definition.tables)
-    begun = Checkpoint(table.definition.table, 0, uuid4().hex, fingerprint, log_id, tables)
+    fingerprint, tables = table.definition.fingerprint(), " ".join(table.tables)
+    begun = Checkpoint(table.stem, 0, uuid4().hex, fingerprint, log_id, tables, table.definition.version)
     connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == begun.model))
     connection.execute(sa.insert(checkpoint).values(begun._asdict()))
     return begun
@@ -73,5 +71,9 @@ def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Che
 
 def fits(found: Checkpoint, connection: sa.Connection, table: ModelTable, log_id: str) -> bool:
     """Whether the tables are what this code makes of this log."""
-    same = found.fingerprint == table.definition.fingerprint() and found.log_id == log_id
-    return same and table.exists(connection)
+    return is_of(found, table) and found.log_id == log_id and table.exists(connection)
+
+
+def is_of(found: Checkpoint, table: ModelTable) -> bool:
+    """Whether the rows were made by this code, under this version."""
+    return (found.fingerprint, found.version) == (table.definition.fingerprint(), table.definition.version)

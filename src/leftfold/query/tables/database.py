@@ -92,9 +92,14 @@ class Database:
         try:
             yield
         except exc.DBAPIError as error:
-            if _code(error) not in TROUBLE:
+            if not is_trouble(error):
                 raise
             raise ModelsUnavailable(str(self.url), str(error.orig)) from error
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether the database is to blame, not a statement or a value."""
+    return isinstance(error, exc.DBAPIError) and _code(error) in TROUBLE
 
 
 @contextmanager

@@ -1,38 +1,77 @@
 """Folding events into tables: the one way in which rows come about, live or replayed."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Protocol
 
-from leftfold.errors import LeftfoldError, ModelsUnavailable, ProjectionFailed
-from leftfold.query.batch_fold import BatchFold, Decode
+from leftfold.errors import ModelsUnavailable, ProjectionFailed
+from leftfold.query.batch_fold import NOTHING_SKIPPED, BatchFold, Concern, Decode
 from leftfold.query.event_keys import Key
+from leftfold.query.parking import Parking, in_words
 from leftfold.query.row_cache import Row, RowCache
 from leftfold.query.standing import Overtaken
-from leftfold.query.tables.checkpoints import Checkpoint, advance, find
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
+from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.parking_lot import ParkingLot, ReleasedKey
 from leftfold.query.tables.rows import Rows
 from leftfold.store.contract import Batch, StoredEvent
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+Skipped = Mapping[int, AbstractSet[str]]
+
+
+class Lot(Protocol):
+    """Where keys are parked that an event holds up."""
+
+    def held(self, connection: "sa.Connection", keys: AbstractSet[Key]) -> AbstractSet[Key]:
+        """Those of the keys that are held up."""
+        ...
+
+    def park(self, connection: "sa.Connection", parkings: Sequence[Parking]) -> None:
+        """Hold keys up, and let events wait."""
+        ...
+
+
+Apply = Callable[["sa.Connection", Iterable[StoredEvent], Lot], dict[Key, Row]]
+
 
 class Folding:
     """Folds batches of events into the rows that a connection reaches."""
 
-    def __init__(self, table: ModelTable, decode: Decode, dialect: "sa.Dialect", *, history: bool) -> None:
+    def __init__(
+        self,
+        table: ModelTable,
+        decode: Decode,
+        dialect: "sa.Dialect",
+        *,
+        history: bool,
+        skipped: Skipped = NOTHING_SKIPPED,
+    ) -> None:
         self._rows = Rows(table, dialect)
-        self._fold = BatchFold(table.definition, decode, history=history)
+        self._fold = BatchFold(table.definition, decode, history=history, skipped=skipped)
         self._cache = RowCache()
 
-    def apply(self, connection: "sa.Connection", events: Iterable[StoredEvent]) -> dict[Key, Row]:
+    def apply(self, connection: "sa.Connection", events: Iterable[StoredEvent], lot: Lot) -> dict[Key, Row]:
         """Fold the events and write what they changed; give the rows to `keep` once that is committed."""
         concerns = self._fold.concerns(events)
         rows, missing = self._cache.among({key: None for concern in concerns for key in concern.keys})
         rows.update(self._rows.load(connection, missing))
-        self._rows.write(connection, self._fold.fold(concerns, rows))
+        changes = self._fold.fold(concerns, rows, lot.held(connection, rows.keys()))
+        self._rows.write(connection, changes)
+        lot.park(connection, changes.parked)
         return rows
+
+    def apply_one_by_one(self, connection: "sa.Connection", events: Iterable[StoredEvent], lot: Lot) -> dict[Key, Row]:
+        """The same, event by event and row by row: a row that cannot be written parks its key too."""
+        self.forget()
+        for concern in self._fold.concerns(events):
+            for key in concern.keys:
+                parkings = self._apply_alone(connection, Concern(concern.position, concern.event, (key,)), lot)
+                lot.park(connection, parkings)
+        return {}
 
     def keep(self, rows: dict[Key, Row]) -> None:
         """Remember rows, so that they need not be read for the next batch."""
@@ -42,69 +81,126 @@ class Folding:
         """Remember nothing: someone else has written."""
         self._cache.clear()
 
+    def _apply_alone(self, connection: "sa.Connection", concern: Concern, lot: Lot) -> Sequence[Parking]:
+        (key,) = concern.keys
+        held = lot.held(connection, {key})
+        try:
+            with connection.begin_nested():
+                changes = self._fold.fold([concern], self._rows.load(connection, [key]), held)
+                self._rows.write(connection, changes)
+        except Exception as problem:
+            if is_trouble(problem):
+                raise
+            return [Parking(key, concern.position, in_words(problem))]
+        return changes.parked
+
 
 class StoredFolding:
-    """Folds a model's events exactly once: rows and checkpoint move in one transaction.
+    """Folds a model's events exactly once: rows, parked keys and checkpoint move in one transaction.
 
     The checkpoint is moved first, and only if it stands where this process left it. Of several processes that fold
     the same events one commits; the others find the checkpoint moved and write nothing.
     """
 
-    def __init__(self, table: ModelTable, database: Database, decode: Decode, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        table: ModelTable,
+        database: Database,
+        decode: Decode,
+        checkpoint: Checkpoint,
+        skipped: Skipped = NOTHING_SKIPPED,
+    ) -> None:
         self._table = table
         self._database = database
         self._checkpoint = checkpoint
-        self._folding = Folding(table, decode, database.dialect, history=table.history)
+        self.parked = 0
+        self._lot = ParkingLot(table.definition, table.stem)
+        self._folding = Folding(table, decode, database.dialect, history=table.history, skipped=skipped)
 
     @property
     def position(self) -> int:
         """Where the checkpoint stands, as far as this process knows."""
         return self._checkpoint.position
 
+    def recount(self, connection: "sa.Connection") -> None:
+        """Count the parked keys."""
+        self.parked = self._lot.count(connection)
+        self._lot.grown = False
+
     def step(self, batch: Batch) -> None:
-        """Fold a batch. One that cannot be folded is gone through event by event, up to the one that cannot."""
-        problem = self._try(batch)
-        if problem is None:
+        """Fold a batch; keys that an event holds up are parked. One that cannot be written is folded row by row.
+
+        `ProjectionFailed` when it cannot be known which keys an event concerns; what lies before it is folded.
+        """
+        if self._try(batch, self._folding.apply) is None:
             return
-        if len(batch.events) < 2:
-            position = batch.events[0].position if batch.events else batch.through
-            raise ProjectionFailed(self._table.name, position, _in_words(problem)) from problem
         for event in batch.events:
-            self.step(Batch([event], event.position))
-        self.step(Batch([], batch.through))
+            problem = self._try(Batch([event], event.position), self._folding.apply_one_by_one)
+            if problem is not None:
+                raise ProjectionFailed(self._table.name, event.position, in_words(problem)) from problem
+        problem = self._try(Batch([], batch.through), self._folding.apply)
+        if problem is not None:
+            raise ProjectionFailed(self._table.name, batch.through, in_words(problem)) from problem
+
+    def release(self, key: Key, events: Sequence[StoredEvent]) -> None:
+        """Fold the first events that a parked key waits with, in order, up to one that still cannot be folded."""
+        try:
+            self._release(key, events, self._folding.apply)
+        except ModelsUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - some row cannot be written: which one is found out
+            self._release(key, events, self._folding.apply_one_by_one)
+        finally:
+            self._folding.forget()
 
     def reload(self) -> None:
         """Take the checkpoint as it is stored; `ProjectionFailed` when other code has rebuilt the table."""
         self._folding.forget()
         with self._database.writing() as connection:
             found = find(connection, self._table)
+            self.recount(connection)
         if found is None or found.fingerprint != self._checkpoint.fingerprint:
             problem = "another version of the app has rebuilt its table"
             raise ProjectionFailed(self._table.name, self.position, problem)
         self._checkpoint = found
 
-    def _try(self, batch: Batch) -> Exception | None:
+    def finish(self, connection: "sa.Connection", batch: Batch) -> None:
+        """Fold a batch in a transaction that goes on; after it, nothing more is folded here."""
+        if not advance(connection, self._checkpoint, batch.through):
+            raise Overtaken
+        self._folding.apply_one_by_one(connection, batch.events, self._lot)
+        self._checkpoint = self._checkpoint._replace(position=batch.through)
+
+    def _try(self, batch: Batch, apply: Apply) -> Exception | None:
         try:
-            self._write(batch)
+            self._write(batch, apply)
         except (Overtaken, ModelsUnavailable):
             raise
-        except Exception as problem:  # noqa: BLE001 - whatever evolve or a value's type raises stops this model alone
+        except Exception as problem:  # noqa: BLE001 - whatever a value's type raises stops this model alone
             return problem
         return None
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, batch: Batch, apply: Apply) -> None:
         if batch.through <= self.position:
             return
         with self._database.writing() as connection:
             if not advance(connection, self._checkpoint, batch.through):
                 raise Overtaken
-            rows = self._folding.apply(connection, batch.events)
+            rows = apply(connection, batch.events, self._lot)
+            if self._lot.grown:
+                self.recount(connection)
         self._checkpoint = self._checkpoint._replace(position=batch.through)
         self._folding.keep(rows)
 
-
-def _in_words(problem: Exception) -> str:
-    original = getattr(problem, "orig", None) or problem  # SQLAlchemy tells the statement too, with all its rows
-    if isinstance(original, LeftfoldError):
-        return original.found
-    return f"{type(original).__name__}: {original}"
+    def _release(self, key: Key, events: Sequence[StoredEvent], apply: Apply) -> None:
+        self._folding.forget()
+        positions = [event.position for event in events]
+        with self._database.writing() as connection:
+            if not events or self._lot.queue(connection, key, len(events)) != positions:
+                return
+            disturb(connection, self._table)
+            released = ReleasedKey(key)
+            apply(connection, events, released)
+            through = positions[-1] if released.stuck is None else released.stuck.position - 1
+            self._lot.settle(connection, key, through, released.stuck)
+            self.recount(connection)

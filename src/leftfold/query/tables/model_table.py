@@ -14,11 +14,14 @@ from leftfold.tags import hints_of
 class ModelTable:
     """One read model in SQL: the table of its rows and, with history, that of their versions.
 
+    They are named after the model, or after another `stem` while they are built beside the present ones.
     A version was true at the positions p with `valid_from` <= p < `valid_until`; the present one has no `valid_until`.
     """
 
-    def __init__(self, definition: ReadModelDefinition) -> None:
+    def __init__(self, definition: ReadModelDefinition, stem: str = "") -> None:
         self.definition = definition
+        self.stem = stem or definition.table
+        self.tables = tables_of(self.stem, history=definition.history)
         self.name = definition.name
         self.history = definition.history
         self.fields: tuple[str, ...] = definition.owner.__struct_fields__
@@ -26,16 +29,16 @@ class ModelTable:
         self._hints = hints_of(definition.owner)
         self.make: Callable[[Iterable[Any]], Any] = _maker(definition.owner, self.fields)
         metadata = sa.MetaData()
-        self.current = self._table(metadata, definition.table)
+        self.current = self._table(metadata, self.stem)
         self.versions = self._version_table(metadata) if definition.history else None
         self.scratch = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
 
     def __repr__(self) -> str:
-        return f"<ModelTable {' and '.join(self.definition.tables)}>"
+        return f"<ModelTable {' and '.join(self.tables)}>"
 
     def create(self, connection: sa.Connection) -> None:
         """Make the tables anew, empty; what stood in their place is dropped, whatever its shape."""
-        for name in self.definition.tables:
+        for name in self.tables:
             drop(connection, name)
         self.current.create(connection)
         if self.versions is not None:
@@ -43,7 +46,7 @@ class ModelTable:
 
     def exists(self, connection: sa.Connection) -> bool:
         """Whether the tables are there."""
-        return all(sa.inspect(connection).has_table(name) for name in self.definition.tables)
+        return all(sa.inspect(connection).has_table(name) for name in self.tables)
 
     def key_columns(self, source: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         """The columns of the key in a table or subquery."""
@@ -65,7 +68,7 @@ class ModelTable:
         return sa.Table(name, metadata, *self._columns(), *key, prefixes=list(prefixes), sqlite_with_rowid=not self.key)
 
     def _version_table(self, metadata: sa.MetaData) -> sa.Table:
-        name = f"{self.definition.table}_history"
+        name = f"{self.stem}_history"
         return sa.Table(
             name,
             metadata,
@@ -81,6 +84,11 @@ class ModelTable:
         for name in self.fields:
             sql, nullable = column_type(self._hints[name])
             yield sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False)
+
+
+def tables_of(stem: str, *, history: bool = True) -> tuple[str, ...]:
+    """The names of a model's tables."""
+    return (stem, f"{stem}_history") if history else (stem,)
 
 
 def drop(connection: sa.Connection, name: str) -> None:

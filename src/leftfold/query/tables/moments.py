@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from leftfold.query.parking import Held
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.standing import Behind
@@ -150,8 +151,9 @@ class PastMoment:
             return
         self._scratch.add(definition)
         table = self._tables[definition]
-        folding = Folding(table, self._past.decode, self._connection.dialect, history=False)
+        skipped, lot = self._past.skips.of(definition), Held()
+        folding = Folding(table, self._past.decode, self._connection.dialect, history=False, skipped=skipped)
         with writable_scratch(self._connection):
             table.scratch.create(self._connection)
             for batch in self._past.batches(definition):
-                folding.keep(folding.apply(self._connection, batch.events))
+                folding.keep(folding.apply(self._connection, batch.events, lot))

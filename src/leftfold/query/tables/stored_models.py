@@ -6,10 +6,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from leftfold.query.event_keys import Key
+from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.tables.checkpoints import checkpoint, find, fits
+from leftfold.query.tables.checkpoints import find, fits
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.own_tables import checkpoint, parked
+from leftfold.query.tables.parking_lot import ParkingLot
 
 
 def stored_positions(
@@ -24,6 +28,35 @@ def stored_positions(
             return dict(_fitting(connection, definitions, log_id))
     finally:
         database.close()
+
+
+def stored_parked(url: str, definitions: Iterable[ReadModelDefinition]) -> list[ParkedKey]:
+    """Every parked key of these models."""
+    if not _file(url).is_file():
+        return []
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            if not sa.inspect(connection).has_table(parked.name):
+                return []
+            return [key for definition in definitions for key in ParkingLot(definition).all(connection)]
+    finally:
+        database.close()
+
+
+def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
+    """The positions of the first events that a parked key waits with."""
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            return ParkingLot(definition).queue(connection, key, limit)
+    finally:
+        database.close()
+
+
+def is_there(url: str) -> bool:
+    """Whether there is such a file."""
+    return _file(url).is_file()
 
 
 def may_be_folded_on(url: str) -> bool:

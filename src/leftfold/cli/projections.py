@@ -1,0 +1,212 @@
+"""`leftfold projections`: how far the read models are, what they could not fold, and what is to be done about it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from leftfold.app import App
+from leftfold.cli.answers import table
+from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.consoles import Console, stderr, stdout
+from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue, read_model_named
+from leftfold.cli.listing import INDENT, show_event, show_event_json
+from leftfold.cli.models import key_from
+from leftfold.cli.opening import load_app, open_log
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import counted, visible
+from leftfold.clock import SystemClock
+from leftfold.live import LiveApp
+from leftfold.metadata import recording
+from leftfold.query import ParkedKey, ReadModelDefinition
+from leftfold.store import EventStore
+from leftfold.store.time_travel import event_at
+
+VERBS = ("show", "retry", "skip")
+SAMPLES = 3
+
+
+def verb_from(text: str) -> str:
+    """One of the verbs."""
+    if text not in VERBS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(VERBS)}")
+    return text
+
+
+Verb = Annotated[
+    str | None,
+    typer.Argument(parser=verb_from, metavar="[show|retry|skip]", show_default=False, help="What to do, if anything."),
+]
+Model = Annotated[
+    str | None, typer.Argument(metavar="MODEL", show_default=False, help="The read model, by its class name.")
+]
+Key = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY", show_default=False, help="The parked key: one value for each part of it."),
+]
+
+
+@command
+async def projections(
+    url: LogUrl,
+    app: AppName,
+    verb: Verb = None,
+    model: Model = None,
+    key: Key = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Why an event is skipped.")] = "",
+    actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who skips it.")] = "",
+    json: Json = False,
+) -> Outcome:
+    """List the read models: how far each is, and the keys that are parked, by the error that holds them up.
+
+    show lists what a parked key waits with; retry folds it in order, after a fix, for one key or for all of a model;
+    skip leaves the event that holds up a key out of its row, for good, and records that in the log.
+
+    Examples:
+      leftfold projections --app bank:bank sqlite:///bank.db
+      leftfold projections --app bank:bank sqlite:///bank.db retry Balance
+      leftfold projections --app bank:bank sqlite:///bank.db skip Balance a-1 --reason "typing error" --actor ann
+    """
+    loaded = load_app(app)
+    if verb is None:
+        await _list(loaded, url, json=json)
+        return Outcome.FINE
+    if model is None:
+        raise typer.BadParameter(f"{verb} needs a read model")
+    definition = read_model_named(loaded, model)
+    values = key_from(definition.fold, key) if key else ()
+    if verb == "skip" and not reason:
+        raise typer.BadParameter("skip needs --reason: the log records why an event was left out")
+    if verb == "show":
+        await _show_key(loaded, url, definition, values, json=json)
+        return Outcome.FINE
+    async with open_log(url):
+        pass  # it is not created
+    async with loaded.open(url) as live:
+        with recording(actor=actor or None):
+            stuck = await _act(live, verb, definition, values, reason)
+    return _tell(stuck, json=json)
+
+
+async def _act(
+    live: LiveApp, verb: str, definition: ReadModelDefinition, key: tuple[Any, ...], reason: str
+) -> Sequence[ParkedKey]:
+    if verb == "retry":
+        return await live.retry(definition.owner, *key)
+    return await live.skip(definition.owner, *key, reason=reason)
+
+
+# --- the list
+
+
+async def _list(app: App, url: str, *, json: bool) -> None:
+    async with open_log(url) as log:
+        head = await log.head()
+        kept = kept_positions(app, url, log.log_id)
+        parked = kept_parked(app, url)
+        rows = [await _row(log, head, definition, kept, parked) for definition in app.read_models.values()]
+    if json:
+        stdout().json({"projections": rows, "parked": [msgspec.to_builtins(each, enc_hook=str) for each in parked]})
+    else:
+        _show(stdout(), rows, parked)
+
+
+async def _row(
+    log: EventStore,
+    head: int,
+    definition: ReadModelDefinition,
+    kept: Mapping[ReadModelDefinition, int],
+    parked: Sequence[ParkedKey],
+) -> dict[str, Any]:
+    position = kept.get(definition)
+    return {
+        "name": definition.name,
+        "position": position,
+        "lag": max(head - (position or 0), 0),
+        "lag_seconds": await _seconds_behind(log, head, position or 0),
+        "parked": sum(each.table == definition.table for each in parked),
+        "state": _state(position, head),
+    }
+
+
+async def _seconds_behind(log: EventStore, head: int, position: int) -> float:
+    """For how long the oldest event that is not folded yet has been in the log."""
+    if position >= head:
+        return 0.0
+    waiting: timedelta = SystemClock().now() - (await event_at(log, position + 1)).time
+    return max(waiting.total_seconds(), 0.0)
+
+
+def _state(position: int | None, head: int) -> str:
+    if position is None:
+        return "not kept"
+    return "current" if position >= head else "behind"
+
+
+def _show(out: Console, rows: Sequence[Mapping[str, Any]], parked: Sequence[ParkedKey]) -> None:
+    if not rows:
+        out.put("the app has no read models")
+        return
+    out.print(table([_shown_row(row) for row in rows]))
+    for (model, problem), keys in groupby(sorted(parked, key=_by_problem), key=_by_problem):
+        found = list(keys)
+        names = ", ".join(_name(each) for each in found[:SAMPLES])
+        more = f" and {len(found) - SAMPLES:,} more" if len(found) > SAMPLES else ""
+        out.put("")
+        out.put(Text.assemble((f"{model}  ", "bold"), (visible(problem), "red")))
+        waiting = counted(sum(each.queued for each in found), "event")
+        out.put(f"{counted(len(found), 'key')} parked with {waiting}: {visible(names)}{more}", indent=INDENT)
+
+
+def _shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    position = "not kept" if row["position"] is None else row["position"]
+    behind = f"{row['lag_seconds']:,.0f} s" if row["lag"] else "0 s"
+    return {
+        "read model": row["name"],
+        "state": row["state"],
+        "position": position,
+        "lag": row["lag"],
+        "for": behind,
+        "parked": row["parked"],
+    }
+
+
+def _by_problem(parked: ParkedKey) -> tuple[str, str]:
+    return (parked.model, parked.problem)
+
+
+def _name(parked: ParkedKey) -> str:
+    return f"{' '.join(map(str, parked.key)) or 'the one row'} at {parked.position}"
+
+
+# --- the verbs
+
+
+async def _show_key(app: App, url: str, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool) -> None:
+    async with open_log(url) as log:
+        parked, positions = kept_queue(app, url, definition, key)
+        events = [await event_at(log, position) for position in positions]
+    if json:
+        for event in events:
+            show_event_json(stdout(), event)
+        return
+    out = stdout()
+    out.put(Text.assemble((f"{parked.model} {_name(parked)}  ", "bold"), (visible(parked.problem), "red")))
+    for event in events:
+        show_event(out, event)
+    if parked.queued > len(events):
+        out.put(f"and {parked.queued - len(events):,} more")
+
+
+def _tell(stuck: Sequence[ParkedKey], *, json: bool) -> Outcome:
+    if json:
+        stdout().json([msgspec.to_builtins(each, enc_hook=str) for each in stuck])
+    elif not stuck:
+        stdout().put("level")
+    for each in () if json else stuck:
+        stderr().put(f"{each.model} {_name(each)} is parked: {each.problem}")
+    return Outcome.FOUND if stuck else Outcome.FINE

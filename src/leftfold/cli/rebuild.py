@@ -1,0 +1,84 @@
+"""`leftfold rebuild`: fold a read model again from the log, and see what that changes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.consoles import Console, stdout
+from leftfold.cli.kept_models import kept_place, read_model_named
+from leftfold.cli.opening import load_app, open_log
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import counted, shown_fields
+from leftfold.cli.waiting import progress
+from leftfold.query import Rebuilt
+from leftfold.query.rebuild import drop_old as drop_old_table
+from leftfold.query.rebuild import rebuild as rebuild_model
+
+
+@command
+async def rebuild(
+    url: LogUrl,
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="The read model's class name.")],
+    app: AppName,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and keep nothing.")] = False,
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the table that the last rebuild kept.")] = False,
+    json: Json = False,
+) -> Outcome:
+    """Build the table of a read model again, beside the present one, compare the rows, and swap the two.
+
+    Queries are answered from the present table until then; applications may go on running. The former table is kept
+    until --drop-old or the next rebuild.
+
+    Examples:
+      leftfold rebuild --app bank:bank sqlite:///bank.db Balance --dry-run
+      leftfold rebuild --app bank:bank sqlite:///bank.db Balance
+      leftfold rebuild --app bank:bank sqlite:///bank.db Balance --drop-old
+    """
+    loaded = load_app(app)
+    definition = read_model_named(loaded, model)
+    async with open_log(url) as log:
+        place = kept_place(definition, url)
+        if drop_old:
+            dropped = drop_old_table(definition, place)
+            stdout().put("the old table is dropped" if dropped else "there is no old table")
+            return Outcome.FINE
+        with progress("folding") as told:
+            found = await rebuild_model(
+                definition,
+                log,
+                loaded.registry,
+                place,
+                dry_run=dry_run,
+                on_progress=lambda at: told(at.position, at.upto),
+            )
+    if json:
+        stdout().json(msgspec.to_builtins(found, enc_hook=str))
+    else:
+        _show(stdout(), found)
+    return Outcome.FINE
+
+
+def _show(out: Console, found: Rebuilt) -> None:
+    rows = found.differences
+    out.put(f"{found.model} through position {found.position}, folded in {found.seconds:.1f} s")
+    counts = f"{rows.added:,} added, {rows.removed:,} removed, {rows.changed:,} changed"
+    out.put(Text("the rows are the same" if rows.none else f"rows: {counts}", "bold"))
+    for sign, samples in (("+", rows.added_samples), ("-", rows.removed_samples)):
+        for fields in samples:
+            out.put(f"{sign} {_shown(fields)}", indent=2)
+    for before, after in rows.changed_samples:
+        out.put(f"- {_shown(before)}", indent=2)
+        out.put(f"+ {_shown(after)}", indent=2)
+    left = rows.added + rows.removed + rows.changed
+    left -= len(rows.added_samples) + len(rows.removed_samples) + len(rows.changed_samples)
+    if left:
+        out.put(f"and {counted(left, 'row')} more", indent=2)
+    out.put("swapped; the former table is kept until --drop-old" if found.swapped else "a dry run: nothing is kept")
+
+
+def _shown(fields: Mapping[str, Any]) -> str:
+    return shown_fields(dict(fields))

@@ -1,0 +1,103 @@
+"""The parked keys of one read model: what they wait for, and the verbs that let them go on."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from leftfold.errors import NotParked
+from leftfold.metadata import Metadata, encode_metadata
+from leftfold.query.event_keys import Key, text_of_key
+from leftfold.query.parking import ParkedKey
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.skips import EventSkipped, Skips
+from leftfold.registry import Registry
+from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.store.time_travel import event_at
+
+if TYPE_CHECKING:
+    from leftfold.query.tables.folding import StoredFolding
+    from leftfold.query.tables.models_database import ModelsDatabase
+
+AT_ONCE = 500
+T = TypeVar("T")
+
+
+class ParkedKeys:
+    """Shows, retries and skips what one read model could not fold. Writes go through the projection's own thread."""
+
+    def __init__(
+        self,
+        definition: ReadModelDefinition,
+        folding: "StoredFolding",
+        database: "ModelsDatabase",
+        store: EventStore,
+        registry: Registry,
+        skips: Skips,
+        writer: Executor,
+    ) -> None:
+        self._definition = definition
+        self._folding = folding
+        self._database = database
+        self._store = store
+        self._registry = registry
+        self._skips = skips
+        self._writer = writer
+
+    def __repr__(self) -> str:
+        return f"<ParkedKeys of {self._definition.name}>"
+
+    @property
+    def count(self) -> int:
+        """How many keys are parked, as far as this process knows."""
+        return self._folding.parked
+
+    async def all(self) -> list[ParkedKey]:
+        """Every parked key, the one that is parked longest first."""
+        return await self._in_writer(self._database.parked, self._definition)
+
+    async def events(self, key: Key, limit: int) -> list[StoredEvent]:
+        """The first events that a parked key waits with; the first of them is the one that could not be folded."""
+        positions = await self._in_writer(self._database.queue, self._definition, key, limit)
+        return [await event_at(self._store, position) for position in positions]
+
+    async def retry(self, key: Key) -> list[ParkedKey]:
+        """Fold what the key, or without one every parked key, waits with; what is stuck again is returned."""
+        await self._skips.read(self._store, self._registry.decode)
+        parked = [await self._the_one(key)] if key or not self._definition.fold.key else await self.all()
+        return [stuck for each in parked if (stuck := await self._retry(each)) is not None]
+
+    async def skip(self, key: Key, metadata: Metadata) -> list[ParkedKey]:
+        """Leave the event that holds up the key out of its row, for good; the log records who decided so, and why."""
+        parked = await self._the_one(key)
+        fields: list[Any] = msgspec.to_builtins(list(key))
+        event = EventSkipped(self._definition.table, fields, parked.position, parked.problem)
+        said = msgspec.structs.replace(metadata, cause=parked.position)
+        record = self._registry.encode(event, encode_metadata(said))
+        once = f"leftfold skip {self._definition.table} {text_of_key(key)} {parked.position}"
+        await self._store.append([record], key=once)
+        return await self.retry(key)
+
+    async def _retry(self, parked: ParkedKey) -> ParkedKey | None:
+        before: ParkedKey | None = None
+        now: ParkedKey | None = parked
+        while now is not None and now != before:
+            await self._in_writer(self._folding.release, now.key, await self.events(now.key, AT_ONCE))
+            before, now = now, await self._find(now.key)
+        return now
+
+    async def _the_one(self, key: Key) -> ParkedKey:
+        found = await self._find(key)
+        if found is None:
+            count = await self._in_writer(self._database.parked_count, self._definition)
+            raise NotParked(self._definition.name, key, count)
+        return found
+
+    async def _find(self, key: Key) -> ParkedKey | None:
+        return await self._in_writer(self._database.parked_key, self._definition, key)
+
+    async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))

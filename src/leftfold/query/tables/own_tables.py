@@ -1,0 +1,40 @@
+"""What is kept beside the read models: how far each has come, and what waits."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+checkpoint = sa.Table(
+    "leftfold_checkpoint",
+    metadata,
+    sa.Column("model", sa.String, primary_key=True),  # the table's name
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("build", sa.String, nullable=False),  # another one each time that others than who follows write
+    sa.Column("fingerprint", sa.String, nullable=False),
+    sa.Column("log_id", sa.String, nullable=False),
+    sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+)
+parked = sa.Table(
+    "leftfold_parked",
+    metadata,
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),  # a JSON list
+    sa.Column("position", sa.BigInteger, nullable=False),  # of the event that could not be folded
+    sa.Column("problem", sa.String, nullable=False),
+    sqlite_with_rowid=False,
+)
+waiting = sa.Table(
+    "leftfold_parked_event",
+    metadata,
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+
+def create_own_tables(connection: sa.Connection) -> None:
+    """Make leftfold's own tables if they are not there; a checkpoint table of before versions gets its column."""
+    metadata.create_all(connection)
+    if "version" not in {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}:
+        connection.exec_driver_sql(f"ALTER TABLE {checkpoint.name} ADD COLUMN version BIGINT NOT NULL DEFAULT 1")

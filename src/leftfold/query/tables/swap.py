@@ -1,0 +1,118 @@
+"""Tables that are built beside the present ones, compared with them, and put in their place."""
+
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from leftfold.errors import ReadModelChanged
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.rebuild_report import SAMPLES, Differences
+from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.model_table import ModelTable, drop, tables_of
+from leftfold.query.tables.own_tables import checkpoint
+from leftfold.query.tables.parking_lot import ParkingLot
+
+OLD = "__old"
+BESIDE = "__new_"
+TRIAL = "__trial_"
+NOT_TO_BE_ANSWERED_FROM = -1
+
+
+def is_due(found: Checkpoint, table: ModelTable) -> bool:
+    """Whether the table has to be rebuilt; `ReadModelChanged` when the code changed and its version did not rise."""
+    if is_of(found, table):
+        return False
+    if found.version < table.definition.version:
+        return True
+    raise ReadModelChanged(table.name, found.version, table.definition.version)
+
+
+def answers_until_swapped(connection: sa.Connection, table: ModelTable) -> bool:
+    """Whether the present table has the columns that the code asks for."""
+    columns = [column["name"] for column in sa.inspect(connection).get_columns(table.stem)]
+    history = table.versions is None or sa.inspect(connection).has_table(table.versions.name)
+    return columns == list(table.fields) and history
+
+
+def beside(connection: sa.Connection, definition: ReadModelDefinition, log_id: str, *, trial: bool) -> ModelTable:
+    """The tables of a rebuild: those of one that was interrupted, if this code began it, else new ones."""
+    start = definition.table + (TRIAL if trial else BESIDE)
+    for name in connection.execute(sa.select(checkpoint.c.model)).scalars().all():
+        if name.startswith(start):
+            table = ModelTable(definition, name)
+            found = find(connection, table)
+            if not trial and found and found.log_id == log_id and is_of(found, table) and table.exists(connection):
+                return table
+            discard(connection, table)
+    table = ModelTable(definition, f"{start}{uuid4().hex[:8]}")
+    begin_anew(connection, table, log_id)
+    return table
+
+
+def discard(connection: sa.Connection, table: ModelTable) -> None:
+    """Drop the tables of a rebuild and everything that is kept about them."""
+    found = find(connection, table)
+    for name in found.tables.split() if found else ():
+        drop(connection, name)
+    ParkingLot(table.definition, table.stem).clear(connection)
+    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == table.stem))
+
+
+def swap(connection: sa.Connection, built: ModelTable) -> None:
+    """Put the built tables in the place of the present ones, which are kept as old ones."""
+    table = ModelTable(built.definition)
+    drop_old(connection, built.definition)
+    present = find(connection, table)
+    for name in present.tables.split() if present else ():
+        _rename(connection, name, name.replace(table.stem, table.stem + OLD, 1))
+    for name, new_name in zip(built.tables, table.tables, strict=True):
+        _rename(connection, name, new_name)
+    ParkingLot(table.definition).clear(connection)
+    ParkingLot(table.definition, built.stem).move(connection, table.stem)
+    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == table.stem))
+    values = {"model": table.stem, "build": uuid4().hex, "tables": " ".join(table.tables)}
+    connection.execute(sa.update(checkpoint).where(checkpoint.c.model == built.stem).values(values))
+
+
+def drop_old(connection: sa.Connection, definition: ReadModelDefinition) -> bool:
+    """Drop the tables that the last swap kept; whether there were any."""
+    names = tables_of(definition.table + OLD)
+    found = [name for name in names if sa.inspect(connection).has_table(name)]
+    for name in found:
+        drop(connection, name)
+    return bool(found)
+
+
+def differences(connection: sa.Connection, built: ModelTable) -> Differences:
+    """How the built rows differ from the present ones, in the columns that both have."""
+    present = sa.Table(built.definition.table, sa.MetaData(), autoload_with=connection)
+    new = sa.Table(built.stem, sa.MetaData(), autoload_with=connection)
+    if {column.name for column in present.primary_key} != {column.name for column in new.primary_key}:
+        return Differences(_count(connection, new), _count(connection, present), 0, (), (), ())
+    common = [column.name for column in new.columns if column.name in present.columns]
+    same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in built.key))
+    differs = sa.or_(sa.false(), *(new.c[name].is_distinct_from(present.c[name]) for name in common))
+    added = sa.select(new).where(~sa.exists().where(same))
+    removed = sa.select(present).where(~sa.exists().where(same))
+    after = [new.c[name].label(f"after_{name}") for name in common]
+    changed = sa.select(*(present.c[name] for name in common), *after).where(same, differs)
+    samples = [
+        tuple(dict(row) for row in connection.execute(each.limit(SAMPLES)).mappings()) for each in (added, removed)
+    ]
+    pairs = tuple(_pair(tuple(row), common) for row in connection.execute(changed.limit(SAMPLES)))
+    counts = [_count(connection, each.subquery()) for each in (added, removed, changed)]
+    return Differences(counts[0], counts[1], counts[2], samples[0], samples[1], pairs)
+
+
+def _pair(row: tuple[object, ...], names: list[str]) -> tuple[dict[str, object], dict[str, object]]:
+    width = len(names)
+    return dict(zip(names, row[:width], strict=True)), dict(zip(names, row[width:], strict=True))
+
+
+def _count(connection: sa.Connection, source: sa.FromClause) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(source)).scalar_one())
+
+
+def _rename(connection: sa.Connection, name: str, new_name: str) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    connection.exec_driver_sql(f"ALTER TABLE {quote(name)} RENAME TO {quote(new_name)}")
