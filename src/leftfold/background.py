@@ -1,11 +1,14 @@
 """Background work: a worker that steps whenever there is something to do, and is stopped between two steps."""
 
 import asyncio
+import logging
 from typing import Protocol
 
 from leftfold.errors import LeftfoldError, StoreClosed
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
+
+log = logging.getLogger("leftfold.background")
 
 
 class Worker(Protocol):
@@ -21,10 +24,13 @@ class Worker(Protocol):
 
 
 class Background:
-    """Runs a worker in a task once it is started; trouble with the store is waited out and shown as `trouble`."""
+    """Runs a worker in a task once it is started; trouble is waited out and shown as `trouble`.
+
+    An error that is none of leftfold's is logged too: it is a bug, the worker's or its surroundings'.
+    """
 
     def __init__(self, worker: Worker) -> None:
-        self.trouble: LeftfoldError | None = None
+        self.trouble: Exception | None = None
         self._worker = worker
         self._closing = False
         self._stepping = asyncio.Lock()
@@ -61,7 +67,9 @@ class Background:
                 await self._wait()
             except StoreClosed:
                 return
-            except LeftfoldError as trouble:
+            except Exception as trouble:  # a worker that ends unseen is worse than one that tries again
+                if not isinstance(trouble, LeftfoldError):
+                    log.exception("%r failed, and is tried again", self._worker)
                 self.trouble = trouble
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

@@ -346,23 +346,14 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
         outcomes = Outcomes(store, app.registry)
         opened.push_async_callback(outcomes.close)
-        read_side = None
-        if app.read_models or app.query_handlers:
-            models = options.get("models") or models_url(url)
-            on_progress = options.get("on_progress")
-            read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
-            await read_side.start()
-            opened.push_async_callback(read_side.close)
-        workers: list[Worker] = []
-        if app.command_handlers and not read_only:
-            backoff = options.get("backoff") or Backoff()
-            workers.append(
-                InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
-            )
+        read_side = await _open_read_side(app, store, url, opened, options)
         processes = Processes(store, app.registry)
-        if not read_only:
-            workers += [ProcessWorker(each, processes, inbox) for each in app.processes.values()]
-        backgrounds = [Background(worker) for worker in workers]
+        workers: list[Worker] = [ProcessWorker(each, processes, inbox) for each in app.processes.values()]
+        if app.command_handlers:
+            backoff = options.get("backoff") or Backoff()
+            handling = InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
+            workers.insert(0, handling)
+        backgrounds = [] if read_only else [Background(worker) for worker in workers]
         for background in backgrounds if options.get("work", True) else ():
             background.start()
             opened.push_async_callback(background.close)
@@ -383,6 +374,19 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             app.decision_models,
             clock,
         )
+
+
+async def _open_read_side(
+    app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options
+) -> ReadSide | None:
+    if not (app.read_models or app.query_handlers):
+        return None
+    models = options.get("models") or models_url(url)
+    on_progress = options.get("on_progress")
+    read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
+    await read_side.start()
+    opened.push_async_callback(read_side.close)
+    return read_side
 
 
 def snapshots_path(url: str) -> str:
