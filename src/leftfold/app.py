@@ -21,6 +21,7 @@ from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
 from leftfold.store import EventStore, MemoryStore
 from leftfold.sync import SyncLive, open_sync
+from leftfold.tenure import WorkerReplaced
 
 P = TypeVar("P", bound=ProcessManager)
 M = TypeVar("M", bound=ReadModel)
@@ -44,7 +45,7 @@ class App:
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
         self.processes: dict[type, ProcessDefinition] = {}
-        self.event(*INBOX_EVENTS, *PROCESS_EVENTS)
+        self.event(*INBOX_EVENTS, *PROCESS_EVENTS, WorkerReplaced)
 
     def __repr__(self) -> str:
         return (

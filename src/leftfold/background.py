@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
-from leftfold.errors import LeftfoldError, StoreClosed
+from leftfold.errors import LeaseLost, LeftfoldError, StoreClosed
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 
@@ -23,15 +24,38 @@ class Worker(Protocol):
         ...
 
 
+class Turn(Protocol):
+    """Whether the work is this process's to do: where several may do it, one does."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is."""
+        ...
+
+    async def until_held(self) -> None:
+        """Return once it is."""
+        ...
+
+    async def until_decided(self) -> None:
+        """Return once it is known whether it is."""
+        ...
+
+    def refused(self) -> None:
+        """The work was refused, so it is another process's."""
+        ...
+
+
 class Background:
     """Runs a worker in a task once it is started; trouble is waited out and shown as `trouble`.
 
-    An error that is none of leftfold's is logged too: it is a bug, the worker's or its surroundings'.
+    With a `turn`, the worker steps only while it is this process's. An error that is none of leftfold's is logged too:
+    it is a bug, the worker's or its surroundings'.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, turn: Turn | None = None) -> None:
         self.trouble: Exception | None = None
         self._worker = worker
+        self._turn = turn
         self._closing = False
         self._stepping = asyncio.Lock()
         self._idle: asyncio.Task[None] | None = None
@@ -45,9 +69,16 @@ class Background:
         self._task = asyncio.create_task(self._run(), name=repr(self._worker))
 
     async def step(self) -> bool:
-        """Let the worker do what can be done now; one step at a time, whoever asks."""
+        """Let the worker do what can be done now, if it is this process's to do; one step at a time, whoever asks."""
         async with self._stepping:
-            return await self._worker.step()
+            if self._turn is None:
+                return await self._worker.step()
+            await self._turn.until_decided()
+            try:
+                return self._turn.held and await self._worker.step()
+            except LeaseLost:
+                self._turn.refused()
+                return False
 
     async def close(self) -> None:
         """Finish the step under way, then stop."""
@@ -61,10 +92,12 @@ class Background:
         pause = SHORTEST_PAUSE
         while not self._closing:
             try:
-                while await self.step() and not self._closing:
+                if self._turn is not None:
+                    await self._idle_until(self._turn.until_held())
+                while not self._closing and await self.step():
                     pause = SHORTEST_PAUSE
                 self.trouble = None
-                await self._wait()
+                await self._idle_until(self._worker.until_there_is_work())
             except StoreClosed:
                 return
             except Exception as trouble:  # a worker that ends unseen is worse than one that tries again
@@ -74,10 +107,11 @@ class Background:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _wait(self) -> None:
+    async def _idle_until(self, something: Coroutine[Any, Any, None]) -> None:
         if self._closing:
+            something.close()
             return
-        self._idle = asyncio.create_task(self._worker.until_there_is_work())
+        self._idle = asyncio.create_task(something)
         try:
             await asyncio.wait([self._idle])
             if not self._idle.cancelled():

@@ -40,6 +40,7 @@ LeftfoldError
 │   │   └── TimeRefused
 │   ├── Conflict                an append condition failed; nothing was written
 │   ├── KeyReused               an idempotency key came back with another payload
+│   ├── LeaseLost               another process does this work now; nothing was written
 │   ├── OutcomeUnknown          the commit may or may not have happened
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
@@ -508,6 +509,18 @@ class KeyReused(StoreError):
             f"the key {key!r} was used before, for other content, at positions {first} to {last}",
             "the same content with the same key",
             "use a new key for a new request",
+        )
+
+
+class LeaseLost(StoreError):
+    """Another process does this work now; nothing was written."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"another process has taken over {name!r}; nothing was written",
+            "one process at a time to do it",
+            "nothing: this process stops doing it, and takes over again when the other one ends",
         )
 
 

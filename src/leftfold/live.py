@@ -4,13 +4,12 @@ import random
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
-from leftfold.background import Background, Worker
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
@@ -32,6 +31,7 @@ from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
+from leftfold.leases import Entry, Terms
 from leftfold.metadata import Metadata, present_metadata
 from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
 from leftfold.query import (
@@ -49,8 +49,8 @@ from leftfold.query.parked_keys import ParkedKeys
 from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, StoredEvent, open_store
-from leftfold.store.open import path_in
 from leftfold.store.time_travel import resolve
+from leftfold.workers import Workers, beside
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -71,7 +71,9 @@ class Options(TypedDict, total=False):
 
     `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
     `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
-    fold are queried all the same. `only` restricts the role "projections" to these read models.
+    fold are queried all the same. `only` restricts the role "projections" to these read models. `lease` is how long
+    nothing may be heard of the process that does a piece of the work before another one takes over: 5 seconds, and the
+    same for all processes on a log.
     """
 
     clock: Clock
@@ -83,6 +85,7 @@ class Options(TypedDict, total=False):
     on_progress: OnProgress
     work: bool | Collection[Role]
     only: Collection[type | str]
+    lease: timedelta
     backoff: Backoff
 
 
@@ -118,7 +121,7 @@ class LiveApp:
         read_side: ReadSide | None,
         processes: Processes,
         process_definitions: Mapping[type, ProcessDefinition],
-        workers: Sequence[Background],
+        workers: Workers,
         decision_models: Sequence[Fold],
         clock: Clock,
     ) -> None:
@@ -273,6 +276,12 @@ class LiveApp:
         """How far each read model has come: name, position, lag in positions, parked keys, and why it stopped if so."""
         return await self._read_side.status() if self._read_side else ()
 
+    async def leases(self) -> list[Entry]:
+        """Which process does each piece of background work, and when it was last heard of; none of a log in memory."""
+        entries = await self._workers.leases()
+        entries += await self._read_side.leases() if self._read_side else []
+        return sorted(entries, key=lambda entry: entry.name)
+
     async def run_until_quiet(self) -> None:
         """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
 
@@ -282,7 +291,7 @@ class LiveApp:
         busy, head = True, await self.store.head()
         while busy:
             before = head
-            busy = any([await worker.step() for worker in self._workers])  # each of them, so no generator
+            busy = await self._workers.step()
             head = await self.store.head()
             busy = busy or head > before
         if self._read_side is not None:
@@ -353,18 +362,16 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         opened.push_async_callback(outcomes.close)
         read_side = await _open_read_side(app, store, url, opened, options, roles)
         processes = Processes(store, app.registry)
-        workers: list[tuple[Role, Worker]] = [
-            ("processes", ProcessWorker(each, processes, inbox)) for each in app.processes.values()
-        ]
+        workers = Workers(store, app.registry, url, roles, terms_of(options), clock)
         if app.command_handlers:
             backoff = options.get("backoff") or Backoff()
-            handling = InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
-            workers.insert(0, ("commands", handling))
-        backgrounds = [] if read_only else [(role, Background(worker)) for role, worker in workers]
-        for role, background in backgrounds:
-            if role in roles:
-                background.start()
-                opened.push_async_callback(background.close)
+            workers.add(
+                "commands", "commands", partial(_inbox_worker, app, inbox, executor, clock, randomness, backoff)
+            )
+        for each in app.processes.values():
+            workers.add(f"process {each.name}", "processes", partial(_process_worker, app, inbox, each))
+        workers.start()
+        opened.push_async_callback(workers.close)
         yield LiveApp(
             store,
             app.registry,
@@ -377,10 +384,33 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             read_side,
             processes,
             app.processes,
-            [background for _, background in backgrounds],
+            workers,
             app.decision_models,
             clock,
         )
+
+
+def _inbox_worker(
+    app: Definition,
+    inbox: Inbox,
+    executor: Executor,
+    clock: Clock,
+    randomness: random.Random,
+    backoff: Backoff,
+    store: EventStore,
+) -> InboxWorker:
+    own = executor.on(store)
+    return InboxWorker(inbox, own, app.commands, clock=clock, randomness=randomness, backoff=backoff, store=store)
+
+
+def _process_worker(app: Definition, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
+    return ProcessWorker(process, Processes(store, app.registry), inbox)
+
+
+def terms_of(options: Options) -> Terms:
+    """On what this process takes part in leases."""
+    lease = options.get("lease")
+    return Terms.present() if lease is None else Terms.present(lease.total_seconds())
 
 
 async def _open_read_side(
@@ -393,7 +423,9 @@ async def _open_read_side(
     named = {each: (each.name, each.table, each.owner) for each in app.read_models.values()}
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.owner for each in wanted if "projections" in roles]
-    read_side = ReadSide(store, app.registry, named, models, on_progress=on_progress, folds=folds)
+    read_side = ReadSide(
+        store, app.registry, named, models, on_progress=on_progress, folds=folds, terms=terms_of(options)
+    )
     await read_side.start()
     opened.push_async_callback(read_side.close)
     return read_side
@@ -401,6 +433,4 @@ async def _open_read_side(
 
 def snapshots_path(url: str) -> str:
     """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
-    if urlsplit(url).scheme != "sqlite":
-        return ":memory:"
-    return str(Path(path_in(url)).with_suffix(".snapshots.db"))
+    return ":memory:" if urlsplit(url).scheme != "sqlite" else beside(url, "snapshots")

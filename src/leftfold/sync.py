@@ -12,6 +12,7 @@ from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
+from leftfold.leases import Entry
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
 from leftfold.process import Instance, ProcessManager, Progress
@@ -166,6 +167,10 @@ class SyncLive:
     def read_models(self) -> Sequence[ModelStatus]:
         """How far each read model has come; see `LiveApp.read_models`."""
         return self._loop.run(self._live.read_models())
+
+    def leases(self) -> list[Entry]:
+        """Which process does each piece of background work; see `LiveApp.leases`."""
+        return self._loop.run(self._live.leases())
 
     def run_until_quiet(self) -> None:
         """Do all background work that can be done now; see `LiveApp.run_until_quiet`."""

@@ -174,6 +174,7 @@ async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) ->
         assert sa.inspect(connection).get_table_names() == [
             "balance",
             "leftfold_checkpoint",
+            "leftfold_lease",
             "leftfold_parked",
             "leftfold_parked_event",
         ]

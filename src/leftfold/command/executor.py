@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -50,6 +51,12 @@ class Executor:
         self._new_id = new_id
         self._random = randomness
         self._attempts = attempts
+
+    def on(self, store: EventStore) -> "Executor":
+        """The same, with the same states, for one who appends to the log through `store`."""
+        other = copy(self)
+        other._store = store
+        return other
 
     async def execute(
         self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None

@@ -19,10 +19,10 @@ from leftfold.command.inbox_events import (
 from leftfold.command.inbox_schedule import NEVER, Schedule
 from leftfold.command.settling import TicketSettled
 from leftfold.criteria import criteria
-from leftfold.errors import Conflict, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
+from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
 from leftfold.metadata import encode_metadata
 from leftfold.registry import Registry
-from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, EventStore, NewEvent, StoredEvent
 
 TOGETHER = 500  # commands that are handled at once
 HELD = 20_000  # tickets in memory
@@ -30,7 +30,7 @@ LISTED = 1_000  # open tickets that a checkpoint names
 EVENTS_A_CHECKPOINT = 10_000
 GATHERING = 0.005  # seconds: an append by others is rarely a command, so that they need no read each
 LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
-TROUBLE = (StoreUnavailable, OutcomeUnknown)
+TROUBLE = (LeaseLost, OutcomeUnknown, StoreUnavailable)
 CHECKPOINTS = criteria(InboxCheckpoint)
 Order = tuple[TicketRecord, Any]
 
@@ -39,7 +39,7 @@ class InboxWorker:
     """Handles submitted commands, those on one entity in the order of their submission.
 
     Any number of workers may follow one log: what is said of a ticket is said once. `step` does all that can be done
-    now.
+    now. What they append goes to `store`, when one is given: the log as this worker may write it.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class InboxWorker:
         randomness: random.Random,
         backoff: Backoff,
         held: int = HELD,
+        store: EventStore | None = None,
     ) -> None:
-        self._store = inbox.store
+        self._store = store or inbox.store
         self._registry = inbox.registry
         self._commands = commands
         self._executor = executor
@@ -188,7 +189,7 @@ class InboxWorker:
         orders = [order for ticket in tickets if (order := await self._order(ticket))]
         try:
             await self._executor.settle_all((command, record.state, record.metadata) for record, command in orders)
-        except StoreClosed:
+        except (LeaseLost, StoreClosed):
             raise
         except Exception:  # noqa: BLE001 whatever it was comes again for the one that it is about
             await self._handle_each(orders)

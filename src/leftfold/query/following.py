@@ -60,18 +60,20 @@ class Following:
     async def look(self) -> None:
         """Look once."""
         followed = dict(self._followed)
+        if not followed:
+            return
         for definition, seen in (await self._look(tuple(followed))).items():
             standing = followed[definition]
             if self._followed.get(definition) is not standing:
                 continue  # it came to be folded here meanwhile
-            if seen.problem is not None:
-                standing.end(seen.problem)
-                self.leave(definition)
-                continue
             if seen.position > self._head:
                 self._head = await self._store.head()
             if seen.position > self._head:
                 continue  # the log is an older copy, and whoever folds will begin anew
+            if seen.problem is not None:
+                standing.end(seen.problem)
+                self.leave(definition)
+                continue
             self._on_seen(definition, seen)
             if seen.position != standing.position or standing.trouble is not None:
                 standing.reached(seen.position)

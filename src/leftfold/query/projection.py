@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leftfold.criteria import Criteria
-from leftfold.errors import LeftfoldError, ProjectionFailed, StoreClosed
+from leftfold.errors import LeaseLost, LeftfoldError, ProjectionFailed, StoreClosed
 from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import EventStore
 from leftfold.store.subscription import subscribe
@@ -38,13 +38,15 @@ class Projection:
         return f"<Projection {self.standing!r}>"
 
     async def run(self) -> None:
-        """Follow the log."""
+        """Follow the log; `LeaseLost` when another process does so now."""
         try:
             while True:
                 await self._follow_until_disturbed()
         except (ProjectionFailed, StoreClosed) as reason:
             self.standing.reached(self._folding.position)
             self.standing.end(reason)
+        except LeaseLost:
+            raise
         except Exception as error:
             self.standing.end(ProjectionFailed(self.standing.model, self.standing.position, repr(error)))
             raise
@@ -54,7 +56,7 @@ class Projection:
             await self._follow()
         except Overtaken:
             await self._reload()
-        except (ProjectionFailed, StoreClosed):
+        except (LeaseLost, ProjectionFailed, StoreClosed):
             raise
         except LeftfoldError as trouble:
             self.standing.trouble = trouble

@@ -53,6 +53,11 @@ class ReadModelDefinition:
         """The names of the tables that the model is kept in."""
         return (self.table, f"{self.table}_history") if self.history else (self.table,)
 
+    @property
+    def lease(self) -> str:
+        """The name under which one process at a time folds this version."""
+        return f"projection {self.table} v{self.version}"
+
     def fingerprint(self) -> str:
         """Changes when the rows would come out differently: 32 hexadecimal digits."""
         parts = (self.fold.fingerprint(), str(self.history), str(TABLE_FORMAT))

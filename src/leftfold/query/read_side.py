@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,16 @@ import msgspec
 
 from leftfold.errors import (
     InvalidModel,
+    LeaseLost,
     LeftfoldError,
     PositionAhead,
     ProjectionFailed,
     ReadModelBehind,
+    ReadModelChanged,
     StoreClosed,
     UnknownReadModel,
 )
+from leftfold.leases import Entry, Keeper, LeaseBook, Terms
 from leftfold.query.following import Following
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory
@@ -60,7 +64,9 @@ class ReadSide:
     """The read models of one app over one log, kept in the database at `url` (SQLAlchemy's form).
 
     Those that are not in `folds` are folded by other processes, and followed by their stored checkpoints; but a
-    database in memory is this process's alone, and so all of them are folded here.
+    database in memory is this process's alone, and so all of them are folded here. Of the processes that may fold a
+    model the one does that has its lease, on these `terms`; the others follow, and one of them takes over when nothing
+    is heard of it.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class ReadSide:
         *,
         on_progress: OnProgress | None = None,
         folds: Collection[type] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -85,9 +92,14 @@ class ReadSide:
         self._skips = Skips()
         self._parked: dict[ReadModelDefinition, ParkedKeys] = {}
         self._standings: dict[ReadModelDefinition, Standing] = {}
+        self._terms = terms or Terms.present()
+        self._keeper: Keeper | None = None
+        self._gained: list[ReadModelDefinition] | None = []  # while the app is opened, to be begun together
+        self._working: dict[ReadModelDefinition, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
+        self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold models leases")
         self._database: ModelsDatabase | None = None
         _check_tables(self._definitions.values())
         registry.add(EventSkipped)
@@ -113,6 +125,10 @@ class ReadSide:
         for standing in self._standings.values():
             standing.end(StoreClosed())
         await asyncio.to_thread(self._writer.shutdown)
+        if self._keeper is not None:
+            with suppress(LeftfoldError):  # others then wait for the time of the lease
+                await self._keeper.release()
+        await asyncio.to_thread(self._lease_thread.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
         if self._database is not None:
             self._database.close()
@@ -123,7 +139,7 @@ class ReadSide:
 
     @property
     def folded_here(self) -> Sequence[type[ReadModel]]:
-        """The read models that this process folds."""
+        """The read models that this process folds, or would if the one that does ended."""
         return [model for model, definition in self._definitions.items() if definition in self._folds]
 
     def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
@@ -171,8 +187,14 @@ class ReadSide:
             for definition, standing in self._standings.items()
         ]
 
+    async def leases(self) -> list[Entry]:
+        """Which process folds each read model, and when it was last heard of; none for models in memory."""
+        if kept_in_memory(self._url) or not self._definitions:
+            return []
+        return list((await self._book_in(self._connect()).read()).values())
+
     async def _is_due(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> bool:
-        due = partial(database.due, self._store.log_id, ())
+        due = partial(database.due, self._store.log_id, (), [definition])
         return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)
 
     def _count_parked(self, definition: ReadModelDefinition) -> int:
@@ -180,39 +202,86 @@ class ReadSide:
 
     async def _follow(self, database: "ModelsDatabase") -> None:
         await self._skips.read(self._store, self._registry.decode)
+        if kept_in_memory(self._url):
+            await self._fold(database, self._folds)
+            return
+        await self._follow_others(database)
         if self._folds:
-            await self._fold(database)
-        others = [each for each in self._definitions.values() if each not in self._folds]
-        if others:
-            await self._follow_others(database, others)
+            await self._take_part(database)
 
-    async def _fold(self, database: "ModelsDatabase") -> None:
+    async def _fold(self, database: "ModelsDatabase", definitions: Collection[ReadModelDefinition]) -> None:
         loop = asyncio.get_running_loop()
         stored = await loop.run_in_executor(self._writer, database.positions)
         head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
         beyond = {definition for definition, position in stored.items() if position > head}
-        due = await loop.run_in_executor(self._writer, database.due, self._store.log_id, beyond)
-        ready = [definition for definition in self._folds if definition not in due]
+        due = await loop.run_in_executor(self._writer, database.due, self._store.log_id, beyond, definitions)
+        ready = [definition for definition in definitions if definition not in due]
         for definition, position in due.items():
-            if definition not in self._folds:
-                continue
-            self._standings[definition] = Standing(definition.name, position)
+            self._stand(definition, position)
             self._start(definition, self._rebuild_and_follow(database, definition))
         foldings = await self._open(database, beyond, ready)
         for definition, folding in foldings.items():
-            self._standings[definition] = Standing(definition.name, folding.position)
+            self._stand(definition, folding.position)
             self._start(definition, self._project(database, definition, folding))
 
-    async def _follow_others(self, database: "ModelsDatabase", others: Sequence[ReadModelDefinition]) -> None:
+    def _stand(self, definition: ReadModelDefinition, position: int) -> None:
+        """The model is folded here from now on."""
+        self._following.leave(definition)
+        standing = self._standings.setdefault(definition, Standing(definition.name, position, self._following.wanted))
+        standing.reached(position)
+
+    async def _take_part(self, database: "ModelsDatabase") -> None:
+        """Fold what nobody else folds, now and from then on."""
+        names = [definition.lease for definition in self._folds]
+        self._keeper = Keeper(self._book_in(database), names, self._terms, on_gained=self._gain, on_lost=self._lose)
+        await self._keeper.turn()
+        gained, self._gained = self._gained, None
+        await self._fold(database, gained or ())
+        self._tasks.append(asyncio.create_task(self._keeper.run(), name="leases of read models"))
+
+    def _book_in(self, database: "ModelsDatabase") -> LeaseBook:
+        return database.book({each: each.lease for each in self._definitions.values()}, self._lease_thread)
+
+    async def _gain(self, name: str, former: Entry | None) -> None:
+        definition = self._under(name)
+        if self._gained is not None:
+            self._gained.append(definition)
+        else:
+            self._start(definition, self._take_up(self._connect(), definition))
+
+    def _lose(self, name: str) -> None:
+        definition = self._under(name)
+        task = self._working.pop(definition, None)
+        if task is not None:
+            task.cancel()
+        if self._standings[definition].ended is None:
+            self._following.follow(definition, self._standings[definition])
+
+    def _under(self, lease: str) -> ReadModelDefinition:
+        return next(definition for definition in self._folds if definition.lease == lease)
+
+    async def _take_up(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> None:
+        """Fold a model that another process has folded."""
+        standing = self._standings[definition]
+        while True:
+            try:
+                await self._skips.read(self._store, self._registry.decode)
+                return await self._fold(database, [definition])
+            except (ReadModelChanged, StoreClosed) as reason:
+                return standing.end(reason)
+            except LeftfoldError as trouble:
+                standing.trouble = trouble
+                await asyncio.sleep(PAUSE)
+
+    async def _follow_others(self, database: "ModelsDatabase") -> None:
         self._observer = database.observer(self._store.log_id)
-        for definition in others:
+        for definition in self._definitions.values():
             self._standings[definition] = Standing(definition.name, -1, self._following.wanted)
             self._following.follow(definition, self._standings[definition])
         await self._following.look()
-        for definition in others:
-            changed = self._standings[definition].ended
-            if changed is not None:
-                raise changed
+        for standing in self._standings.values():
+            if standing.ended is not None:
+                raise standing.ended
         self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))
 
     async def _look(self, definitions: Collection[ReadModelDefinition]) -> "Mapping[ReadModelDefinition, Seen]":
@@ -230,11 +299,19 @@ class ReadSide:
     async def _open(
         self, database: "ModelsDatabase", beyond: Collection[ReadModelDefinition], only: Collection[ReadModelDefinition]
     ) -> "dict[ReadModelDefinition, StoredFolding]":
-        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips, only)
+        leases = {} if self._keeper is None else {definition: (definition.lease, self._terms.me) for definition in only}
+        opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips, only, leases)
         return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
 
     def _start(self, definition: ReadModelDefinition, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work, name=f"projection {definition.name}"))
+        task = asyncio.create_task(work, name=f"projection {definition.name}")
+        task.add_done_callback(partial(self._ended, definition))
+        self._working[definition] = task
+        self._tasks.append(task)
+
+    def _ended(self, definition: ReadModelDefinition, task: asyncio.Task[None]) -> None:
+        if self._keeper is not None and not task.cancelled() and isinstance(task.exception(), LeaseLost):
+            self._keeper.drop(definition.lease)
 
     def _project(
         self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding"
@@ -257,12 +334,15 @@ class ReadSide:
             self._skips,
             self._writer,
             on_progress=self._on_progress,
+            lease=None if self._keeper is None else (definition.lease, self._terms.me),
         )
         while await self._is_due(database, definition):
             try:
                 await rebuild.run()
             except Overtaken:
                 await asyncio.sleep(PAUSE)
+            except LeaseLost:
+                raise
             except LeftfoldError as trouble:
                 standing.trouble = trouble
                 await asyncio.sleep(PAUSE)

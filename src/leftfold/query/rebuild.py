@@ -40,8 +40,10 @@ class Rebuild:
         *,
         dry_run: bool = False,
         on_progress: OnProgress | None = None,
+        lease: tuple[str, str] | None = None,
     ) -> None:
         self._definition = definition
+        self._lease = lease
         self._store = store
         self._registry = registry
         self._database = database
@@ -66,6 +68,7 @@ class Rebuild:
             self._store.log_id,
             self._skips,
             self._dry_run,
+            self._lease,
         )
         try:
             await self._follow(building)

@@ -9,6 +9,8 @@ from leftfold.query.tables.model_table import ModelTable, drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
 from leftfold.query.tables.parking_lot import ParkingLot
 
+BESIDE = "__new_"
+
 
 class Checkpoint(NamedTuple):
     """Where one model stands."""
@@ -58,6 +60,13 @@ def disturb(connection: sa.Connection, table: ModelTable) -> None:
     """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
     of_model = checkpoint.c.model == table.stem
     connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
+
+
+def disturb_all(connection: sa.Connection, stem: str) -> None:
+    """The same for a table and for what is built beside it: another process folds them from now on."""
+    built = checkpoint.c.model.startswith(f"{stem}{BESIDE}", autoescape=True)
+    concerned = sa.or_(checkpoint.c.model == stem, built)
+    connection.execute(sa.update(checkpoint).where(concerned).values(build=uuid4().hex))
 
 
 def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Checkpoint:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Protocol
 
-from leftfold.errors import ModelsUnavailable, ProjectionFailed
+from leftfold.errors import LeaseLost, ModelsUnavailable, ProjectionFailed
 from leftfold.query.batch_fold import NOTHING_SKIPPED, BatchFold, Concern, Decode
 from leftfold.query.event_keys import Key
 from leftfold.query.parking import Parking, in_words
@@ -12,6 +12,7 @@ from leftfold.query.row_cache import Row, RowCache
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
 from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.lease_book import is_held
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parking_lot import ParkingLot, ReleasedKey
 from leftfold.query.tables.rows import Rows
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 Skipped = Mapping[int, AbstractSet[str]]
+Lease = tuple[str, str]
 
 
 class Lot(Protocol):
@@ -99,7 +101,8 @@ class StoredFolding:
     """Folds a model's events exactly once: rows, parked keys and checkpoint move in one transaction.
 
     The checkpoint is moved first, and only if it stands where this process left it. Of several processes that fold
-    the same events one commits; the others find the checkpoint moved and write nothing.
+    the same events one commits; the others find the checkpoint moved and write nothing. With a lease (its name and
+    its holder) the checkpoint is loaded again only while the lease is held.
     """
 
     def __init__(
@@ -109,8 +112,10 @@ class StoredFolding:
         decode: Decode,
         checkpoint: Checkpoint,
         skipped: Skipped = NOTHING_SKIPPED,
+        lease: Lease | None = None,
     ) -> None:
         self._table = table
+        self._lease = lease
         self._database = database
         self._checkpoint = checkpoint
         self.parked = 0
@@ -154,9 +159,14 @@ class StoredFolding:
             self._folding.forget()
 
     def reload(self) -> None:
-        """Take the checkpoint as it is stored; `ProjectionFailed` when other code has rebuilt the table."""
+        """Take the checkpoint as it is stored, to go on from there.
+
+        `LeaseLost` when another process folds the model now, `ProjectionFailed` when other code has rebuilt the table.
+        """
         self._folding.forget()
         with self._database.writing() as connection:
+            if self._lease is not None and not is_held(connection, *self._lease):
+                raise LeaseLost(self._lease[0])
             found = find(connection, self._table)
             self.recount(connection)
         if found is None or found.fingerprint != self._checkpoint.fingerprint:

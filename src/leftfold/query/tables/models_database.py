@@ -1,11 +1,13 @@
 """The read models of one app in one database: opened, folded into, and seen at a moment."""
 
 from collections.abc import Collection, Generator, Iterable, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
 from leftfold.errors import NotKept
+from leftfold.leases import LeaseBook
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
 from leftfold.query.parking import ParkedKey
@@ -15,12 +17,15 @@ from leftfold.query.skips import Skips
 from leftfold.query.tables.building import Building
 from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.folding import StoredFolding
+from leftfold.query.tables.folding import Lease, StoredFolding
+from leftfold.query.tables.lease_book import ModelsBook
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
+
+NO_LEASES: Mapping[ReadModelDefinition, Lease] = {}
 
 
 class ModelsDatabase:
@@ -47,6 +52,7 @@ class ModelsDatabase:
         beyond: Collection[ReadModelDefinition],
         skips: Skips | None = None,
         only: Collection[ReadModelDefinition] | None = None,
+        leases: Mapping[ReadModelDefinition, Lease] = NO_LEASES,
     ) -> dict[ReadModelDefinition, StoredFolding]:
         """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
         foldings: dict[ReadModelDefinition, StoredFolding] = {}
@@ -58,12 +64,19 @@ class ModelsDatabase:
                 found = find(connection, table)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
-                folding = StoredFolding(table, self._database, decode, found, skips.of(definition))
+                folding = StoredFolding(
+                    table, self._database, decode, found, skips.of(definition), leases.get(definition)
+                )
                 folding.recount(connection)
                 foldings[definition] = folding
         return foldings
 
-    def due(self, log_id: str, beyond: Collection[ReadModelDefinition]) -> dict[ReadModelDefinition, int]:
+    def due(
+        self,
+        log_id: str,
+        beyond: Collection[ReadModelDefinition],
+        only: Collection[ReadModelDefinition] | None = None,
+    ) -> dict[ReadModelDefinition, int]:
         """The models that have to be rebuilt, and how far their present tables are; -1 when these cannot answer.
 
         `ReadModelChanged` when the code of one has changed and its version has not risen.
@@ -71,6 +84,8 @@ class ModelsDatabase:
         found: dict[ReadModelDefinition, int] = {}
         with self._database.reading() as connection:
             for definition, table in self._tables.items():
+                if only is not None and definition not in only:
+                    continue
                 stored = find(connection, table)
                 if stored is None or definition in beyond or stored.log_id != log_id:
                     continue
@@ -80,6 +95,10 @@ class ModelsDatabase:
                     fitting = answers_until_swapped(connection, table)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
+
+    def book(self, names: Mapping[ReadModelDefinition, str], thread: Executor) -> LeaseBook:
+        """Where the leases of projections are written, by these names."""
+        return ModelsBook(self._database, {name: definition.table for definition, name in names.items()}, thread)
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
@@ -92,7 +111,13 @@ class ModelsDatabase:
         return StoredFolding(self._tables[definition], self._database, decode, stored, skips.of(definition))
 
     def build(
-        self, definition: ReadModelDefinition, decode: Decode, log_id: str, skips: Skips, trial: bool
+        self,
+        definition: ReadModelDefinition,
+        decode: Decode,
+        log_id: str,
+        skips: Skips,
+        trial: bool,
+        lease: Lease | None = None,
     ) -> Building:
         """Tables beside the present ones, begun, or found as an interrupted rebuild has left them."""
         with self._database.writing() as connection:
@@ -103,7 +128,7 @@ class ModelsDatabase:
             table = beside(connection, definition, log_id, trial=trial)
             at = find(connection, table)
             assert at is not None, "a rebuild without a checkpoint"
-        folding = StoredFolding(table, self._database, decode, at, skips.of(definition))
+        folding = StoredFolding(table, self._database, decode, at, skips.of(definition), lease)
         return Building(table, self._database, folding, dry_run=trial)
 
     def drop_old(self, definition: ReadModelDefinition) -> bool:

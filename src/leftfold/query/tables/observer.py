@@ -11,7 +11,7 @@ from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.tables.checkpoints import Checkpoint, find_all
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.own_tables import checkpoint, parked
+from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, is_due
 
@@ -52,7 +52,7 @@ class Observer:
 
     def _look(self, definitions: Collection[ReadModelDefinition]) -> dict[ReadModelDefinition, Seen]:
         with self._database.reading() as connection:
-            self._begun = self._begun or all(map(sa.inspect(connection).has_table, (checkpoint.name, parked.name)))
+            self._begun = self._begun or own_tables_are_there(connection)
             found = find_all(connection) if self._begun else {}
             return {each: self._seen(connection, each, found.get(each.table)) for each in definitions}
 

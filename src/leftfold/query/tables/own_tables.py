@@ -1,4 +1,4 @@
-"""What is kept beside the read models: how far each has come, and what waits."""
+"""What is kept beside the read models: how far each has come, and what waits, who folds."""
 
 import sqlalchemy as sa
 
@@ -31,6 +31,23 @@ waiting = sa.Table(
     sa.Column("position", sa.BigInteger, primary_key=True),
     sqlite_with_rowid=False,
 )
+lease = sa.Table(
+    "leftfold_lease",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("holder", sa.String, nullable=False),
+    sa.Column("beat", sa.BigInteger, nullable=False),  # how often the holder was heard of
+    sa.Column("microseconds", sa.BigInteger, nullable=False),  # when last, by the holder's clock; for people
+    sqlite_with_rowid=False,
+)
+
+
+def own_tables_are_there(connection: sa.Connection) -> bool:
+    """Whether leftfold's own tables have been made, in their present form."""
+    inspector = sa.inspect(connection)
+    if not all(inspector.has_table(table.name) for table in (checkpoint, parked, waiting)):
+        return False
+    return "version" in {column["name"] for column in inspector.get_columns(checkpoint.name)}
 
 
 def create_own_tables(connection: sa.Connection) -> None:

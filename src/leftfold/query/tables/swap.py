@@ -7,13 +7,12 @@ import sqlalchemy as sa
 from leftfold.errors import ReadModelChanged
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
-from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.query.tables.parking_lot import ParkingLot
 
 OLD = "__old"
-BESIDE = "__new_"
 TRIAL = "__trial_"
 NOT_TO_BE_ANSWERED_FROM = -1
 

@@ -1,0 +1,84 @@
+"""The book in which leases are written: the port, and one in memory."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A lease as it is written: its holder, how often that was heard of, and when last, by its own clock.
+
+    `microseconds` is for people: nothing is decided by it.
+    """
+
+    name: str
+    holder: str
+    beat: int
+    microseconds: int = 0
+
+
+class LeaseBook(Protocol):
+    """Where leases are written, for all processes that share the work."""
+
+    async def read(self) -> Mapping[str, Entry]:
+        """Every lease that is held, by its name."""
+        ...
+
+    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        """Give the lease to a holder if it stands as expected, else None: of several takers one gets it.
+
+        Where the work itself can be fenced in the same transaction, it is.
+        """
+        ...
+
+    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Say that their holder lives; those that it still holds."""
+        ...
+
+    async def release(self, entries: Iterable[Entry]) -> None:
+        """Free those that their holder still holds."""
+        ...
+
+
+class MemoryBook:
+    """A book for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+
+    def __repr__(self) -> str:
+        return f"<MemoryBook of {len(self._entries)} leases>"
+
+    async def read(self) -> Mapping[str, Entry]:
+        """Every lease that is held."""
+        return dict(self._entries)
+
+    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        """Give the lease to a holder if it stands as expected."""
+        present = self._entries.get(name)
+        if _standing(present) != _standing(expected):
+            return None
+        self._entries[name] = Entry(name, holder, present.beat + 1 if present else 1)
+        return self._entries[name]
+
+    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Say that their holder lives."""
+        kept = [self._entries[each.name] for each in entries if self._is_of(each)]
+        for each in kept:
+            self._entries[each.name] = Entry(each.name, each.holder, each.beat + 1)
+        return [self._entries[each.name] for each in kept]
+
+    async def release(self, entries: Iterable[Entry]) -> None:
+        """Free them."""
+        for each in entries:
+            if self._is_of(each):
+                del self._entries[each.name]
+
+    def _is_of(self, entry: Entry) -> bool:
+        present = self._entries.get(entry.name)
+        return present is not None and present.holder == entry.holder
+
+
+def _standing(entry: Entry | None) -> tuple[str, int] | None:
+    return None if entry is None else (entry.holder, entry.beat)

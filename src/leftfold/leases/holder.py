@@ -1,0 +1,80 @@
+"""Holders: which process has a lease, and whether it certainly lives no more."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+PROC = Path("/proc")
+ENDED = ("Z", "X")
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """One opening of an app by one process. As text it is what a lease says of its holder.
+
+    `boot`, `namespace` and `started` tell the process from any other that has, or will have, its id; where the
+    system does not say them they are empty, and then nothing can be known of it.
+    """
+
+    pid: int
+    host: str = ""
+    boot: str = ""
+    namespace: str = ""
+    started: str = ""
+    nonce: str = ""
+
+    def __str__(self) -> str:
+        return " ".join((f"{self.pid}@{self.host}", self.boot, self.namespace, self.started, self.nonce))
+
+    @classmethod
+    def present(cls) -> "Holder":
+        """This process; another holder at each call."""
+        host = os.uname().nodename.replace(" ", "-")
+        pid = os.getpid()
+        return cls(pid, host, _boot(), _namespace(), _started(pid), uuid4().hex)
+
+    @classmethod
+    def parse(cls, text: str) -> "Holder | None":
+        """The holder that a text stands for; None when it is none."""
+        parts = text.split(" ")
+        pid, _, host = parts[0].partition("@")
+        return cls(int(pid), host, *parts[1:]) if len(parts) == 5 and pid.isdecimal() else None
+
+    def is_dead(self, as_seen_by: "Holder") -> bool:
+        """Whether the process has certainly ended; never so for one on another machine, or of another container."""
+        where = (as_seen_by.boot, as_seen_by.namespace)
+        return all(where) and where == (self.boot, self.namespace) and not self._lives()
+
+    def _lives(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True  # it is another user's, and its start may be hidden
+        return _started(self.pid) == self.started
+
+
+def _boot() -> str:
+    return _read(PROC / "sys/kernel/random/boot_id").strip()
+
+
+def _namespace() -> str:
+    try:
+        return str((PROC / "self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks since the machine did; empty when there is none, or it has ended."""
+    fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()  # the name before may have any character
+    return fields[19] if len(fields) > 19 and fields[0] not in ENDED else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,105 @@
+"""The leases of projections, written in the models database, where taking one over fences its former holder."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from time import time_ns
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from leftfold.errors import ModelsUnavailable
+from leftfold.leases import Entry
+from leftfold.query.tables.checkpoints import create_checkpoints, disturb_all
+from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.own_tables import lease
+
+T = TypeVar("T")
+
+
+def is_held(connection: sa.Connection, name: str, holder: str) -> bool:
+    """Whether the lease is this holder's, in the connection's transaction."""
+    mine = sa.select(lease.c.beat).where(lease.c.name == name, lease.c.holder == holder)
+    return connection.execute(mine).first() is not None
+
+
+class ModelsBook:
+    """Leases in the models database. `stems` are the tables that are folded under each."""
+
+    def __init__(self, database: Database, stems: Mapping[str, str], thread: Executor) -> None:
+        self._database = database
+        self._stems = stems
+        self._thread = thread
+        self._begun = False
+
+    def __repr__(self) -> str:
+        return f"<ModelsBook in {self._database!r}>"
+
+    async def read(self) -> Mapping[str, Entry]:
+        """Every lease that is held."""
+        return await self._in_thread(self._read)
+
+    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        """Give the lease to a holder if it stands as expected, and fence the former one, in one transaction."""
+        return await self._in_thread(partial(self._take, name, expected, holder))
+
+    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Say that their holder lives."""
+        return await self._in_thread(partial(self._beat, list(entries)))
+
+    async def release(self, entries: Iterable[Entry]) -> None:
+        """Free them."""
+        await self._in_thread(partial(self._release, list(entries)))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _read(self) -> dict[str, Entry]:
+        try:
+            with self._database.reading() as connection:
+                self._begun = self._begun or sa.inspect(connection).has_table(lease.name)
+                if not self._begun:
+                    return {}
+                return {row.name: Entry(*row) for row in connection.execute(sa.select(lease))}
+        except exc.DBAPIError as error:
+            if not is_trouble(error):
+                raise
+            raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
+
+    def _take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        taken = Entry(name, holder, expected.beat + 1 if expected else 1, _now())
+        try:
+            with self._database.writing() as connection:
+                create_checkpoints(connection)
+                if not _put(connection, expected, taken):
+                    return None
+                disturb_all(connection, self._stems[name])
+        except exc.IntegrityError:  # another process was first to take a lease that nobody had
+            return None
+        return taken
+
+    def _beat(self, entries: list[Entry]) -> list[Entry]:
+        with self._database.writing() as connection:
+            beaten = [(each, Entry(each.name, each.holder, each.beat + 1, _now())) for each in entries]
+            return [now for before, now in beaten if _put(connection, before, now)]
+
+    def _release(self, entries: list[Entry]) -> None:
+        with self._database.writing() as connection:
+            for each in entries:
+                connection.execute(sa.delete(lease).where(lease.c.name == each.name, lease.c.holder == each.holder))
+
+
+def _put(connection: sa.Connection, expected: Entry | None, entry: Entry) -> bool:
+    """Write an entry where one stands that is as expected; whether it did."""
+    values = {"name": entry.name, "holder": entry.holder, "beat": entry.beat, "microseconds": entry.microseconds}
+    if expected is None:
+        connection.execute(sa.insert(lease).values(values))
+        return True
+    as_expected = (lease.c.name == entry.name, lease.c.holder == expected.holder, lease.c.beat == expected.beat)
+    return connection.execute(sa.update(lease).where(*as_expected).values(values)).rowcount == 1
+
+
+def _now() -> int:
+    return time_ns() // 1_000

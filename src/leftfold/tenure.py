@@ -1,0 +1,140 @@
+"""Tenure: the time in which this process does a worker's work, from when it takes the lease until it loses it."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Annotated
+
+from leftfold.criteria import Criteria, criteria
+from leftfold.errors import Conflict, LeaseLost, LeftfoldError
+from leftfold.events import Event
+from leftfold.leases import Entry, Keeper, LeaseBook, Terms
+from leftfold.registry import Registry
+from leftfold.store.contract import AppendCondition, EventStore
+from leftfold.store.fenced import FencedStore
+from leftfold.tags import Tag
+
+
+class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
+    """A process took over a worker's work from one that had not given it up: nothing that one appends is accepted."""
+
+    worker: Annotated[str, Tag("leftfold.worker")]
+    holder: str
+    former: str
+
+
+def fence_of(name: str) -> Criteria:
+    """The events by which others take over this worker's work."""
+    return criteria(WorkerReplaced, tags=[f"leftfold.worker:{name}"])
+
+
+class Tenure:
+    """One worker's: whether the work is this process's to do, and the log as it may be written meanwhile."""
+
+    def __init__(self, name: str, store: EventStore, on_refused: Callable[[str], None]) -> None:
+        self.name = name
+        self.store = FencedStore(store, name, fence_of(name))
+        self._held = asyncio.Event()
+        self._decided = asyncio.Event()
+        self._on_refused = on_refused
+
+    def __repr__(self) -> str:
+        return f"<Tenure of {self.name}{', held' if self.held else ''}>"
+
+    @property
+    def held(self) -> bool:
+        """Whether the work is this process's to do."""
+        return self._held.is_set()
+
+    async def until_held(self) -> None:
+        """Return once it is."""
+        await self._held.wait()
+
+    async def until_decided(self) -> None:
+        """Return once it is known whether it is, after the app was opened."""
+        await self._decided.wait()
+
+    def begin(self, token: int) -> None:
+        """The work is this process's, as long as nobody takes over after this position."""
+        self.store.begin(token)
+        self._held.set()
+
+    def lose(self) -> None:
+        """The work is another process's."""
+        self._held.clear()
+
+    def refused(self) -> None:
+        """What the worker appended was refused: another process does the work."""
+        self._on_refused(self.name)
+
+    def decide(self) -> None:
+        """It has been asked for once."""
+        self._decided.set()
+
+
+class Tenures:
+    """The tenures of one app's workers on one log."""
+
+    def __init__(
+        self, names: Iterable[str], store: EventStore, registry: Registry, book: LeaseBook, terms: Terms
+    ) -> None:
+        self._tenures = {name: Tenure(name, store, self._refused) for name in names}
+        self._store = store
+        self._registry = registry
+        self._terms = terms
+        self._task: asyncio.Task[None] | None = None
+        self.keeper = Keeper(book, self._tenures, terms, on_gained=self._begin, on_lost=self._lose)
+
+    def __repr__(self) -> str:
+        return f"<Tenures {', '.join(map(repr, self._tenures.values()))}>"
+
+    def of(self, name: str) -> Tenure:
+        """The tenure of a worker."""
+        return self._tenures[name]
+
+    def start(self) -> None:
+        """Take what is free, and hold it."""
+        if self._tenures:
+            self._task = asyncio.create_task(self._run(), name=repr(self))
+
+    async def close(self) -> None:
+        """Give it up, once the workers have stopped."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        with suppress(LeftfoldError):  # others then wait for the time of the lease
+            await self.keeper.release()
+
+    async def _run(self) -> None:
+        try:
+            await self.keeper.try_turn()
+        finally:
+            for tenure in self._tenures.values():
+                tenure.decide()
+        await self.keeper.run()
+
+    async def _begin(self, name: str, former: Entry | None) -> None:
+        """Fence off the former holder, unless it gave up the work by itself.
+
+        The head is asked for before it is made sure that the lease is still held: whoever takes over later does so
+        with an event behind it.
+        """
+        head = await self._store.head()
+        if not await self.keeper.confirm(name):
+            return
+        if former is not None:
+            replaced = self._registry.encode(WorkerReplaced(name, self._terms.me, former.holder), b"{}")
+            try:
+                condition = AppendCondition(fence_of(name), head)
+                head = (await self._store.append([replaced], condition=condition)).last
+            except Conflict as conflict:
+                self.keeper.drop(name)
+                raise LeaseLost(name) from conflict
+        self._tenures[name].begin(head)
+
+    def _refused(self, name: str) -> None:
+        self.keeper.drop(name)
+        self._tenures[name].lose()
+
+    def _lose(self, name: str) -> None:
+        self._tenures[name].lose()

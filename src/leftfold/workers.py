@@ -1,0 +1,81 @@
+"""The workers of a live app: what follows the log in the background, under a lease where other processes may too."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from leftfold.background import Background, Worker
+from leftfold.clock import Clock
+from leftfold.leases import Entry, Terms
+from leftfold.leases.file_book import FileBook
+from leftfold.registry import Registry
+from leftfold.roles import Role
+from leftfold.store import EventStore
+from leftfold.store.open import path_in
+from leftfold.tenure import Tenures
+
+Make = Callable[[EventStore], Worker]
+
+
+class Workers:
+    """Runs those whose roles this process has; the others step when `step` is called, and not by themselves.
+
+    Of the processes on one file, one does the work of each name. Add them before `start`.
+    """
+
+    def __init__(
+        self, store: EventStore, registry: Registry, url: str, roles: Collection[Role], terms: Terms, clock: Clock
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._read_only = "mode=ro" in urlsplit(url).query
+        self._roles = roles
+        self._terms = terms
+        in_file = urlsplit(url).scheme == "sqlite"
+        self._book = FileBook(beside(url, "leases"), store.log_id, clock) if in_file else None
+        self._tenures: Tenures | None = None
+        self._added: dict[str, tuple[Role, Make]] = {}
+        self._backgrounds: dict[str, Background] = {}
+
+    def __repr__(self) -> str:
+        return f"<Workers {', '.join(self._added)}>"
+
+    def add(self, name: str, role: Role, make: Make) -> None:
+        """Have a worker of this name, which `make` makes for the log as it may write it."""
+        if not self._read_only:
+            self._added[name] = role, make
+
+    def start(self) -> None:
+        """Begin."""
+        own = [name for name, (role, _) in self._added.items() if role in self._roles]
+        if self._book is not None and own:
+            self._tenures = Tenures(own, self._store, self._registry, self._book, self._terms)
+            self._tenures.start()
+        for name, (_, make) in self._added.items():
+            tenure = self._tenures.of(name) if self._tenures and name in own else None
+            background = Background(make(tenure.store if tenure else self._store), tenure)
+            self._backgrounds[name] = background
+            if name in own:
+                background.start()
+
+    async def close(self) -> None:
+        """Finish the steps under way, stop, and leave the work to others."""
+        for background in self._backgrounds.values():
+            await background.close()
+        if self._tenures is not None:
+            await self._tenures.close()
+        if self._book is not None:
+            await self._book.close()
+
+    async def step(self) -> bool:
+        """Let each do what it can do now; whether there was anything to do."""
+        return any([await background.step() for background in self._backgrounds.values()])  # each of them
+
+    async def leases(self) -> list[Entry]:
+        """Which process does each worker's work, and when it was last heard of."""
+        return list((await self._book.read()).values()) if self._book else []
+
+
+def beside(url: str, what: str) -> str:
+    """The path of a file that is kept beside a log."""
+    return str(Path(path_in(url)).with_suffix(f".{what}.db"))

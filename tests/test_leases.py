@@ -1,0 +1,217 @@
+"""Leases: taken when they are free, kept by beating, lost by silence; decided by one's own clock alone."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from leftfold.errors import StoreFailed
+from leftfold.leases import Entry, Holder, Keeper, Lease, LeaseBook, MemoryBook, Terms
+from leftfold.leases.file_book import FileBook
+from leftfold.testing import FakeClock
+from tests.holders import Stopwatch
+
+
+class Party:
+    """One process that takes part, and what it was told."""
+
+    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str) -> None:
+        self.told: list[str] = []
+        self.formers: list[str | None] = []
+        self.keeper = Keeper(book, names or ["work"], Terms(me, 5.0, now), on_gained=self.gain, on_lost=self.lose)
+
+    async def gain(self, name: str, former: Entry | None) -> None:
+        self.told.append(f"gained {name}")
+        self.formers.append(former and former.holder)
+
+    def lose(self, name: str) -> None:
+        self.told.append(f"lost {name}")
+
+
+@pytest.fixture
+def now() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture(params=["memory", "file"])
+async def book(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-untyped-def]
+    if request.param == "memory":
+        yield MemoryBook()
+        return
+    file = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
+    yield file
+    await file.close()
+
+
+# --- one lease
+
+
+def test_a_free_lease_may_be_taken(now: Stopwatch) -> None:
+    assert Lease("work", Terms("me", 5.0, now)).may_be_taken(None)
+
+
+def test_a_lease_whose_holder_beats_may_never_be_taken(now: Stopwatch) -> None:
+    lease = Lease("work", Terms("me", 5.0, now))
+
+    for beat in range(100):
+        now.seconds += 4.9
+        assert not lease.may_be_taken(Entry("work", "other", beat))
+
+
+def test_a_lease_whose_holder_was_silent_for_its_time_may_be_taken(now: Stopwatch) -> None:
+    lease = Lease("work", Terms("me", 5.0, now))
+    now.seconds = 1_000.0  # however long ago the last beat was: the time counts from when it was first seen
+
+    seen = [(now.seconds, lease.may_be_taken(Entry("work", "other", 7)))]
+    for now.seconds in (1_004.9, 1_005.0):
+        seen.append((now.seconds, lease.may_be_taken(Entry("work", "other", 7))))
+
+    assert seen == [(1_000.0, False), (1_004.9, False), (1_005.0, True)]
+
+
+def test_another_holder_has_the_whole_time_again(now: Stopwatch) -> None:
+    lease = Lease("work", Terms("me", 5.0, now))
+    lease.may_be_taken(Entry("work", "one", 7))
+    now.seconds = 6.0
+
+    assert not lease.may_be_taken(Entry("work", "two", 7))
+
+
+def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> None:
+    present = Holder.present()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        holder = msgspec.structs.replace(present, pid=child.pid, started=started)
+        lease = Lease("work", Terms(str(present), 5.0, now))
+
+        while_it_lives = lease.may_be_taken(Entry("work", str(holder), 1))
+        child.kill()
+
+    assert (while_it_lives, lease.may_be_taken(Entry("work", str(holder), 1))) == (False, True)
+
+
+@pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "another"}, {"boot": "", "namespace": ""}])
+def test_of_a_process_elsewhere_nothing_is_certain(elsewhere: dict[str, str]) -> None:
+    present = Holder.present()
+
+    assert not msgspec.structs.replace(present, pid=2**22 + 1, **elsewhere).is_dead(present)
+
+
+def test_another_process_with_the_same_id_is_not_the_holder() -> None:
+    present = Holder.present()
+
+    assert not present.is_dead(present)
+    assert msgspec.structs.replace(present, started="1").is_dead(present)
+
+
+def test_a_holder_comes_back_from_its_text_and_other_texts_are_none() -> None:
+    present = Holder.present()
+
+    assert (Holder.parse(str(present)), present.pid) == (present, os.getpid())
+    assert [Holder.parse(text) for text in ("", "me", "x@y a b c d")] == [None] * 3
+
+
+# --- several processes
+
+
+async def test_of_two_processes_one_holds_it_and_the_other_follows_when_it_is_released(
+    book: LeaseBook, now: Stopwatch
+) -> None:
+    one, two = Party(book, now, "one"), Party(book, now, "two")
+    for _ in range(10):
+        await one.keeper.turn()
+        await two.keeper.turn()
+        now.seconds += 1.0
+    assert (one.told, two.told) == (["gained work"], [])
+
+    await one.keeper.release()
+    await two.keeper.turn()
+
+    assert (two.told, two.formers) == (["gained work"], [None])
+
+
+async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(book: LeaseBook, now: Stopwatch) -> None:
+    one, two = Party(book, now, "one"), Party(book, now, "two")
+    await one.keeper.turn()
+    seconds = 0
+    while not two.told:
+        await two.keeper.turn()
+        now.seconds, seconds = now.seconds + 1.0, seconds + 1
+
+    await one.keeper.turn()
+
+    assert (seconds, two.formers) == (6, ["one"])
+    assert (one.told, one.keeper.held, two.keeper.held) == (["gained work", "lost work"], [], ["work"])
+
+
+async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(book: LeaseBook, now: Stopwatch) -> None:
+    parties = [Party(book, now, f"{n}", "a", "b", "c") for n in range(4)]
+
+    for turn in range(12):
+        awake = [party for n, party in enumerate(parties) if (turn + n) % 3]
+        await asyncio.gather(*(party.keeper.turn() for party in awake))
+        now.seconds += 1.0
+
+    await asyncio.gather(*(party.keeper.turn() for party in parties))
+    assert sorted(name for party in parties for name in party.keeper.held) == ["a", "b", "c"]
+    assert [entry.name for entry in await parties[0].keeper.entries()] == ["a", "b", "c"]
+
+
+async def test_what_was_dropped_is_taken_again_after_its_time_only(book: LeaseBook, now: Stopwatch) -> None:
+    one = Party(book, now, "one")
+    await one.keeper.turn()
+
+    one.keeper.drop("work")
+    await one.keeper.turn()
+    at_once = list(one.told)
+    now.seconds += 5.0
+    await one.keeper.turn()
+
+    assert at_once == ["gained work", "lost work"]
+    assert (one.told, one.formers) == (["gained work", "lost work", "gained work"], [None, "one"])
+
+
+async def test_what_could_not_be_begun_is_not_held(book: LeaseBook, now: Stopwatch) -> None:
+    class Unlucky(Party):
+        async def gain(self, name: str, former: Entry | None) -> None:
+            raise StoreFailed("log.db", "trouble")
+
+    one = Unlucky(book, now, "one")
+
+    await one.keeper.try_turn()
+
+    assert (one.keeper.held, type(one.keeper.trouble)) == ([], StoreFailed)
+
+
+async def test_a_deleted_file_is_begun_again_by_those_who_had_it_open(tmp_path: Path, now: Stopwatch) -> None:
+    path = tmp_path / "log.leases.db"
+    books = [FileBook(str(path), "log", FakeClock()) for _ in range(2)]
+    one, two = Party(books[0], now, "one"), Party(books[1], now, "two")
+    await one.keeper.turn()
+    for file in tmp_path.iterdir():
+        file.unlink()
+
+    await two.keeper.turn()
+    await one.keeper.turn()
+
+    assert (one.told, two.told) == (["gained work", "lost work"], ["gained work"])
+    for book in books:
+        await book.close()
+
+
+async def test_a_file_that_cannot_be_used_is_stood_in_for_by_one_in_memory(
+    tmp_path: Path, now: Stopwatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "log.leases.db"
+    path.write_bytes(b"no database" * 1_000)
+    book = FileBook(str(path), "log", FakeClock())
+    one = Party(book, now, "one")
+
+    await one.keeper.turn()
+    await book.close()
+
+    assert (one.told, [record.name for record in caplog.records]) == (["gained work"], ["leftfold.leases"])

@@ -1,0 +1,216 @@
+"""A worker's work is done by one process at a time, and what a former one still appends is refused."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from leftfold.background import Background
+from leftfold.criteria import ALL
+from leftfold.errors import Conflict, LeaseLost
+from leftfold.leases import Entry, Holder, MemoryBook
+from leftfold.registry import Registry
+from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
+from leftfold.tenure import Tenure, Tenures, WorkerReplaced, fence_of
+from tests.accounts import Deposit, accounts_app
+from tests.holders import Awake, Stopwatch
+
+WORK = NewEvent("worked", b"")
+
+
+class Party:
+    """One process that takes part."""
+
+    def __init__(self, store: MemoryStore, book: MemoryBook, now: Stopwatch, me: str) -> None:
+        registry = Registry()
+        registry.add(WorkerReplaced)
+        self.awake = Awake(me, now)
+        self.tenures = Tenures(["work"], store, registry, book, self.awake.terms)
+
+    @property
+    def tenure(self) -> Tenure:
+        return self.tenures.of("work")
+
+    async def begin(self) -> "Party":
+        self.tenures.start()
+        await self.tenure.until_decided()
+        return self
+
+
+class Working:
+    """Appends an event at each step."""
+
+    def __init__(self, tenure: Tenure) -> None:
+        self._store = tenure.store
+        self.steps = 0
+
+    async def step(self) -> bool:
+        self.steps += 1
+        await self._store.append([WORK])
+        return True
+
+    async def until_there_is_work(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def now() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture
+def book() -> MemoryBook:
+    return MemoryBook()
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    async with MemoryStore() as store:
+        yield store
+
+
+@pytest.fixture
+async def one(store: MemoryStore, book: MemoryBook, now: Stopwatch) -> AsyncIterator[Party]:
+    party = await Party(store, book, now, "one").begin()
+    yield party
+    await party.tenures.close()
+
+
+@pytest.fixture
+async def two(store: MemoryStore, book: MemoryBook, now: Stopwatch, one: Party) -> AsyncIterator[Party]:
+    party = await Party(store, book, now, "two").begin()
+    yield party
+    await party.tenures.close()
+
+
+async def types(store: MemoryStore) -> list[str]:
+    return [event.type for event in await events(store)]
+
+
+async def events(store: MemoryStore) -> list[StoredEvent]:
+    return [event async for batch in store.read() for event in batch.events]
+
+
+async def test_what_is_free_is_taken_without_an_event(store: MemoryStore, one: Party, two: Party) -> None:
+    await one.tenure.store.append([WORK])
+    await one.tenures.close()
+    await two.awake.turn()
+
+    await two.tenure.store.append([WORK])
+
+    assert (two.tenure.held, await types(store)) == (True, ["worked", "worked"])
+
+
+async def test_what_a_paused_process_appends_after_it_was_replaced_is_refused(
+    store: MemoryStore, now: Stopwatch, one: Party, two: Party
+) -> None:
+    await one.tenure.store.append([WORK])
+    now.seconds = 5.0
+    await two.awake.turn()
+
+    with pytest.raises(LeaseLost):
+        await one.tenure.store.append([WORK])
+    await two.tenure.store.append([WORK])
+
+    assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
+
+
+async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
+    store: MemoryStore, now: Stopwatch, one: Party, two: Party
+) -> None:
+    first, second = Working(one.tenure), Working(two.tenure)
+    backgrounds = [Background(first, one.tenure), Background(second, two.tenure)]
+
+    before = [await background.step() for background in backgrounds]
+    now.seconds = 5.0
+    await two.awake.turn()
+    after = [await background.step() for background in backgrounds]
+    again = await backgrounds[0].step()
+
+    assert (before, after, again) == ([True, False], [False, True], False)
+    assert (first.steps, second.steps, one.tenure.held) == (2, 1, False)  # the second one of the first was refused
+    assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
+
+
+async def test_other_conflicts_and_keys_are_as_without_a_lease(store: MemoryStore, one: Party) -> None:
+    position = (await one.tenure.store.append([WORK], key="once")).last
+
+    again = await one.tenure.store.append([WORK], key="once")
+    with pytest.raises(Conflict):
+        await one.tenure.store.append([WORK], condition=AppendCondition(ALL, position - 1))
+
+    assert (again.duplicate, await one.tenure.store.head()) == (True, 1)
+
+
+class Interrupted(MemoryBook):
+    """Something happens right after a process has made sure that it holds its lease."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
+        found = await super().beat(entries)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return found
+
+
+async def test_one_that_falls_asleep_while_it_takes_over_fences_nobody_off(store: MemoryStore, now: Stopwatch) -> None:
+    book = Interrupted()
+    one = await Party(store, book, now, "one").begin()
+    two, three = Party(store, book, now, "two"), Party(store, book, now, "three")
+    await two.begin()
+    await three.begin()
+
+    async def three_takes_over() -> None:
+        await three.awake.turn()
+        now.seconds = 10.0
+        await three.awake.turn()
+
+    now.seconds = 5.0
+    book.meanwhile = three_takes_over
+    await two.awake.turn()
+    await three.tenure.store.append([WORK])
+
+    assert (two.tenure.held, three.tenure.held) == (False, True)
+    assert await types(store) == ["leftfold.worker.replaced", "worked"]
+    for party in (one, two, three):
+        await party.tenures.close()
+
+
+async def test_a_worker_that_was_replaced_counts_no_failed_attempt_and_takes_over_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    async with accounts_app().open(url, lease=timedelta(seconds=0.2)) as live:
+        await (await live.submit(Deposit("a", 1))).result(5)
+        registry = Registry()
+        registry.add(WorkerReplaced)
+        await live.store.append([registry.encode(WorkerReplaced("commands", "another", "this"), b"{}")])
+
+        ticket = await live.submit(Deposit("a", 1))
+        await ticket.result(10)
+
+        assert (await ticket.state()).attempts == 0
+        replaced = [event async for batch in live.store.read(fence_of("commands")) for event in batch.events]
+        assert len(replaced) == 2
+
+
+async def test_who_holds_what_is_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    async with accounts_app().open(url) as live, accounts_app().open(url, work=False) as web:
+        await (await web.submit(Deposit("a", 1))).result(5)
+
+        [lease] = await web.leases()
+
+        holder = Holder.parse(lease.holder)
+        assert (lease.name, holder and holder.pid) == ("commands", os.getpid())
+        assert [each.holder for each in await live.leases()] == [lease.holder]
+    async with accounts_app().open(url, work=False) as web:
+        assert await web.leases() == []
+
+
+async def test_a_log_in_memory_has_no_leases() -> None:
+    async with accounts_app().open("memory:") as live:
+        assert await live.leases() == []
