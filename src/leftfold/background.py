@@ -77,6 +77,7 @@ class Background:
             try:
                 return self._turn.held and await self._worker.step()
             except LeaseLost:
+                log.info("%r: what it appended was refused", self._worker)
                 self._turn.refused()
                 return False
 

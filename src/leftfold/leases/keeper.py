@@ -1,5 +1,6 @@
 """The keeper of one process's leases in one book: it takes what is free, and says in time that it lives."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from leftfold.errors import LeftfoldError
@@ -9,6 +10,8 @@ from leftfold.leases.terms import Terms
 
 OnGained = Callable[[str, Entry | None], Awaitable[None]]
 OnLost = Callable[[str], None]
+
+log = logging.getLogger("leftfold.leases")
 
 
 class Keeper:
@@ -66,6 +69,7 @@ class Keeper:
         """Hold a lease no more: its work was refused, because another process does it."""
         lease = self._leases[name]
         if lease.held is not None:
+            log.info("%s: another process does it now", name)
             lease.held = None
             self._on_lost(name)
 
@@ -105,6 +109,7 @@ class Keeper:
                     await self._tell(lease, former)
 
     async def _tell(self, lease: Lease, former: Entry | None) -> None:
+        log.info("%s: done here now, %s", lease.name, f"before by {former.holder}" if former else "by nobody before")
         try:
             await self._on_gained(lease.name, former)
         except BaseException:

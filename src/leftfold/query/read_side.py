@@ -1,6 +1,7 @@
 """The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 READING_THREADS = 4
 PAUSE = 0.5  # seconds, where the models database gives trouble
+
+log = logging.getLogger("leftfold.leases")
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
@@ -311,6 +314,7 @@ class ReadSide:
 
     def _ended(self, definition: ReadModelDefinition, task: asyncio.Task[None]) -> None:
         if self._keeper is not None and not task.cancelled() and isinstance(task.exception(), LeaseLost):
+            log.info("%s: what it wrote was refused", definition.lease)
             self._keeper.drop(definition.lease)
 
     def _project(

@@ -1,0 +1,18 @@
+"""Processes on one log are paused past their leases, and killed: a small run of `python -m bench.endurance leases`."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.endurance.leases import LEASES, run
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+async def test_nothing_is_done_twice_and_others_take_over(processes: int, tmp_path: Path) -> None:
+    report = await run(tmp_path, processes, rounds=2, lease=0.5)
+
+    assert report.problems == []
+    assert report.events >= 3 * report.commands / 2 > 0
+    assert report.ledger > 0
+    assert [takeover.kind for takeover in report.takeovers] == ["paused", "killed"]
+    assert all(1 <= takeover.leases <= len(LEASES) for takeover in report.takeovers)
