@@ -193,7 +193,7 @@ async def test_a_model_that_stops_is_an_error(store: MemoryStore) -> None:
         await store.append([NewEvent("transferred", b"{}", ("account:a", "account:b"))])
 
         with pytest.raises(ProjectionFailed):
-            await next_of(watch)
+            assert [answer async for answer in watch] == []
 
 
 async def test_many_watches_of_a_kept_answer_are_computed_once_for_each_change(
