@@ -1,7 +1,7 @@
 """Answering queries from the tables of the read models: computed, kept, waited for, watched."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
 
 READING_THREADS = 4
+PATIENCE = 0.02  # seconds that an attempt is put off for what it is likely to need
 NOTICING = 1.0  # seconds until the change of a row is noticed that another process made and no event tells of
 
 
@@ -55,6 +56,7 @@ class Answering:
         self._shared = shared
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
         self._caches: dict[QueryHandler, AnswerCache] = {}
+        self._read_last: dict[QueryHandler, Collection[ReadModelDefinition]] = {}
         self._builds: Mapping[ReadModelDefinition, str] = {}
         self._noticing: asyncio.Task[None] | None = None
         self._ended = False
@@ -128,6 +130,7 @@ class Answering:
     ) -> Answer:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
+        await self._expect(handler, after, timeout)
         while True:
             if self._ended:
                 raise StoreClosed
@@ -137,8 +140,16 @@ class Answering:
             found = await loop.run_in_executor(self._readers, attempt)
             if not isinstance(found, Behind):
                 value, touched, lasting = found
+                self._read_last[handler] = touched
                 return Answer(value, {self._standings[each]: changes[each] for each in touched}, lasting)
             await self._standings[found.definition].reach(found.position, max(end - loop.time(), 0))
+
+    async def _expect(self, handler: QueryHandler, after: int, timeout: float) -> None:
+        """Wait a little for what the handler read last time: to begin, and to begin again, is dearer."""
+        with suppress(LeftfoldError):  # perhaps it reads something else this time
+            for definition in self._read_last.get(handler, ()):
+                if self._standings[definition].position < after:
+                    await self._standings[definition].reach(after, min(PATIENCE, timeout))
 
     def _attempt(
         self,
