@@ -14,6 +14,7 @@ from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
 from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
+from leftfold.roles import Role
 from leftfold.status import Status
 from leftfold.store import (
     AppendCondition,
@@ -63,6 +64,7 @@ __all__ = [
     "ReadModels",
     "Receipt",
     "Rejected",
+    "Role",
     "Schedule",
     "Status",
     "StoredEvent",

@@ -216,6 +216,22 @@ async def test_many_watches_of_a_kept_answer_are_computed_once_for_each_change(
     assert calls == 2
 
 
+async def test_a_process_that_folds_nothing_sees_the_changes_that_others_fold(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/models.db"
+    await append(store, Opened("a"))
+    async with reading(store, Balance, url=url) as folding:
+        await folding.wait(Balance, 1, SECONDS)
+        async with reading(store, Balance, url=url, folds=[]) as following:
+            watch = watching(following, accounts, after=1)
+            assert await next_of(watch) == 1
+
+            await append(store, Opened("b"))
+
+            assert await next_of(watch) == 2
+
+
 async def test_its_repr_names_the_models_that_it_waits_for(bank: ReadSide) -> None:
     watch = watching(bank, accounts)
     before = repr(watch)

@@ -24,13 +24,12 @@ from leftfold.store.contract import EventStore
 if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
 
-READING_THREADS = 4
 PATIENCE = 0.02  # seconds that an attempt is put off for what it is likely to need
 NOTICING = 1.0  # seconds until the change of a row is noticed that another process made and no event tells of
 
 
 class Answering:
-    """Runs query handlers in threads. `shared` says that other processes may write the tables too."""
+    """Runs query handlers in the threads of `readers`. `shared` says that other processes may write the tables too."""
 
     def __init__(
         self,
@@ -40,6 +39,7 @@ class Answering:
         standings: Mapping[ReadModelDefinition, Standing],
         skips: Skips,
         connect: "Callable[[], ModelsDatabase]",
+        readers: ThreadPoolExecutor,
         *,
         clock: Clock,
         on_progress: OnProgress | None,
@@ -54,7 +54,7 @@ class Answering:
         self._clock = clock
         self._on_progress = on_progress
         self._shared = shared
-        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
+        self._readers = readers
         self._caches: dict[QueryHandler, AnswerCache] = {}
         self._read_last: dict[QueryHandler, Collection[ReadModelDefinition]] = {}
         self._builds: Mapping[ReadModelDefinition, str] = {}
@@ -65,7 +65,7 @@ class Answering:
         return f"<Answering from {len(self._definitions)} read models>"
 
     async def start(self) -> None:
-        """Note as what the tables are found."""
+        """Note how the tables are found."""
         if self._shared:
             await self._look_for_others()
 
@@ -75,10 +75,6 @@ class Answering:
         if self._noticing is not None:
             self._noticing.cancel()
             await asyncio.gather(self._noticing, return_exceptions=True)
-
-    async def close(self) -> None:
-        """Let the answers under way come to their end."""
-        await asyncio.to_thread(self._readers.shutdown)
 
     async def answer(
         self, handler: QueryHandler, query: object, *, after: int | None, as_of: int | None, timeout: float

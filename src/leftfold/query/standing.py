@@ -27,16 +27,22 @@ class Standing:
     models, and without one when a parked key is retried or a rebuilt table is swapped in.
     """
 
-    def __init__(self, model: str, position: int) -> None:
+    def __init__(self, model: str, position: int, wanted: asyncio.Event | None = None) -> None:
         self.model = model
         self.position = position
         self.changes = 0
         self.ended: LeftfoldError | None = None
         self.trouble: LeftfoldError | None = None
         self.waiting: set[asyncio.Future[None]] = set()
+        self.wanted = wanted  # set when someone begins to wait: others fold the model, and have to be looked after
 
     def __repr__(self) -> str:
         return f"<Standing {self.model} at {self.position}{', ended' if self.ended else ''}>"
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anyone waits."""
+        return bool(self.waiting)
 
     def reached(self, position: int, *, changed: bool = True) -> None:
         """Note where the model stands now, and whether its rows may have changed on the way."""
@@ -63,7 +69,7 @@ class Standing:
                     self.check_going_on()
                     await _woken((self,))
         except TimeoutError:
-            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from self.trouble
+            raise ReadModelBehind(self.model, max(self.position, 0), position, timeout or 0) from self.trouble
 
     def check_going_on(self) -> None:
         """Raise what the model has ended with, if it has."""
@@ -105,6 +111,8 @@ async def _woken(standings: Iterable[Standing]) -> None:
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     for standing in among:
         standing.waiting.add(waiter)
+        if standing.wanted is not None:
+            standing.wanted.set()
     try:
         await waiter
     finally:
