@@ -68,7 +68,6 @@ class PresentMoment:
         self._tables = tables
         self._reached = reached
         self._after = after
-        self._sources: set[sa.FromClause] = set()
         self.touched: set[ReadModelDefinition] = set()
         self.lasting = True
 
@@ -87,7 +86,7 @@ class PresentMoment:
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run a statement; one over other tables than those that were asked for reads every model too."""
-        if is_text(statement) or not self._sources.issuperset(tables_in(statement)):
+        if is_text(statement) or not tables_in(statement) <= {self._tables[each].current for each in self.touched}:
             self._touch(self._tables)
         return self._connection.execute(statement).all()
 
@@ -102,7 +101,6 @@ class PresentMoment:
             if self._reached[definition] < self._after:
                 raise Behind(definition, self._after)
             self.touched.add(definition)
-            self._sources.add(self._tables[definition].current)
 
 
 class PastMoment:
