@@ -10,14 +10,34 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appending, deciding, flatness, loading, machine, profiling, projecting, rounds, table
+from bench import (
+    appending,
+    consistency,
+    deciding,
+    flatness,
+    latency,
+    loading,
+    machine,
+    profiling,
+    projecting,
+    rounds,
+    submitting,
+    table,
+)
 from bench.document import PAGE, Page
 from bench.figure import Figure
 from bench.rounds import Effort
 
-FIGURES: Sequence[Figure] = (*deciding.FIGURES, *appending.FIGURES, *loading.FIGURES, *projecting.FIGURES)
+FIGURES: Sequence[Figure] = (
+    *deciding.FIGURES,
+    *appending.FIGURES,
+    *loading.FIGURES,
+    *projecting.FIGURES,
+    *submitting.FIGURES,
+)
 NAMES = [figure.name for figure in FIGURES]
-FLAT = "flat"
+CONSISTENCY, FLAT = "consistency", "flat"
+TABLES = [CONSISTENCY, FLAT]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -42,13 +62,16 @@ def main() -> None:
 
 
 def _measured(arguments: argparse.Namespace) -> list[table.Table]:
-    wanted = arguments.only or [*NAMES, FLAT]
+    wanted = arguments.only or [*NAMES, *TABLES]
     console = Console(stderr=True, highlight=False)
     with console.status("") as status:
         effort = QUICK if arguments.quick else THOROUGH
         chosen = [figure for figure in FIGURES if figure.name in wanted]
         rows = [row for figure in chosen for row in rounds.measure(figure, effort, arguments.directory, status.update)]
         tables = [table.of_rows(rows)] if rows else []
+        if CONSISTENCY in wanted:
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh, consistency.opened(Path(fresh)) as ways:
+                tables.append(table.of_latencies(list(latency.measure(ways, effort, status.update))))
         if FLAT in wanted:
             sizes = flatness.QUICK_SIZES if arguments.quick else flatness.SIZES
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
@@ -59,9 +82,9 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = ", ".join([*NAMES, FLAT])
+    names = ", ".join([*NAMES, *TABLES])
     parser.add_argument(
-        "--only", action="append", metavar="NAME", choices=[*NAMES, FLAT], help=f"may be repeated: {names}"
+        "--only", action="append", metavar="NAME", choices=[*NAMES, *TABLES], help=f"may be repeated: {names}"
     )
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
     parser.add_argument(

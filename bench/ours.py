@@ -54,10 +54,10 @@ def opened_ours(path: Path) -> Generator[Ours]:
         try:
             yield Ours(runner, live)
         finally:
-            runner.run(_leave(opening))
+            runner.run(leave(opening))
 
 
-async def _leave(opening: Any) -> None:
+async def leave(opening: Any) -> None:
     await opening.__aexit__(None, None, None)
 
 

@@ -1,67 +1,74 @@
-"""`python -m bench.submitting`: how fast submitted commands are handled by one worker, and how soon a single one."""
+"""Submitted commands: how many one worker handles in a second, those that wait in the log and those that come."""
 
 import asyncio
-import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from statistics import quantiles
 from time import perf_counter
 
 from bench.callers import tasks
+from bench.figure import LEFTFOLD, Figure, Slices, Target
 from leftfold import LiveApp
 from tests.accounts import Deposit, accounts_app
 
-COMMANDS, CALLERS, ENTITIES, ALONE = 20_000, 500, 1_000, 300
+COMMANDS, CALLERS, ENTITIES = 5_000, 500, 1_000
+EVENTS = 3  # of each command: submitted, what it decides, handled
 
 
-async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder)}/bench.db"
-        await waiting(f"{url}1")
-        await together(f"{url}2")
-        await alone(f"{url}3")
-
-
-async def waiting(url: str) -> None:
+@contextmanager
+def waiting(directory: Path) -> Generator[Slices]:
     """A worker that finds all of them in the log."""
+    numbers = count()
+    yield {LEFTFOLD: lambda _: asyncio.run(_handle_waiting(f"sqlite:///{directory}/{next(numbers)}.db"))}
+
+
+@contextmanager
+def coming(directory: Path) -> Generator[Slices]:
+    """Submitted and handled in one process at the same time."""
+    numbers = count()
+    yield {LEFTFOLD: lambda _: asyncio.run(_submit_and_handle(f"sqlite:///{directory}/{next(numbers)}.db"))}
+
+
+async def _handle_waiting(url: str) -> float:
     async with accounts_app().open(url, work=False) as live:
-        await submit(live)
+        await _submit(live)
+    async with accounts_app().open(url) as live:
+        return await _until_handled(live, perf_counter())
+
+
+async def _submit_and_handle(url: str) -> float:
     async with accounts_app().open(url) as live:
         start = perf_counter()
-        await until(live, 3 * COMMANDS)
-        print(f"handled, all submitted before: {COMMANDS / (perf_counter() - start):,.0f} commands/s")
+        await _submit(live)
+        return await _until_handled(live, start)
 
 
-async def together(url: str) -> None:
-    """Submitted and handled in one process."""
-    async with accounts_app().open(url) as live:
-        start = perf_counter()
-        rate = await submit(live)
-        await until(live, 3 * COMMANDS)
-        both = COMMANDS / (perf_counter() - start)
-        print(f"submitted by {CALLERS} callers: {rate:,.0f} commands/s; submitted and handled: {both:,.0f} commands/s")
+async def _submit(live: LiveApp) -> None:
+    await tasks(CALLERS, 600, (live.submit(Deposit(f"a{number % ENTITIES}", 1)) for number in range(COMMANDS)))
 
 
-async def alone(url: str) -> None:
-    """From `submit` to the receipt, one after the other."""
-    taken: list[float] = []
-    async with accounts_app().open(url) as live:
-        for _ in range(ALONE):
-            start = perf_counter()
-            await (await live.submit(Deposit("a", 1))).result()
-            taken.append(1_000 * (perf_counter() - start))
-    cuts = quantiles(taken, n=100)
-    print(f"submit to receipt: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
-
-
-async def submit(live: LiveApp) -> float:
-    return await tasks(CALLERS, 600, (live.submit(Deposit(f"a{number % ENTITIES}", 1)) for number in range(COMMANDS)))
-
-
-async def until(live: LiveApp, position: int) -> None:
+async def _until_handled(live: LiveApp, start: float) -> float:
     head = 0
-    while head < position:
+    while head < EVENTS * COMMANDS:
         head = await live.store.wait(head)
+    return COMMANDS / (perf_counter() - start)
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+FIGURES = (
+    Figure(
+        "handle-submitted",
+        f"handle {COMMANDS:,} submitted commands, 1 worker",
+        "commands/s",
+        waiting,
+        (Target(3_000),),
+        note="All of them were submitted before the worker is opened.",
+    ),
+    Figure(
+        "submit-and-handle",
+        f"submit {COMMANDS:,} commands and handle them, 1 worker, 1 process",
+        "commands/s",
+        coming,
+        (Target(3_000),),
+    ),
+)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import rich.table
 
-from bench.figure import Figure, Row, Target
+from bench.figure import LEFTFOLD, Figure, Row, Target
 from bench.flatness import LIMIT, Cost
+from bench.latency import Latency, beside
 
 MET, MISSED = "met", "missed"
 
@@ -56,6 +57,29 @@ def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
         for cost in costs
     ]
     return Table("As the log grows", headings, rows)
+
+
+def of_latencies(latencies: Sequence[Latency]) -> Table:
+    """How long one call takes: one line for each operation, the contestant beside leftfold at its end."""
+    headings = ("milliseconds a call", "p50", "p99", "calls", "beside", "p50", "p99", "calls", "target", "")
+    rows = [_latency_cells(each, beside(latencies, each.title)) for each in latencies if each.contestant == LEFTFOLD]
+    return Table("How long one call takes", headings, rows)
+
+
+def _latency_cells(ours: Latency, theirs: Latency | None) -> list[str]:
+    verdict = "" if ours.target is None else MET if ours.p50 <= ours.target else MISSED
+    return [
+        ours.title,
+        *_milliseconds(ours),
+        theirs.contestant if theirs else "",
+        *(_milliseconds(theirs) if theirs else ("", "", "")),
+        "" if ours.target is None else f"p50 ≤ {ours.target:g}",
+        verdict,
+    ]
+
+
+def _milliseconds(latency: Latency) -> tuple[str, str, str]:
+    return _number(latency.p50), _number(latency.p99), f"{latency.calls:,}"
 
 
 def _cells(row: Row) -> list[str]:

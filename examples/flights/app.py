@@ -96,6 +96,13 @@ class BoardAt(Query[list[Board]]):
     at: datetime
 
 
+class Departures(Query[list[Board]]):
+    """An airport's latest departures by schedule, the latest first."""
+
+    airport: AirportCode
+    limit: int = 12
+
+
 class WorstRoutes(Query[list[RouteDelay]]):
     """The routes with the highest average delay, of those with enough arrivals to speak of an average."""
 
@@ -128,6 +135,11 @@ def board_at(query: BoardAt, models: ReadModels) -> list[Board]:
 
 
 @flights.answers
+def departures(query: Departures, models: ReadModels) -> list[Board]:
+    return models.select(Board, airport=query.airport, order_by=("-scheduled", "flight"), limit=query.limit)
+
+
+@flights.answers(cache=True)
 def worst_routes(query: WorstRoutes, models: ReadModels) -> list[RouteDelay]:
     frequent = [route for route in models.select(RouteDelay) if route.arrivals >= query.at_least]
     return sorted(frequent, key=lambda route: -route.average)[: query.limit]

@@ -18,6 +18,7 @@ from .app import BoardAt, Rejections, RejectionsByReason, WorstRoutes, flights
 from .commands import Report
 from .comparison import Answers, compare, independent_answers
 from .load import load
+from .read_models import Board
 from .reports import read_reports
 
 DIRECTORY = Path(".demo")
@@ -77,8 +78,20 @@ def run_demo(
         console.print("Stopped. What is loaded stays loaded: the same command goes on from there.")
         return INTERRUPTED
     console.print(f"{perf_counter() - begun:.1f} s altogether. The log stays; to look around in it:")
-    console.print(f"  leftfold info sqlite:///{path}", highlight=False, soft_wrap=True)
+    for hint in hints(f"sqlite:///{path}"):
+        console.print(f"  {hint}", highlight=False, soft_wrap=True)
     return 0 if fine else 1
+
+
+def hints(url: str) -> list[str]:
+    """Commands for whoever wants to see more: the log, a rebuild that keeps nothing, a board that is live."""
+    app = f"--app {__package__}.app:{flights.name}"
+    return [
+        f"leftfold info {url}",
+        f"leftfold status {app} {url}",
+        f"leftfold rebuild {app} {url} {Board.__name__} --dry-run",
+        f"python -m {__package__} watch",
+    ]
 
 
 async def show(reports: Sequence[Report], selection: Selection, path: Path, console: Console) -> bool:

@@ -71,6 +71,15 @@ def board(then: Sequence[Board], now: Sequence[Board], airport: str, at: datetim
     return made
 
 
+def departures(lines: Sequence[Board], airport: str) -> Table:
+    """The latest departures of an airport as they stand."""
+    made = table(f"Departures from {airport}", "day", "time", "flight", "to", "stands", "late", right=["late"])
+    for line in lines:
+        when = (on_clock(line.scheduled, "%d %b"), on_clock(line.scheduled, "%H:%M"))
+        made.add_row(*when, number_of(line.flight), line.destination, line.status, minutes(line.delay))
+    return made
+
+
 def routes(worst: Sequence[RouteDelay], at_least: int) -> Table:
     """Routes with their average delay."""
     numbers = ("minutes late", "arrivals", "diversions", "cancellations")

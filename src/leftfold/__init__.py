@@ -15,6 +15,7 @@ from leftfold.metadata import Metadata, recording
 from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
 from leftfold.roles import Role
+from leftfold.status import Status
 from leftfold.store import (
     AppendCondition,
     Appended,
@@ -65,6 +66,7 @@ __all__ = [
     "Rejected",
     "Role",
     "Schedule",
+    "Status",
     "StoredEvent",
     "Submission",
     "SyncLive",

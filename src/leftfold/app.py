@@ -103,14 +103,20 @@ class App:
             return partial(self._add_process, from_now=from_now)
         return self._add_process(owner, from_now=from_now)
 
-    def answers(self, function: Q) -> Q:
-        """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`."""
-        handler = QueryHandler(function)
-        known = self.query_handlers.get(handler.query_type)
-        if known is not None:
-            raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
-        self.query_handlers[handler.query_type] = handler
-        return function
+    @overload
+    def answers(self, function: Q, /) -> Q: ...
+    @overload
+    def answers(self, /, *, cache: bool | int = False) -> Callable[[Q], Q]: ...
+    def answers(self, function: Callable[..., Any] | None = None, /, *, cache: bool | int = False) -> Any:
+        """Register a query handler: `def richest(query: Richest, models: ReadModels) -> list[Balance]`.
+
+        `@app.answers(cache=1_000)` keeps that many answers, those asked for last, and gives them again as long as no
+        read model behind them has changed; `cache=True` keeps a thousand. Such an answer must depend on the query and
+        the read models alone, and what is in it is shared by everyone who asks.
+        """
+        if function is None:
+            return partial(self._add_query_handler, cache=cache)
+        return self._add_query_handler(function, cache=cache)
 
     def event(self, *owners: type) -> None:
         """Register event types that neither a handler nor a model of this app names."""
@@ -164,6 +170,14 @@ class App:
         self.event(*(event.owner for event in definition.fold.events), EventSkipped)
         self.read_models[owner] = definition
         return owner
+
+    def _add_query_handler(self, function: Q, *, cache: bool | int) -> Q:
+        handler = QueryHandler(function, cache=cache)
+        known = self.query_handlers.get(handler.query_type)
+        if known is not None:
+            raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
+        self.query_handlers[handler.query_type] = handler
+        return function
 
     def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
         definition = ProcessDefinition(owner, from_now=from_now)

@@ -64,6 +64,21 @@ class Background:
     def __repr__(self) -> str:
         return f"<Background {self._worker!r}>"
 
+    @property
+    def name(self) -> str:
+        """What the worker is."""
+        return str(getattr(self._worker, "name", type(self._worker).__name__))
+
+    @property
+    def state(self) -> str:
+        """Where the worker is, in its own words."""
+        return repr(self._worker).strip("<>")
+
+    @property
+    def running(self) -> bool:
+        """Whether it steps by itself."""
+        return self._task is not None and not self._task.done()
+
     def start(self) -> None:
         """Step whenever there is something to do."""
         self._task = asyncio.create_task(self._run(), name=repr(self._worker))

@@ -59,6 +59,7 @@ LeftfoldError
 │   └── TicketClosed            it cannot be retried or cancelled any more
 └── ReadModelError
     ├── ReadModelBehind         a read model did not reach the asked position in time
+    │   └── ExecutedButBehind   nor did one that `execute` was to wait for; the command was carried out
     ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
     ├── ReadModelChanged        the code of a read model has changed, its version has not
     ├── NotKept                 a read model was to be rebuilt that has no table yet
@@ -696,14 +697,40 @@ class ReadModelError(LeftfoldError):
 
 
 class ReadModelBehind(ReadModelError):
-    """A read model did not reach the asked position in time."""
+    """A read model did not reach the asked position in time.
 
-    def __init__(self, model: str, position: int, asked: int, timeout: float) -> None:
-        self.model, self.position, self.asked, self.lag = model, position, asked, asked - position
+    `lag` is what is missing in positions, `seconds` for how long the oldest event of it has been in the log, where
+    that is known.
+    """
+
+    def __init__(self, model: str, position: int, asked: int, timeout: float, seconds: float | None = None) -> None:
+        self.model, self.position, self.asked, self.timeout = model, position, asked, timeout
+        self.lag, self.seconds = asked - position, seconds
         super().__init__(
-            f"{model} stands at position {position}, {asked - position} short of {asked}, after {timeout:g} s",
+            f"{model} stands at position {position}, {_lag(self.lag, asked, seconds)}, after {timeout:g} s",
             f"{model} at position {asked} or later",
             "ask again, give a longer timeout=, or ask without after= for the answer as it stands",
+        )
+
+
+class ExecutedButBehind(ReadModelBehind):
+    """A command was carried out, and a read model that was to include it did not come so far in time.
+
+    `receipt` is the command's.
+    """
+
+    def __init__(
+        self, model: str, position: int, asked: int, timeout: float, seconds: float | None, receipt: Any
+    ) -> None:
+        self.receipt = receipt
+        self.model, self.position, self.asked, self.timeout = model, position, asked, timeout
+        self.lag, self.seconds = asked - position, seconds
+        LeftfoldError.__init__(
+            self,
+            f"the command was carried out, but {model} stands at position {position}, "
+            f"{_lag(self.lag, asked, seconds)}, after {timeout:g} s",
+            f"{model} at position {asked} or later",
+            "do not execute the command again: take this error's receipt, and query with after=receipt",
         )
 
 
@@ -777,6 +804,10 @@ class UnknownReadModel(ReadModelError):
             f"one of {_listed(known)}",
             "put @app.read_model above the class",
         )
+
+
+def _lag(lag: int, asked: int, seconds: float | None) -> str:
+    return f"{lag} short of {asked}" + (f" for {seconds:.3g} s" if seconds else "")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.background import Background
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
@@ -19,6 +20,7 @@ from leftfold.command import (
     Executor,
     Inbox,
     InboxWorker,
+    OpenCommands,
     Outcomes,
     Receipt,
     Snapshots,
@@ -42,12 +44,14 @@ from leftfold.query import (
     ReadModel,
     ReadModelDefinition,
     ReadSide,
+    Watch,
     models_url,
 )
 from leftfold.query.event_keys import row_concerns
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
+from leftfold.status import Status, WorkerStatus
 from leftfold.store import EventStore, StoredEvent, open_store
 from leftfold.store.time_travel import resolve
 from leftfold.workers import Workers, beside
@@ -92,6 +96,7 @@ class Options(TypedDict, total=False):
 class Definition(Protocol):
     """What a live app needs to know of an `App`."""
 
+    name: str
     registry: Registry
     commands: Registry
     command_handlers: dict[type, CommandHandler]
@@ -124,8 +129,11 @@ class LiveApp:
         workers: Workers,
         decision_models: Sequence[Fold],
         clock: Clock,
+        name: str,
     ) -> None:
         self.store = store
+        self._name = name
+        self._open_commands = OpenCommands(store, registry, clock)
         self._registry = registry
         self._executor = executor
         self._inbox = inbox
@@ -150,14 +158,21 @@ class LiveApp:
         key: str | None = None,
         metadata: Metadata | None = None,
         time: datetime | None = None,
+        wait: Collection[type[ReadModel]] = (),
+        timeout: float = 5.0,
     ) -> Receipt:
         """Decide a command and append its events; durable when this returns.
 
         `key` makes it idempotent: the same command with the same key is carried out once, and later calls get the
         first receipt with `duplicate=True`. `time` is for imports: when it happened, never before the newest event.
-        Raises `Rejected` by the handler, `DecisionContended` after too many conflicts, or a `StoreError`.
+        `wait=[Balance]` returns once these read models include the events; when that takes longer than `timeout`
+        seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `DecisionContended` after too
+        many conflicts, or a `StoreError`.
         """
-        return await self._executor.execute(command, key=key, metadata=metadata, time=time)
+        self._check_known(wait)
+        receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
+        await self._include(wait, receipt, timeout)
+        return receipt
 
     async def execute_many(
         self,
@@ -166,13 +181,31 @@ class LiveApp:
         key: str | None = None,
         metadata: Metadata | None = None,
         time: Callable[[Any], datetime] | None = None,
+        wait: Collection[type[ReadModel]] = (),
+        timeout: float = 5.0,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and commit all in one append.
 
         A rejected command is an outcome, not an exception, and does not stop the others. For imports and bulk loads:
-        `time(command)` says when its events happened.
+        `time(command)` says when its events happened. `wait` and `timeout` are those of `execute`.
         """
-        return await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
+        self._check_known(wait)
+        receipt = await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
+        await self._include(wait, receipt, timeout)
+        return receipt
+
+    def _check_known(self, models: Collection[type[ReadModel]]) -> None:
+        """Refuse a model that cannot be waited for before anything is decided."""
+        if self._read_side is not None:
+            self._read_side.check_known(models)
+        elif models:
+            raise UnknownReadModel(next(iter(models)).__qualname__, ())
+
+    async def _include(
+        self, models: Collection[type[ReadModel]], receipt: Receipt | BatchReceipt, timeout: float
+    ) -> None:
+        if models and self._read_side is not None:
+            await self._read_side.include(models, receipt, timeout)
 
     async def submit(
         self,
@@ -227,7 +260,7 @@ class LiveApp:
         self,
         query: Query[R],
         *,
-        after: Receipt | int | None = None,
+        after: Receipt | BatchReceipt | int | None = None,
         as_of: int | datetime | None = None,
         timeout: float = 5.0,
     ) -> R:
@@ -236,13 +269,28 @@ class LiveApp:
         Without `after` the answer is as the read models stand (eventual). `after=receipt` waits, at most `timeout`
         seconds, until they include it (read your writes), else `ReadModelBehind`. `as_of` asks the past.
         """
+        read_side, handler = self._handler_of(query)
+        moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
+        position = _position_of(after)
+        answer: R = await read_side.answer(handler, query, after=position, as_of=moment, timeout=timeout)
+        return answer
+
+    def watch(
+        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, timeout: float = 5.0
+    ) -> Watch[R]:
+        """Answer a query at once, and again whenever a read model behind the answer has changed.
+
+        `async for answer in live.watch(query)` goes on until it is left, or the app is closed. Whoever takes long over
+        an answer gets the newest one next. `after` and `timeout` are those of `query`, for each answer.
+        """
+        read_side, handler = self._handler_of(query)
+        return read_side.answering.watch(handler, query, after=_position_of(after), timeout=timeout)
+
+    def _handler_of(self, query: Query[Any]) -> tuple[ReadSide, QueryHandler]:
         handler = self._queries.get(type(query))
         if handler is None or self._read_side is None:
             raise NotHandled(type(query).__qualname__, sorted(known.__qualname__ for known in self._queries))
-        position = after.position if isinstance(after, Receipt) else after
-        moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
-        answer: R = await self._read_side.answer(handler, query, after=position, as_of=moment, timeout=timeout)
-        return answer
+        return self._read_side, handler
 
     async def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
         """The state of a decision model, strongly consistent, or as of a position or a time."""
@@ -281,6 +329,21 @@ class LiveApp:
         entries = await self._workers.leases()
         entries += await self._read_side.leases() if self._read_side else []
         return sorted(entries, key=lambda entry: entry.name)
+
+    async def status(self) -> Status:
+        """Where everything stands: the log, read models, background workers, open commands, kept answers.
+
+        The first call reads every submitted command of the log, later calls only what is new.
+        """
+        caches = [self._read_side.answering.cache(each) for each in self._queries.values()] if self._read_side else []
+        return Status(
+            app=self._name,
+            head=await self.store.head(),
+            read_models=tuple(await self.read_models()),
+            workers=tuple(_worker_status(worker) for worker in self._workers),
+            commands=await self._open_commands.counts(),
+            caches=tuple(cache.status for cache in caches if cache is not None),
+        )
 
     async def run_until_quiet(self) -> None:
         """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
@@ -387,6 +450,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             workers,
             app.decision_models,
             clock,
+            app.name,
         )
 
 
@@ -423,12 +487,23 @@ async def _open_read_side(
     named = {each: (each.name, each.table, each.owner) for each in app.read_models.values()}
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.owner for each in wanted if "projections" in roles]
+    clock = options.get("clock")
+    terms = terms_of(options)
     read_side = ReadSide(
-        store, app.registry, named, models, on_progress=on_progress, folds=folds, terms=terms_of(options)
+        store, app.registry, named, models, on_progress=on_progress, clock=clock, folds=folds, terms=terms
     )
     await read_side.start()
     opened.push_async_callback(read_side.close)
     return read_side
+
+
+def _position_of(after: Receipt | BatchReceipt | int | None) -> int | None:
+    return after.position if isinstance(after, Receipt | BatchReceipt) else after
+
+
+def _worker_status(worker: Background) -> WorkerStatus:
+    trouble = None if worker.trouble is None else f"{type(worker.trouble).__name__}: {worker.trouble}"
+    return WorkerStatus(worker.name, worker.state, worker.running, trouble)
 
 
 def snapshots_path(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -16,7 +16,8 @@ from leftfold.leases import Entry
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
 from leftfold.process import Instance, ProcessManager, Progress
-from leftfold.query import ModelStatus, ParkedKey, ReadModel
+from leftfold.query import ModelStatus, ParkedKey, ReadModel, Watch
+from leftfold.status import Status
 from leftfold.store import StoredEvent
 
 D = TypeVar("D", bound=DecisionModel)
@@ -93,9 +94,12 @@ class SyncLive:
         key: str | None = None,
         metadata: Metadata | None = None,
         time: datetime | None = None,
+        wait: Collection[type[ReadModel]] = (),
+        timeout: float = 5.0,
     ) -> Receipt:
         """Decide a command and append its events; see `LiveApp.execute`."""
-        return self._loop.run(self._live.execute(command, key=key, metadata=metadata, time=time))
+        options: Any = {"key": key, "metadata": metadata, "time": time, "wait": wait, "timeout": timeout}
+        return self._loop.run(self._live.execute(command, **options))
 
     def execute_many(
         self,
@@ -104,9 +108,12 @@ class SyncLive:
         key: str | None = None,
         metadata: Metadata | None = None,
         time: Callable[[Any], datetime] | None = None,
+        wait: Collection[type[ReadModel]] = (),
+        timeout: float = 5.0,
     ) -> BatchReceipt:
         """Decide commands in order and commit them in one append; see `LiveApp.execute_many`."""
-        return self._loop.run(self._live.execute_many(commands, key=key, metadata=metadata, time=time))
+        options: Any = {"key": key, "metadata": metadata, "time": time, "wait": wait, "timeout": timeout}
+        return self._loop.run(self._live.execute_many(commands, **options))
 
     def submit(
         self,
@@ -145,12 +152,18 @@ class SyncLive:
         self,
         query: Query[R],
         *,
-        after: Receipt | int | None = None,
+        after: Receipt | BatchReceipt | int | None = None,
         as_of: int | datetime | None = None,
         timeout: float = 5.0,
     ) -> R:
         """Answer a query from the read models; see `LiveApp.query`."""
         return self._loop.run(self._live.query(query, after=after, as_of=as_of, timeout=timeout))
+
+    def watch(
+        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, timeout: float = 5.0
+    ) -> "SyncWatch[R]":
+        """Answer a query now and whenever a read model behind it has changed; see `LiveApp.watch`."""
+        return SyncWatch(self._live.watch(query, after=after, timeout=timeout), self._loop)
 
     def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
         """The state of a decision model; see `LiveApp.state`."""
@@ -172,6 +185,10 @@ class SyncLive:
         """Which process does each piece of background work; see `LiveApp.leases`."""
         return self._loop.run(self._live.leases())
 
+    def status(self) -> Status:
+        """Where everything stands; see `LiveApp.status`."""
+        return self._loop.run(self._live.status())
+
     def run_until_quiet(self) -> None:
         """Do all background work that can be done now; see `LiveApp.run_until_quiet`."""
         self._loop.run(self._live.run_until_quiet())
@@ -191,6 +208,23 @@ class SyncLive:
     def skip(self, model: type[ReadModel], *key: Any, reason: str) -> Sequence[ParkedKey]:
         """Leave the event that holds up a key out of its row; see `LiveApp.skip`."""
         return self._loop.run(self._live.skip(model, *key, reason=reason))
+
+
+class SyncWatch(Iterator[R]):
+    """`Watch` without `await`: an iterator that ends when the app is closed."""
+
+    def __init__(self, watch: Watch[R], loop: LoopThread) -> None:
+        self._watch = watch
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return repr(self._watch)
+
+    def __next__(self) -> R:
+        try:
+            return self._loop.run(anext(self._watch))
+        except (StopAsyncIteration, StoreClosed):
+            raise StopIteration from None
 
 
 class SyncTicket:

@@ -1,6 +1,6 @@
 """The workers of a live app: what follows the log in the background, under a lease where other processes may too."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +39,9 @@ class Workers:
 
     def __repr__(self) -> str:
         return f"<Workers {', '.join(self._added)}>"
+
+    def __iter__(self) -> Iterator[Background]:
+        return iter(self._backgrounds.values())
 
     def add(self, name: str, role: Role, make: Make) -> None:
         """Have a worker of this name, which `make` makes for the log as it may write it."""

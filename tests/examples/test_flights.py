@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from examples.flights.app import BoardAt, Rejections, RejectionsByReason, WhereIs, flights
+from examples.flights.app import BoardAt, Departures, Rejections, RejectionsByReason, WhereIs, flights
 from examples.flights.commands import Report, ReportArrival, ReportCancellation, ReportDeparture, ReportDiversion
 from examples.flights.comparison import compare, independent_answers
 from examples.flights.decision_models import Aircraft, Flight, Reason, Status
@@ -24,6 +24,7 @@ from examples.flights.events import FlightArrived, FlightCancelled, FlightDepart
 from examples.flights.load import load
 from examples.flights.read_models import AirportTotals, Board, Rejection, RouteDelay, Whereabouts
 from examples.flights.reports import read_reports
+from examples.flights.watch import load_and_watch
 from leftfold.errors import UsageError
 from leftfold.store import Appended, open_store
 from leftfold.store.memory import MemoryStore
@@ -308,3 +309,24 @@ async def test_refusals_are_kept_even_if_the_process_ended_right_after_their_day
 async def refused_aircraft(demo: Demo) -> set[str | None]:
     async with flights.open(demo.url) as live:
         return {refused.aircraft for refused in await live.query(Rejections())}
+
+
+# --- live
+
+
+async def test_the_board_is_shown_as_it_changes_and_at_last_as_it_is(reports: Sequence[Report]) -> None:
+    shown: list[Sequence[Board]] = []
+    some = [report for report in reports if report.instant < reports[0].instant + timedelta(days=2)]
+
+    await load_and_watch(some, "JFK", shown.append)
+
+    async with flights.open("memory:") as live:
+        await load(live, some)
+        assert shown[-1] == await live.query(Departures("JFK"), after=await live.store.head())
+    assert len(shown) > 1
+    assert [len(board) for board in shown] == sorted(len(board) for board in shown)
+
+
+def test_the_demo_names_commands_that_show_more(demo: Demo) -> None:
+    assert f"leftfold rebuild --app examples.flights.app:flights {demo.url} Board --dry-run" in demo.printed
+    assert "python -m examples.flights watch" in demo.printed

@@ -48,6 +48,7 @@ async def test_what_nobody_has_begun_is_waited_for(store: MemoryStore, url: str)
 
         async with reading(store, Balance, url=url):
             row = await waiting
+            await following.wait(Balance, position, 5)
 
         await following.wait(Balance, position, 5)
         assert row is None or row.owner == "ann"

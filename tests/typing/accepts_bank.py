@@ -128,7 +128,7 @@ def richest(query: Richest, models: ReadModels) -> list[Balance]:
     return models.select(Balance, order_by="-amount", limit=query.limit)
 
 
-@bank.answers
+@bank.answers(cache=100)
 def balance_of(query: BalanceOf, models: ReadModels) -> Balance | None:
     assert_type(models.get(Balance, query.account), Balance | None)
     return models.get(Balance, query.account)
@@ -158,6 +158,10 @@ async def a_live_app_answers_with_what_was_declared() -> None:
         assert_type(await live.query(Richest(limit=3), after=receipt), list[Balance])
         assert_type(await live.query(BalanceOf("a-1"), as_of=datetime(2026, 1, 1, tzinfo=UTC)), Balance | None)
         assert_type(await live.state(Account, "a-1", as_of=receipt.position - 1), Account)
+        assert_type(await live.execute(Withdraw("a-1", 1), wait=[Balance], timeout=1), Receipt)
+        async for answer in live.watch(Richest(), after=receipt):
+            assert_type(answer, list[Balance])
+        assert_type((await live.status()).read_models[0].seconds, float)
 
 
 def the_sync_facade_has_the_same_types() -> None:
@@ -166,3 +170,5 @@ def the_sync_facade_has_the_same_types() -> None:
         assert_type(receipt, Receipt)
         assert_type(live.query(Richest(), after=receipt), list[Balance])
         assert_type(live.state(Account, "a-1"), Account)
+        for answer in live.watch(BalanceOf("a-1")):
+            assert_type(answer, Balance | None)

@@ -18,6 +18,7 @@ from leftfold.cli.projections import projections
 from leftfold.cli.query import query
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
+from leftfold.cli.status import status
 from leftfold.cli.verify import verify
 
 
@@ -56,5 +57,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
+for command in (info, status, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
     program.command(help=help_of(command))(command)

@@ -1,7 +1,6 @@
 """`leftfold projections`: how far the read models are, what they could not fold, and what is to be done about it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from leftfold.clock import SystemClock
 from leftfold.live import LiveApp
 from leftfold.metadata import recording
 from leftfold.query import ParkedKey, ReadModelDefinition
+from leftfold.query.lag import seconds_behind
 from leftfold.store import EventStore
 from leftfold.store.time_travel import event_at
 
@@ -104,15 +104,20 @@ async def _act(
 
 
 async def _list(app: App, url: str, *, json: bool) -> None:
-    async with open_log(url) as log:
-        head = await log.head()
-        kept = kept_positions(app, url, log.log_id)
-        parked = kept_parked(app, url)
-        rows = [await _row(log, head, definition, kept, parked) for definition in app.read_models.values()]
+    rows, parked = await model_rows(app, url)
     if json:
         stdout().json({"projections": rows, "parked": [msgspec.to_builtins(each, enc_hook=str) for each in parked]})
     else:
         _show(stdout(), rows, parked)
+
+
+async def model_rows(app: App, url: str) -> tuple[list[dict[str, Any]], Sequence[ParkedKey]]:
+    """How far each read model is kept, for programs, and every parked key."""
+    async with open_log(url) as log:
+        head = await log.head()
+        kept = kept_positions(app, url, log.log_id)
+        parked = kept_parked(app, url)
+        return [await _row(log, head, definition, kept, parked) for definition in app.read_models.values()], parked
 
 
 async def _row(
@@ -127,18 +132,10 @@ async def _row(
         "name": definition.name,
         "position": position,
         "lag": max(head - (position or 0), 0),
-        "lag_seconds": await _seconds_behind(log, head, position or 0),
+        "lag_seconds": await seconds_behind(log, position or 0, SystemClock()),
         "parked": sum(each.table == definition.table for each in parked),
         "state": _state(position, head),
     }
-
-
-async def _seconds_behind(log: EventStore, head: int, position: int) -> float:
-    """For how long the oldest event that is not folded yet has been in the log."""
-    if position >= head:
-        return 0.0
-    waiting: timedelta = SystemClock().now() - (await event_at(log, position + 1)).time
-    return max(waiting.total_seconds(), 0.0)
 
 
 def _state(position: int | None, head: int) -> str:
@@ -151,7 +148,7 @@ def _show(out: Console, rows: Sequence[Mapping[str, Any]], parked: Sequence[Park
     if not rows:
         out.put("the app has no read models")
         return
-    out.print(table([_shown_row(row) for row in rows]))
+    out.print(table([shown_row(row) for row in rows]))
     for (model, problem), keys in groupby(sorted(parked, key=_by_problem), key=_by_problem):
         found = list(keys)
         names = ", ".join(_name(each) for each in found[:SAMPLES])
@@ -162,7 +159,8 @@ def _show(out: Console, rows: Sequence[Mapping[str, Any]], parked: Sequence[Park
         out.put(f"{counted(len(found), 'key')} parked with {waiting}: {visible(names)}{more}", indent=INDENT)
 
 
-def _shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for people."""
     position = "not kept" if row["position"] is None else row["position"]
     behind = f"{row['lag_seconds']:,.0f} s" if row["lag"] else "0 s"
     return {

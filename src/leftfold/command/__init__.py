@@ -7,6 +7,7 @@ from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox import Inbox
 from leftfold.command.inbox_events import INBOX_EVENTS
 from leftfold.command.inbox_worker import InboxWorker
+from leftfold.command.open_commands import CommandCounts, OpenCommands
 from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.snapshots import Snapshots
@@ -17,12 +18,14 @@ from leftfold.command.ticket import Ticket
 __all__ = [
     "INBOX_EVENTS",
     "BatchReceipt",
+    "CommandCounts",
     "CommandHandler",
     "Context",
     "DecisionModel",
     "Executor",
     "Inbox",
     "InboxWorker",
+    "OpenCommands",
     "Outcomes",
     "Receipt",
     "Snapshots",

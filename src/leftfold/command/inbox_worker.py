@@ -71,6 +71,11 @@ class InboxWorker:
     def __repr__(self) -> str:
         return f"<InboxWorker at {self._position}, {len(self._schedule)} open>"
 
+    @property
+    def name(self) -> str:
+        """What a status calls it."""
+        return "commands"
+
     async def step(self) -> bool:
         """Read what is new and handle what is due; whether there was anything to do."""
         try:

@@ -81,6 +81,11 @@ class ProcessWorker:
     def __repr__(self) -> str:
         return f"<ProcessWorker {self.definition.name} at {self._position}>"
 
+    @property
+    def name(self) -> str:
+        """What a status calls it."""
+        return f"process {self.definition.name}"
+
     async def step(self) -> bool:
         """Answer what is new; whether there was anything."""
         if self._position is None:

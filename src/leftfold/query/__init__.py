@@ -1,5 +1,6 @@
 """The query side: read models kept as tables by projections, and the queries that are answered from them."""
 
+from leftfold.query.answer_cache import CacheStatus
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import ParkedKey
@@ -9,8 +10,10 @@ from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
 from leftfold.query.skips import EventSkipped
+from leftfold.query.watch import Watch
 
 __all__ = [
+    "CacheStatus",
     "Differences",
     "EventSkipped",
     "ModelStatus",
@@ -23,5 +26,6 @@ __all__ = [
     "ReadModels",
     "ReadSide",
     "Rebuilt",
+    "Watch",
     "models_url",
 ]

@@ -9,14 +9,18 @@ from leftfold.events import Query
 from leftfold.query.read_models import ReadModels
 from leftfold.tags import hints_of
 
+ANSWERS = 1_000  # that are kept with `cache=True`
+
 
 class QueryHandler:
     """A handler function, understood when it is defined: `def richest(query: Richest, models: ReadModels) -> ...`.
 
-    It may run more than once for one answer, and in any thread: it should do nothing but read.
+    It may run more than once for one answer, and in any thread: it should do nothing but read. `cache` is how many of
+    its answers are kept.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, cache: bool | int = False) -> None:
+        self.cache = ANSWERS if cache is True else int(cache)
         self.function = function
         self.name = function.__qualname__
         hints = hints_of(function)
@@ -25,6 +29,10 @@ class QueryHandler:
         self._query_name = self._parameter(names, hints, Query, "query: SomeQuery")
         self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
         self._check_nothing_else(names)
+        if self.cache < 0:
+            raise InvalidHandler(
+                f"{self.name} is to keep {cache} answers", "0 or more", "leave cache= out to keep none"
+            )
         self.query_type: type = hints[self._query_name]
 
     def __repr__(self) -> str:

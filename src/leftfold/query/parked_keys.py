@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 
 class ParkedKeys:
-    """Shows, retries and skips what one read model could not fold. Writes go through the projection's own thread."""
+    """Shows, retries and skips what one read model could not fold. Writes go through the projection's own thread.
+
+    `disturbed` is called when rows may have changed.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class ParkedKeys:
         registry: Registry,
         skips: Skips,
         writer: Executor,
+        disturbed: Callable[[], None] = lambda: None,
     ) -> None:
         self._definition = definition
         self._folding = folding
@@ -46,6 +50,7 @@ class ParkedKeys:
         self._registry = registry
         self._skips = skips
         self._writer = writer
+        self._disturbed = disturbed
 
     def __repr__(self) -> str:
         return f"<ParkedKeys of {self._definition.name}>"
@@ -89,9 +94,16 @@ class ParkedKeys:
         before: ParkedKey | None = None
         now: ParkedKey | None = parked
         while now is not None and now != before:
-            await self._in_writer(self._folding.release, now.key, await self.events(now.key, AT_ONCE))
+            await self._release(now.key)
             before, now = now, await self._find(now.key)
         return now
+
+    async def _release(self, key: Key) -> None:
+        events = await self.events(key, AT_ONCE)
+        try:
+            await self._in_writer(self._folding.release, key, events)
+        finally:
+            self._disturbed()  # the row may have changed; the position has not
 
     async def _the_one(self, key: Key) -> ParkedKey:
         found = await self._find(key)

@@ -66,7 +66,7 @@ class Projection:
     async def _follow(self) -> None:
         async for batch in subscribe(self._store, self._criteria, after=self._folding.position, data_only=True):
             await self._in_writer(partial(self._folding.step, batch))
-            self.standing.reached(batch.through)
+            self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
 
     async def _reload(self) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from leftfold.clock import Clock, SystemClock
 from leftfold.errors import (
+    ExecutedButBehind,
     InvalidModel,
     LeaseLost,
     LeftfoldError,
-    PositionAhead,
     ProjectionFailed,
     ReadModelBehind,
     ReadModelChanged,
@@ -22,18 +23,18 @@ from leftfold.errors import (
     UnknownReadModel,
 )
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms
+from leftfold.query.answering import Answering
 from leftfold.query.following import Following
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.parking import ParkedKey
-from leftfold.query.past import OnProgress, Past
+from leftfold.query.past import OnProgress
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
-from leftfold.query.read_models import ReadModels
 from leftfold.query.rebuild import Rebuild
 from leftfold.query.skips import EventSkipped, Skips
-from leftfold.query.standing import Behind, Overtaken, Standing
+from leftfold.query.standing import Overtaken, Standing
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
 
@@ -51,7 +52,9 @@ log = logging.getLogger("leftfold.leases")
 class ModelStatus(msgspec.Struct, frozen=True):
     """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so.
 
-    `parked` keys are held up by an event that could not be folded: their rows are as they were before it.
+    `parked` keys are held up by an event that could not be folded: their rows are as they were before it. `seconds` is
+    for how long the oldest event that is not folded yet has been in the log; `holder` the process that folds the model,
+    where that is known.
     """
 
     name: str
@@ -61,6 +64,8 @@ class ModelStatus(msgspec.Struct, frozen=True):
     problem: LeftfoldError | None
     failed: bool
     parked: int = 0
+    seconds: float = 0.0
+    holder: str | None = None
 
 
 class ReadSide:
@@ -80,10 +85,12 @@ class ReadSide:
         url: str,
         *,
         on_progress: OnProgress | None = None,
+        clock: Clock | None = None,
         folds: Collection[type] | None = None,
         terms: Terms | None = None,
     ) -> None:
         self._store = store
+        self._clock = clock or SystemClock()
         self._registry = registry
         self._definitions = {definition.owner: definition for definition in definitions}
         self._url = url
@@ -104,6 +111,18 @@ class ReadSide:
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
         self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold models leases")
         self._database: ModelsDatabase | None = None
+        self.answering = Answering(
+            store,
+            registry,
+            self._definitions,
+            self._standings,
+            self._skips,
+            self._connect,
+            self._readers,
+            clock=self._clock,
+            on_progress=on_progress,
+            shared=not kept_in_memory(url),
+        )
         _check_tables(self._definitions.values())
         registry.add(EventSkipped)
 
@@ -116,12 +135,14 @@ class ReadSide:
             return
         try:
             await self._follow(self._connect())
+            await self.answering.start()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Let the batches and queries under way come to their end, then close the tables."""
+        await self.answering.end()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -139,6 +160,25 @@ class ReadSide:
     async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
         await self._standings[self._definition(model)].reach(position, timeout)
+
+    def check_known(self, models: Iterable[type[ReadModel]]) -> None:
+        """Refuse what is not a read model of the app."""
+        for model in models:
+            self._definition(model)
+
+    async def include(self, models: Iterable[type[ReadModel]], receipt: Any, timeout: float) -> None:
+        """Return once the models include what was executed; `ExecutedButBehind` after `timeout` seconds."""
+        standings = [self._standings[self._definition(model)] for model in models]
+        end = asyncio.get_running_loop().time() + timeout
+        try:
+            for standing in standings:
+                await standing.reach(receipt.position, max(end - asyncio.get_running_loop().time(), 0))
+        except LeftfoldError as reason:
+            last = min(standings, key=lambda standing: standing.position)
+            seconds = await self.answering.seconds_behind(last)
+            position = max(last.position, 0)
+            late = ExecutedButBehind(last.model, position, receipt.position, timeout, seconds, receipt)
+            raise late from (reason.__cause__ if isinstance(reason, ReadModelBehind) else reason)
 
     @property
     def folded_here(self) -> Sequence[type[ReadModel]]:
@@ -171,22 +211,13 @@ class ReadSide:
         A handler that touches a model which is behind is begun again once the model has come far enough;
         `ReadModelBehind` when that takes longer than `timeout` seconds.
         """
-        past = await self._past(as_of)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + timeout
-        while True:
-            reached = {definition: standing.position for definition, standing in self._standings.items()}
-            attempt = partial(self._attempt, handler, query, reached, after or 0, past)
-            answer = await loop.run_in_executor(self._readers, attempt)
-            if not isinstance(answer, Behind):
-                return answer
-            await self._wait_for(answer, timeout, end - loop.time())
+        return await self.answering.answer(handler, query, after=after, as_of=as_of, timeout=timeout)
 
     async def status(self) -> list[ModelStatus]:
         """Where each read model stands."""
         head = await self._store.head()
         return [
-            _status(definition, standing, head, self._count_parked(definition))
+            _status(definition, standing, head, self._count_parked(definition), await self._seconds(standing, head))
             for definition, standing in self._standings.items()
         ]
 
@@ -195,6 +226,9 @@ class ReadSide:
         if kept_in_memory(self._url) or not self._definitions:
             return []
         return list((await self._book_in(self._connect()).read()).values())
+
+    async def _seconds(self, standing: Standing, head: int) -> float:
+        return 0.0 if standing.position >= head else await self.answering.seconds_behind(standing) or 0.0
 
     async def _is_due(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> bool:
         due = partial(database.due, self._store.log_id, (), [definition])
@@ -325,7 +359,10 @@ class ReadSide:
         return Projection(self._store, criteria, folding, self._standings[definition], self._writer).run()
 
     def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding") -> ParkedKeys:
-        return ParkedKeys(definition, folding, self._connect(), self._store, self._registry, self._skips, self._writer)
+        disturbed = self._standings[definition].disturbed
+        return ParkedKeys(
+            definition, folding, self._connect(), self._store, self._registry, self._skips, self._writer, disturbed
+        )
 
     async def _rebuild_and_follow(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> None:
         """Rebuild beside the present table, waiting out trouble with the database, then follow the log."""
@@ -372,40 +409,8 @@ class ReadSide:
             self._database = ModelsDatabase(url, self._definitions.values())
         return self._database
 
-    async def _past(self, as_of: int | None) -> Past | None:
-        if as_of is None:
-            return None
-        head = await self._store.head()
-        if not 0 <= as_of <= head:
-            raise PositionAhead(as_of, head)
-        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips)
 
-    def _attempt(
-        self,
-        handler: QueryHandler,
-        query: object,
-        reached: Mapping[ReadModelDefinition, int],
-        after: int,
-        past: Past | None,
-    ) -> Any:
-        """Call the handler in one snapshot; what stopped it when it touched a model that is behind."""
-        database = self._connect()
-        moment = database.present(reached, after) if past is None else database.past(reached, past)
-        try:
-            with moment as opened:
-                return handler.answer(query, ReadModels(self._definitions, opened))
-        except Behind as behind:
-            return behind
-
-    async def _wait_for(self, behind: Behind, timeout: float, left: float) -> None:
-        standing = self._standings[behind.definition]
-        try:
-            await standing.reach(behind.position, max(left, 0))
-        except ReadModelBehind as late:
-            raise ReadModelBehind(late.model, late.position, behind.position, timeout) from late.__cause__
-
-
-def _status(definition: ReadModelDefinition, standing: Standing, head: int, parked: int) -> ModelStatus:
+def _status(definition: ReadModelDefinition, standing: Standing, head: int, parked: int, seconds: float) -> ModelStatus:
     return ModelStatus(
         name=definition.name,
         table=definition.table,
@@ -414,6 +419,7 @@ def _status(definition: ReadModelDefinition, standing: Standing, head: int, park
         failed=standing.ended is not None,
         problem=standing.ended or standing.trouble,
         parked=parked,
+        seconds=seconds,
     )
 
 

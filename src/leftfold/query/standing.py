@@ -1,8 +1,9 @@
-"""How far a read model has come, and those who wait for it to come further."""
+"""How far a read model has come, whether its rows have changed, and those who wait for either."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 
-from leftfold.errors import LeftfoldError, ReadModelBehind
+from leftfold.errors import LeftfoldError, ReadModelBehind, StoreClosed
 from leftfold.query.read_model import ReadModelDefinition
 
 
@@ -20,15 +21,20 @@ class Behind(BaseException):  # not an Exception: a query handler's own `except`
 
 
 class Standing:
-    """The position that a read model is known to have reached; wakes its waiters. Belongs to one event loop."""
+    """The position that a read model is known to have reached; wakes its waiters. Belongs to one event loop.
+
+    `changes` counts how often its rows may have changed: not with a position alone, since most events concern other
+    models, and without one when a parked key is retried or a rebuilt table is swapped in.
+    """
 
     def __init__(self, model: str, position: int, wanted: asyncio.Event | None = None) -> None:
         self.model = model
         self.position = position
+        self.changes = 0
         self.ended: LeftfoldError | None = None
         self.trouble: LeftfoldError | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._wanted = wanted  # set when someone begins to wait: others fold the model, and have to be looked after
+        self.waiting: set[asyncio.Future[None]] = set()
+        self.wanted = wanted  # set when someone begins to wait: others fold the model, and have to be looked after
 
     def __repr__(self) -> str:
         return f"<Standing {self.model} at {self.position}{', ended' if self.ended else ''}>"
@@ -36,12 +42,18 @@ class Standing:
     @property
     def awaited(self) -> bool:
         """Whether anyone waits."""
-        return bool(self._waiting)
+        return bool(self.waiting)
 
-    def reached(self, position: int) -> None:
-        """Note where the model stands now."""
+    def reached(self, position: int, *, changed: bool = True) -> None:
+        """Note where the model stands now, and whether its rows may have changed on the way."""
         self.position = position
+        self.changes += changed
         self.trouble = None
+        self._wake()
+
+    def disturbed(self) -> None:
+        """Note that rows may have changed while the position did not."""
+        self.changes += 1
         self._wake()
 
     def end(self, reason: LeftfoldError) -> None:
@@ -54,24 +66,55 @@ class Standing:
         try:
             async with asyncio.timeout(timeout):
                 while self.position < position:
-                    await self._change()
+                    self.check_going_on()
+                    await _woken((self,))
         except TimeoutError:
             raise ReadModelBehind(self.model, max(self.position, 0), position, timeout or 0) from self.trouble
 
-    async def _change(self) -> None:
+    def check_going_on(self) -> None:
+        """Raise what the model has ended with, if it has."""
         if self.ended is not None:
             raise self.ended.with_traceback(None)  # it is raised for many: its traceback must not grow
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
-        if self._wanted is not None:
-            self._wanted.set()
-        try:
-            await waiter
-        finally:
-            self._waiting.discard(waiter)
 
     def _wake(self) -> None:
-        for waiter in self._waiting:
+        for waiter in self.waiting:
             if not waiter.done():
                 waiter.set_result(None)
-        self._waiting.clear()
+        self.waiting.clear()
+
+
+Seen = Mapping[Standing, int]
+"""The read models behind an answer, and the `changes` of each before it was read."""
+
+
+def unchanged(seen: Seen) -> bool:
+    """Whether what was seen would be seen again."""
+    return all(standing.changes == changes for standing, changes in seen.items())
+
+
+async def change(seen: Seen) -> None:
+    """Return once something would be seen otherwise; raises what a model has ended with, unless it changed before."""
+    while True:
+        for standing in seen:
+            if isinstance(standing.ended, StoreClosed):
+                standing.check_going_on()
+        if not unchanged(seen):
+            return
+        for standing in seen:
+            standing.check_going_on()
+        await _woken(seen)
+
+
+async def _woken(standings: Iterable[Standing]) -> None:
+    """Return when something new is noted of one of them."""
+    among = tuple(standings)
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    for standing in among:
+        standing.waiting.add(waiter)
+        if standing.wanted is not None:
+            standing.wanted.set()
+    try:
+        await waiter
+    finally:
+        for standing in among:
+            standing.waiting.discard(waiter)

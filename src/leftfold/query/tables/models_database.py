@@ -45,6 +45,12 @@ class ModelsDatabase:
             found = {definition: find(connection, table) for definition, table in self._tables.items()}
         return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
 
+    def builds(self) -> dict[ReadModelDefinition, str]:
+        """What changes whenever others than who follows the log have written a model's rows."""
+        with self._database.reading() as connection:
+            found = {definition: find(connection, table) for definition, table in self._tables.items()}
+        return {definition: checkpoint.build for definition, checkpoint in found.items() if checkpoint}
+
     def open(
         self,
         decode: Decode,

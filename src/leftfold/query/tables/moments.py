@@ -1,6 +1,6 @@
 """What one query sees: every model at one moment, the present or a past position."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from leftfold.query.tables.checkpoints import position_of
 from leftfold.query.tables.database import writable_scratch
 from leftfold.query.tables.folding import Folding
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.selection import Selection, is_text
+from leftfold.query.tables.selection import Selection, is_text, tables_in
 
 
 class Moment(Protocol):
@@ -39,6 +39,16 @@ class Moment(Protocol):
         """The position that the model's rows stand for."""
         ...
 
+    @property
+    def touched(self) -> Collection[ReadModelDefinition]:
+        """The models that have been read so far."""
+        ...
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the same would be read as long as no row of these models changes."""
+        ...
+
 
 class PresentMoment:
     """The tables as they stand; where `after` is asked, each model that is touched must have reached it.
@@ -58,6 +68,8 @@ class PresentMoment:
         self._tables = tables
         self._reached = reached
         self._after = after
+        self.touched: set[ReadModelDefinition] = set()
+        self.lasting = True
 
     def source(self, definition: ReadModelDefinition) -> sa.FromClause:
         """The model's table; unwinds the query when the model is behind."""
@@ -73,20 +85,22 @@ class PresentMoment:
         return Selection(self._tables[definition], self.source(definition), self._connection)
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        """Run a statement."""
-        if is_text(statement):
+        """Run a statement; one over other tables than those that were asked for reads every model too."""
+        if is_text(statement) or not tables_in(statement) <= {self._tables[each].current for each in self.touched}:
             self._touch(self._tables)
         return self._connection.execute(statement).all()
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The checkpoint in this snapshot."""
         self._touch((definition,))
+        self.lasting = False  # the position goes on without the rows
         return position_of(self._connection, self._tables[definition])
 
     def _touch(self, definitions: Iterable[ReadModelDefinition]) -> None:
         for definition in definitions:
             if self._reached[definition] < self._after:
                 raise Behind(definition, self._after)
+            self.touched.add(definition)
 
 
 class PastMoment:
@@ -95,6 +109,9 @@ class PastMoment:
     With history they are read from their versions. Without, a single row is folded from the log, and for anything
     else the table is folded again, up to the position, into a temporary table that stands before the real one.
     """
+
+    touched: Collection[ReadModelDefinition] = ()
+    lasting = False
 
     def __init__(
         self,

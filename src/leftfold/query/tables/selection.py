@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from leftfold.errors import InvalidKey, UsageError
 from leftfold.query.tables.model_table import ModelTable
@@ -14,6 +15,23 @@ Where = Mapping[str, Any] | sa.ColumnElement[bool] | Sequence[sa.ColumnElement[b
 def is_text(statement: sa.Executable) -> bool:
     """Whether a statement is plain text, so that it cannot be known which tables it reads."""
     return isinstance(statement, sa.TextClause | sa.TextualSelect)
+
+
+def tables_in(statement: sa.Executable) -> set[sa.FromClause]:
+    """The tables that a statement names, also in its subqueries; a stretch of text in it is one that nobody knows."""
+    found: set[sa.FromClause] = set()
+    if isinstance(statement, sa.ClauseElement):
+        parts: Iterator[Any] = visitors.iterate(statement)
+        for part in parts:
+            if part.__visit_name__ == "table":
+                found.add(part)
+            elif part.__visit_name__ == "textclause" or _may_select(part):
+                found.add(sa.table("?"))
+    return found
+
+
+def _may_select(part: Any) -> bool:
+    return getattr(part, "is_literal", False) and "select" in part.name.lower()
 
 
 class Selection:

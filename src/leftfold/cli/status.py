@@ -1,0 +1,73 @@
+"""`leftfold status`: whether everything that follows the log goes on, from what is stored."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from leftfold.app import App
+from leftfold.cli.answers import table
+from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.consoles import Console, stdout
+from leftfold.cli.opening import load_app, open_app
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.plain import counted
+from leftfold.cli.projections import model_rows, shown_row
+from leftfold.command import CommandCounts
+
+
+class Found(msgspec.Struct):
+    """What is told; `trouble` is what waits for somebody, a sentence each."""
+
+    app: str
+    head: int
+    read_models: Sequence[Mapping[str, Any]]
+    commands: CommandCounts
+    processes: Mapping[str, int]
+    trouble: Sequence[str]
+
+
+@command
+async def status(url: LogUrl, app: AppName, json: Json = False) -> Outcome:
+    """Show how far read models, commands and processes are, and what waits for somebody.
+
+    Nothing is folded, handled or opened for writing: it is what running applications have stored. Exit code 1 when a
+    read model has parked keys, a submitted command has failed for good, or an instance of a process is parked.
+
+    Examples:
+      leftfold status --app bank:bank sqlite:///bank.db
+      leftfold status --app bank:bank sqlite:///bank.db --json | jq .read_models
+    """
+    found = await _find(load_app(app), url)
+    if json:
+        stdout().json(found)
+    else:
+        _show(stdout(), found)
+    return Outcome.FOUND if found.trouble else Outcome.FINE
+
+
+async def _find(app: App, url: str) -> Found:
+    rows, _ = await model_rows(app, url)
+    async with open_app(app, url) as live:
+        head = await live.store.head()
+        commands = (await live.status()).commands
+        parked = sum(instance.standing == "parked" for instance in await live.processes())
+    return Found(app.name, head, rows, commands, {"parked": parked}, list(_trouble(rows, commands, parked)))
+
+
+def _trouble(rows: Sequence[Mapping[str, Any]], commands: CommandCounts, parked: int) -> Sequence[str]:
+    return [
+        *(f"{row['name']} has {counted(row['parked'], 'parked key')}" for row in rows if row["parked"]),
+        *([f"{counted(commands.failed, 'command')} failed"] if commands.failed else ()),
+        *([f"{counted(parked, 'instance')} of processes parked"] if parked else ()),
+    ]
+
+
+def _show(out: Console, found: Found) -> None:
+    out.put(f"{found.app} at position {found.head}")
+    if found.read_models:
+        out.print(table([shown_row(row) for row in found.read_models]))
+    counts = found.commands
+    out.put(f"commands: {counts.pending:,} pending, {counts.scheduled:,} scheduled, {counts.failed:,} failed")
+    for sentence in found.trouble:
+        out.put(f"✗ {sentence}")

@@ -1,0 +1,26 @@
+"""Status: where a live app stands, in one value."""
+
+import msgspec
+
+from leftfold.command import CommandCounts
+from leftfold.query import CacheStatus, ModelStatus
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """A worker in the background: what it is, where, and what it ran into, if it waits because of that."""
+
+    name: str
+    state: str
+    running: bool
+    trouble: str | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A live app at one moment. `head` is the position of the newest event; `caches` is for kept answers."""
+
+    app: str
+    head: int
+    read_models: tuple[ModelStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+    commands: CommandCounts
+    caches: tuple[CacheStatus, ...]
