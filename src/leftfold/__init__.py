@@ -12,7 +12,7 @@ from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
-from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
+from leftfold.process import Cancel, Delivery, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
 from leftfold.store import (
     AppendCondition,
@@ -44,6 +44,7 @@ __all__ = [
     "Context",
     "Criteria",
     "DecisionModel",
+    "Delivery",
     "Done",
     "Event",
     "EventStore",

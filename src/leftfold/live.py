@@ -33,7 +33,18 @@ from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
 from leftfold.metadata import Metadata, present_metadata
-from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
+from leftfold.process import (
+    Instance,
+    ProcessDefinition,
+    Processes,
+    ProcessManager,
+    ProcessWorker,
+    Progress,
+    ReactorDefinition,
+    Reactors,
+    ReactorStatus,
+    ReactorWorker,
+)
 from leftfold.query import (
     ModelStatus,
     OnProgress,
@@ -90,6 +101,7 @@ class Definition(Protocol):
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
     processes: dict[type, ProcessDefinition]
+    reactors: dict[str, ReactorDefinition]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
@@ -114,6 +126,7 @@ class LiveApp:
         read_models: Sequence[type[ReadModel]],
         processes: Processes,
         process_definitions: Mapping[type, ProcessDefinition],
+        reactors: Reactors,
         workers: Sequence[Background],
         decision_models: Sequence[Fold],
         clock: Clock,
@@ -130,6 +143,7 @@ class LiveApp:
         self._read_models = read_models
         self._processes = processes
         self._process_definitions = process_definitions
+        self._reactors = reactors
         self._workers = workers
         self._decision_models = decision_models
         self._clock = clock
@@ -210,6 +224,22 @@ class LiveApp:
         """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
         await self._processes.retry(self._definition_of(process).instance(key), metadata)
 
+    async def reactors(self) -> list[ReactorStatus]:
+        """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
+        return await self._reactors.all()
+
+    async def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
+        """Give a reactor an event that waits or is parked again, at once; without a position all that are parked.
+
+        Returns how many these are: at most 1,000 wait at a time. `EventNotWaiting` when the event at this position
+        neither waits nor is parked.
+        """
+        return await self._reactors.retry(name, position, metadata)
+
+    async def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
+        """Leave an event that waits or is parked without a reaction, for good; the log says who wanted it and why."""
+        await self._reactors.skip(name, position, Metadata(reason=reason))
+
     def _definition_of(self, process: type) -> ProcessDefinition:
         found = self._process_definitions.get(process)
         if found is None:
@@ -271,7 +301,7 @@ class LiveApp:
         return await self._read_side.status() if self._read_side else ()
 
     async def run_until_quiet(self) -> None:
-        """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
+        """Do all background work that can be done now: handle what is due, answer, react, bring read models up.
 
         For tests and for programs that open the app with `work=False` and work when they are told to.
         """
@@ -353,6 +383,13 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             backoff = options.get("backoff") or Backoff()
             handling = InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
             workers.insert(0, handling)
+        reactors = Reactors(store, app.registry, app.reactors)
+        for reactor in () if read_only else app.reactors.values():
+            await reactors.begin(reactor)
+            trying = options.get("backoff") or Backoff()
+            reacting = ReactorWorker(reactor, reactors, clock=clock, randomness=randomness, backoff=trying)
+            opened.callback(reacting.close)
+            workers.append(reacting)
         backgrounds = [] if read_only else [Background(worker) for worker in workers]
         for background in backgrounds if options.get("work", True) else ():
             background.start()
@@ -370,6 +407,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             tuple(app.read_models),
             processes,
             app.processes,
+            reactors,
             backgrounds,
             app.decision_models,
             clock,

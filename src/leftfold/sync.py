@@ -14,7 +14,7 @@ from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
-from leftfold.process import Instance, ProcessManager, Progress
+from leftfold.process import Instance, ProcessManager, Progress, ReactorStatus
 from leftfold.query import ModelStatus, ParkedKey, ReadModel
 from leftfold.store import StoredEvent
 
@@ -139,6 +139,18 @@ class SyncLive:
     def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
         """Let a parked instance go on; see `LiveApp.retry_process`."""
         self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
+
+    def reactors(self) -> list[ReactorStatus]:
+        """The app's reactors; see `LiveApp.reactors`."""
+        return self._loop.run(self._live.reactors())
+
+    def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
+        """Give a reactor an event again, at once; see `LiveApp.retry_reactor`."""
+        return self._loop.run(self._live.retry_reactor(name, position, metadata=metadata))
+
+    def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
+        """Leave an event without a reaction; see `LiveApp.skip_reactor`."""
+        self._loop.run(self._live.skip_reactor(name, position, reason=reason))
 
     def query(
         self,
