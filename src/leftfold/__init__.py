@@ -6,7 +6,7 @@ from leftfold.app import App
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.codec import Codec, JsonCodec
-from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, Ticket
 from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
@@ -43,6 +43,7 @@ __all__ = [
     "Command",
     "Context",
     "Criteria",
+    "Daily",
     "DecisionModel",
     "Delivery",
     "Done",

@@ -16,6 +16,7 @@ from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
     BatchReceipt,
     CommandHandler,
+    Daily,
     DecisionModel,
     Executor,
     Inbox,
@@ -189,15 +190,19 @@ class LiveApp:
         key: str | None = None,
         at: datetime | None = None,
         delay: timedelta | None = None,
+        every: timedelta | Daily | None = None,
         metadata: Metadata | None = None,
     ) -> Ticket:
         """Append a command to the log, to be handled by a worker: at once, at a time, or after a delay.
 
         Durable when this returns. `key` makes it idempotent: the same command with the same key is one ticket. Await
         `ticket.result()` for the outcome. A time that is past is due at once.
+
+        With `every` it recurs: when it is settled it is submitted anew, for the first time of its schedule that is
+        still to come. It needs a key; cancelling any ticket of the series ends it.
         """
         due = self._inbox.due(at, delay)
-        return self.ticket(await self._inbox.submit(command, key=key, due=due, metadata=metadata))
+        return self.ticket(await self._inbox.submit(command, key=key, due=due, every=every, metadata=metadata))
 
     def ticket(self, id: str) -> Ticket:
         """The ticket of a submitted command, by its id; the log is asked when the ticket is."""

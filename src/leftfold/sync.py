@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
-from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
@@ -114,10 +114,11 @@ class SyncLive:
         key: str | None = None,
         at: datetime | None = None,
         delay: timedelta | None = None,
+        every: timedelta | Daily | None = None,
         metadata: Metadata | None = None,
     ) -> "SyncTicket":
         """Append a command to the log, to be handled by a worker; see `LiveApp.submit`."""
-        submitting = self._live.submit(command, key=key, at=at, delay=delay, metadata=metadata)
+        submitting = self._live.submit(command, key=key, at=at, delay=delay, every=every, metadata=metadata)
         return SyncTicket(self._loop.run(submitting), self._loop)
 
     def ticket(self, id: str) -> "SyncTicket":

@@ -9,6 +9,7 @@ from leftfold.command.inbox_events import INBOX_EVENTS
 from leftfold.command.inbox_worker import InboxWorker
 from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import BatchReceipt, Receipt
+from leftfold.command.recurrence import Daily, Recurrence
 from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
 from leftfold.command.submission import Submission
@@ -19,12 +20,14 @@ __all__ = [
     "BatchReceipt",
     "CommandHandler",
     "Context",
+    "Daily",
     "DecisionModel",
     "Executor",
     "Inbox",
     "InboxWorker",
     "Outcomes",
     "Receipt",
+    "Recurrence",
     "Snapshots",
     "States",
     "Submission",
