@@ -229,6 +229,13 @@ class LiveApp:
         """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
         await self._processes.retry(self._definition_of(process).instance(key), metadata)
 
+    async def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
+        """Let an instance answer no more events, and cancel those of its commands that are still to be handled.
+
+        The log says who wanted it and why. `InstanceEnded` when it is done or cancelled already.
+        """
+        await self._processes.cancel(self._definition_of(process), key, self._inbox, Metadata(reason=reason))
+
     async def reactors(self) -> list[ReactorStatus]:
         """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
         return await self._reactors.all()
