@@ -52,7 +52,8 @@ class Reactors:
         newest = await self._checkpoint(definition)
         through = 0 if newest is None else newest.position - 1
         events, through = await self.about(definition, through)
-        progress = ReactorProgress()
+        begins_now = newest is None and definition.start == "from_now"
+        progress = ReactorProgress(through if begins_now else 0)
         for event in events:
             progress = progress.evolve(event)
         return progress, through
