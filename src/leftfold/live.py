@@ -21,6 +21,7 @@ from leftfold.command import (
     Executor,
     Inbox,
     InboxWorker,
+    Listing,
     Outcomes,
     Receipt,
     Snapshots,
@@ -211,10 +212,11 @@ class LiveApp:
     async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
         """Submitted commands in these states, in the order of their submission; without `state` those not done with.
 
-        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. Reads all submissions of
-        the log.
+        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. For those that are not done
+        with this reads from a worker's newest checkpoint on, for the others all submissions of the log.
         """
-        return await self._inbox.list((state,) if isinstance(state, str) else state)
+        listing = Listing(self.store, self._registry, self._clock)
+        return await listing.in_states((state,) if isinstance(state, str) else state)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
         """An instance of a process: its state, how far it has come, and its history."""

@@ -7,6 +7,7 @@ from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox import Inbox
 from leftfold.command.inbox_events import INBOX_EVENTS
 from leftfold.command.inbox_worker import InboxWorker
+from leftfold.command.listing import Listing
 from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.recurrence import Daily, Recurrence
@@ -25,6 +26,7 @@ __all__ = [
     "Executor",
     "Inbox",
     "InboxWorker",
+    "Listing",
     "Outcomes",
     "Receipt",
     "Recurrence",

@@ -186,20 +186,7 @@ class Inbox:
         """Those of the tickets whose commands may still be handled."""
         return [each for each in tickets if _may_be_cancelled((await self.read(each)).submission)]
 
-    async def list(self, states: Iterable[str]) -> list[Submission]:
-        """The submissions in these states, by the order in which they were submitted. Reads all of the inbox."""
-        wanted = frozenset(states)
-        found: dict[str, Submission] = {}
-        async for batch in self.store.read(TICKETS):
-            for event in self.registry.decode_all(batch.events):
-                found[event.ticket] = (found.get(event.ticket) or Submission(event.ticket)).evolve(event)
-            now = self._clock.now()
-            if not wanted.intersection(("handled", "rejected", "cancelled")):  # these do not come back
-                found = {ticket: each for ticket, each in found.items() if each.standing(now) not in SETTLED_FOR_GOOD}
-        now = self._clock.now()
-        return [each for each in found.values() if each.standing(now) in wanted]
-
-    async def _to_cancel(self, ticket: str) -> Sequence[TicketRecord]:
+    async def _to_cancel(self, ticket: str) -> list[TicketRecord]:
         """The ticket, and the newest of its series, if they may be cancelled; `TicketClosed` if none may."""
         found = [await self.read(ticket)]
         series = found[0].submission.series
@@ -235,9 +222,6 @@ class Inbox:
         except Conflict:
             return False
         return True
-
-
-SETTLED_FOR_GOOD = frozenset(("handled", "rejected", "cancelled"))
 
 
 def ticket_of(key: str) -> str:
