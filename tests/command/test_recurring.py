@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
@@ -351,3 +351,27 @@ def test_a_daily_schedule_is_stored_as_data_and_read_back() -> None:
     assert msgspec.json.encode(daily.every) == b'{"at":"03:00:00","zone":"Europe/Vienna"}'
     for each in (daily, period):
         assert msgspec.json.decode(msgspec.json.encode(each), type=Recurrence) == each
+
+
+async def test_where_the_time_zone_is_unknown_a_command_fails_and_goes_on_once_it_is_retried_elsewhere(
+    live: LiveApp, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await live.submit(Report(), key="nightly", every=Daily(time(3), zone="Europe/Vienna"), at=START)
+    clock.advance(hours=2)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("leftfold.command.recurrence._zone", unknown_zone)
+        for _ in range(3):
+            await live.run_until_quiet()
+            clock.advance(seconds=1)
+        assert [each.error for each in await live.commands("failed")] == ["ZoneInfoNotFoundError: 'no such zone'"]
+        assert await times(live) == []
+
+    await ticket.retry()
+    await live.run_until_quiet()
+
+    assert len(await times(live)) == 1
+    assert await due(live) == [datetime(2026, 1, 2, 2, tzinfo=UTC)]
+
+
+def unknown_zone(name: str) -> ZoneInfo:
+    raise ZoneInfoNotFoundError("no such zone")
