@@ -6,13 +6,13 @@ from leftfold.app import App
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.codec import Codec, JsonCodec
-from leftfold.command import BatchReceipt, Context, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, Ticket
 from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
-from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
+from leftfold.process import Cancel, Delivery, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
 from leftfold.roles import Role
 from leftfold.status import Status
@@ -45,7 +45,9 @@ __all__ = [
     "Command",
     "Context",
     "Criteria",
+    "Daily",
     "DecisionModel",
+    "Delivery",
     "Done",
     "Event",
     "EventStore",

@@ -8,14 +8,16 @@ from random import Random
 from typing import Any, TypeVar, Unpack, overload
 from uuid import UUID
 
+from leftfold.backoff import Backoff
 from leftfold.clock import Clock
 from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
-from leftfold.errors import DuplicateHandler
+from leftfold.errors import DuplicateHandler, InvalidHandler
 from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
-from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
+from leftfold.process import PROCESS_EVENTS, REACTOR_EVENTS, ProcessDefinition, ProcessManager, ReactorDefinition, Start
+from leftfold.process.reactor import TOGETHER
 from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
@@ -29,6 +31,7 @@ E = TypeVar("E", bound=type)
 U = TypeVar("U", bound=Upcaster)
 H = TypeVar("H", bound=Callable[..., EventLike | Iterable[EventLike] | None])
 Q = TypeVar("Q", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class App:
@@ -45,7 +48,8 @@ class App:
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
         self.processes: dict[type, ProcessDefinition] = {}
-        self.event(*INBOX_EVENTS, *PROCESS_EVENTS, WorkerReplaced)
+        self.reactors: dict[str, ReactorDefinition] = {}
+        self.event(*INBOX_EVENTS, *PROCESS_EVENTS, *REACTOR_EVENTS, WorkerReplaced)
 
     def __repr__(self) -> str:
         return (
@@ -102,6 +106,31 @@ class App:
         if owner is None:
             return partial(self._add_process, from_now=from_now)
         return self._add_process(owner, from_now=from_now)
+
+    def reactor(
+        self,
+        name: str,
+        *,
+        start: Start,
+        in_order: bool = False,
+        at_once: int = TOGETHER,
+        backoff: Backoff | None = None,
+    ) -> Callable[[F], F]:
+        """Run a function for its effect outside, at least once for each event: `async def welcome(event: Opened)`.
+
+        A second parameter may ask for a `Delivery`. Plain functions run in threads. `start` is "from_start" for all
+        events of the log, or "from_now" for those after the app was first opened on it. At most `at_once` events are
+        given at a time; with `in_order` one, and one that fails holds up those behind it.
+        """
+
+        def register(function: F) -> F:
+            definition = ReactorDefinition(
+                name, function, start=start, in_order=in_order, at_once=at_once, backoff=backoff
+            )
+            self._add_reactor(definition)
+            return function
+
+        return register
 
     @overload
     def answers(self, function: Q, /) -> Q: ...
@@ -184,3 +213,11 @@ class App:
         self.event(*(event.owner for event in definition.fold.events))
         self.processes[owner] = definition
         return owner
+
+    def _add_reactor(self, definition: ReactorDefinition) -> None:
+        if definition.name in self.reactors:
+            raise InvalidHandler(
+                f"two reactors are called {definition.name!r}", "a name of its own for each", "rename one of them"
+            )
+        self.event(*definition.owners)
+        self.reactors[definition.name] = definition

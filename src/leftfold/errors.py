@@ -26,6 +26,10 @@ LeftfoldError
 │   ├── UnknownRole             `work=` names something that is no role of a process
 │   ├── UnknownProcess          the app has no such process manager
 │   ├── InstanceNotParked       a process that is not parked was to be retried
+│   ├── InstanceEnded           a process that is done or cancelled was to be cancelled
+│   ├── UnknownInstance         no event of the log concerns this instance of a process
+│   ├── UnknownReactor          the app has no such reactor
+│   ├── EventNotWaiting         a reactor was to retry or skip an event that neither waits nor is parked
 │   ├── UnknownModel            the command line asks for a model that the app does not have
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
@@ -373,6 +377,56 @@ class InstanceNotParked(UsageError):
             f"the process {instance} is {standing}",
             "one that is parked at an event that it could not answer",
             "nothing has to be done; `leftfold processes` lists those that are parked",
+        )
+
+
+class InstanceEnded(UsageError):
+    """A process that is done or cancelled was to be cancelled."""
+
+    def __init__(self, instance: str, standing: str) -> None:
+        self.instance, self.standing = instance, standing
+        super().__init__(
+            f"the process {instance} is {standing}",
+            "one that still answers events",
+            "nothing has to be done: it answers no more events",
+        )
+
+
+class UnknownInstance(UsageError):
+    """No event of the log concerns this instance of a process."""
+
+    def __init__(self, instance: str) -> None:
+        self.instance = instance
+        super().__init__(
+            f"no event of the log concerns the process {instance}",
+            "the key of an instance whose events are in the log",
+            "correct the key; `leftfold processes` lists the instances that have answered anything",
+        )
+
+
+class UnknownReactor(UsageError):
+    """The app has no such reactor."""
+
+    def __init__(self, reactor: str, known: Sequence[str]) -> None:
+        self.reactor, self.known = reactor, tuple(known)
+        super().__init__(
+            f"{reactor!r} is not a reactor of this app",
+            f"one of {_listed(known)}",
+            "put @app.reactor above the function, or correct the name",
+        )
+
+
+class EventNotWaiting(UsageError):
+    """A reactor was to retry or skip an event that neither waits nor is parked."""
+
+    def __init__(self, reactor: str, position: int, outstanding: int) -> None:
+        self.reactor, self.position, self.outstanding = reactor, position, outstanding
+        super().__init__(
+            f"the reactor {reactor!r} does not wait with the event at position {position}",
+            f"one of the {outstanding} events that wait or are parked"
+            if outstanding
+            else "an event that waits or is parked; there is none",
+            "list them with `leftfold reactors show`; what was reacted to needs nothing",
         )
 
 

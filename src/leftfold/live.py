@@ -16,10 +16,12 @@ from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
     BatchReceipt,
     CommandHandler,
+    Daily,
     DecisionModel,
     Executor,
     Inbox,
     InboxWorker,
+    Listing,
     OpenCommands,
     Outcomes,
     Receipt,
@@ -35,7 +37,18 @@ from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
 from leftfold.leases import Entry, Terms
 from leftfold.metadata import Metadata, present_metadata
-from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
+from leftfold.process import (
+    Instance,
+    ProcessDefinition,
+    Processes,
+    ProcessManager,
+    ProcessWorker,
+    Progress,
+    ReactorDefinition,
+    Reactors,
+    ReactorStatus,
+    ReactorWorker,
+)
 from leftfold.query import (
     ModelStatus,
     OnProgress,
@@ -103,6 +116,7 @@ class Definition(Protocol):
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
     processes: dict[type, ProcessDefinition]
+    reactors: dict[str, ReactorDefinition]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
@@ -126,6 +140,7 @@ class LiveApp:
         read_side: ReadSide | None,
         processes: Processes,
         process_definitions: Mapping[type, ProcessDefinition],
+        reactors: Reactors,
         workers: Workers,
         decision_models: Sequence[Fold],
         clock: Clock,
@@ -144,6 +159,7 @@ class LiveApp:
         self._read_side = read_side
         self._processes = processes
         self._process_definitions = process_definitions
+        self._reactors = reactors
         self._workers = workers
         self._decision_models = decision_models
         self._clock = clock
@@ -214,15 +230,19 @@ class LiveApp:
         key: str | None = None,
         at: datetime | None = None,
         delay: timedelta | None = None,
+        every: timedelta | Daily | None = None,
         metadata: Metadata | None = None,
     ) -> Ticket:
         """Append a command to the log, to be handled by a worker: at once, at a time, or after a delay.
 
         Durable when this returns. `key` makes it idempotent: the same command with the same key is one ticket. Await
         `ticket.result()` for the outcome. A time that is past is due at once.
+
+        With `every` it recurs: when it is settled it is submitted anew, for the first time of its schedule that is
+        still to come. It needs a key; cancelling any ticket of the series ends it.
         """
         due = self._inbox.due(at, delay)
-        return self.ticket(await self._inbox.submit(command, key=key, due=due, metadata=metadata))
+        return self.ticket(await self._inbox.submit(command, key=key, due=due, every=every, metadata=metadata))
 
     def ticket(self, id: str) -> Ticket:
         """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
@@ -231,10 +251,11 @@ class LiveApp:
     async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
         """Submitted commands in these states, in the order of their submission; without `state` those not done with.
 
-        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. Reads all submissions of
-        the log.
+        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. For those that are not done
+        with this reads from a worker's newest checkpoint on, for the others all submissions of the log.
         """
-        return await self._inbox.list((state,) if isinstance(state, str) else state)
+        listing = Listing(self.store, self._registry, self._clock)
+        return await listing.in_states((state,) if isinstance(state, str) else state)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
         """An instance of a process: its state, how far it has come, and its history."""
@@ -248,6 +269,29 @@ class LiveApp:
     async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
         """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
         await self._processes.retry(self._definition_of(process).instance(key), metadata)
+
+    async def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
+        """Let an instance answer no more events, and cancel those of its commands that are still to be handled.
+
+        The log says who wanted it and why. `InstanceEnded` when it is done or cancelled already.
+        """
+        await self._processes.cancel(self._definition_of(process), key, self._inbox, Metadata(reason=reason))
+
+    async def reactors(self) -> list[ReactorStatus]:
+        """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
+        return await self._reactors.all()
+
+    async def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
+        """Give a reactor an event that waits or is parked again, at once; without a position all that are parked.
+
+        Returns how many these are: at most 1,000 wait at a time. `EventNotWaiting` when the event at this position
+        neither waits nor is parked.
+        """
+        return await self._reactors.retry(name, position, metadata)
+
+    async def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
+        """Leave an event that waits or is parked without a reaction, for good; the log says who wanted it and why."""
+        await self._reactors.skip(name, position, Metadata(reason=reason))
 
     def _definition_of(self, process: type) -> ProcessDefinition:
         found = self._process_definitions.get(process)
@@ -346,7 +390,7 @@ class LiveApp:
         )
 
     async def run_until_quiet(self) -> None:
-        """Do all background work that can be done now: handle what is due, let processes answer, bring read models up.
+        """Do all background work that can be done now: handle what is due, answer, react, bring read models up.
 
         For tests and for programs that open the app with `work=("projections",)` and do the rest when told to. Read
         models that other processes fold are not waited for.
@@ -433,6 +477,12 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             )
         for each in app.processes.values():
             workers.add(f"process {each.name}", "processes", partial(_process_worker, app, inbox, each))
+        reactors = Reactors(store, app.registry, app.reactors)
+        for reactor in () if read_only else app.reactors.values():
+            await reactors.begin(reactor)
+            trying = options.get("backoff") or Backoff()
+            make = partial(_reactor_worker, app, reactor, clock, randomness, trying, opened)
+            workers.add(f"reactor {reactor.name}", "reactors", make)
         workers.start()
         opened.push_async_callback(workers.close)
         yield LiveApp(
@@ -447,6 +497,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             read_side,
             processes,
             app.processes,
+            reactors,
             workers,
             app.decision_models,
             clock,
@@ -469,6 +520,21 @@ def _inbox_worker(
 
 def _process_worker(app: Definition, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
     return ProcessWorker(process, Processes(store, app.registry), inbox)
+
+
+def _reactor_worker(
+    app: Definition,
+    reactor: ReactorDefinition,
+    clock: Clock,
+    randomness: random.Random,
+    backoff: Backoff,
+    opened: AsyncExitStack,
+    store: EventStore,
+) -> ReactorWorker:
+    reactors = Reactors(store, app.registry, app.reactors)
+    worker = ReactorWorker(reactor, reactors, clock=clock, randomness=randomness, backoff=backoff)
+    opened.callback(worker.close)
+    return worker
 
 
 def terms_of(options: Options) -> Terms:

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
-from leftfold.command import BatchReceipt, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.leases import Entry
 from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
 from leftfold.metadata import Metadata
-from leftfold.process import Instance, ProcessManager, Progress
+from leftfold.process import Instance, ProcessManager, Progress, ReactorStatus
 from leftfold.query import ModelStatus, ParkedKey, ReadModel, Watch
 from leftfold.status import Status
 from leftfold.store import StoredEvent
@@ -122,10 +122,11 @@ class SyncLive:
         key: str | None = None,
         at: datetime | None = None,
         delay: timedelta | None = None,
+        every: timedelta | Daily | None = None,
         metadata: Metadata | None = None,
     ) -> "SyncTicket":
         """Append a command to the log, to be handled by a worker; see `LiveApp.submit`."""
-        submitting = self._live.submit(command, key=key, at=at, delay=delay, metadata=metadata)
+        submitting = self._live.submit(command, key=key, at=at, delay=delay, every=every, metadata=metadata)
         return SyncTicket(self._loop.run(submitting), self._loop)
 
     def ticket(self, id: str) -> "SyncTicket":
@@ -147,6 +148,22 @@ class SyncLive:
     def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
         """Let a parked instance go on; see `LiveApp.retry_process`."""
         self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
+
+    def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
+        """Let an instance answer no more events; see `LiveApp.cancel_process`."""
+        self._loop.run(self._live.cancel_process(process, *key, reason=reason))
+
+    def reactors(self) -> list[ReactorStatus]:
+        """The app's reactors; see `LiveApp.reactors`."""
+        return self._loop.run(self._live.reactors())
+
+    def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
+        """Give a reactor an event again, at once; see `LiveApp.retry_reactor`."""
+        return self._loop.run(self._live.retry_reactor(name, position, metadata=metadata))
+
+    def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
+        """Leave an event without a reaction; see `LiveApp.skip_reactor`."""
+        self._loop.run(self._live.skip_reactor(name, position, reason=reason))
 
     def query(
         self,

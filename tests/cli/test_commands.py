@@ -1,11 +1,12 @@
 """`leftfold commands`: what waits, what failed, and what is done about it."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
 from examples.bank import Deposit, bank
+from leftfold import Daily
 from tests.cli.conftest import BANK, Run
 
 
@@ -50,3 +51,16 @@ def test_what_cannot_be_retried_is_told(run: Run, log: str, tickets: list[str]) 
 def test_no_log_is_made_by_a_wrong_url(run: Run, folder: Path) -> None:
     assert run("commands", *BANK, "sqlite:///gone.db", "--retry", "x").code == 3
     assert list(folder.iterdir()) == []
+
+
+def test_commands_tells_what_recurs_and_how_often(run: Run, log: str) -> None:
+    with bank.open_sync(log, work=False) as live:
+        live.submit(Deposit("a-1", 1), key="hourly", every=timedelta(hours=1))
+        live.submit(Deposit("a-1", 1), key="nightly", every=Daily(time(3), zone="Europe/Vienna"))
+
+    ended = run("commands", *BANK, log)
+
+    assert "1:00:00" in ended.out
+    assert "day at 03:00 Europe/Vienna" in " ".join(ended.out.split())
+    recurrences = [row["recurrence"]["every"] for row in run("commands", *BANK, log, "--json").objects]
+    assert recurrences == ["PT3600S", {"at": "03:00:00", "zone": "Europe/Vienna"}]

@@ -49,3 +49,18 @@ def test_what_is_not_parked_is_not_retried_and_an_unknown_process_is_told(run: R
     assert "is running" in run("processes", *ORDERS, shop, "Fulfilment", "o-2", "--retry").err
     assert "'Fulfilment'" in run("processes", *ORDERS, shop, "Nonsense").err
     assert run("processes", *ORDERS, shop, "--retry").code == 2
+
+
+def test_an_instance_is_cancelled_with_a_reason(run: Run, shop: str) -> None:
+    cancel = ("processes", *ORDERS, shop, "Fulfilment", "o-2", "--cancel")
+    assert run(*cancel).code == 2
+    assert run(*cancel, "--retry", "--reason", "x").code == 2
+
+    ended = run(*cancel, "--reason", "shipped by hand", "--actor", "ann")
+
+    assert ended.code == 0
+    assert ("Fulfilment/o-2", "cancelled", 1) in listed(run, shop)
+    assert run("processes", *ORDERS, shop, "Fulfilment", "o-2").lines[-1] == "cancelled"
+    [event] = run("events", shop, "--type", "leftfold.process.cancelled", "--json").objects
+    assert event["metadata"] == {"reason": "shipped by hand", "actor": "ann"}
+    assert "is cancelled" in run(*cancel, "--reason", "again").err

@@ -10,6 +10,7 @@ from leftfold import (
     Command,
     Context,
     DecisionModel,
+    Delivery,
     Event,
     NotKey,
     Query,
@@ -98,6 +99,16 @@ def transfer(command: Transfer, source: Account, target: Account) -> tuple[Trans
 @bank.handles
 def close(command: Close, account: Account) -> list[Withdrawn | Transferred]:
     return [Withdrawn(command.account, account.balance)]
+
+
+@bank.reactor("welcome", start="from_now")
+async def welcome(event: Opened, delivery: Delivery) -> None:
+    assert_type(delivery.key, str)
+
+
+@bank.reactor("large", start="from_start", in_order=True)
+def large(event: Withdrawn | Transferred) -> None:
+    assert_type(event.amount, int)
 
 
 @bank.read_model

@@ -12,7 +12,7 @@ from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import moment, shown_fields
-from leftfold.command import Submission
+from leftfold.command import Daily, Submission
 from leftfold.live import OPEN_OR_FAILED
 from leftfold.metadata import Metadata
 
@@ -84,6 +84,17 @@ def _show(found: list[Submission], *, json: bool) -> None:
         stderr().put("no such command")
 
 
+def _every(each: Submission) -> str | None:
+    """How often a command recurs."""
+    match each.recurrence and each.recurrence.every:
+        case Daily(at=at, zone=zone):
+            return f"day at {at.isoformat('minutes')} {zone}"
+        case None:
+            return None
+        case period:
+            return str(period)
+
+
 def _row(each: Submission) -> dict[str, Any]:
     return {
         "ticket": each.ticket,
@@ -91,6 +102,7 @@ def _row(each: Submission) -> dict[str, Any]:
         "command": each.command,
         "data": shown_fields(each.data),
         "due": moment(each.due) if each.due else None,
+        "every": _every(each),
         "attempts": each.attempts or None,
         "error": each.error or each.reason or None,
     }

@@ -1,4 +1,4 @@
-"""`leftfold processes`: how far the instances of processes have come, the history of one, retry."""
+"""`leftfold processes`: how far the instances of processes have come, the history of one, retry and cancel."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,7 +14,8 @@ from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import shown_event
 from leftfold.errors import UnknownProcess
-from leftfold.metadata import Metadata
+from leftfold.live import LiveApp
+from leftfold.metadata import recording
 from leftfold.process import Instance, ProcessDefinition, Progress
 
 Name = Annotated[
@@ -29,12 +30,14 @@ async def processes(
     process: Name = None,
     key: ModelKey = None,
     retry: Annotated[bool, typer.Option("--retry", help="Let the parked instance of this key go on.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Let the instance of this key answer nothing more.")] = False,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", show_default=False, help="Why it is to go on; kept in the log.")
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="Why; kept in the log.")
     ] = None,
+    actor: Annotated[str | None, typer.Option(metavar="NAME", show_default=False, help="Who wants it.")] = None,
     json: Json = False,
 ) -> Outcome:
-    """List the instances of processes, show the history of one, or let a parked one go on.
+    """List the instances of processes, show the history of one, let a parked one go on, or cancel one.
 
     Instances that have answered nothing are not listed.
 
@@ -42,14 +45,18 @@ async def processes(
       leftfold processes --app shop:orders sqlite:///shop.db
       leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1
       leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --retry --reason "address corrected"
+      leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --cancel --reason "shipped by hand"
     """
     loaded = load_app(app)
     chosen = None if process is None else _named(loaded, process)
-    if retry:
-        if chosen is None or not key:
-            raise typer.BadParameter("--retry needs the process and the key of the instance")
+    if retry or cancel:
+        if chosen is None or not key or (retry and cancel):
+            raise typer.BadParameter("--retry or --cancel needs the process and the key of the instance")
+        if cancel and not reason:
+            raise typer.BadParameter("--cancel needs --reason: the log records why an instance was cancelled")
         async with open_app_for_writing(loaded, url) as live:
-            await live.retry_process(chosen.owner, *key_from(chosen.fold, key), metadata=Metadata(reason=reason))
+            with recording(actor=actor, reason=reason):
+                await _change(live, chosen, key_from(chosen.fold, key), cancel=reason if cancel else None)
         return Outcome.FINE
     async with open_app(loaded, url) as live:
         if chosen is not None and key:
@@ -57,6 +64,13 @@ async def processes(
         else:
             _show_list(await live.processes(chosen.owner if chosen else None), json=json)
     return Outcome.FINE
+
+
+async def _change(live: LiveApp, process: ProcessDefinition, key: tuple[Any, ...], *, cancel: str | None) -> None:
+    if cancel is None:
+        await live.retry_process(process.owner, *key)
+    else:
+        await live.cancel_process(process.owner, *key, reason=cancel)
 
 
 def _named(app: App, name: str) -> ProcessDefinition:
@@ -98,4 +112,4 @@ def _show_history(instance: Instance, *, json: bool) -> None:
         for ticket in step.tickets:
             out.put(f"command {ticket}", 2)
     progress = instance.progress
-    out.put(progress.standing if progress.parked is None else f"parked at {progress.parked}: {progress.error}")
+    out.put(progress.standing if progress.standing != "parked" else f"parked at {progress.parked}: {progress.error}")

@@ -16,6 +16,7 @@ from leftfold.cli.info import info
 from leftfold.cli.processes import processes
 from leftfold.cli.projections import projections
 from leftfold.cli.query import query
+from leftfold.cli.reactors import reactors
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.status import status
@@ -42,8 +43,8 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, and projections where it skips
-    an event.
+    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, reactors where it retries or
+    skips an event, and projections where it skips one.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -57,5 +58,20 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, status, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
+COMMANDS = (
+    info,
+    status,
+    events,
+    explain,
+    state,
+    query,
+    commands,
+    processes,
+    reactors,
+    projections,
+    rebuild,
+    verify,
+    demo,
+)
+for command in COMMANDS:
     program.command(help=help_of(command))(command)

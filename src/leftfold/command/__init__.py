@@ -7,9 +7,11 @@ from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox import Inbox
 from leftfold.command.inbox_events import INBOX_EVENTS
 from leftfold.command.inbox_worker import InboxWorker
+from leftfold.command.listing import Listing
 from leftfold.command.open_commands import CommandCounts, OpenCommands
 from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import BatchReceipt, Receipt
+from leftfold.command.recurrence import Daily, Recurrence
 from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
 from leftfold.command.submission import Submission
@@ -21,13 +23,16 @@ __all__ = [
     "CommandCounts",
     "CommandHandler",
     "Context",
+    "Daily",
     "DecisionModel",
     "Executor",
     "Inbox",
     "InboxWorker",
+    "Listing",
     "OpenCommands",
     "Outcomes",
     "Receipt",
+    "Recurrence",
     "Snapshots",
     "States",
     "Submission",

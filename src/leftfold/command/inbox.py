@@ -1,10 +1,12 @@
 """The inbox: commands that are submitted now and handled later. It is the log itself, read by the tag of a ticket."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID
+
+import msgspec
 
 from leftfold.clock import Clock, to_microseconds
 from leftfold.command.executor import Executor
@@ -16,6 +18,7 @@ from leftfold.command.inbox_events import (
     CommandSubmitted,
 )
 from leftfold.command.receipt import Receipt
+from leftfold.command.recurrence import Daily, Recurrence, recurrence
 from leftfold.command.states import State
 from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
@@ -76,24 +79,52 @@ class Inbox:
     def __repr__(self) -> str:
         return f"<Inbox of {self.store!r}>"
 
-    async def submit(self, command: object, *, key: str | None, due: datetime | None, metadata: Metadata | None) -> str:
+    async def submit(
+        self,
+        command: object,
+        *,
+        key: str | None,
+        due: datetime | None,
+        every: timedelta | Daily | None = None,
+        metadata: Metadata | None,
+    ) -> str:
         """Append the command as an event; the ticket's id."""
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         ticket = self._new_id().hex if key is None else ticket_of(key)
-        record = self.record(command, ticket, due, said)
+        recurring = None if every is None else self._recurrence(key, every, due)
+        record = self.record(command, ticket, due, said, recurring)
         digest = self._executor.key(key, [command])
-        await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest))
+        payload = b"" if every is None else msgspec.json.encode(every)
+        await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest + payload))
         self.submitted.set()
         return ticket
 
-    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
-        """The event of a submitted command."""
+    def record(
+        self,
+        command: object,
+        ticket: str,
+        due: datetime | None,
+        said: Metadata,
+        recurring: Recurrence | None = None,
+    ) -> NewEvent:
+        """The event of a submitted command; one that recurs begins a series."""
         if due is not None:
             to_microseconds(due)  # refuses a naive one
         stamped = self._executor.stamped(command, said, ticket)
         encoded = self._commands.encode(command, b"")
         event = CommandSubmitted(ticket, encoded.type, encoded.version, self._commands.codec.fields(encoded.data), due)
+        if recurring is not None:
+            event = msgspec.structs.replace(event, due=recurring.first, series=ticket, recurrence=recurring)
         return self.registry.encode(event, encode_metadata(stamped))
+
+    def _recurrence(self, key: str | None, every: timedelta | Daily, due: datetime | None) -> Recurrence:
+        if key is None:
+            raise UsageError(
+                f"every={every!r} was given without a key",
+                "a key, so that a program that submits it at each start submits it once",
+                'give it a name: key="nightly"',
+            )
+        return recurrence(every, due, self._clock.now())
 
     def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
         """The event that cancels a command unless it is settled."""
@@ -117,13 +148,13 @@ class Inbox:
         state.advance(self._fold.fold(state.value, self.registry.decode_all(found)), state.position, 0)
         first = found[0]
         last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
-        return TicketRecord(state, decode_metadata(first.metadata), first.position, last)
+        return TicketRecord(state, _said_of(ticket, first), first.position, last)
 
     def fresh(self, ticket: str, stored: StoredEvent, event: CommandSubmitted) -> TicketRecord:
         """The same of a ticket of which nothing but its submission is known."""
         state = State(self._fold, (ticket,), self.registry)
         state.advance(state.value.evolve(event), stored.position, 0)
-        return TicketRecord(state, decode_metadata(stored.metadata), stored.position, stored.position)
+        return TicketRecord(state, _said_of(ticket, stored), stored.position, stored.position)
 
     async def receipt(self, record: TicketRecord) -> Receipt:
         """The receipt of a handled command: its events are read back from the log."""
@@ -136,54 +167,72 @@ class Inbox:
 
     async def retry(self, ticket: str, metadata: Metadata | None) -> None:
         """Try a failed or postponed command again, at once."""
-        await self._change(ticket, "retry", CommandRetried(ticket), _may_be_retried, metadata)
+        while True:
+            found = await self.read(ticket)
+            if not _may_be_retried(found.submission):
+                raise TicketClosed(ticket, "retry", found.submission.standing(self._clock.now()))
+            if await self._say([CommandRetried(ticket)], [found], metadata):
+                break
         self.submitted.set()
 
     async def cancel(self, ticket: str, metadata: Metadata | None) -> None:
-        """Never handle a command that has not been handled yet."""
-        await self._change(ticket, "cancel", CommandCancelled(ticket), _may_be_cancelled, metadata)
-
-    async def list(self, states: Iterable[str]) -> list[Submission]:
-        """The submissions in these states, by the order in which they were submitted. Reads all of the inbox."""
-        wanted = frozenset(states)
-        found: dict[str, Submission] = {}
-        async for batch in self.store.read(TICKETS):
-            for event in self.registry.decode_all(batch.events):
-                found[event.ticket] = (found.get(event.ticket) or Submission(event.ticket)).evolve(event)
-            now = self._clock.now()
-            if not wanted.intersection(("handled", "rejected", "cancelled")):  # these do not come back
-                found = {ticket: each for ticket, each in found.items() if each.standing(now) not in SETTLED_FOR_GOOD}
-        now = self._clock.now()
-        return [each for each in found.values() if each.standing(now) in wanted]
-
-    async def _change(
-        self,
-        ticket: str,
-        verb: str,
-        event: CommandRetried | CommandCancelled,
-        allowed: Callable[[Submission], bool],
-        metadata: Metadata | None,
-    ) -> None:
-        said = present_metadata() if metadata is None else metadata.over(present_metadata())
-        record = self.registry.encode(event, encode_metadata(said))
+        """Never handle a command that has not been handled yet; nor those that would follow if it recurs."""
         while True:
-            found = await self.read(ticket)
-            if not allowed(found.submission):
-                raise TicketClosed(ticket, verb, found.submission.standing(self._clock.now()))
-            condition = AppendCondition(found.state.criteria, found.state.position)
-            try:
-                await self.store.append([record], condition=condition)
-            except Conflict:
-                continue
-            return
+            found = await self._to_cancel(ticket)
+            if await self._say([CommandCancelled(each.submission.ticket) for each in found], found, metadata):
+                return
 
+    async def open_of(self, tickets: Iterable[str]) -> Sequence[str]:
+        """Those of the tickets whose commands may still be handled."""
+        return [each for each in tickets if _may_be_cancelled((await self.read(each)).submission)]
 
-SETTLED_FOR_GOOD = frozenset(("handled", "rejected", "cancelled"))
+    async def _to_cancel(self, ticket: str) -> list[TicketRecord]:
+        """The ticket, and the newest of its series, if they may be cancelled; `TicketClosed` if none may."""
+        found = [await self.read(ticket)]
+        series = found[0].submission.series
+        newest = ticket if series is None else await self._newest_of(series)
+        if newest != ticket:
+            found.append(await self.read(newest))
+        chosen = [each for each in found if _may_be_cancelled(each.submission)]
+        if series is not None and newest != await self._newest_of(series):
+            return await self._to_cancel(ticket)  # it was settled in between, and goes on
+        if not chosen:
+            raise TicketClosed(ticket, "cancel", found[-1].submission.standing(self._clock.now()))
+        return chosen
+
+    async def _newest_of(self, series: str) -> str:
+        submitted = criteria(CommandSubmitted, tags=[f"leftfold.recurring:{series}"])
+        async for batch in self.store.read(submitted, limit=1, reverse=True):
+            for event in self.registry.decode_all(batch.events):
+                return str(event.ticket)
+        raise UnknownTicket(series)
+
+    async def _say(
+        self,
+        events: Sequence[CommandRetried | CommandCancelled],
+        tickets: Sequence[TicketRecord],
+        metadata: Metadata | None,
+    ) -> bool:
+        """Append what someone wants, unless something was said of the tickets since they were read."""
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        records = [self.registry.encode(event, encode_metadata(said)) for event in events]
+        conditions = [AppendCondition(each.state.criteria, each.state.position) for each in tickets]
+        try:
+            await self.store.append(records, condition=conditions)
+        except Conflict:
+            return False
+        return True
 
 
 def ticket_of(key: str) -> str:
     """The ticket id that a key stands for."""
     return blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _said_of(ticket: str, submitted: StoredEvent) -> Metadata:
+    """What is said of a command: that of a series is submitted by the one before it, and is a command of its own."""
+    said = decode_metadata(submitted.metadata)
+    return said if said.command == ticket else msgspec.structs.replace(said, command=ticket)
 
 
 def _may_be_retried(submission: Submission) -> bool:

@@ -3,20 +3,27 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from leftfold.command.recurrence import Recurrence
 from leftfold.events import Event
 from leftfold.tags import Tag
 
 TicketId = Annotated[str, Tag("leftfold.ticket")]
+SeriesId = Annotated[str, Tag("leftfold.recurring")]
 
 
-class CommandSubmitted(Event, wire="leftfold.command.submitted"):
-    """A command to be handled later: its wire name, its version and its fields as its codec writes them."""
+class CommandSubmitted(Event, wire="leftfold.command.submitted", omit_defaults=True):
+    """A command to be handled later: its wire name, its version and its fields as its codec writes them.
+
+    One that recurs belongs to a series, called by the id of the first ticket.
+    """
 
     ticket: TicketId
     command: str
     command_version: int
     data: dict[str, Any]
     due: datetime | None = None
+    series: SeriesId | None = None
+    recurrence: Recurrence | None = None
 
 
 class CommandHandled(Event, wire="leftfold.command.handled"):
@@ -44,11 +51,15 @@ class CommandPostponed(Event, wire="leftfold.command.postponed"):
 
 
 class CommandFailed(Event, wire="leftfold.command.failed"):
-    """The last attempt failed: nothing happens until someone retries or cancels."""
+    """The last attempt failed: nothing happens until someone retries or cancels.
+
+    `next` is the ticket under which a recurring command goes on all the same.
+    """
 
     ticket: TicketId
     attempt: int
     error: str
+    next: str | None = None
 
 
 class CommandRetried(Event, wire="leftfold.command.retried"):

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock
@@ -18,6 +19,7 @@ from leftfold.command.inbox_events import (
 )
 from leftfold.command.inbox_schedule import NEVER, Schedule
 from leftfold.command.settling import TicketSettled
+from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
 from leftfold.metadata import encode_metadata
@@ -250,16 +252,26 @@ class InboxWorker:
         submission = record.submission
         attempt, problem = submission.attempts + 1, _in_words(error)
         due = self._clock.now() + self._backoff.pause(attempt, self._random)
-        event: CommandFailed | CommandPostponed = CommandPostponed(submission.ticket, attempt, problem, due)
+        events: list[Any] = [CommandPostponed(submission.ticket, attempt, problem, due)]
         if attempt >= self._backoff.attempts:
-            event = CommandFailed(submission.ticket, attempt, problem)
-        stored = self._registry.encode(event, encode_metadata(record.metadata))
+            events = self._given_up(submission, attempt, problem)
+        stored = [self._registry.encode(event, encode_metadata(record.metadata)) for event in events]
         try:
-            await self._store.append([stored], condition=AppendCondition(record.state.criteria, record.state.position))
+            await self._store.append(stored, condition=AppendCondition(record.state.criteria, record.state.position))
         except Conflict:
             pass  # what was said comes with the next read
         else:
             self._schedule.discard(submission.ticket)
+
+    def _given_up(self, submission: Submission, attempt: int, problem: str) -> list[Any]:
+        """What is said after the last attempt; one that recurs goes on with its next time."""
+        try:
+            following = submission.following(self._clock.now())
+        except ZoneInfoNotFoundError:  # it goes on once it is retried where its time zone is known
+            following = None
+        if following is None:
+            return [CommandFailed(submission.ticket, attempt, problem)]
+        return [CommandFailed(submission.ticket, attempt, problem, following.ticket), following]
 
 
 def _in_words(error: Exception) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from leftfold.clock import Clock
-from leftfold.command.inbox import SETTLED_FOR_GOOD, TICKETS
+from leftfold.command.inbox import TICKETS
+from leftfold.command.listing import DONE_WITH
 from leftfold.command.submission import Submission
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
@@ -50,5 +51,5 @@ class OpenCommands:
 
     def _take(self, ticket: str, event: Any) -> None:
         submission = (self._open.pop(ticket, None) or Submission(ticket)).evolve(event)
-        if submission.state not in SETTLED_FOR_GOOD:
+        if submission.state not in DONE_WITH:
             self._open[ticket] = submission

@@ -31,16 +31,20 @@ class Settling(CommandHandler):
         return f"<Settling {self.name}>"
 
     def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
-        """The command's events and the outcome; a rejection is an event too."""
+        """The command's events and the outcome, a rejection being one too, and the next command of a series."""
         *models, ticket = states
+        outcome: list[Any]
         assert isinstance(ticket, Submission)
         if ticket.state != "open":
             raise TicketSettled
         try:
             events = self._handler.decide(command, models, context)
         except Rejected as rejected:
-            return [CommandRejected(ticket.ticket, rejected.reason, _plain(rejected.details))]
-        return [*events, CommandHandled(ticket.ticket, len(events))]
+            outcome = [CommandRejected(ticket.ticket, rejected.reason, _plain(rejected.details))]
+        else:
+            outcome = [*events, CommandHandled(ticket.ticket, len(events))]
+        following = ticket.following(context.now)
+        return outcome if following is None else [*outcome, following]
 
 
 def _plain(details: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Submissions: what has become of a submitted command, as its events tell."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from hashlib import blake2b
+from typing import Any, Literal, Self, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,7 +17,9 @@ from leftfold.command.inbox_events import (
     CommandSubmitted,
     TicketId,
 )
+from leftfold.command.recurrence import Recurrence
 
+S = TypeVar("S", bound="Submission")
 SubmissionState = Literal["unknown", "open", "handled", "rejected", "failed", "cancelled"]
 
 
@@ -24,7 +27,8 @@ class Submission(DecisionModel):
     """A submitted command: a fold of the events of one ticket.
 
     `due` is None when nothing has to be waited for. `events` is how many events the command made, `error` what the
-    newest failed attempt ran into.
+    newest failed attempt ran into. One that recurs has a `series`, and a `recurrence` until the next one of its series
+    is submitted.
     """
 
     ticket: TicketId
@@ -38,12 +42,29 @@ class Submission(DecisionModel):
     events: int = 0
     reason: str = ""
     details: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+    series: str | None = None
+    recurrence: Recurrence | None = None
 
     def standing(self, now: datetime) -> str:
         """The state, an open one told apart by whether its time has come: `pending` or `scheduled`."""
         if self.state != "open":
             return self.state
         return "scheduled" if self.due is not None and self.due > now else "pending"
+
+    def following(self, now: datetime) -> CommandSubmitted | None:
+        """The next command of a series, due at the first time that is still to come; None when this does not recur."""
+        if self.recurrence is None or self.series is None:
+            return None
+        due = self.recurrence.after(max(now, self.due or now))
+        return CommandSubmitted(
+            _ticket_in(self.series, due),
+            self.command,
+            self.command_version,
+            self.data,
+            due,
+            self.series,
+            self.recurrence,
+        )
 
     @property
     def settled(self) -> bool:
@@ -63,16 +84,26 @@ class Submission(DecisionModel):
         """Fold one event of the ticket. A process cancels without looking: what is settled by then stays so."""
         match event:
             case CommandSubmitted(command=command, command_version=version, data=data, due=due):
-                return replace(self, state="open", command=command, command_version=version, data=data, due=due)
+                submitted = replace(self, state="open", command=command, command_version=version, data=data, due=due)
+                return submitted if event.series is None else _recurring(submitted, event)
             case CommandHandled(events=events):
                 return replace(self, state="handled", events=events)
             case CommandRejected(reason=reason, details=details):
                 return replace(self, state="rejected", reason=reason, details=details)
             case CommandPostponed(attempt=attempt, error=error, due=due):
                 return replace(self, attempts=attempt, error=error, due=due)
-            case CommandFailed(attempt=attempt, error=error):
-                return replace(self, state="failed", attempts=attempt, error=error)
+            case CommandFailed(attempt=attempt, error=error, next=following):
+                recurrence = self.recurrence if following is None else None
+                return replace(self, state="failed", attempts=attempt, error=error, recurrence=recurrence)
             case CommandRetried():
                 return replace(self, state="open", attempts=0, due=None)
             case CommandCancelled():
                 return replace(self, state="cancelled") if self.state in ("open", "failed") else self
+
+
+def _recurring(submission: S, event: CommandSubmitted) -> S:
+    return replace(submission, series=event.series, recurrence=event.recurrence)
+
+
+def _ticket_in(series: str, due: datetime) -> str:
+    return blake2b(f"{series}/{due.isoformat()}".encode(), digest_size=16).hexdigest()

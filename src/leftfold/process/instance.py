@@ -4,9 +4,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from leftfold.process.process_events import ProcessParked, ProcessReacted, ProcessRetried
+from leftfold.process.process_events import (
+    ProcessCancelled,
+    ProcessParked,
+    ProcessReacted,
+    ProcessRetried,
+)
 
-Standing = Literal["running", "parked", "done"]
+Standing = Literal["running", "parked", "done", "cancelled"]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -19,6 +24,7 @@ class Progress(msgspec.Struct, frozen=True):
     instance: str
     reacted: int = 0
     done: bool = False
+    cancelled: bool = False
     parked: int | None = None
     error: str | None = None
     retries: int = 0
@@ -28,9 +34,16 @@ class Progress(msgspec.Struct, frozen=True):
     @property
     def standing(self) -> Standing:
         """Whether it still answers events."""
-        return "done" if self.done else "running" if self.parked is None else "parked"
+        if self.ended:
+            return "done" if self.done else "cancelled"
+        return "running" if self.parked is None else "parked"
 
-    def evolve(self, event: ProcessReacted | ProcessParked | ProcessRetried) -> "Progress":
+    @property
+    def ended(self) -> bool:
+        """Whether it answers nothing more, for good."""
+        return self.done or self.cancelled
+
+    def evolve(self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessCancelled) -> "Progress":
         """Fold one event."""
         match event:
             case ProcessReacted(position=position, tickets=tickets, names=names, done=done):
@@ -45,6 +58,8 @@ class Progress(msgspec.Struct, frozen=True):
                 return msgspec.structs.replace(self, parked=position, error=error)
             case ProcessRetried():
                 return msgspec.structs.replace(self, parked=None, error=None, retries=self.retries + 1)
+            case ProcessCancelled():
+                return msgspec.structs.replace(self, cancelled=True)
 
 
 class Step(msgspec.Struct, frozen=True):

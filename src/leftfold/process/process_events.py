@@ -33,6 +33,13 @@ class ProcessRetried(Event, wire="leftfold.process.retried"):
     position: int
 
 
+class ProcessCancelled(Event, wire="leftfold.process.cancelled"):
+    """Someone wants an instance to answer nothing more; what it had submitted and was still open is cancelled too."""
+
+    instance: InstanceId
+    tickets: list[str]
+
+
 class ProcessCheckpoint(Event, wire="leftfold.process.checkpoint"):
     """All events up to `position` are answered: where a worker that starts begins to read."""
 
@@ -40,4 +47,10 @@ class ProcessCheckpoint(Event, wire="leftfold.process.checkpoint"):
     position: int
 
 
-PROCESS_EVENTS: tuple[type[Event], ...] = (ProcessReacted, ProcessParked, ProcessRetried, ProcessCheckpoint)
+PROCESS_EVENTS: tuple[type[Event], ...] = (
+    ProcessReacted,
+    ProcessParked,
+    ProcessRetried,
+    ProcessCancelled,
+    ProcessCheckpoint,
+)

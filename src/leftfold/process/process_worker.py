@@ -3,44 +3,33 @@
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
-from leftfold.criteria import criteria
+from leftfold.criteria import Criteria, criteria
+from leftfold.errors import Conflict
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata
 from leftfold.process.actions import Action, Cancel, Done, Schedule
 from leftfold.process.definition import Key, ProcessDefinition
 from leftfold.process.instance import Progress
+from leftfold.process.outbox import Outbox
 from leftfold.process.process_events import (
+    ProcessCancelled,
     ProcessCheckpoint,
     ProcessParked,
     ProcessReacted,
     ProcessRetried,
 )
 from leftfold.process.processes import Processes
+from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
 from leftfold.store.contract import Key as AppendKey
-from leftfold.store.contract import NewEvent, StoredEvent
 
 TOGETHER = 500  # events that are answered with one commit
 HELD = 10_000  # instances in memory
 POSITIONS_A_CHECKPOINT = 5_000
 GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
 RETRIED = criteria(ProcessRetried)
-
-
-class Outbox(Protocol):
-    """Where commands are submitted."""
-
-    submitted: asyncio.Event
-
-    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
-        """The event of a submitted command."""
-        ...
-
-    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
-        """The event that cancels a command unless it is settled."""
-        ...
+CANCELLED = criteria(ProcessCancelled)
 
 
 class Held:
@@ -64,7 +53,7 @@ class ProcessWorker:
     """Answers events for one process. Any number of workers may follow one log: an event is answered once.
 
     The answer to an event is one append under a key made of instance and position, so a worker that starts over from
-    the checkpoint, or races another one, does nothing twice.
+    the checkpoint, or races another one, does nothing twice; and on condition that nobody has cancelled the instance.
     """
 
     def __init__(self, definition: ProcessDefinition, processes: Processes, outbox: Outbox) -> None:
@@ -77,6 +66,7 @@ class ProcessWorker:
         self._held: OrderedDict[Key, Held] = OrderedDict()
         self._position: int | None = None
         self._saved = 0
+        self._heard = 0  # of each cancellation up to here
 
     def __repr__(self) -> str:
         return f"<ProcessWorker {self.definition.name} at {self._position}>"
@@ -90,6 +80,7 @@ class ProcessWorker:
         """Answer what is new; whether there was anything."""
         if self._position is None:
             self._position = self._saved = await self._start()
+        await self._hear_of_cancelled()
         events: list[StoredEvent] = []
         through = self._position
         async for batch in self._store.read(self._criteria, after=self._position, limit=TOGETHER):
@@ -133,6 +124,17 @@ class ProcessWorker:
         await self._store.append([self._registry.encode(checkpoint, b"{}")], key=key)
         self._saved = position
 
+    async def _hear_of_cancelled(self) -> None:
+        """Drop what is held of instances that were cancelled: they are read anew if an event concerns them."""
+        cancelled: set[str] = set()
+        async for batch in self._store.read(CANCELLED, after=self._heard):
+            cancelled.update(event.instance for event in self._registry.decode_all(batch.events))
+            self._heard = batch.through
+        for key in (
+            [key for key, held in self._held.items() if held.progress.instance in cancelled] if cancelled else ()
+        ):
+            del self._held[key]
+
     # --- answering
 
     async def _answer(self, events: Sequence[StoredEvent]) -> None:
@@ -162,19 +164,29 @@ class ProcessWorker:
 
     async def _append_of_one(self, answers: Sequence[Answer]) -> None:
         for instance, key, records in answers:
-            appended = await self._store.append(records, key=key)
+            not_cancelled = AppendCondition(self._cancellation_of(instance), self._heard)
+            try:
+                appended = await self._store.append(records, condition=not_cancelled, key=key)
+            except Conflict as conflict:
+                if conflict.item not in not_cancelled.criteria.items:
+                    raise
+                self._held.pop(instance, None)
+                return
             if appended.duplicate:  # another worker's answer counts, and it may be another one
                 self._held.pop(instance, None)
+
+    def _cancellation_of(self, instance: Key) -> Criteria:
+        return criteria(ProcessCancelled, tags=[f"leftfold.process:{self.definition.instance(instance)}"])
 
     def _react(self, held: Held, stored: StoredEvent, event: Any) -> list[Answer]:
         """Fold the event and answer it, unless that was done before; what goes wrong parks the instance."""
         progress, position = held.progress, stored.position
-        if progress.parked is not None and position >= progress.parked:
+        if progress.ended or (progress.parked is not None and position >= progress.parked):
             return []
         said = _said(stored, self.definition.name)
         try:
             held.state = self.definition.fold.evolve(held.state, event)
-            if progress.done or position <= progress.reacted:
+            if position <= progress.reacted:
                 return []
             actions = self.definition.react(held.state, event)
             if not actions:
@@ -230,6 +242,8 @@ class ProcessWorker:
         """The same from the log; what could not be folded lies at or behind the place where it was parked."""
         progress, _ = await self._processes.progress(self.definition.instance(key))
         held = Held(key, self.definition.fold.start(key), progress)
+        if progress.ended:
+            return held  # its state is of no concern any more
         before = position if progress.parked is None else min(position, progress.parked)
         for stored in await self._own(key, 0, before - 1):
             held.state = self.definition.fold.evolve(held.state, self._registry.decode(stored))

@@ -1,17 +1,18 @@
-"""Processes: what a live app can be asked about its process managers, and the one verb, retry."""
+"""Processes: what a live app can be asked about its process managers, and the verbs retry and cancel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from leftfold.criteria import Criteria, Item, criteria
-from leftfold.errors import Conflict, InstanceNotParked
+from leftfold.errors import Conflict, InstanceEnded, InstanceNotParked, UnknownInstance
 from leftfold.metadata import Metadata, encode_metadata, present_metadata
 from leftfold.process.definition import Key, ProcessDefinition
 from leftfold.process.instance import Instance, Progress, Step
-from leftfold.process.process_events import ProcessParked, ProcessReacted, ProcessRetried
+from leftfold.process.outbox import Outbox
+from leftfold.process.process_events import ProcessCancelled, ProcessParked, ProcessReacted, ProcessRetried
 from leftfold.registry import Registry
-from leftfold.store.contract import AppendCondition, EventStore
+from leftfold.store.contract import AppendCondition, EventStore, NewEvent
 
-ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried)
+ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, ProcessCancelled)
 [WRITTEN] = ABOUT_INSTANCES.items
 
 
@@ -65,15 +66,39 @@ class Processes:
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         while True:
             progress, position = await self.progress(instance)
-            if progress.parked is None:
+            if progress.parked is None or progress.ended:
                 raise InstanceNotParked(instance, progress.standing)
             retried = ProcessRetried(instance, progress.parked)
-            record = self.registry.encode(retried, encode_metadata(said))
-            try:
-                await self.store.append([record], condition=AppendCondition(_about(instance), position))
-            except Conflict:
-                continue
-            return
+            if await self._say([self.registry.encode(retried, encode_metadata(said))], instance, position):
+                return
+
+    async def cancel(self, definition: ProcessDefinition, key: Key, outbox: Outbox, metadata: Metadata | None) -> None:
+        """Let an instance answer nothing more, and cancel what it submitted; `InstanceEnded` when it has ended."""
+        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        instance = definition.instance(key)
+        while True:
+            progress, position = await self.progress(instance)
+            if progress.ended:
+                raise InstanceEnded(instance, progress.standing)
+            if not progress.reacted and not await self._concerned(definition, key):
+                raise UnknownInstance(instance)
+            tickets = list(await outbox.open_of(progress.tickets))
+            cancelled = self.registry.encode(ProcessCancelled(instance, tickets), encode_metadata(said))
+            records = [cancelled, *(outbox.cancellation(ticket, said) for ticket in tickets)]
+            if await self._say(records, instance, position):
+                return
+
+    async def _concerned(self, definition: ProcessDefinition, key: Key) -> bool:
+        own = self.registry.stored(definition.fold.criteria(key))
+        return any([batch.events async for batch in self.store.read(own, limit=1)])
+
+    async def _say(self, records: Sequence[NewEvent], instance: str, position: int) -> bool:
+        """Append what someone wants, unless something was said of the instance since it was read."""
+        try:
+            await self.store.append(records, condition=AppendCondition(_about(instance), position))
+        except Conflict:
+            return False
+        return True
 
     async def _answers(self, instance: str) -> list[ProcessReacted]:
         read = self.store.read(criteria(ProcessReacted, tags=[f"leftfold.process:{instance}"]))

@@ -1,0 +1,122 @@
+"""Reactors: functions that act on the world outside once an event has happened."""
+
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from leftfold.backoff import Backoff
+from leftfold.errors import InvalidHandler
+from leftfold.events import Event, Message, MessageType
+from leftfold.metadata import Metadata
+from leftfold.tags import hints_of
+
+Start = Literal["from_now", "from_start"]
+"""Where a reactor begins in a log: at its end as it is when the app is first opened on it, or at its first event."""
+
+TOGETHER = 16  # events that one reactor reacts to at the same time
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a reactor may be told of the event beside the event itself.
+
+    `key` is the same whenever this reactor is given this event: hand it to a service that knows idempotency keys.
+    `attempt` counts from 1, and again from 1 after a retry that someone asked for.
+    """
+
+    key: str
+    position: int
+    time: datetime
+    metadata: Metadata
+    attempt: int = 1
+
+
+class ReactorDefinition:
+    """A reactor: its function, understood when it is registered, and how it is to be run."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        start: Start,
+        in_order: bool = False,
+        at_once: int = TOGETHER,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.start = start
+        self.in_order = in_order
+        self.at_once = 1 if in_order else at_once
+        self.backoff = backoff
+        self.is_async = _is_async(function)
+        self._check()
+        self.events, self.takes_delivery = _parameters_of(self._called, function)
+        self.owners: tuple[type, ...] = tuple(event.owner for event in self.events)
+
+    def __repr__(self) -> str:
+        return f"<ReactorDefinition {self.name} of {len(self.events)} event types>"
+
+    def call(self, event: object, delivery: Delivery) -> Any:
+        """Call the function; what an async one returns is to be awaited."""
+        return self.function(event, delivery) if self.takes_delivery else self.function(event)
+
+    @property
+    def _called(self) -> str:
+        return f"the reactor {self.name!r}"
+
+    def _check(self) -> None:
+        if not self.name or "/" in self.name or not self.name.isprintable() or len(self.name) > 200:
+            raise InvalidHandler(
+                f"a reactor is called {self.name!r}",
+                "1 to 200 printable characters without a slash",
+                "give it another name",
+            )
+        if self.start not in get_args(Start):
+            raise InvalidHandler(
+                f"{self._called} is to start {self.start!r}",
+                'start="from_now" or start="from_start"',
+                "say whether events that are in the log already are meant",
+            )
+        if self.at_once < 1:
+            raise InvalidHandler(f"{self._called} has at_once={self.at_once}", "1 or more", "leave it out for 16")
+
+
+def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[MessageType, ...], bool]:
+    """The event types that the first parameter names, and whether there is a second one for the delivery."""
+    hints = hints_of(function if inspect.isroutine(function) else getattr(function, "__call__"))  # noqa: B004, B009
+    parameters = list(inspect.signature(function).parameters)
+    if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
+        raise InvalidHandler(
+            f"{called} takes {parameters}",
+            "the event and, if wanted, a Delivery",
+            "write def react(event: Opened | Closed, delivery: Delivery) -> None",
+        )
+    members = _members(hints.get(parameters[0]))
+    if not members or not all(_is_event(member) for member in members):
+        raise InvalidHandler(
+            f"{called} annotates its event as {hints.get(parameters[0])!r}",
+            "one event class or a union of them",
+            "annotate the parameter: the union is what it reacts to",
+        )
+    return tuple(MessageType(member) for member in members), len(parameters) == 2
+
+
+def _members(hint: Any) -> Sequence[Any]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _is_event(member: Any) -> bool:
+    return isinstance(member, type) and member is not Event and _is_event_class(member)
+
+
+def _is_event_class(owner: type[Any]) -> bool:
+    return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 it is asked whether it is async
