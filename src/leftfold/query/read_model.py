@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from leftfold.errors import InvalidModel, TaglessEvent
+from leftfold.errors import InvalidModel, LeftfoldError, ReadModelChanged, TaglessEvent
 from leftfold.events import Message, MessageType
 from leftfold.fold import Fold, check_definition, fold_of
 from leftfold.tags import TagField, hints_of
@@ -52,6 +52,20 @@ class ReadModelDefinition:
     def tables(self) -> tuple[str, ...]:
         """The names of the tables that the model is kept in."""
         return (self.table, f"{self.table}_history") if self.history else (self.table,)
+
+    @property
+    def handle(self) -> type | str:
+        """What users name it by: the class."""
+        return self.owner
+
+    @property
+    def data_only(self) -> bool:
+        """Whether nothing of an event is needed but its data."""
+        return True
+
+    def changed(self, stored: int) -> LeftfoldError:
+        """The refusal of changed code whose version did not rise."""
+        return ReadModelChanged(self.name, stored, self.version)
 
     def fingerprint(self) -> str:
         """Changes when the rows would come out differently: 32 hexadecimal digits."""

@@ -1,5 +1,6 @@
 """The read models of one app in one database: opened, folded into, and seen at a moment."""
 
+import asyncio
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from leftfold.errors import NotKept
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
+from leftfold.query.free_projection import FreeProjection
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
@@ -16,6 +18,12 @@ from leftfold.query.tables.building import Building
 from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
+from leftfold.query.tables.free_building import FreeBuilding
+from leftfold.query.tables.free_folding import FreeFolding
+from leftfold.query.tables.free_swap import drop_old as drop_old_tables
+from leftfold.query.tables.free_tables import FreeTables
+from leftfold.query.tables.handling import Handling
+from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
@@ -28,16 +36,24 @@ class ModelsDatabase:
 
     def __init__(self, url: str, definitions: Iterable[ReadModelDefinition]) -> None:
         self._database = Database(url)
-        self._tables = {definition: ModelTable(definition) for definition in definitions}
+        self._tables: dict[ReadModelDefinition, ModelTable] = {}
+        self._free: dict[ReadModelDefinition, FreeTables] = {}
+        for definition in definitions:
+            if isinstance(definition, FreeProjection):
+                self._free[definition] = FreeTables(definition)
+            else:
+                self._tables[definition] = ModelTable(definition)
+        self._kept: dict[ReadModelDefinition, KeptTables] = {**self._tables, **self._free}
+        self._loop = _running_loop()
 
     def __repr__(self) -> str:
-        return f"<ModelsDatabase {self._database!r} of {len(self._tables)} read models>"
+        return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
 
     def positions(self) -> dict[ReadModelDefinition, int]:
         """The stored checkpoints."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            found = {definition: find(connection, table) for definition, table in self._tables.items()}
+            found = {definition: find(connection, table) for definition, table in self._kept.items()}
         return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
 
     def open(
@@ -47,18 +63,18 @@ class ModelsDatabase:
         beyond: Collection[ReadModelDefinition],
         skips: Skips | None = None,
         only: Collection[ReadModelDefinition] | None = None,
-    ) -> dict[ReadModelDefinition, StoredFolding]:
+    ) -> dict[ReadModelDefinition, StoredFolding | FreeFolding]:
         """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
-        foldings: dict[ReadModelDefinition, StoredFolding] = {}
+        foldings: dict[ReadModelDefinition, StoredFolding | FreeFolding] = {}
         skips = skips or Skips()
         with self._database.writing() as connection:
-            for definition, table in self._tables.items():
+            for definition, table in self._kept.items():
                 if only is not None and definition not in only:
                     continue
                 found = find(connection, table)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
-                folding = StoredFolding(table, self._database, decode, found, skips.of(definition))
+                folding = self._folding(table, found, decode, skips)
                 folding.recount(connection)
                 foldings[definition] = folding
         return foldings
@@ -70,14 +86,14 @@ class ModelsDatabase:
         """
         found: dict[ReadModelDefinition, int] = {}
         with self._database.reading() as connection:
-            for definition, table in self._tables.items():
+            for definition, table in self._kept.items():
                 stored = find(connection, table)
                 if stored is None or definition in beyond or stored.log_id != log_id:
                     continue
                 if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
                     continue
                 if is_due(stored, table):
-                    fitting = answers_until_swapped(connection, table)
+                    fitting = self._answers(connection, definition)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
 
@@ -93,13 +109,15 @@ class ModelsDatabase:
 
     def build(
         self, definition: ReadModelDefinition, decode: Decode, log_id: str, skips: Skips, trial: bool
-    ) -> Building:
+    ) -> Building | FreeBuilding:
         """Tables beside the present ones, begun, or found as an interrupted rebuild has left them."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            present = find(connection, self._tables[definition])
+            present = find(connection, self._kept[definition])
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
+            if definition in self._free:
+                return self._build_free(self._free[definition], present, decode, skips, trial=trial)
             table = beside(connection, definition, log_id, trial=trial)
             at = find(connection, table)
             assert at is not None, "a rebuild without a checkpoint"
@@ -109,6 +127,8 @@ class ModelsDatabase:
     def drop_old(self, definition: ReadModelDefinition) -> bool:
         """Drop what the last swap kept; whether there was anything."""
         with self._database.writing() as connection:
+            if definition in self._free:
+                return drop_old_tables(connection, definition.tables)
             return drop_old(connection, definition)
 
     def parked(self, definition: ReadModelDefinition) -> list[ParkedKey]:
@@ -135,14 +155,41 @@ class ModelsDatabase:
     def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[Moment, None, None]:
         """The tables as they stand, in one snapshot."""
         with self._database.reading() as connection:
-            yield PresentMoment(connection, self._tables, reached, after)
+            yield PresentMoment(connection, self._tables, reached, after, self._free)
 
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
         """The tables as they were, in one snapshot."""
         with self._database.reading() as connection:
-            yield PastMoment(connection, self._tables, reached, past)
+            yield PastMoment(connection, self._tables, reached, past, self._free)
 
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+    def _folding(
+        self, table: KeptTables, found: Checkpoint, decode: Decode, skips: Skips
+    ) -> StoredFolding | FreeFolding:
+        skipped = skips.of(table.definition)
+        if isinstance(table, FreeTables):
+            handling = Handling(table.definition, decode, self._loop, skipped)
+            return FreeFolding(table, self._database, handling, found)
+        return StoredFolding(self._tables[table.definition], self._database, decode, found, skipped)
+
+    def _build_free(
+        self, table: FreeTables, present: Checkpoint, decode: Decode, skips: Skips, *, trial: bool
+    ) -> FreeBuilding:
+        handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
+        return FreeBuilding(table, self._database, handling, present, dry_run=trial)
+
+    def _answers(self, connection: sa.Connection, definition: ReadModelDefinition) -> bool:
+        free = self._free.get(definition)
+        return answers_until_swapped(connection, self._tables[definition]) if free is None else free.answers(connection)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that async handlers run on: that of whoever opens the database."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,116 @@
+"""Handling a projection's events exactly once: what the handler writes and the checkpoint move in one transaction."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from leftfold.errors import ModelsUnavailable, ProjectionFailed, ProjectionParked
+from leftfold.query.event_keys import THE_ONE_ROW, Key
+from leftfold.query.parking import Parking
+from leftfold.query.standing import Overtaken
+from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
+from leftfold.query.tables.database import Database
+from leftfold.query.tables.free_tables import FreeTables
+from leftfold.query.tables.handling import Handling, Stuck
+from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.store.contract import Batch, StoredEvent
+
+(THE_KEY,) = THE_ONE_ROW
+
+
+class FreeFolding:
+    """What `StoredFolding` is for read models. There is one key: an event that cannot be handled holds up them all."""
+
+    def __init__(self, table: FreeTables, database: Database, handling: Handling, checkpoint: Checkpoint) -> None:
+        self._table = table
+        self._database = database
+        self._handling = handling
+        self._checkpoint = checkpoint
+        self._lot = ParkingLot(table.definition)
+        self.parked = 0
+
+    def __repr__(self) -> str:
+        return f"<FreeFolding of {self._table.name} at {self.position}>"
+
+    @property
+    def position(self) -> int:
+        """Where the checkpoint stands, as far as this process knows."""
+        return self._checkpoint.position
+
+    def recount(self, connection: sa.Connection) -> None:
+        """See whether an event holds it up."""
+        self.parked = self._lot.count(connection)
+
+    def step(self, batch: Batch) -> None:
+        """Handle a batch; `ProjectionParked` when an event holds it up, before which everything is handled."""
+        if batch.through <= self.position:
+            return
+        try:
+            self._write(batch)
+        except (Overtaken, ModelsUnavailable, ProjectionParked):
+            raise
+        except Exception:  # noqa: BLE001 - the handler's; which event it is about is found out one by one
+            self._write_one_by_one(batch)
+
+    def release(self, key: Key, events: Sequence[StoredEvent]) -> None:
+        """Handle the event that holds it up, and these behind it, up to one that cannot be handled either."""
+        with self._database.writing() as connection:
+            parked = self._lot.all(connection, THE_KEY)
+            disturb(connection, self._table)
+            found = find(connection, self._table)
+            if not parked or not events or found is None or events[0].position != parked[0].position:
+                return
+            self._lot.clear(connection)
+            stuck = self._handle_one_by_one(connection, events)
+            advance(connection, found, events[-1].position if stuck is None else stuck.position - 1)
+            self.recount(connection)
+
+    def is_held_up(self) -> bool:
+        """Whether an event holds it up, as it is stored."""
+        with self._database.reading() as connection:
+            return self._lot.count(connection) > 0
+
+    def reload(self) -> None:
+        """Take the checkpoint as it is stored; `ProjectionFailed` when other code has rebuilt the tables."""
+        with self._database.reading() as connection:
+            found = find(connection, self._table)
+            self.recount(connection)
+        if found is None or found.fingerprint != self._checkpoint.fingerprint:
+            problem = "another version of the app has rebuilt its tables"
+            raise ProjectionFailed(self._table.name, self.position, problem)
+        self._checkpoint = found
+
+    def _write(self, batch: Batch) -> None:
+        with self._database.writing() as connection:
+            self._advance(connection, batch.through)
+            self._handling.handle(connection, batch.events)
+        self._checkpoint = self._checkpoint._replace(position=batch.through)
+
+    def _write_one_by_one(self, batch: Batch) -> None:
+        position = batch.through
+        with self._database.writing() as connection:
+            self._advance(connection, batch.through)
+            stuck = self._handle_one_by_one(connection, batch.events)
+            if stuck is not None:
+                position = stuck.position - 1
+                advance(connection, self._checkpoint._replace(position=batch.through), position)
+                self.recount(connection)
+        self._checkpoint = self._checkpoint._replace(position=position)
+        if stuck is not None:
+            raise ProjectionParked(self._table.name, stuck.position, stuck.words) from stuck.problem
+
+    def _handle_one_by_one(self, connection: sa.Connection, events: Sequence[StoredEvent]) -> Stuck | None:
+        """Handle events up to one that cannot be; that one is noted."""
+        try:
+            self._handling.handle_one_by_one(connection, events)
+        except Stuck as stuck:
+            self._lot.park(connection, [Parking(THE_KEY, stuck.position, stuck.words)])
+            return stuck
+        return None
+
+    def _advance(self, connection: sa.Connection, position: int) -> None:
+        """Move the checkpoint first: of several processes one does, and none while an event holds it up."""
+        if not advance(connection, self._checkpoint, position):
+            raise Overtaken
+        for parked in self._lot.all(connection, THE_KEY):
+            raise ProjectionParked(self._table.name, parked.position, parked.problem)
