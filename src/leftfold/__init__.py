@@ -13,7 +13,7 @@ from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
 from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
-from leftfold.query import ReadModel, ReadModels
+from leftfold.query import ReadModel, ReadModels, Recorded
 from leftfold.roles import Role
 from leftfold.store import (
     AppendCondition,
@@ -62,6 +62,7 @@ __all__ = [
     "ReadModel",
     "ReadModels",
     "Receipt",
+    "Recorded",
     "Rejected",
     "Role",
     "Schedule",

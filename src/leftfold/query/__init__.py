@@ -1,5 +1,6 @@
 """The query side: read models kept as tables by projections, and the queries that are answered from them."""
 
+from leftfold.query.free_projection import FreeProjection
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import ParkedKey
@@ -8,11 +9,13 @@ from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
+from leftfold.query.recorded import Recorded
 from leftfold.query.skips import EventSkipped
 
 __all__ = [
     "Differences",
     "EventSkipped",
+    "FreeProjection",
     "ModelStatus",
     "OnProgress",
     "ParkedKey",
@@ -23,5 +26,6 @@ __all__ = [
     "ReadModels",
     "ReadSide",
     "Rebuilt",
+    "Recorded",
     "models_url",
 ]

@@ -26,7 +26,7 @@ class ProjectionHandler:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         if not isinstance(function, types.FunctionType):
             raise _invalid(f"the projection {name!r} is handled by {function!r}", "a function made with def")
-        self.function: Callable[..., Any] = function
+        self.function: types.FunctionType = function
         self.name = function.__qualname__
         self.is_async = inspect.iscoroutinefunction(function)
         self._check_kind(function)

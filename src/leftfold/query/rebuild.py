@@ -17,6 +17,7 @@ from leftfold.store.contract import EventStore, StoredEvent
 
 if TYPE_CHECKING:
     from leftfold.query.tables.building import Building
+    from leftfold.query.tables.free_building import FreeBuilding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 CLOSE_ENOUGH = 1_000  # positions that are folded while the tables are locked for the swap
@@ -71,12 +72,11 @@ class Rebuild:
             await self._follow(building)
             found = await self._in_writer(building.finish, partial(self._tail, asyncio.get_running_loop()))
         finally:
-            if self._dry_run:
-                await self._in_writer(building.discard)
+            await self._in_writer(building.discard if self._dry_run else building.close)
         seconds = monotonic() - self._begun
         return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
 
-    async def _follow(self, building: "Building") -> None:
+    async def _follow(self, building: "Building | FreeBuilding") -> None:
         while True:
             target = await self._in_writer(building.target)
             try:
@@ -86,7 +86,7 @@ class Rebuild:
             if await self._in_writer(building.target) - building.position <= CLOSE_ENOUGH:
                 return
 
-    async def _fold(self, building: "Building", target: int) -> None:
+    async def _fold(self, building: "Building | FreeBuilding", target: int) -> None:
         if building.position >= target:
             return
         async for batch in self._store.read(self._criteria, after=building.position, upto=target):

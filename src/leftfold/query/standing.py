@@ -2,7 +2,7 @@
 
 import asyncio
 
-from leftfold.errors import LeftfoldError, ReadModelBehind
+from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind
 from leftfold.query.read_model import ReadModelDefinition
 
 
@@ -48,6 +48,16 @@ class Standing:
         """Note that the model will not go on, and why; whoever waits for more hears of it."""
         self.ended = reason
         self._wake()
+
+    def hold_up(self, reason: ProjectionParked) -> None:
+        """Note that an event holds it up until someone lets it go on."""
+        self.trouble = reason
+        self._wake()
+
+    async def settle(self, position: int) -> None:
+        """Return once the model has reached `position`, or an event holds it up."""
+        while self.position < position and not isinstance(self.trouble, ProjectionParked):
+            await self._change()
 
     async def reach(self, position: int, timeout: float | None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` after `timeout` seconds."""

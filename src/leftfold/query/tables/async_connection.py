@@ -37,9 +37,9 @@ class HandlersConnection(AsyncConnection):
         """The first value of each row."""
         return await self.there(self._connection.scalars, *arguments, **options)
 
-    async def run_sync(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    async def run_sync(self, fn: Callable[..., Any], *arg: Any, **kw: Any) -> Any:
         """Call a function with the plain connection."""
-        return await self.there(function, self._connection, *arguments, **options)
+        return await self.there(fn, self._connection, *arg, **kw)
 
     async def commit(self) -> None:
         """Refused: the checkpoint is committed with what the handler writes."""
@@ -77,9 +77,8 @@ class Savepoint(AsyncTransaction):
     async def start(self, is_ctxmanager: bool = False) -> AsyncTransaction:
         """Set it."""
         assert self.connection.sync_connection is not None
-        self.sync_transaction = await self._there(self.connection.sync_connection.begin_nested)
-        if is_ctxmanager:
-            self.sync_transaction.__enter__()
+        started = await self._there(self.connection.sync_connection.begin_nested)
+        self.sync_transaction = started.__enter__() if is_ctxmanager else started
         return self
 
     async def commit(self) -> None:

@@ -87,15 +87,16 @@ class FreeFolding:
         self._checkpoint = self._checkpoint._replace(position=batch.through)
 
     def _write_one_by_one(self, batch: Batch) -> None:
-        position = batch.through
+        moved = self._checkpoint._replace(position=batch.through)
         with self._database.writing() as connection:
             self._advance(connection, batch.through)
             stuck = self._handle_one_by_one(connection, batch.events)
             if stuck is not None:
-                position = stuck.position - 1
-                advance(connection, self._checkpoint._replace(position=batch.through), position)
+                advance(connection, moved, stuck.position - 1)
+                disturb(connection, self._table)  # the position may be the same, and others are to look again
+                moved = find(connection, self._table) or moved
                 self.recount(connection)
-        self._checkpoint = self._checkpoint._replace(position=position)
+        self._checkpoint = moved
         if stuck is not None:
             raise ProjectionParked(self._table.name, stuck.position, stuck.words) from stuck.problem
 

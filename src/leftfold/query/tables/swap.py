@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
@@ -27,8 +28,10 @@ def is_due(found: Checkpoint, table: KeptTables) -> bool:
     raise table.definition.changed(found.version)
 
 
-def answers_until_swapped(connection: sa.Connection, table: ModelTable) -> bool:
+def answers_until_swapped(connection: sa.Connection, table: ModelTable | FreeTables) -> bool:
     """Whether the present table has the columns that the code asks for."""
+    if isinstance(table, FreeTables):
+        return table.answers(connection)
     columns = [column["name"] for column in sa.inspect(connection).get_columns(table.stem)]
     history = table.versions is None or sa.inspect(connection).has_table(table.versions.name)
     return columns == list(table.fields) and history
