@@ -62,6 +62,11 @@ class App:
         folds = {model.fold for handler in self.command_handlers.values() for model in handler.models}
         return tuple(sorted(folds, key=lambda fold: fold.name))
 
+    @property
+    def kept(self) -> tuple[ReadModelDefinition, ...]:
+        """What is kept in tables: the read models, then the projections."""
+        return (*self.read_models.values(), *self.projections.values())
+
     def handles(self, function: H) -> H:
         """Register a command handler: `def withdraw(command: Withdraw, account: Account) -> Withdrawn`.
 

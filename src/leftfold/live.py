@@ -35,7 +35,6 @@ from leftfold.ids import RandomIds
 from leftfold.metadata import Metadata, present_metadata
 from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
 from leftfold.query import (
-    FreeProjection,
     ModelStatus,
     OnProgress,
     ParkedKey,
@@ -96,12 +95,16 @@ class Definition(Protocol):
     command_handlers: dict[type, CommandHandler]
     query_handlers: dict[type, QueryHandler]
     read_models: dict[type, ReadModelDefinition]
-    projections: dict[str, FreeProjection]
     processes: dict[type, ProcessDefinition]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
         """The decision models that the command handlers take."""
+        ...
+
+    @property
+    def kept(self) -> tuple[ReadModelDefinition, ...]:
+        """The read models and the projections."""
         ...
 
 
@@ -394,12 +397,11 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
 async def _open_read_side(
     app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options, roles: frozenset[Role]
 ) -> ReadSide | None:
-    if not (app.read_models or app.projections or app.query_handlers):
+    if not (app.kept or app.query_handlers):
         return None
     models = options.get("models") or models_url(url)
     on_progress = options.get("on_progress")
-    definitions = (*app.read_models.values(), *app.projections.values())
-    named = {each: (each.name, each.table, each.handle) for each in definitions}
+    named = {each: (each.name, each.table, each.handle) for each in app.kept}
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.handle for each in wanted if "projections" in roles]
     read_side = ReadSide(store, app.registry, named, models, on_progress=on_progress, folds=folds)

@@ -20,6 +20,12 @@ class HeldProjection(ParkedKeys):
         head = await self._store.head()
         return [with_queue(parked, head) for parked in await super().all()]
 
+    async def retry(self, key: Key) -> list[ParkedKey]:
+        """Handle what waits; the event that holds it up then, if one does, is returned."""
+        stuck = await super().retry(key)
+        head = await self._store.head()
+        return [with_queue(parked, head) for parked in stuck]
+
     async def events(self, key: Key, limit: int) -> list[StoredEvent]:
         """The first events that wait; the first of them is the one that could not be handled."""
         criteria = self._registry.stored(self._definition.fold.all_criteria())

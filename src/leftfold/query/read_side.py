@@ -93,6 +93,7 @@ class ReadSide:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
         self._database: ModelsDatabase | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         _check_tables(self._definitions.values())
         registry.add(EventSkipped)
 
@@ -103,6 +104,7 @@ class ReadSide:
         """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""
         if not self._definitions:
             return
+        self._loop = asyncio.get_running_loop()
         try:
             await self._follow(self._connect())
         except BaseException:
@@ -299,7 +301,7 @@ class ReadSide:
 
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
-            self._database = ModelsDatabase(url, self._definitions.values())
+            self._database = ModelsDatabase(url, self._definitions.values(), self._loop)
         return self._database
 
     async def _past(self, as_of: int | None) -> Past | None:

@@ -119,7 +119,7 @@ async def rebuild(
     """Rebuild a read model that is kept at `url`, whether or not an app is running; see `Rebuild`."""
     from leftfold.query.tables.models_database import ModelsDatabase
 
-    database = ModelsDatabase(url, [definition])
+    database = ModelsDatabase(url, [definition], asyncio.get_running_loop())
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="leftfold rebuild") as writer:
             arguments = (definition, store, registry, database, Skips(), writer)

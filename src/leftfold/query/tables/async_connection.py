@@ -1,9 +1,11 @@
 """The connection of an async handler: its statements run in the thread that holds the transaction."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import sqlalchemy as sa
@@ -98,14 +100,32 @@ class Savepoint(AsyncTransaction):
 
 
 def run_on(
-    loop: asyncio.AbstractEventLoop,
+    loop: asyncio.AbstractEventLoop | None,
     connection: sa.Connection,
     work: Callable[[AsyncConnection], Coroutine[Any, Any, None]],
 ) -> None:
-    """Await `work` on the event loop, and meanwhile run in this thread what it asks of the connection."""
+    """Await `work` on the event loop, and meanwhile run in this thread what it asks of the connection.
+
+    Without a loop, as in tests of plain functions, it gets one of its own.
+    """
     jobs: SimpleQueue[Job | None] = SimpleQueue()
-    running = asyncio.run_coroutine_threadsafe(work(HandlersConnection(connection, jobs)), loop)
-    running.add_done_callback(lambda _: jobs.put(None))
-    while (job := jobs.get()) is not None:
-        job()
+    working = work(HandlersConnection(connection, jobs))
+    with _loop_of_its_own() if loop is None else nullcontext(loop) as there:
+        running = asyncio.run_coroutine_threadsafe(working, there)
+        running.add_done_callback(lambda _: jobs.put(None))
+        while (job := jobs.get()) is not None:
+            job()
     running.result()
+
+
+@contextmanager
+def _loop_of_its_own() -> Generator[asyncio.AbstractEventLoop, None, None]:
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="leftfold async handler", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

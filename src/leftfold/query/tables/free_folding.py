@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from leftfold.errors import ModelsUnavailable, ProjectionFailed, ProjectionParked
 from leftfold.query.event_keys import THE_ONE_ROW, Key
 from leftfold.query.parking import Parking
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
 from leftfold.query.tables.parking_lot import ParkingLot
@@ -66,13 +67,18 @@ class FreeFolding:
             self.recount(connection)
 
     def is_held_up(self) -> bool:
-        """Whether an event holds it up, as it is stored."""
-        with self._database.reading() as connection:
-            return self._lot.count(connection) > 0
+        """Whether an event holds it up, as it is stored; so it does while that cannot be seen."""
+        try:
+            with self._database.reading() as connection:
+                return self._lot.count(connection) > 0
+        except exc.DBAPIError as error:
+            if not is_trouble(error):
+                raise
+            return True
 
     def reload(self) -> None:
         """Take the checkpoint as it is stored; `ProjectionFailed` when other code has rebuilt the tables."""
-        with self._database.reading() as connection:
+        with self._database.writing() as connection:
             found = find(connection, self._table)
             self.recount(connection)
         if found is None or found.fingerprint != self._checkpoint.fingerprint:

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 
 from leftfold.query.free_projection import FreeProjection
-from leftfold.query.tables.model_table import drop
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.tables.model_table import ModelTable, drop
 
 TEMPORARY = "TEMPORARY"
 
@@ -51,6 +52,11 @@ class FreeTables:
         quote = connection.dialect.identifier_preparer.quote
         for name in self.tables:
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {temporary_schema(connection)}.{quote(name)}")
+
+
+def tables_for(definition: ReadModelDefinition) -> ModelTable | FreeTables:
+    """The tables of a read model, or of a projection."""
+    return FreeTables(definition) if isinstance(definition, FreeProjection) else ModelTable(definition)
 
 
 def copies(tables: tuple[sa.Table, ...], *, prefix: str = "", schema: str | None = None) -> list[sa.Table]:

@@ -113,7 +113,6 @@ class Handling:
             for event, *more in calls:
                 await handle(event, asked, *more)
 
-        assert self._loop is not None, "an async handler needs the event loop on which the app was opened"
         run_on(self._loop, connection, work)
 
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from leftfold.errors import NotKept
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
-from leftfold.query.free_projection import FreeProjection
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
@@ -21,7 +20,7 @@ from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.free_building import FreeBuilding
 from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.query.tables.free_swap import drop_old as drop_old_tables
-from leftfold.query.tables.free_tables import FreeTables
+from leftfold.query.tables.free_tables import FreeTables, tables_for
 from leftfold.query.tables.handling import Handling
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
@@ -31,19 +30,24 @@ from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_sw
 
 
 class ModelsDatabase:
-    """Where the read models of an app are kept."""
+    """Where the read models and projections of an app are kept; async handlers run on `loop`."""
 
-    def __init__(self, url: str, definitions: Iterable[ReadModelDefinition]) -> None:
+    def __init__(
+        self,
+        url: str,
+        definitions: Iterable[ReadModelDefinition],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
         self._free: dict[ReadModelDefinition, FreeTables] = {}
-        for definition in definitions:
-            if isinstance(definition, FreeProjection):
-                self._free[definition] = FreeTables(definition)
+        self._kept = {definition: tables_for(definition) for definition in definitions}
+        for definition, table in self._kept.items():
+            if isinstance(table, FreeTables):
+                self._free[definition] = table
             else:
-                self._tables[definition] = ModelTable(definition)
-        self._kept: dict[ReadModelDefinition, ModelTable | FreeTables] = {**self._tables, **self._free}
-        self._loop = _running_loop()
+                self._tables[definition] = table
+        self._loop = loop
 
     def __repr__(self) -> str:
         return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
@@ -180,11 +184,3 @@ class ModelsDatabase:
     ) -> FreeBuilding:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
         return FreeBuilding(table, self._database, handling, present, dry_run=trial)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that async handlers run on: that of whoever opens the database."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
