@@ -269,6 +269,7 @@ class ReadSide:
             database,
             self._skips,
             self._writer,
+            only_if_due=True,
             on_progress=self._on_progress,
         )
         while await self._is_due(database, definition):

@@ -40,6 +40,7 @@ class Rebuild:
         writer: Executor,
         *,
         dry_run: bool = False,
+        only_if_due: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._definition = definition
@@ -49,6 +50,7 @@ class Rebuild:
         self._skips = skips
         self._writer = writer
         self._dry_run = dry_run
+        self._only_if_due = only_if_due
         self._on_progress = on_progress
         self._criteria = registry.stored(definition.fold.all_criteria())
         self._begun = 0.0
@@ -67,6 +69,7 @@ class Rebuild:
             self._store.log_id,
             self._skips,
             self._dry_run,
+            self._only_if_due,
         )
         try:
             await self._follow(building)

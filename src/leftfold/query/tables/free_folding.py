@@ -1,6 +1,7 @@
 """Handling a projection's events exactly once: what the handler writes and the checkpoint move in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from time import monotonic
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -17,6 +18,8 @@ from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.store.contract import Batch, StoredEvent
 
 (THE_KEY,) = THE_ONE_ROW
+FIRST_AT_ONCE, MOST_AT_ONCE = 500, 8_000  # events in one transaction
+LONG = 0.4  # seconds; a transaction of a slow handler that takes longer is followed by shorter ones
 
 
 class FreeFolding:
@@ -28,6 +31,7 @@ class FreeFolding:
         self._handling = handling
         self._checkpoint = checkpoint
         self._lot = ParkingLot(table.definition)
+        self._at_once = FIRST_AT_ONCE
         self.parked = 0
 
     def __repr__(self) -> str:
@@ -44,8 +48,12 @@ class FreeFolding:
 
     def step(self, batch: Batch) -> None:
         """Handle a batch; `ProjectionParked` when an event holds it up, before which everything is handled."""
-        if batch.through <= self.position:
-            return
+        for piece in self._pieces(batch):
+            begun = monotonic()
+            self._step(piece)
+            self._adapt(monotonic() - begun)
+
+    def _step(self, batch: Batch) -> None:
         try:
             self._write(batch)
         except (Overtaken, ModelsUnavailable, ProjectionParked):
@@ -85,6 +93,19 @@ class FreeFolding:
             problem = "another version of the app has rebuilt its tables"
             raise ProjectionFailed(self._table.name, self.position, problem)
         self._checkpoint = found
+
+    def _pieces(self, batch: Batch) -> Iterator[Batch]:
+        """What is left of the batch, one transaction after the other: none of them is to lock out others for long."""
+        left = [event for event in batch.events if event.position > self.position]
+        while self.position < batch.through:
+            piece, left = left[: self._at_once], left[self._at_once :]
+            yield Batch(piece, piece[-1].position if left else batch.through)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds > LONG:
+            self._at_once = max(self._at_once // 2, 1)
+        elif seconds < LONG / 4:
+            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
     def _write(self, batch: Batch) -> None:
         with self._database.writing() as connection:

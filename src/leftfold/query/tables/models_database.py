@@ -13,8 +13,9 @@ from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.skips import Skips
+from leftfold.query.standing import Overtaken
 from leftfold.query.tables.building import Building
-from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits
+from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits, is_of
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.free_building import FreeBuilding
@@ -111,14 +112,25 @@ class ModelsDatabase:
         return self._folding(self._kept[definition], stored, decode, skips)
 
     def build(
-        self, definition: ReadModelDefinition, decode: Decode, log_id: str, skips: Skips, trial: bool
+        self,
+        definition: ReadModelDefinition,
+        decode: Decode,
+        log_id: str,
+        skips: Skips,
+        trial: bool,
+        only_if_due: bool = False,
     ) -> Building | FreeBuilding:
-        """Tables beside the present ones, begun, or found as an interrupted rebuild has left them."""
+        """Tables beside the present ones, begun, or found as an interrupted rebuild has left them.
+
+        `Overtaken` when they are wanted only if the present ones are of other code, and these are not any more.
+        """
         with self._database.writing() as connection:
             create_checkpoints(connection)
             present = find(connection, self._kept[definition])
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
+            if only_if_due and is_of(present, self._kept[definition]):
+                raise Overtaken
             if definition in self._free:
                 return self._build_free(self._free[definition], present, decode, skips, trial=trial)
             table = beside(connection, definition, log_id, trial=trial)
