@@ -10,12 +10,29 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appending, deciding, flatness, loading, machine, profiling, projecting, rounds, table
+from bench import (
+    appending,
+    deciding,
+    flatness,
+    loading,
+    machine,
+    profiling,
+    projecting,
+    projecting_freely,
+    rounds,
+    table,
+)
 from bench.document import PAGE, Page
 from bench.figure import Figure
 from bench.rounds import Effort
 
-FIGURES: Sequence[Figure] = (*deciding.FIGURES, *appending.FIGURES, *loading.FIGURES, *projecting.FIGURES)
+FIGURES: Sequence[Figure] = (
+    *deciding.FIGURES,
+    *appending.FIGURES,
+    *loading.FIGURES,
+    *projecting.FIGURES,
+    *projecting_freely.FIGURES,
+)
 NAMES = [figure.name for figure in FIGURES]
 FLAT = "flat"
 THOROUGH = Effort(rounds=9, seconds=1.0)
