@@ -20,6 +20,7 @@ from bench import (
     machine,
     profiling,
     projecting,
+    projecting_freely,
     rounds,
     submitting,
     table,
@@ -33,6 +34,7 @@ FIGURES: Sequence[Figure] = (
     *appending.FIGURES,
     *loading.FIGURES,
     *projecting.FIGURES,
+    *projecting_freely.FIGURES,
     *submitting.FIGURES,
 )
 NAMES = [figure.name for figure in FIGURES]

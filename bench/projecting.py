@@ -51,12 +51,12 @@ def stored_table(directory: Path) -> Generator[Slices]:
     with ExitStack() as opened:
         peer = opened.enter_context(open_peer(directory / "peer.db"))
         durability.check(peer)
-        _fill_ours(directory / "leftfold.db")
-        _fill_peer(peer)
+        fill_ours(directory / "leftfold.db")
+        fill_peer(peer)
         numbers = count()
         yield {
             LEFTFOLD: lambda _: _fold_all(directory / "leftfold.db", directory / f"models-{next(numbers)}.db"),
-            PEER: lambda seconds: _process(peer, directory / f"view-{next(numbers)}.db", seconds),
+            PEER: lambda seconds: process(peer, directory / f"view-{next(numbers)}.db", seconds),
         }
 
 
@@ -69,7 +69,7 @@ def _fold_all(log: Path, models: Path) -> float:
         return EVENTS / (perf_counter() - start)
 
 
-def _process(peer: Bank, path: Path, seconds: float) -> float:
+def process(peer: Bank, path: Path, seconds: float) -> float:
     projection = opened_projection(path)
     durability.check(projection.view.datastore)
     try:
@@ -78,7 +78,7 @@ def _process(peer: Bank, path: Path, seconds: float) -> float:
         projection.view.datastore.close()
 
 
-def _fill_ours(path: Path) -> None:
+def fill_ours(path: Path) -> None:
     histories = [history(f"account-{number}", EVENTS // ACCOUNTS) for number in range(ACCOUNTS)]
     with opened_ours(path) as ours:
         for nth in zip(*histories, strict=True):
@@ -86,7 +86,7 @@ def _fill_ours(path: Path) -> None:
                 ours.wait(ours.live.store.append(nth[first : first + 1000]))
 
 
-def _fill_peer(peer: Bank) -> None:
+def fill_peer(peer: Bank) -> None:
     accounts = [new_account(0) for _ in range(ACCOUNTS)]
     for nth in range(EVENTS // ACCOUNTS):
         if nth:

@@ -281,6 +281,6 @@ def test_what_is_open_shows_what_it_is() -> None:
             return [repr(app), repr(live)]
 
     assert asyncio.run(shown()) == [
-        "<App accounts: 5 commands, 0 queries, 0 read models>",
+        "<App accounts: 5 commands, 0 queries, 0 read models, 0 projections>",
         "<LiveApp on <MemoryStore at 1>>",
     ]

@@ -13,7 +13,7 @@ from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
 from leftfold.process import Cancel, Delivery, Done, ProcessManager, Reaction, Schedule
-from leftfold.query import ReadModel, ReadModels
+from leftfold.query import ReadModel, ReadModels, Recorded
 from leftfold.roles import Role
 from leftfold.status import Status
 from leftfold.store import (
@@ -65,6 +65,7 @@ __all__ = [
     "ReadModel",
     "ReadModels",
     "Receipt",
+    "Recorded",
     "Rejected",
     "Role",
     "Schedule",

@@ -1,29 +1,32 @@
 """The app: where messages, handlers and models are registered, and what is opened to go live."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from uuid import UUID
 
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock
 from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
-from leftfold.errors import DuplicateHandler, InvalidHandler
+from leftfold.errors import DuplicateHandler, InvalidHandler, InvalidProjection
 from leftfold.events import EventLike
 from leftfold.fold import Fold
 from leftfold.live import LiveApp, Options, open_live
 from leftfold.process import PROCESS_EVENTS, REACTOR_EVENTS, ProcessDefinition, ProcessManager, ReactorDefinition, Start
 from leftfold.process.reactor import TOGETHER
-from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition
+from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
 from leftfold.store import EventStore, MemoryStore
 from leftfold.sync import SyncLive, open_sync
 from leftfold.tenure import WorkerReplaced
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 P = TypeVar("P", bound=ProcessManager)
 M = TypeVar("M", bound=ReadModel)
@@ -35,7 +38,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class App:
-    """One bounded context: its event types, command handlers, read models and query handlers.
+    """One bounded context: its event types, command handlers, read models, projections and query handlers.
 
     Everything is checked when it is registered; `open` then needs only the URL of a log.
     """
@@ -47,6 +50,7 @@ class App:
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
+        self.projections: dict[str, FreeProjection] = {}
         self.processes: dict[type, ProcessDefinition] = {}
         self.reactors: dict[str, ReactorDefinition] = {}
         self.event(*INBOX_EVENTS, *PROCESS_EVENTS, *REACTOR_EVENTS, WorkerReplaced)
@@ -54,7 +58,7 @@ class App:
     def __repr__(self) -> str:
         return (
             f"<App {self.name}: {len(self.command_handlers)} commands, {len(self.query_handlers)} queries, "
-            f"{len(self.read_models)} read models>"
+            f"{len(self.read_models)} read models, {len(self.projections)} projections>"
         )
 
     @property
@@ -62,6 +66,11 @@ class App:
         """The decision models that the command handlers take, by name."""
         folds = {model.fold for handler in self.command_handlers.values() for model in handler.models}
         return tuple(sorted(folds, key=lambda fold: fold.name))
+
+    @property
+    def kept(self) -> tuple[ReadModelDefinition, ...]:
+        """What is kept in tables: the read models, then the projections."""
+        return (*self.read_models.values(), *self.projections.values())
 
     def handles(self, function: H) -> H:
         """Register a command handler: `def withdraw(command: Withdraw, account: Account) -> Withdrawn`.
@@ -93,6 +102,28 @@ class App:
         if owner is None:
             return partial(self._add_read_model, history=history, version=version)
         return self._add_read_model(owner, history=history, version=version)
+
+    def projection(
+        self, name: str, /, *, tables: "sa.MetaData | Sequence[sa.Table]", version: int = 1
+    ) -> Callable[[Q], Q]:
+        """Keep tables of your own, written by a handler: `def handle(event: A | B, connection: sa.Connection) -> None`.
+
+        The annotation of the event says which events it is called with, in order. The transaction of the connection
+        holds the checkpoint too, so each event is handled exactly once. An `async def` takes an `AsyncConnection`;
+        `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `Recorded` says where and when
+        the event was recorded. Raise `version` when the code or a table changes: all events are then handled again.
+        """
+
+        def register(function: Q) -> Q:
+            definition = FreeProjection(function, name, tables, version=version)
+            if name in self.projections:
+                other = self.projections[name].handler.name
+                raise InvalidProjection(name, f"{other} has this name too", "a name of its own for each projection")
+            self.event(*(event.owner for event in definition.fold.events), EventSkipped)
+            self.projections[name] = definition
+            return function
+
+        return register
 
     @overload
     def process(self, owner: type[P], /) -> type[P]: ...

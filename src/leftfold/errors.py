@@ -9,6 +9,7 @@ LeftfoldError
 │   ├── TaglessEvent            a model folds an event that carries none of its tags
 │   ├── InvalidModel            a model's fields or evolve do not have the needed shape
 │   ├── InvalidHandler          a handler's signature does not have the needed shape
+│   ├── InvalidProjection       a projection's name, version or tables cannot be used
 │   ├── UnmatchedParameter      no field of the command keys a handler's parameter
 │   ├── AmbiguousParameter      several fields of the command could key it
 │   ├── DuplicateHandler        two handlers for one command or query
@@ -65,7 +66,9 @@ LeftfoldError
     ├── ReadModelBehind         a read model did not reach the asked position in time
     │   └── ExecutedButBehind   nor did one that `execute` was to wait for; the command was carried out
     ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
+    ├── ProjectionParked        a projection waits at an event that its handler could not handle
     ├── ReadModelChanged        the code of a read model has changed, its version has not
+    │   └── ProjectionChanged   the same of a free-form projection
     ├── NotKept                 a read model was to be rebuilt that has no table yet
     ├── NotParked               a key was to be retried or skipped that is not parked
     ├── ModelsUnavailable       the models database cannot be used as it stands
@@ -74,6 +77,7 @@ LeftfoldError
 
 from collections.abc import Sequence
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 
@@ -170,6 +174,18 @@ class InvalidModel(DefinitionError):
 
 class InvalidHandler(DefinitionError):
     """A handler's signature does not have the needed shape."""
+
+
+class InvalidProjection(DefinitionError):
+    """A projection's name, version or tables cannot be used."""
+
+    def __init__(self, projection: str, problem: str, expected: str) -> None:
+        self.projection = projection
+        super().__init__(
+            f"the projection {projection}: {problem}",
+            expected,
+            "write @app.projection('daily totals', version=1, tables=[daily_totals]) above its handler",
+        )
 
 
 class UnmatchedParameter(DefinitionError):
@@ -808,7 +824,30 @@ class ReadModelChanged(ReadModelError):
         super().__init__(
             f"{model} is version {version} in the code, and its table was made by other code, as version {stored}",
             "the code that made the table, or a higher version",
-            f"write @app.read_model(version={stored + 1}), or run `leftfold rebuild --app MODULE:ATTR URL {model}`",
+            f"{self._how_to_raise()}, or run `leftfold rebuild --app MODULE:ATTR URL {quote(model)}`",
+        )
+
+    def _how_to_raise(self) -> str:
+        return f"write @app.read_model(version={self.stored + 1})"
+
+
+class ProjectionChanged(ReadModelChanged):
+    """The code or the tables of a free-form projection have changed, its version has not."""
+
+    def _how_to_raise(self) -> str:
+        return f"write @app.projection({self.model!r}, version={self.stored + 1}, ...)"
+
+
+class ProjectionParked(ReadModelError):
+    """A projection waits at an event that its handler could not handle."""
+
+    def __init__(self, projection: str, position: int, problem: str) -> None:
+        self.projection, self.position, self.problem = projection, position, problem
+        super().__init__(
+            f"{projection} waits at position {position}: {problem}",
+            "a handler that handles the event there",
+            f"remove the cause, then `leftfold projections ... retry {quote(projection)}`, or skip the event with a "
+            "reason; a corrected handler with a raised version is rebuilt, and goes on by itself",
         )
 
 

@@ -31,6 +31,16 @@ def fingerprint(owner: type, events: Iterable[MessageType]) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_of_function(function: FunctionType, events: Iterable[MessageType]) -> str:
+    """The same for a function that handles events: its code, what it names in its module, the events' versions."""
+    digest = blake2b(digest_size=16)
+    for event in events:
+        digest.update(f"{event.wire} v{event.version};".encode())
+    for part in _parts_of_function(function, set()):
+        digest.update(part.encode() + b";")
+    return digest.hexdigest()
+
+
 def _parts_of_model(owner: type, events: Iterable[MessageType]) -> Iterator[str]:
     seen: set[Any] = set()
     for field in msgspec.structs.fields(owner):

@@ -62,6 +62,7 @@ from leftfold.query import (
 )
 from leftfold.query.event_keys import row_concerns
 from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.read_models import name_of
 from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.status import Status, WorkerStatus
@@ -121,6 +122,11 @@ class Definition(Protocol):
     @property
     def decision_models(self) -> tuple[Fold, ...]:
         """The decision models that the command handlers take."""
+        ...
+
+    @property
+    def kept(self) -> tuple[ReadModelDefinition, ...]:
+        """The read models and the projections."""
         ...
 
 
@@ -402,18 +408,23 @@ class LiveApp:
             head = await self.store.head()
             busy = busy or head > before
         if self._read_side is not None:
-            for model in self._read_side.folded_here:
-                await self._read_side.wait(model, head)
+            await self._read_side.settle(head)
 
     async def parked(self) -> Sequence[ParkedKey]:
-        """The keys that are held up by an event which their read model could not fold, and why."""
+        """The keys that are held up by an event which their read model could not fold, and why.
+
+        A free-form projection has one key, the empty one.
+        """
         return await self._read_side.parked() if self._read_side else ()
 
-    async def parked_events(self, model: type[ReadModel], *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
-        """The first events that a parked key waits with: the one that could not be folded, and those behind it."""
+    async def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
+        """The first events that a parked key waits with: the one that could not be folded, and those behind it.
+
+        Here as in `retry` and `skip`, a free-form projection is named by its name, and has no key.
+        """
         return await self._parked_keys(model).events(key, limit)
 
-    async def retry(self, model: type[ReadModel], *key: Any) -> Sequence[ParkedKey]:
+    async def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
         """Fold what a parked key waits with, in order; without a key, that of every parked key of the model.
 
         What could not be folded this time either is returned, empty when all is level. `NotParked` when nothing is
@@ -421,7 +432,7 @@ class LiveApp:
         """
         return await self._parked_keys(model).retry(key)
 
-    async def skip(self, model: type[ReadModel], *key: Any, reason: str) -> Sequence[ParkedKey]:
+    async def skip(self, model: type[ReadModel] | str, *key: Any, reason: str) -> Sequence[ParkedKey]:
         """Leave the event that holds up a key out of its row, for good, and let the key go on.
 
         The log records it as an event, with the reason and the actor of the surrounding `recording` block. Returns
@@ -430,9 +441,9 @@ class LiveApp:
         said = Metadata(reason=reason).over(present_metadata())
         return await self._parked_keys(model).skip(key, said)
 
-    def _parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
+    def _parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:
         if self._read_side is None:
-            raise UnknownReadModel(model.__qualname__, ())
+            raise UnknownReadModel(name_of(model), ())
         return self._read_side.parked_keys(model)
 
 
@@ -546,13 +557,13 @@ def terms_of(options: Options) -> Terms:
 async def _open_read_side(
     app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options, roles: frozenset[Role]
 ) -> ReadSide | None:
-    if not (app.read_models or app.query_handlers):
+    if not (app.kept or app.query_handlers):
         return None
     models = options.get("models") or models_url(url)
     on_progress = options.get("on_progress")
-    named = {each: (each.name, each.table, each.owner) for each in app.read_models.values()}
+    named = {each: (each.name, each.table, each.handle) for each in app.kept}
     wanted = chosen(options["only"], named) if "only" in options else list(named)
-    folds = [each.owner for each in wanted if "projections" in roles]
+    folds = [each.handle for each in wanted if "projections" in roles]
     clock = options.get("clock")
     terms = terms_of(options)
     read_side = ReadSide(

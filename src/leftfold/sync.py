@@ -214,15 +214,15 @@ class SyncLive:
         """The keys that are held up by an event; see `LiveApp.parked`."""
         return self._loop.run(self._live.parked())
 
-    def parked_events(self, model: type[ReadModel], *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
+    def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
         """The events that a parked key waits with; see `LiveApp.parked_events`."""
         return self._loop.run(self._live.parked_events(model, *key, limit=limit))
 
-    def retry(self, model: type[ReadModel], *key: Any) -> Sequence[ParkedKey]:
+    def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
         """Fold what a parked key waits with; see `LiveApp.retry`."""
         return self._loop.run(self._live.retry(model, *key))
 
-    def skip(self, model: type[ReadModel], *key: Any, reason: str) -> Sequence[ParkedKey]:
+    def skip(self, model: type[ReadModel] | str, *key: Any, reason: str) -> Sequence[ParkedKey]:
         """Leave the event that holds up a key out of its row; see `LiveApp.skip`."""
         return self._loop.run(self._live.skip(model, *key, reason=reason))
 

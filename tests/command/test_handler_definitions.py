@@ -227,7 +227,7 @@ def test_an_app_says_what_it_has() -> None:
     @app.handles
     def transfer(command: Transfer, source: Account, target: Account, context: Context) -> Transferred | Opened: ...
 
-    assert repr(app) == "<App bank: 1 commands, 0 queries, 0 read models>"
+    assert repr(app) == "<App bank: 1 commands, 0 queries, 0 read models, 0 projections>"
     assert repr(app.registry) == "<Registry of 5 types>"
     assert [fold.name for fold in app.decision_models] == ["Account"]
     assert repr(app.decision_models[0]) == "<Fold Account(account) of 4 event types>"

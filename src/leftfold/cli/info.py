@@ -1,12 +1,11 @@
-"""`leftfold info`: what a log holds, and how far the read models of an app have come."""
+"""`leftfold info`: what a log holds, and how far the read models and projections of an app have come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from rich.text import Text
 
-from leftfold.app import App
 from leftfold.cli.answers import table
 from leftfold.cli.arguments import Json, LogUrl, OptionalAppName
 from leftfold.cli.consoles import Console, stdout
@@ -14,6 +13,7 @@ from leftfold.cli.kept_models import kept_positions
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
+from leftfold.query import ReadModelDefinition
 from leftfold.store import EventStore
 from leftfold.store.inspection import Statistics, StoreFile, statistics_of
 from leftfold.store.time_travel import event_at
@@ -30,6 +30,7 @@ class Facts(msgspec.Struct):
     last: str | None
     statistics: Statistics
     read_models: list[dict[str, Any]] | None = None
+    projections: list[dict[str, Any]] | None = None
     unknown: list[str] | None = None
 
 
@@ -37,7 +38,7 @@ class Facts(msgspec.Struct):
 async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> Outcome:
     """Show what a log holds: positions, times, events by type, its file.
 
-    With --app also how far each read model has come, and which stored types the app does not know.
+    With --app also how far each read model and projection has come, and which stored types the app does not know.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -48,7 +49,9 @@ async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> 
     async with open_log(url) as log:
         facts = await _facts(log)
     if loaded is not None:
-        facts.read_models = _read_models(loaded, url, facts)
+        kept = kept_positions(loaded, url, facts.log)
+        facts.read_models = _standings(loaded.read_models.values(), kept, facts)
+        facts.projections = _standings(loaded.projections.values(), kept, facts)
         facts.unknown = [count.type for count in facts.statistics.types if not loaded.registry.of_wire(count.type)]
     if json:
         stdout().json(_in_json(facts))
@@ -64,15 +67,16 @@ async def _facts(log: EventStore) -> Facts:
     return Facts(log.log_id, head, first, last, await statistics_of(log))
 
 
-def _read_models(app: App, url: str, facts: Facts) -> list[dict[str, Any]]:
-    kept = kept_positions(app, url, facts.log)
+def _standings(
+    definitions: Iterable[ReadModelDefinition], kept: Mapping[ReadModelDefinition, int], facts: Facts
+) -> list[dict[str, Any]]:
     return [
         {
             "name": definition.name,
             "position": kept.get(definition),
             "lag": max(facts.positions - kept.get(definition, 0), 0),
         }
-        for definition in app.read_models.values()
+        for definition in definitions
     ]
 
 
@@ -82,9 +86,10 @@ def _show(out: Console, facts: Facts) -> None:
     if facts.statistics.types:
         out.put("")
         out.print(table([_type_row(facts, index) for index in range(len(facts.statistics.types))]))
-    if facts.read_models:
-        out.put("")
-        out.print(table([_model_row(**row) for row in facts.read_models]))
+    for kind, rows in (("read model", facts.read_models), ("projection", facts.projections)):
+        if rows:
+            out.put("")
+            out.print(table([_standing_row(kind, **row) for row in rows]))
 
 
 def _lines(facts: Facts) -> Mapping[str, str]:
@@ -121,8 +126,8 @@ def _type_row(facts: Facts, index: int) -> dict[str, Any]:
     return row
 
 
-def _model_row(name: str, position: int | None, lag: int) -> dict[str, Any]:
-    return {"read model": name, "position": "not kept" if position is None else position, "lag": lag}
+def _standing_row(kind: str, name: str, position: int | None, lag: int) -> dict[str, Any]:
+    return {kind: name, "position": "not kept" if position is None else position, "lag": lag}
 
 
 def _size(count: float) -> str:

@@ -13,21 +13,21 @@ SHOWN = 100
 def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefinition, int]:
     """How far each read model is kept; one that is not, or was made by other code, is left out."""
     place = _place(url)
-    if place is None or not app.read_models:
+    if place is None or not app.kept:
         return {}
     from leftfold.query.tables.stored_models import stored_positions
 
-    return stored_positions(place, app.read_models.values(), log_id)
+    return stored_positions(place, app.kept, log_id)
 
 
 def kept_parked(app: App, url: str) -> Sequence[ParkedKey]:
     """The parked keys of all read models."""
     place = _place(url)
-    if place is None or not app.read_models:
+    if place is None or not app.kept:
         return ()
     from leftfold.query.tables.stored_models import stored_parked
 
-    return stored_parked(place, app.read_models.values())
+    return stored_parked(place, app.kept)
 
 
 def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) -> tuple[ParkedKey, Sequence[int]]:
@@ -43,8 +43,8 @@ def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) ->
 
 
 def read_model_named(app: App, name: str) -> ReadModelDefinition:
-    """The read model of this name."""
-    known = {definition.name: definition for definition in app.read_models.values()}
+    """The read model, or the projection, of this name."""
+    known = {definition.name: definition for definition in app.kept}
     if name not in known:
         raise UnknownModel(name, sorted(known))
     return known[name]
@@ -65,7 +65,7 @@ def kept_place(definition: ReadModelDefinition, url: str) -> str:
 def usable_models(app: App, url: str, log_id: str) -> str | None:
     """Where the read models are kept, if all are there, fit this code, and may be folded on by this user."""
     place = _place(url)
-    if place is None or set(kept_positions(app, url, log_id)) != set(app.read_models.values()):
+    if place is None or set(kept_positions(app, url, log_id)) != set(app.kept):
         return None
     from leftfold.query.tables.stored_models import may_be_folded_on
 

@@ -36,7 +36,7 @@ def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[Live
 
 def _quiet(app: App) -> App:
     quiet = copy.copy(app)
-    quiet.read_models, quiet.query_handlers = {}, {}
+    quiet.read_models, quiet.projections, quiet.query_handlers = {}, {}, {}
     return quiet
 
 

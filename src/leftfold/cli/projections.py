@@ -12,7 +12,7 @@ from leftfold.app import App
 from leftfold.cli.answers import table
 from leftfold.cli.arguments import AppName, Json, LogUrl
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue, read_model_named
+from leftfold.cli.kept_models import SHOWN, kept_parked, kept_positions, kept_queue, read_model_named
 from leftfold.cli.listing import INDENT, show_event, show_event_json
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
@@ -21,7 +21,8 @@ from leftfold.cli.plain import counted, visible
 from leftfold.clock import SystemClock
 from leftfold.live import LiveApp
 from leftfold.metadata import recording
-from leftfold.query import ParkedKey, ReadModelDefinition
+from leftfold.query import FreeProjection, ParkedKey, ReadModelDefinition
+from leftfold.query.held_projection import events_from, with_queue
 from leftfold.query.lag import seconds_behind
 from leftfold.store import EventStore
 from leftfold.store.time_travel import event_at
@@ -42,7 +43,8 @@ Verb = Annotated[
     typer.Argument(parser=verb_from, metavar="[show|retry|skip]", show_default=False, help="What to do, if anything."),
 ]
 Model = Annotated[
-    str | None, typer.Argument(metavar="MODEL", show_default=False, help="The read model, by its class name.")
+    str | None,
+    typer.Argument(metavar="MODEL", show_default=False, help="The read model by its class name, or the projection."),
 ]
 Key = Annotated[
     list[str] | None,
@@ -61,14 +63,16 @@ async def projections(
     actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who skips it.")] = "",
     json: Json = False,
 ) -> Outcome:
-    """List the read models: how far each is, and the keys that are parked, by the error that holds them up.
+    """List the read models and projections: how far each is, and the keys that are parked, by the error.
 
     show lists what a parked key waits with; retry folds it in order, after a fix, for one key or for all of a model;
-    skip leaves the event that holds up a key out of its row, for good, and records that in the log.
+    skip leaves the event that holds up a key out of its row, for good, and records that in the log. A free-form
+    projection is held up as a whole: it is named without a key.
 
     Examples:
       leftfold projections --app bank:bank sqlite:///bank.db
       leftfold projections --app bank:bank sqlite:///bank.db retry Balance
+      leftfold projections --app bank:bank sqlite:///bank.db retry "daily totals"
       leftfold projections --app bank:bank sqlite:///bank.db skip Balance a-1 --reason "typing error" --actor ann
     """
     loaded = load_app(app)
@@ -76,7 +80,7 @@ async def projections(
         await _list(loaded, url, json=json)
         return Outcome.FINE
     if model is None:
-        raise typer.BadParameter(f"{verb} needs a read model")
+        raise typer.BadParameter(f"{verb} needs a read model, or a projection")
     definition = read_model_named(loaded, model)
     values = key_from(definition.fold, key) if key else ()
     if verb == "skip" and not reason:
@@ -96,8 +100,8 @@ async def _act(
     live: LiveApp, verb: str, definition: ReadModelDefinition, key: tuple[Any, ...], reason: str
 ) -> Sequence[ParkedKey]:
     if verb == "retry":
-        return await live.retry(definition.owner, *key)
-    return await live.skip(definition.owner, *key, reason=reason)
+        return await live.retry(definition.handle, *key)
+    return await live.skip(definition.handle, *key, reason=reason)
 
 
 # --- the list
@@ -134,19 +138,21 @@ async def _row(
         "lag": max(head - (position or 0), 0),
         "lag_seconds": await seconds_behind(log, position or 0, SystemClock()),
         "parked": sum(each.table == definition.table for each in parked),
-        "state": _state(position, head),
+        "state": _state(definition, position, head, parked),
     }
 
 
-def _state(position: int | None, head: int) -> str:
+def _state(definition: ReadModelDefinition, position: int | None, head: int, parked: Sequence[ParkedKey]) -> str:
     if position is None:
         return "not kept"
+    if isinstance(definition, FreeProjection) and any(each.table == definition.table for each in parked):
+        return "parked"
     return "current" if position >= head else "behind"
 
 
 def _show(out: Console, rows: Sequence[Mapping[str, Any]], parked: Sequence[ParkedKey]) -> None:
     if not rows:
-        out.put("the app has no read models")
+        out.put("the app has no read models and no projections")
         return
     out.print(table([shown_row(row) for row in rows]))
     for (model, problem), keys in groupby(sorted(parked, key=_by_problem), key=_by_problem):
@@ -164,7 +170,7 @@ def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
     position = "not kept" if row["position"] is None else row["position"]
     behind = f"{row['lag_seconds']:,.0f} s" if row["lag"] else "0 s"
     return {
-        "read model": row["name"],
+        "projection": row["name"],
         "state": row["state"],
         "position": position,
         "lag": row["lag"],
@@ -187,7 +193,12 @@ def _name(parked: ParkedKey) -> str:
 async def _show_key(app: App, url: str, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool) -> None:
     async with open_log(url) as log:
         parked, positions = kept_queue(app, url, definition, key)
-        events = [await event_at(log, position) for position in positions]
+        if isinstance(definition, FreeProjection):
+            criteria = app.registry.stored(definition.fold.all_criteria())
+            events = await events_from(log, criteria, parked.position, SHOWN)
+            parked = with_queue(parked, await log.head())
+        else:
+            events = [await event_at(log, position) for position in positions]
     if json:
         for event in events:
             show_event_json(stdout(), event)

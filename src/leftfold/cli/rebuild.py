@@ -22,13 +22,15 @@ from leftfold.query.rebuild import rebuild as rebuild_model
 @command
 async def rebuild(
     url: LogUrl,
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="The read model's class name.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", show_default=False, help="The read model's class name, or the projection.")
+    ],
     app: AppName,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and keep nothing.")] = False,
     drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the table that the last rebuild kept.")] = False,
     json: Json = False,
 ) -> Outcome:
-    """Build the table of a read model again, beside the present one, compare the rows, and swap the two.
+    """Build the table of a read model, or those of a projection, again, compare the rows, and swap.
 
     Queries are answered from the present table until then; applications may go on running. The former table is kept
     until --drop-old or the next rebuild.
@@ -37,6 +39,7 @@ async def rebuild(
       leftfold rebuild --app bank:bank sqlite:///bank.db Balance --dry-run
       leftfold rebuild --app bank:bank sqlite:///bank.db Balance
       leftfold rebuild --app bank:bank sqlite:///bank.db Balance --drop-old
+      leftfold rebuild --app bank:bank sqlite:///bank.db "daily totals"
     """
     loaded = load_app(app)
     definition = read_model_named(loaded, model)

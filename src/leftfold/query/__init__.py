@@ -1,6 +1,7 @@
 """The query side: read models kept as tables by projections, and the queries that are answered from them."""
 
 from leftfold.query.answer_cache import CacheStatus
+from leftfold.query.free_projection import FreeProjection
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import ParkedKey
@@ -9,6 +10,7 @@ from leftfold.query.read_model import ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
+from leftfold.query.recorded import Recorded
 from leftfold.query.skips import EventSkipped
 from leftfold.query.watch import Watch
 
@@ -16,6 +18,7 @@ __all__ = [
     "CacheStatus",
     "Differences",
     "EventSkipped",
+    "FreeProjection",
     "ModelStatus",
     "OnProgress",
     "ParkedKey",
@@ -26,6 +29,7 @@ __all__ = [
     "ReadModels",
     "ReadSide",
     "Rebuilt",
+    "Recorded",
     "Watch",
     "models_url",
 ]

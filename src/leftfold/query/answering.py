@@ -35,7 +35,7 @@ class Answering:
         self,
         store: EventStore,
         registry: Registry,
-        definitions: Mapping[type, ReadModelDefinition],
+        definitions: Mapping[type | str, ReadModelDefinition],
         standings: Mapping[ReadModelDefinition, Standing],
         skips: Skips,
         connect: "Callable[[], ModelsDatabase]",

@@ -20,6 +20,7 @@ from leftfold.store.time_travel import event_at
 
 if TYPE_CHECKING:
     from leftfold.query.tables.folding import StoredFolding
+    from leftfold.query.tables.free_folding import FreeFolding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 AT_ONCE = 500
@@ -35,7 +36,7 @@ class ParkedKeys:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        folding: "StoredFolding",
+        folding: "StoredFolding | FreeFolding",
         database: "ModelsDatabase",
         store: EventStore,
         registry: Registry,

@@ -51,7 +51,7 @@ class Past:
         self.decode = registry.decode
         self._store = store
         self._registry = registry
-        self._loop = loop
+        self.loop = loop
         self._on_progress = on_progress
         self.skips = skips
         self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
@@ -66,12 +66,12 @@ class Past:
     def batches(self, definition: ReadModelDefinition) -> Iterator[Batch]:
         """Every event that the model folds; tells of the progress once it takes long."""
         begun = monotonic()
-        for batch in self._read(definition.fold.all_criteria()):
+        for batch in self._read(definition.fold.all_criteria(), data_only=definition.data_only):
             yield batch
             seconds = monotonic() - begun
             if self._on_progress is not None and seconds > SILENT_SECONDS:
                 progress = Progress(definition.name, batch.through, self.position, seconds)
-                self._loop.call_soon_threadsafe(self._on_progress, progress)
+                self.loop.call_soon_threadsafe(self._on_progress, progress)
 
     def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:
         definition.fold.start(key)  # refuses a key of the wrong length
@@ -87,13 +87,13 @@ class Past:
             held.update(parking.key for parking in fold.fold(concerns, rows, held).parked)
         return rows[key].state
 
-    def _read(self, criteria: Any) -> Iterator[Batch]:
-        batches = self._store.read(self._registry.stored(criteria), upto=self.position, data_only=True)
+    def _read(self, criteria: Any, *, data_only: bool = True) -> Iterator[Batch]:
+        batches = self._store.read(self._registry.stored(criteria), upto=self.position, data_only=data_only)
         while (batch := self._on_loop(_next(batches))) is not None:
             yield batch
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
 
 async def _next(batches: AsyncIterator[Batch]) -> Batch | None:

@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from leftfold.criteria import Criteria
-from leftfold.errors import LeaseLost, LeftfoldError, ProjectionFailed, StoreClosed
+from leftfold.errors import LeaseLost, LeftfoldError, ProjectionFailed, ProjectionParked, StoreClosed
 from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import EventStore
 from leftfold.store.subscription import subscribe
 
 if TYPE_CHECKING:
     from leftfold.query.tables.folding import StoredFolding
+    from leftfold.query.tables.free_folding import FreeFolding
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
+HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up a free-form projection
+
+T = TypeVar("T")
 
 
 class Projection:
@@ -25,13 +29,21 @@ class Projection:
     """
 
     def __init__(
-        self, store: EventStore, criteria: Criteria, folding: "StoredFolding", standing: Standing, writer: Executor
+        self,
+        store: EventStore,
+        criteria: Criteria,
+        folding: "StoredFolding | FreeFolding",
+        standing: Standing,
+        writer: Executor,
+        *,
+        data_only: bool = True,
     ) -> None:
         self.standing = standing
         self._store = store
         self._criteria = criteria
         self._folding = folding
         self._writer = writer
+        self._data_only = data_only
         self._pause = SHORTEST_PAUSE
 
     def __repr__(self) -> str:
@@ -58,20 +70,33 @@ class Projection:
             await self._reload()
         except (LeaseLost, ProjectionFailed, StoreClosed):
             raise
+        except ProjectionParked as parked:
+            self.standing.reached(self._folding.position)
+            self.standing.hold_up(parked)
+            await self._until_released()
         except LeftfoldError as trouble:
             self.standing.trouble = trouble
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _follow(self) -> None:
-        async for batch in subscribe(self._store, self._criteria, after=self._folding.position, data_only=True):
+        after = self._folding.position
+        async for batch in subscribe(self._store, self._criteria, after=after, data_only=self._data_only):
             await self._in_writer(partial(self._folding.step, batch))
             self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
+
+    async def _until_released(self) -> None:
+        """Until someone, here or in another process, has let it go on."""
+        held_up = True
+        while held_up:
+            await asyncio.sleep(HELD_UP_PAUSE)
+            held_up = await self._in_writer(self._folding.is_held_up)
+        await self._reload()
 
     async def _reload(self) -> None:
         await self._in_writer(self._folding.reload)
         self.standing.reached(self._folding.position)
 
-    async def _in_writer(self, step: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writer, step)
+    async def _in_writer(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, step)

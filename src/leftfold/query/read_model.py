@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from leftfold.errors import InvalidModel, TaglessEvent
+from leftfold.errors import InvalidModel, LeftfoldError, ReadModelChanged, TaglessEvent
 from leftfold.events import Message, MessageType
 from leftfold.fold import Fold, check_definition, fold_of
 from leftfold.tags import TagField, hints_of
@@ -57,6 +57,20 @@ class ReadModelDefinition:
     def lease(self) -> str:
         """The name under which one process at a time folds this version."""
         return f"projection {self.table} v{self.version}"
+
+    @property
+    def handle(self) -> type | str:
+        """What users name it by: the class."""
+        return self.owner
+
+    @property
+    def data_only(self) -> bool:
+        """Whether nothing of an event is needed but its data."""
+        return True
+
+    def changed(self, stored: int) -> LeftfoldError:
+        """The refusal of changed code whose version did not rise."""
+        return ReadModelChanged(self.name, stored, self.version)
 
     def fingerprint(self) -> str:
         """Changes when the rows would come out differently: 32 hexadecimal digits."""

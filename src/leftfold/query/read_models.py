@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leftfold.errors import UnknownReadModel
+from leftfold.errors import UnknownReadModel, UsageError
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ class ReadModels:
     the columns of `table(Model)`.
     """
 
-    def __init__(self, definitions: Mapping[type, ReadModelDefinition], moment: "Moment") -> None:
+    def __init__(self, definitions: Mapping[Any, ReadModelDefinition], moment: "Moment") -> None:
         self._definitions = definitions
         self._moment = moment
 
     def get(self, model: type[M], *key: object) -> M | None:
         """The row with this key, its parts in the order of the model's fields, or None when there is none."""
-        found: M | None = self._moment.get(self._definition(model), key)
+        found: M | None = self._moment.get(self._model(model), key)
         return found
 
     def select(
@@ -42,30 +42,48 @@ class ReadModels:
         **equal: object,
     ) -> list[M]:
         """The rows that meet all conditions; `order_by="-amount"` is descending, several fields go as a list."""
-        selection = self._moment.selection(self._definition(model))
+        selection = self._moment.selection(self._model(model))
         return selection.select(where, equal, order_by, limit, offset)
 
     def count(self, model: type[ReadModel], *, where: "Where | None" = None, **equal: object) -> int:
         """How many rows meet all conditions."""
-        return self._moment.selection(self._definition(model)).count(where, equal)
+        return self._moment.selection(self._model(model)).count(where, equal)
 
     def table(self, model: type[ReadModel]) -> "sa.FromClause":
         """What to select from in SQL of your own: `models.execute(sqlalchemy.select(models.table(Balance)))`.
 
         In the past it is a subquery, or a temporary table, with the same columns.
         """
-        return self._moment.source(self._definition(model))
+        return self._moment.source(self._model(model))
 
     def execute(self, statement: "sa.Executable") -> "Sequence[sa.Row[Any]]":
-        """The rows of a SELECT over `table(...)`. Plain SQL text is taken to read every model of the app."""
+        """The rows of a SELECT over `table(...)`, or over the tables of projections.
+
+        Plain SQL text is taken to read every model and projection of the app.
+        """
         return self._moment.execute(statement)
 
-    def position(self, model: type[ReadModel]) -> int:
-        """The position that the model's rows stand for."""
+    def position(self, model: type[ReadModel] | str) -> int:
+        """The position that the rows of a model, or of the projection of this name, stand for."""
         return self._moment.position(self._definition(model))
 
-    def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
+    def _model(self, model: type | str) -> ReadModelDefinition:
+        found = self._definition(model)
+        if found.handle == found.name:
+            raise UsageError(
+                f"the rows of the projection {found.name!r} were asked for as those of a read model",
+                "a SELECT over the tables that it declares",
+                "write models.execute(sqlalchemy.select(table))",
+            )
+        return found
+
+    def _definition(self, model: type | str) -> ReadModelDefinition:
         found = self._definitions.get(model)
         if found is None:
-            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
+            raise UnknownReadModel(name_of(model), sorted(map(name_of, self._definitions)))
         return found
+
+
+def name_of(model: type | str) -> str:
+    """What a read model, or a projection, is called."""
+    return model if isinstance(model, str) else model.__qualname__

@@ -17,6 +17,7 @@ from leftfold.errors import (
     LeaseLost,
     LeftfoldError,
     ProjectionFailed,
+    ProjectionParked,
     ReadModelBehind,
     ReadModelChanged,
     StoreClosed,
@@ -25,13 +26,16 @@ from leftfold.errors import (
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms
 from leftfold.query.answering import Answering
 from leftfold.query.following import Following
+from leftfold.query.free_projection import FreeProjection
 from leftfold.query.handler import QueryHandler
+from leftfold.query.held_projection import HeldProjection
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.read_models import name_of
 from leftfold.query.rebuild import Rebuild
 from leftfold.query.skips import EventSkipped, Skips
 from leftfold.query.standing import Overtaken, Standing
@@ -40,6 +44,7 @@ from leftfold.store.contract import EventStore
 
 if TYPE_CHECKING:
     from leftfold.query.tables.folding import StoredFolding
+    from leftfold.query.tables.free_folding import FreeFolding
     from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.observer import Observer, Seen
 
@@ -86,16 +91,16 @@ class ReadSide:
         *,
         on_progress: OnProgress | None = None,
         clock: Clock | None = None,
-        folds: Collection[type] | None = None,
+        folds: Collection[type | str] | None = None,
         terms: Terms | None = None,
     ) -> None:
         self._store = store
         self._clock = clock or SystemClock()
         self._registry = registry
-        self._definitions = {definition.owner: definition for definition in definitions}
+        self._definitions = {definition.handle: definition for definition in definitions}
         self._url = url
         everything = folds is None or kept_in_memory(url)
-        self._folds = [each for each in self._definitions.values() if everything or each.owner in (folds or ())]
+        self._folds = [each for each in self._definitions.values() if everything or each.handle in (folds or ())]
         self._following = Following(store, self._look, self._note)
         self._observer: Observer | None = None
         self._on_progress = on_progress
@@ -123,6 +128,7 @@ class ReadSide:
             on_progress=on_progress,
             shared=not kept_in_memory(url),
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
         _check_tables(self._definitions.values())
         registry.add(EventSkipped)
 
@@ -133,6 +139,7 @@ class ReadSide:
         """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""
         if not self._definitions:
             return
+        self._loop = asyncio.get_running_loop()
         try:
             await self._follow(self._connect())
             await self.answering.start()
@@ -157,7 +164,12 @@ class ReadSide:
         if self._database is not None:
             self._database.close()
 
-    async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
+    async def settle(self, position: int) -> None:
+        """Return once what is folded here has reached `position`, or is held up by an event."""
+        for definition in self._folds:
+            await self._standings[definition].settle(position)
+
+    async def wait(self, model: type[ReadModel] | str, position: int, timeout: float | None = None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
         await self._standings[self._definition(model)].reach(position, timeout)
 
@@ -181,11 +193,11 @@ class ReadSide:
             raise late from (reason.__cause__ if isinstance(reason, ReadModelBehind) else reason)
 
     @property
-    def folded_here(self) -> Sequence[type[ReadModel]]:
+    def folded_here(self) -> Sequence[type | str]:
         """The read models that this process folds, or would if the one that does ended."""
         return [model for model, definition in self._definitions.items() if definition in self._folds]
 
-    def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
+    def parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:
         """The keys of a model that are held up by an event it could not fold."""
         definition = self._definition(model)
         if definition not in self._parked:
@@ -335,7 +347,7 @@ class ReadSide:
 
     async def _open(
         self, database: "ModelsDatabase", beyond: Collection[ReadModelDefinition], only: Collection[ReadModelDefinition]
-    ) -> "dict[ReadModelDefinition, StoredFolding]":
+    ) -> "dict[ReadModelDefinition, StoredFolding | FreeFolding]":
         leases = {} if self._keeper is None else {definition: (definition.lease, self._terms.me) for definition in only}
         opening = partial(database.open, self._registry.decode, self._store.log_id, beyond, self._skips, only, leases)
         return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
@@ -352,15 +364,17 @@ class ReadSide:
             self._keeper.drop(definition.lease)
 
     def _project(
-        self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding"
+        self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding | FreeFolding"
     ) -> Coroutine[Any, Any, None]:
         self._parked[definition] = self._parked_keys_of(definition, folding)
         criteria = self._registry.stored(definition.fold.all_criteria())
-        return Projection(self._store, criteria, folding, self._standings[definition], self._writer).run()
+        standing, data_only = self._standings[definition], definition.data_only
+        return Projection(self._store, criteria, folding, standing, self._writer, data_only=data_only).run()
 
-    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding") -> ParkedKeys:
+    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding | FreeFolding") -> ParkedKeys:
+        kind = HeldProjection if isinstance(definition, FreeProjection) else ParkedKeys
         disturbed = self._standings[definition].disturbed
-        return ParkedKeys(
+        return kind(
             definition, folding, self._connect(), self._store, self._registry, self._skips, self._writer, disturbed
         )
 
@@ -374,6 +388,7 @@ class ReadSide:
             database,
             self._skips,
             self._writer,
+            only_if_due=True,
             on_progress=self._on_progress,
             lease=None if self._keeper is None else (definition.lease, self._terms.me),
         )
@@ -384,6 +399,9 @@ class ReadSide:
                 await asyncio.sleep(PAUSE)
             except LeaseLost:
                 raise
+            except ProjectionParked as parked:  # the present tables are further: they are kept until the code is right
+                standing.end(parked)
+                return
             except LeftfoldError as trouble:
                 standing.trouble = trouble
                 await asyncio.sleep(PAUSE)
@@ -394,10 +412,10 @@ class ReadSide:
         standing.reached(folding.position)
         await self._project(database, definition, folding)
 
-    def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
+    def _definition(self, model: type | str) -> ReadModelDefinition:
         definition = self._definitions.get(model)
         if definition is None:
-            raise UnknownReadModel(model.__qualname__, sorted(known.__qualname__ for known in self._definitions))
+            raise UnknownReadModel(name_of(model), sorted(map(name_of, self._definitions)))
         return definition
 
     def _connect(self) -> "ModelsDatabase":
@@ -406,7 +424,7 @@ class ReadSide:
 
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
-            self._database = ModelsDatabase(url, self._definitions.values())
+            self._database = ModelsDatabase(url, self._definitions.values(), self._loop)
         return self._database
 
 
@@ -426,7 +444,7 @@ def _status(definition: ReadModelDefinition, standing: Standing, head: int, park
 def _check_tables(definitions: Iterable[ReadModelDefinition]) -> None:
     owners: dict[str, str] = {}
     for definition in definitions:
-        for table in definition.tables:
+        for table in {definition.table, *definition.tables}:
             if table in owners:
                 raise InvalidModel(
                     f"{owners[table]} and {definition.name} are both kept in the table {table!r}",

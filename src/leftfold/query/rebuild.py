@@ -17,6 +17,7 @@ from leftfold.store.contract import EventStore, StoredEvent
 
 if TYPE_CHECKING:
     from leftfold.query.tables.building import Building
+    from leftfold.query.tables.free_building import FreeBuilding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 CLOSE_ENOUGH = 1_000  # positions that are folded while the tables are locked for the swap
@@ -39,6 +40,7 @@ class Rebuild:
         writer: Executor,
         *,
         dry_run: bool = False,
+        only_if_due: bool = False,
         on_progress: OnProgress | None = None,
         lease: tuple[str, str] | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Rebuild:
         self._skips = skips
         self._writer = writer
         self._dry_run = dry_run
+        self._only_if_due = only_if_due
         self._on_progress = on_progress
         self._criteria = registry.stored(definition.fold.all_criteria())
         self._begun = 0.0
@@ -69,17 +72,17 @@ class Rebuild:
             self._skips,
             self._dry_run,
             self._lease,
+            self._only_if_due,
         )
         try:
             await self._follow(building)
             found = await self._in_writer(building.finish, partial(self._tail, asyncio.get_running_loop()))
         finally:
-            if self._dry_run:
-                await self._in_writer(building.discard)
+            await self._in_writer(building.discard if self._dry_run else building.close)
         seconds = monotonic() - self._begun
         return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
 
-    async def _follow(self, building: "Building") -> None:
+    async def _follow(self, building: "Building | FreeBuilding") -> None:
         while True:
             target = await self._in_writer(building.target)
             try:
@@ -89,7 +92,7 @@ class Rebuild:
             if await self._in_writer(building.target) - building.position <= CLOSE_ENOUGH:
                 return
 
-    async def _fold(self, building: "Building", target: int) -> None:
+    async def _fold(self, building: "Building | FreeBuilding", target: int) -> None:
         if building.position >= target:
             return
         async for batch in self._store.read(self._criteria, after=building.position, upto=target):
@@ -122,7 +125,7 @@ async def rebuild(
     """Rebuild a read model that is kept at `url`, whether or not an app is running; see `Rebuild`."""
     from leftfold.query.tables.models_database import ModelsDatabase
 
-    database = ModelsDatabase(url, [definition])
+    database = ModelsDatabase(url, [definition], asyncio.get_running_loop())
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="leftfold rebuild") as writer:
             arguments = (definition, store, registry, database, Skips(), writer)

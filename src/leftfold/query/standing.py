@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from leftfold.errors import LeftfoldError, ReadModelBehind, StoreClosed
+from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind, StoreClosed
 from leftfold.query.read_model import ReadModelDefinition
 
 
@@ -60,6 +60,17 @@ class Standing:
         """Note that the model will not go on, and why; whoever waits for more hears of it."""
         self.ended = reason
         self._wake()
+
+    def hold_up(self, reason: ProjectionParked) -> None:
+        """Note that an event holds it up until someone lets it go on."""
+        self.trouble = reason
+        self._wake()
+
+    async def settle(self, position: int) -> None:
+        """Return once the model has reached `position`, or an event holds it up."""
+        while self.position < position and not isinstance(self.trouble, ProjectionParked):
+            self.check_going_on()
+            await _woken((self,))
 
     async def reach(self, position: int, timeout: float | None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` after `timeout` seconds."""

@@ -59,7 +59,7 @@ class Tables:
     def __init__(self, definitions: Iterable[ReadModelDefinition], registry: Registry) -> None:
         from leftfold.query.tables.models_database import ModelsDatabase
 
-        self._definitions = {definition.owner: definition for definition in definitions}
+        self._definitions = {definition.handle: definition for definition in definitions}
         self._database = ModelsDatabase(IN_MEMORY, self._definitions.values())
         self._database.positions()
         self._foldings = self._database.open(registry.decode, "", ())

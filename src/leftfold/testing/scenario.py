@@ -128,7 +128,7 @@ class Given:
         if handler is None:
             known = (known.__qualname__ for known in self._app.query_handlers)
             raise NotHandled(type(query).__qualname__, sorted(known))
-        with Tables(self._app.read_models.values(), self._app.registry) as tables:
+        with Tables(self._app.kept, self._app.registry) as tables:
             tables.fold(self._log)
             answer = tables.ask(lambda models: handler.answer(query, models))
         return Answered(handler.name, answer, [self._table(model) for model in self._app.read_models])

@@ -57,6 +57,9 @@ class Building:
                 swap(connection, self._table)
         return compared
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def discard(self) -> None:
         """Drop all of it."""
         with self._database.writing() as connection:

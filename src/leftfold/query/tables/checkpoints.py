@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from leftfold.query.tables.model_table import ModelTable, drop
+from leftfold.query.tables.kept_tables import KeptTables
+from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
 from leftfold.query.tables.parking_lot import ParkingLot
 
@@ -29,7 +30,7 @@ def create_checkpoints(connection: sa.Connection) -> None:
     create_own_tables(connection)
 
 
-def find(connection: sa.Connection, table: ModelTable) -> Checkpoint | None:
+def find(connection: sa.Connection, table: KeptTables) -> Checkpoint | None:
     """The checkpoint of a model, if it has been begun."""
     row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == table.stem)).first()
     return Checkpoint(*row) if row else None
@@ -40,7 +41,7 @@ def find_all(connection: sa.Connection) -> dict[str, Checkpoint]:
     return {row.model: Checkpoint(*row) for row in connection.execute(sa.select(checkpoint))}
 
 
-def position_of(connection: sa.Connection, table: ModelTable) -> int:
+def position_of(connection: sa.Connection, table: KeptTables) -> int:
     """The position that the model's rows stand for, in the connection's snapshot."""
     found = find(connection, table)
     return found.position if found else 0
@@ -56,7 +57,7 @@ def advance(connection: sa.Connection, at: Checkpoint, position: int) -> bool:
     return moved.rowcount == 1
 
 
-def disturb(connection: sa.Connection, table: ModelTable) -> None:
+def disturb(connection: sa.Connection, table: KeptTables) -> None:
     """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
     of_model = checkpoint.c.model == table.stem
     connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
@@ -69,7 +70,7 @@ def disturb_all(connection: sa.Connection, stem: str) -> None:
     connection.execute(sa.update(checkpoint).where(concerned).values(build=uuid4().hex))
 
 
-def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Checkpoint:
+def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Checkpoint:
     """Empty tables of the present shape, a checkpoint at 0, and nothing parked."""
     ParkingLot(table.definition, table.stem).clear(connection)
     former = find(connection, table)
@@ -83,11 +84,11 @@ def begin_anew(connection: sa.Connection, table: ModelTable, log_id: str) -> Che
     return begun
 
 
-def fits(found: Checkpoint, connection: sa.Connection, table: ModelTable, log_id: str) -> bool:
+def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id: str) -> bool:
     """Whether the tables are what this code makes of this log."""
     return is_of(found, table) and found.log_id == log_id and table.exists(connection)
 
 
-def is_of(found: Checkpoint, table: ModelTable) -> bool:
+def is_of(found: Checkpoint, table: KeptTables) -> bool:
     """Whether the rows were made by this code, under this version."""
     return (found.fingerprint, found.version) == (table.definition.fingerprint(), table.definition.version)

@@ -83,6 +83,20 @@ class Database:
         with self._turn, _named_misuse(), self._engine.connect() as connection:
             yield connection
 
+    def connect_alone(self) -> sa.Connection:
+        """A connection for temporary tables, which go when it is closed."""
+        connection = self._engine.connect()
+        connection.detach()  # else it would go back to the pool with its temporary tables
+        return connection
+
+    @contextmanager
+    def transaction(
+        self, connection: sa.Connection, *, writes: bool = False
+    ) -> Generator[sa.engine.RootTransaction, None, None]:
+        """A transaction on such a connection; one that `writes` is as `writing` has it."""
+        with self._named_trouble(), connection.execution_options(**{WRITES: writes}).begin() as transaction:
+            yield transaction
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

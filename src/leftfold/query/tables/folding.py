@@ -147,6 +147,10 @@ class StoredFolding:
         if problem is not None:
             raise ProjectionFailed(self._table.name, batch.through, in_words(problem)) from problem
 
+    def is_held_up(self) -> bool:
+        """Never: only single keys are."""
+        return False
+
     def release(self, key: Key, events: Sequence[StoredEvent]) -> None:
         """Fold the first events that a parked key waits with, in order, up to one that still cannot be folded."""
         try:

@@ -1,5 +1,6 @@
 """The read models of one app in one database: opened, folded into, and seen at a moment."""
 
+import asyncio
 from collections.abc import Collection, Generator, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -14,10 +15,16 @@ from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.skips import Skips
+from leftfold.query.standing import Overtaken
 from leftfold.query.tables.building import Building
-from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits
+from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits, is_of
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import Lease, StoredFolding
+from leftfold.query.tables.free_building import FreeBuilding
+from leftfold.query.tables.free_folding import FreeFolding
+from leftfold.query.tables.free_swap import drop_old as drop_old_tables
+from leftfold.query.tables.free_tables import FreeTables, tables_for
+from leftfold.query.tables.handling import Handling
 from leftfold.query.tables.lease_book import ModelsBook
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
@@ -29,26 +36,39 @@ NO_LEASES: Mapping[ReadModelDefinition, Lease] = {}
 
 
 class ModelsDatabase:
-    """Where the read models of an app are kept."""
+    """Where the read models and projections of an app are kept; async handlers run on `loop`."""
 
-    def __init__(self, url: str, definitions: Iterable[ReadModelDefinition]) -> None:
+    def __init__(
+        self,
+        url: str,
+        definitions: Iterable[ReadModelDefinition],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._database = Database(url)
-        self._tables = {definition: ModelTable(definition) for definition in definitions}
+        self._tables: dict[ReadModelDefinition, ModelTable] = {}
+        self._free: dict[ReadModelDefinition, FreeTables] = {}
+        self._kept = {definition: tables_for(definition) for definition in definitions}
+        for definition, table in self._kept.items():
+            if isinstance(table, FreeTables):
+                self._free[definition] = table
+            else:
+                self._tables[definition] = table
+        self._loop = loop
 
     def __repr__(self) -> str:
-        return f"<ModelsDatabase {self._database!r} of {len(self._tables)} read models>"
+        return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
 
     def positions(self) -> dict[ReadModelDefinition, int]:
         """The stored checkpoints."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            found = {definition: find(connection, table) for definition, table in self._tables.items()}
+            found = {definition: find(connection, table) for definition, table in self._kept.items()}
         return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
 
     def builds(self) -> dict[ReadModelDefinition, str]:
         """What changes whenever others than who follows the log have written a model's rows."""
         with self._database.reading() as connection:
-            found = {definition: find(connection, table) for definition, table in self._tables.items()}
+            found = {definition: find(connection, table) for definition, table in self._kept.items()}
         return {definition: checkpoint.build for definition, checkpoint in found.items() if checkpoint}
 
     def open(
@@ -59,20 +79,18 @@ class ModelsDatabase:
         skips: Skips | None = None,
         only: Collection[ReadModelDefinition] | None = None,
         leases: Mapping[ReadModelDefinition, Lease] = NO_LEASES,
-    ) -> dict[ReadModelDefinition, StoredFolding]:
+    ) -> dict[ReadModelDefinition, StoredFolding | FreeFolding]:
         """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
-        foldings: dict[ReadModelDefinition, StoredFolding] = {}
+        foldings: dict[ReadModelDefinition, StoredFolding | FreeFolding] = {}
         skips = skips or Skips()
         with self._database.writing() as connection:
-            for definition, table in self._tables.items():
+            for definition, table in self._kept.items():
                 if only is not None and definition not in only:
                     continue
                 found = find(connection, table)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
-                folding = StoredFolding(
-                    table, self._database, decode, found, skips.of(definition), leases.get(definition)
-                )
+                folding = self._folding(table, found, decode, skips, leases.get(definition))
                 folding.recount(connection)
                 foldings[definition] = folding
         return foldings
@@ -89,7 +107,7 @@ class ModelsDatabase:
         """
         found: dict[ReadModelDefinition, int] = {}
         with self._database.reading() as connection:
-            for definition, table in self._tables.items():
+            for definition, table in self._kept.items():
                 if only is not None and definition not in only:
                     continue
                 stored = find(connection, table)
@@ -108,13 +126,13 @@ class ModelsDatabase:
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
-        return Observer(self._database, self._tables, log_id)
+        return Observer(self._database, self._kept, log_id)
 
     def attached(
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
-    ) -> StoredFolding:
+    ) -> StoredFolding | FreeFolding:
         """A model that another process folds, for its parked keys alone."""
-        return StoredFolding(self._tables[definition], self._database, decode, stored, skips.of(definition))
+        return self._folding(self._kept[definition], stored, decode, skips)
 
     def build(
         self,
@@ -124,13 +142,21 @@ class ModelsDatabase:
         skips: Skips,
         trial: bool,
         lease: Lease | None = None,
-    ) -> Building:
-        """Tables beside the present ones, begun, or found as an interrupted rebuild has left them."""
+        only_if_due: bool = False,
+    ) -> Building | FreeBuilding:
+        """Tables beside the present ones, begun, or found as an interrupted rebuild has left them.
+
+        `Overtaken` when they are wanted only if the present ones are of other code, and these are not any more.
+        """
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            present = find(connection, self._tables[definition])
+            present = find(connection, self._kept[definition])
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
+            if only_if_due and is_of(present, self._kept[definition]):
+                raise Overtaken
+            if definition in self._free:
+                return self._build_free(self._free[definition], present, decode, skips, lease, trial=trial)
             table = beside(connection, definition, log_id, trial=trial)
             at = find(connection, table)
             assert at is not None, "a rebuild without a checkpoint"
@@ -140,6 +166,8 @@ class ModelsDatabase:
     def drop_old(self, definition: ReadModelDefinition) -> bool:
         """Drop what the last swap kept; whether there was anything."""
         with self._database.writing() as connection:
+            if definition in self._free:
+                return drop_old_tables(connection, definition.tables)
             return drop_old(connection, definition)
 
     def parked(self, definition: ReadModelDefinition) -> list[ParkedKey]:
@@ -166,14 +194,41 @@ class ModelsDatabase:
     def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[Moment, None, None]:
         """The tables as they stand, in one snapshot."""
         with self._database.reading() as connection:
-            yield PresentMoment(connection, self._tables, reached, after)
+            yield PresentMoment(connection, self._tables, reached, after, self._free)
 
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
         """The tables as they were, in one snapshot."""
         with self._database.reading() as connection:
-            yield PastMoment(connection, self._tables, reached, past)
+            yield PastMoment(connection, self._tables, reached, past, self._free)
 
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+    def _folding(
+        self,
+        table: ModelTable | FreeTables,
+        found: Checkpoint,
+        decode: Decode,
+        skips: Skips,
+        lease: Lease | None = None,
+    ) -> StoredFolding | FreeFolding:
+        skipped = skips.of(table.definition)
+        if isinstance(table, FreeTables):
+            handling = Handling(table.definition, decode, self._loop, skipped)
+            return FreeFolding(table, self._database, handling, found, lease)
+        return StoredFolding(table, self._database, decode, found, skipped, lease)
+
+    def _build_free(
+        self,
+        table: FreeTables,
+        present: Checkpoint,
+        decode: Decode,
+        skips: Skips,
+        lease: Lease | None,
+        *,
+        trial: bool,
+    ) -> FreeBuilding:
+        handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
+        return FreeBuilding(table, self._database, handling, present, lease, dry_run=trial)

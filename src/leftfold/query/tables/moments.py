@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from leftfold.errors import ProjectionParked
 from leftfold.query.parking import Held
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
@@ -12,8 +13,11 @@ from leftfold.query.standing import Behind
 from leftfold.query.tables.checkpoints import position_of
 from leftfold.query.tables.database import writable_scratch
 from leftfold.query.tables.folding import Folding
+from leftfold.query.tables.free_tables import FreeTables
+from leftfold.query.tables.handling import Handling, Stuck
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.selection import Selection, is_text, tables_in
+from leftfold.query.tables.statement_reads import projections_read
 
 
 class Moment(Protocol):
@@ -63,6 +67,7 @@ class PresentMoment:
         tables: Mapping[ReadModelDefinition, ModelTable],
         reached: Mapping[ReadModelDefinition, int],
         after: int,
+        free: Mapping[ReadModelDefinition, FreeTables],
     ) -> None:
         self._connection = connection
         self._tables = tables
@@ -70,6 +75,7 @@ class PresentMoment:
         self._after = after
         self.touched: set[ReadModelDefinition] = set()
         self.lasting = True
+        self._free = free
 
     def source(self, definition: ReadModelDefinition) -> sa.FromClause:
         """The model's table; unwinds the query when the model is behind."""
@@ -85,16 +91,20 @@ class PresentMoment:
         return Selection(self._tables[definition], self.source(definition), self._connection)
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        """Run a statement; one over other tables than those that were asked for reads every model too."""
-        if is_text(statement) or not tables_in(statement) <= {self._tables[each].current for each in self.touched}:
-            self._touch(self._tables)
+        """Run a statement; one over tables of which it is not known what they are reads everything."""
+        read = set(projections_read(statement, self._free.values()))
+        self._touch(table.definition for table in read)
+        known: set[sa.FromClause] = {self._tables[each].current for each in self.touched if each in self._tables}
+        known.update(each for table in read for each in table.schema)
+        if is_text(statement) or not tables_in(statement) <= known:
+            self._touch([*self._tables, *self._free])
         return self._connection.execute(statement).all()
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The checkpoint in this snapshot."""
         self._touch((definition,))
         self.lasting = False  # the position goes on without the rows
-        return position_of(self._connection, self._tables[definition])
+        return position_of(self._connection, self._free.get(definition) or self._tables[definition])
 
     def _touch(self, definitions: Iterable[ReadModelDefinition]) -> None:
         for definition in definitions:
@@ -119,11 +129,13 @@ class PastMoment:
         tables: Mapping[ReadModelDefinition, ModelTable],
         reached: Mapping[ReadModelDefinition, int],
         past: Past,
+        free: Mapping[ReadModelDefinition, FreeTables],
     ) -> None:
         self._connection = connection
         self._tables = tables
         self._reached = reached
         self._past = past
+        self._free = free
         self._versions: dict[ReadModelDefinition, sa.FromClause] = {}
         self._scratch: set[ReadModelDefinition] = set()
 
@@ -152,6 +164,8 @@ class PastMoment:
         if is_text(statement):
             for definition in self._tables:
                 self._fold_again(definition)
+        for table in self._free.values() if is_text(statement) else projections_read(statement, self._free.values()):
+            self._handle_again(table)
         return self._connection.execute(statement).all()
 
     def position(self, definition: ReadModelDefinition) -> int:
@@ -174,3 +188,18 @@ class PastMoment:
             table.scratch.create(self._connection)
             for batch in self._past.batches(definition):
                 folding.keep(folding.apply(self._connection, batch.events, lot))
+
+    def _handle_again(self, table: FreeTables) -> None:
+        """Let a projection's handler fill temporary tables that stand before the real ones."""
+        definition = table.definition
+        if definition in self._scratch:
+            return
+        self._scratch.add(definition)
+        handling = Handling(definition, self._past.decode, self._past.loop, self._past.skips.of(definition))
+        with writable_scratch(self._connection):
+            table.create_temporary(self._connection)
+            for batch in self._past.batches(definition):
+                try:
+                    handling.handle_all(self._connection, batch.events)
+                except Stuck as stuck:
+                    raise ProjectionParked(definition.name, stuck.position, stuck.words) from stuck.problem

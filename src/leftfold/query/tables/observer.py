@@ -10,6 +10,7 @@ from leftfold.errors import ModelsUnavailable, ReadModelChanged
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.tables.checkpoints import Checkpoint, find_all
 from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
@@ -31,7 +32,9 @@ NOTHING = Seen(NOT_TO_BE_ANSWERED_FROM)
 class Observer:
     """Sees how far models are, with one small query; more is asked of a model only when it moved or was rebuilt."""
 
-    def __init__(self, database: Database, tables: Mapping[ReadModelDefinition, ModelTable], log_id: str) -> None:
+    def __init__(
+        self, database: Database, tables: Mapping[ReadModelDefinition, ModelTable | FreeTables], log_id: str
+    ) -> None:
         self._database = database
         self._tables = tables
         self._log_id = log_id

@@ -11,7 +11,7 @@ from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.tables.checkpoints import find, fits
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.free_tables import tables_for
 from leftfold.query.tables.own_tables import checkpoint, parked
 from leftfold.query.tables.parking_lot import ParkingLot
 
@@ -74,7 +74,7 @@ def _fitting(
     if not sa.inspect(connection).has_table(checkpoint.name):
         return
     for definition in definitions:
-        table = ModelTable(definition)
+        table = tables_for(definition)
         found = find(connection, table)
         if found is not None and fits(found, connection, table, log_id):
             yield definition, found.position

@@ -4,10 +4,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from leftfold.errors import ReadModelChanged
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.free_tables import FreeTables
+from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.query.tables.parking_lot import ParkingLot
@@ -17,17 +18,19 @@ TRIAL = "__trial_"
 NOT_TO_BE_ANSWERED_FROM = -1
 
 
-def is_due(found: Checkpoint, table: ModelTable) -> bool:
+def is_due(found: Checkpoint, table: KeptTables) -> bool:
     """Whether the table has to be rebuilt; `ReadModelChanged` when the code changed and its version did not rise."""
     if is_of(found, table):
         return False
     if found.version < table.definition.version:
         return True
-    raise ReadModelChanged(table.name, found.version, table.definition.version)
+    raise table.definition.changed(found.version)
 
 
-def answers_until_swapped(connection: sa.Connection, table: ModelTable) -> bool:
+def answers_until_swapped(connection: sa.Connection, table: ModelTable | FreeTables) -> bool:
     """Whether the present table has the columns that the code asks for."""
+    if isinstance(table, FreeTables):
+        return table.answers(connection)
     columns = [column["name"] for column in sa.inspect(connection).get_columns(table.stem)]
     history = table.versions is None or sa.inspect(connection).has_table(table.versions.name)
     return columns == list(table.fields) and history
@@ -85,11 +88,16 @@ def drop_old(connection: sa.Connection, definition: ReadModelDefinition) -> bool
 def differences(connection: sa.Connection, built: ModelTable) -> Differences:
     """How the built rows differ from the present ones, in the columns that both have."""
     present = sa.Table(built.definition.table, sa.MetaData(), autoload_with=connection)
-    new = sa.Table(built.stem, sa.MetaData(), autoload_with=connection)
-    if {column.name for column in present.primary_key} != {column.name for column in new.primary_key}:
-        return Differences(_count(connection, new), _count(connection, present), 0, (), (), ())
+    return differences_between(connection, present, sa.Table(built.stem, sa.MetaData(), autoload_with=connection))
+
+
+def differences_between(connection: sa.Connection, present: sa.Table, new: sa.Table) -> Differences:
+    """How the rows of a table differ from those of another with the same key, in the columns that both have."""
+    key = [column.name for column in new.primary_key]
+    if {column.name for column in present.primary_key} != set(key):
+        return Differences(count_of(connection, new), count_of(connection, present), 0, (), (), ())
     common = [column.name for column in new.columns if column.name in present.columns]
-    same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in built.key))
+    same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in key))
     differs = sa.or_(sa.false(), *(new.c[name].is_distinct_from(present.c[name]) for name in common))
     added = sa.select(new).where(~sa.exists().where(same))
     removed = sa.select(present).where(~sa.exists().where(same))
@@ -99,7 +107,7 @@ def differences(connection: sa.Connection, built: ModelTable) -> Differences:
         tuple(dict(row) for row in connection.execute(each.limit(SAMPLES)).mappings()) for each in (added, removed)
     ]
     pairs = tuple(_pair(tuple(row), common) for row in connection.execute(changed.limit(SAMPLES)))
-    counts = [_count(connection, each.subquery()) for each in (added, removed, changed)]
+    counts = [count_of(connection, each.subquery()) for each in (added, removed, changed)]
     return Differences(counts[0], counts[1], counts[2], samples[0], samples[1], pairs)
 
 
@@ -108,7 +116,8 @@ def _pair(row: tuple[object, ...], names: list[str]) -> tuple[dict[str, object],
     return dict(zip(names, row[:width], strict=True)), dict(zip(names, row[width:], strict=True))
 
 
-def _count(connection: sa.Connection, source: sa.FromClause) -> int:
+def count_of(connection: sa.Connection, source: sa.FromClause) -> int:
+    """How many rows there are."""
     return int(connection.execute(sa.select(sa.func.count()).select_from(source)).scalar_one())
 
 

@@ -1,0 +1,39 @@
+"""What checkpoints need to know of the tables that something is kept in, whether a read model or a projection."""
+
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from leftfold.query.read_model import ReadModelDefinition
+
+
+class KeptTables(Protocol):
+    """The tables of one definition; `stem` names its checkpoint."""
+
+    @property
+    def definition(self) -> ReadModelDefinition:
+        """What is kept in them."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        ...
+
+    @property
+    def stem(self) -> str:
+        """The name of the checkpoint."""
+        ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables' names."""
+        ...
+
+    def create(self, connection: sa.Connection) -> None:
+        """Make the tables anew, empty."""
+        ...
+
+    def exists(self, connection: sa.Connection) -> bool:
+        """Whether the tables are there."""
+        ...
