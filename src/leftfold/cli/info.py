@@ -8,9 +8,9 @@ from rich.text import Text
 
 from leftfold.app import App
 from leftfold.cli.answers import table
-from leftfold.cli.arguments import Json, LogUrl, OptionalAppName
+from leftfold.cli.arguments import Json, LogUrl, ModelsUrl, OptionalAppName
 from leftfold.cli.consoles import Console, stdout
-from leftfold.cli.kept_models import kept_positions
+from leftfold.cli.kept_models import kept_positions, models_place
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
@@ -34,7 +34,7 @@ class Facts(msgspec.Struct):
 
 
 @command
-async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> Outcome:
+async def info(url: LogUrl, app: OptionalAppName = None, models: ModelsUrl = None, json: Json = False) -> Outcome:
     """Show what a log holds: positions, times, events by type, its file.
 
     With --app also how far each read model has come, and which stored types the app does not know.
@@ -48,7 +48,7 @@ async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> 
     async with open_log(url) as log:
         facts = await _facts(log)
     if loaded is not None:
-        facts.read_models = _read_models(loaded, url, facts)
+        facts.read_models = _read_models(loaded, models_place(url, models), facts)
         facts.unknown = [count.type for count in facts.statistics.types if not loaded.registry.of_wire(count.type)]
     if json:
         stdout().json(_in_json(facts))
@@ -64,8 +64,8 @@ async def _facts(log: EventStore) -> Facts:
     return Facts(log.log_id, head, first, last, await statistics_of(log))
 
 
-def _read_models(app: App, url: str, facts: Facts) -> list[dict[str, Any]]:
-    kept = kept_positions(app, url, facts.log)
+def _read_models(app: App, place: str | None, facts: Facts) -> list[dict[str, Any]]:
+    kept = kept_positions(app, place, facts.log)
     return [
         {
             "name": definition.name,

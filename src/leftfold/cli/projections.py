@@ -11,16 +11,16 @@ from rich.text import Text
 
 from leftfold.app import App
 from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue, read_model_named
+from leftfold.cli.kept_models import kept_parked, kept_positions, kept_queue, models_place, read_model_named
 from leftfold.cli.listing import INDENT, show_event, show_event_json
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, visible
 from leftfold.clock import SystemClock
-from leftfold.live import LiveApp
+from leftfold.live import LiveApp, Options
 from leftfold.metadata import recording
 from leftfold.query import ParkedKey, ReadModelDefinition
 from leftfold.store import EventStore
@@ -59,6 +59,7 @@ async def projections(
     key: Key = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Why an event is skipped.")] = "",
     actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who skips it.")] = "",
+    models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
     """List the read models: how far each is, and the keys that are parked, by the error that holds them up.
@@ -72,8 +73,9 @@ async def projections(
       leftfold projections --app bank:bank sqlite:///bank.db skip Balance a-1 --reason "typing error" --actor ann
     """
     loaded = load_app(app)
+    place = models_place(url, models)
     if verb is None:
-        await _list(loaded, url, json=json)
+        await _list(loaded, url, place, json=json)
         return Outcome.FINE
     if model is None:
         raise typer.BadParameter(f"{verb} needs a read model")
@@ -82,11 +84,11 @@ async def projections(
     if verb == "skip" and not reason:
         raise typer.BadParameter("skip needs --reason: the log records why an event was left out")
     if verb == "show":
-        await _show_key(loaded, url, definition, values, json=json)
+        await _show_key(loaded, url, place, definition, values, json=json)
         return Outcome.FINE
     async with open_log(url):
         pass  # it is not created
-    async with loaded.open(url) as live:
+    async with loaded.open(url, **Options(models=place) if place else {}) as live:
         with recording(actor=actor or None):
             stuck = await _act(live, verb, definition, values, reason)
     return _tell(stuck, json=json)
@@ -103,11 +105,11 @@ async def _act(
 # --- the list
 
 
-async def _list(app: App, url: str, *, json: bool) -> None:
+async def _list(app: App, url: str, place: str | None, *, json: bool) -> None:
     async with open_log(url) as log:
         head = await log.head()
-        kept = kept_positions(app, url, log.log_id)
-        parked = kept_parked(app, url)
+        kept = kept_positions(app, place, log.log_id)
+        parked = kept_parked(app, place)
         rows = [await _row(log, head, definition, kept, parked) for definition in app.read_models.values()]
     if json:
         stdout().json({"projections": rows, "parked": [msgspec.to_builtins(each, enc_hook=str) for each in parked]})
@@ -186,9 +188,11 @@ def _name(parked: ParkedKey) -> str:
 # --- the verbs
 
 
-async def _show_key(app: App, url: str, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool) -> None:
+async def _show_key(
+    app: App, url: str, place: str | None, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool
+) -> None:
     async with open_log(url) as log:
-        parked, positions = kept_queue(app, url, definition, key)
+        parked, positions = kept_queue(app, place, definition, key)
         events = [await event_at(log, position) for position in positions]
     if json:
         for event in events:

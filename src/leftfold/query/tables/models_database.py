@@ -19,6 +19,7 @@ from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.places import check_name, check_place
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
 
 
@@ -27,6 +28,9 @@ class ModelsDatabase:
 
     def __init__(self, url: str, definitions: Iterable[ReadModelDefinition]) -> None:
         self._database = Database(url)
+        definitions = list(definitions)
+        for definition in definitions:
+            check_name(definition, self._database)
         self._tables = {definition: ModelTable(definition) for definition in definitions}
 
     def __repr__(self) -> str:
@@ -55,6 +59,7 @@ class ModelsDatabase:
                 if only is not None and definition not in only:
                     continue
                 found = find(connection, table)
+                check_place(connection, self._database, table, found, log_id)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
                 folding = StoredFolding(table, self._database, decode, found, skips.of(definition))
@@ -87,6 +92,7 @@ class ModelsDatabase:
         with self._database.writing() as connection:
             create_checkpoints(connection)
             present = find(connection, self._tables[definition])
+            check_place(connection, self._database, self._tables[definition], present, log_id)
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
             table = beside(connection, definition, log_id, trial=trial)
@@ -129,7 +135,7 @@ class ModelsDatabase:
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
         """The tables as they were, in one snapshot."""
-        with self._database.reading() as connection:
+        with self._database.reading(scratch=True) as connection:
             yield PastMoment(connection, self._tables, reached, past)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.standing import Behind
 from leftfold.query.tables.checkpoints import position_of
-from leftfold.query.tables.database import writable_scratch
+from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.folding import Folding
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.selection import Selection, is_text
@@ -76,7 +76,7 @@ class PresentMoment:
         """Run a statement."""
         if is_text(statement):
             self._touch(self._tables)
-        return self._connection.execute(statement).all()
+        return rows_of(self._connection, statement)
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The checkpoint in this snapshot."""
@@ -135,7 +135,7 @@ class PastMoment:
         if is_text(statement):
             for definition in self._tables:
                 self._fold_again(definition)
-        return self._connection.execute(statement).all()
+        return rows_of(self._connection, statement)
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The moment itself."""
