@@ -18,6 +18,7 @@ SETTINGS = {"lock_timeout": "10s", "timezone": "UTC"}
 CONNECTING = {"connect_timeout": "10", "application_name": "leftfold", "keepalives_idle": "30"}
 LOCK = "pg_advisory_xact_lock"
 LOCK_KEY = "hashtextextended('leftfold models in ' || current_schema(), 0)"
+SCHEMA_LOCK = f"SELECT {LOCK}(hashtextextended('leftfold schemas', 0))"
 READING = "LOCK TABLE {table} IN ACCESS SHARE MODE"
 GUARD = "SAVEPOINT leftfold_reading; SET TRANSACTION READ ONLY"
 NO_TABLE, WRITE_REFUSED = "42P01", "25006"
@@ -47,7 +48,7 @@ class PostgresBlame:
 
 
 class PostgresBackend:
-    """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server can fall without us.
+    """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server falls alone.
 
     Whoever changes which tables there are holds an advisory lock, which those that write rows share. Queries read one
     snapshot; but the names of tables are not part of it. So they hold the table of checkpoints from before their
@@ -82,10 +83,12 @@ class PostgresBackend:
 
     def prepare(self, connection: sa.Connection) -> None:
         """Make the schema that the URL names."""
-        if self._schema and connection.dialect.default_schema_name != self._schema:
-            known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
-            if connection.execute(known, {"name": self._schema}).first() is None:
-                connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
+        if not self._schema:
+            return
+        known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
+        if connection.execute(known, {"name": self._schema}).first() is None:
+            _run(connection, SCHEMA_LOCK)  # of two that make it at once one would fail, IF NOT EXISTS or not
+            connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
 
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
         """Each statement sees what is committed by then, and those before it in line have been waited for."""
