@@ -71,6 +71,7 @@ LeftfoldError
     │   └── ProjectionChanged   the same of a free-form projection
     ├── NotKept                 a read model was to be rebuilt that has no table yet
     ├── NotParked               a key was to be retried or skipped that is not parked
+    ├── TableTaken              a table of this name is another log's, or none of leftfold's
     ├── ModelsUnavailable       the models database cannot be used as it stands
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
@@ -875,6 +876,19 @@ class NotParked(ReadModelError):
         )
 
 
+class TableTaken(ReadModelError):
+    """A table of this name is another log's, or none of leftfold's."""
+
+    def __init__(self, model: str, table: str, where: str, owner: str | None, log_id: str) -> None:
+        self.model, self.table, self.where, self.owner = model, table, where, owner
+        whose = f"was made from the log {owner}" if owner else "was not made by leftfold"
+        super().__init__(
+            f"{model} is to be kept in the table {table!r} of {where}, and the one that is there {whose}",
+            f"no table of that name, or one that was made from this log, {log_id}",
+            "keep these models in a schema of their own, with ?schema=NAME behind the URL, or drop the table",
+        )
+
+
 class ModelsUnavailable(ReadModelError):
     """The models database cannot be used as it stands."""
 
@@ -882,8 +896,9 @@ class ModelsUnavailable(ReadModelError):
         self.where = where
         super().__init__(
             f"the models database {where} cannot be used: {problem}",
-            "a database that can be written, with room for the read models",
-            "free space, correct the permissions, or delete the file: read models are rebuilt from the log",
+            "a database that can be reached and written, with room for the read models",
+            "see that the server runs, free space, or correct the permissions; a damaged file may be deleted: "
+            "read models are rebuilt from the log",
         )
 
 

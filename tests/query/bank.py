@@ -13,6 +13,8 @@ from leftfold.registry import Registry
 from leftfold.store import EventStore
 
 IN_MEMORY = "sqlite://"
+own_urls: list[Callable[[], str]] = []
+"""Who knows where the models of the test that runs are kept, the last one; without any they are kept in memory."""
 
 AccountId = Annotated[str, Tag("account")]
 OwnerId = Annotated[str, Tag("owner")]
@@ -116,14 +118,15 @@ async def ask(read_side: ReadSide, question: Callable[[ReadModels], Any], **opti
 async def reading(
     store: EventStore,
     *models: type[ReadModel],
-    url: str = IN_MEMORY,
+    url: str | None = None,
     history: bool = False,
     version: int = 1,
     **options: Any,
 ) -> AsyncIterator[ReadSide]:
     """A read side of these models, started."""
     definitions = [ReadModelDefinition(model, history=history, version=version) for model in models]
-    read_side = ReadSide(store, options.pop("registry", registry_of()), definitions, url, **options)
+    place = url or (own_urls[-1]() if own_urls else IN_MEMORY)
+    read_side = ReadSide(store, options.pop("registry", registry_of()), definitions, place, **options)
     await read_side.start()
     try:
         yield read_side

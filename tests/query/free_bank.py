@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leftfold import Recorded
 from leftfold.query import FreeProjection, ReadSide
 from leftfold.store import EventStore
-from tests.query.bank import IN_MEMORY, Deposited, Opened, Transferred, ask, registry_of
+from tests.query.bank import IN_MEMORY, Deposited, Opened, Transferred, ask, own_urls, registry_of
 
 metadata = sa.MetaData()
 totals = sa.Table(
@@ -39,9 +40,7 @@ def changes_of(event: Deposited | Transferred) -> Changes:
 
 
 def add(account: str, amount: int) -> sa.Executable:
-    """Add to a total, which is there or not: upserts are written alike for both databases."""
-    from sqlalchemy.dialects.sqlite import insert
-
+    """Add to a total, which is there or not: SQLite takes what is written for PostgreSQL."""
     statement = insert(totals).values(account=account, amount=amount)
     more = totals.c.amount + statement.excluded.amount
     return statement.on_conflict_do_update(index_elements=["account"], set_={"amount": more})
@@ -78,10 +77,16 @@ HANDLERS = (total, total_async, total_batch)
 
 @asynccontextmanager
 async def projecting(
-    store: EventStore, *projections: FreeProjection, url: str = IN_MEMORY, **options: Any
+    store: EventStore, *projections: FreeProjection, url: str = "", **options: Any
 ) -> AsyncIterator[ReadSide]:
-    """A read side of these projections, started."""
-    read_side = ReadSide(store, options.pop("registry", registry_of()), projections, url, **options)
+    """A read side of these projections, started; in a database that nobody else has, if no URL is given."""
+    read_side = ReadSide(
+        store,
+        options.pop("registry", registry_of()),
+        projections,
+        url or (own_urls[-1]() if own_urls else IN_MEMORY),
+        **options,
+    )
     await read_side.start()
     try:
         yield read_side

@@ -20,6 +20,9 @@ from leftfold.query import ParkedKey, ReadModel, ReadModelDefinition, ReadModels
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.store import MemoryStore
 from tests.query.bank import append, ask, reading, registry_of
+from tests.query.places import Place, place
+
+__all__ = ["place"]
 
 
 class Colour(enum.StrEnum):
@@ -50,7 +53,7 @@ class Sent(Event):
 
 class Everything(ReadModel):
     parcel: ParcelId
-    text: str = "ä ' \" \x00 日本"
+    text: str = "ä ' \" \\ { , } NULL 日本"
     name: Name = Name("n")
     whole: int = -(2**63)
     real: float = 0.1
@@ -180,16 +183,28 @@ async def test_free_sql_gets_typed_values_and_reaches_into_json(store: MemorySto
     assert streets == ["c", "b", "a"]
 
 
+KINDS = ("sqlite", "postgres")
+TOO_LARGE = {
+    "sqlite": "OverflowError: Python int too large to convert to SQLite INTEGER",
+    "postgres": "NumericValueOutOfRange: bigint out of range",
+}
+NAIVE = "the datetime 2026-01-01T00:00:00 has no time zone"
+NOT_NULL = {
+    "sqlite": "IntegrityError: NOT NULL constraint failed: odd.text",
+    "postgres": 'NotNullViolation: null value in column "text" of relation "odd" violates not-null constraint',
+}
+
+
 @pytest.mark.parametrize(
-    ("fields", "problem"),
+    ("fields", "problems"),
     [
-        ({"whole": 2**63}, "OverflowError: Python int too large to convert to SQLite INTEGER"),
-        ({"moment": dt.datetime(2026, 1, 1)}, "the datetime 2026-01-01T00:00:00 has no time zone"),  # noqa: DTZ001
-        ({"text": None}, "IntegrityError: NOT NULL constraint failed: odd.text"),
+        ({"whole": 2**63}, TOO_LARGE),
+        ({"moment": dt.datetime(2026, 1, 1)}, dict.fromkeys(KINDS, NAIVE)),  # noqa: DTZ001
+        ({"text": None}, NOT_NULL),
     ],
 )
 async def test_a_value_that_fits_no_column_parks_its_key(
-    store: MemoryStore, fields: dict[str, Any], problem: str
+    store: MemoryStore, place: Place, fields: dict[str, Any], problems: dict[str, str]
 ) -> None:
     class Odd(ReadModel):
         parcel: ParcelId
@@ -203,8 +218,67 @@ async def test_a_value_that_fits_no_column_parks_its_key(
     async with reading(store, Odd, registry=registry_of(Sent)) as read_side:
         await read_side.wait(Odd, await append(store, Sent("p"), Sent("q"), Sent("odd"), Sent("r"), Sent("odd")), 5)
 
-        assert await read_side.parked() == [ParkedKey("Odd", "odd", ("odd",), 3, problem, 2)]
+        assert await read_side.parked() == [ParkedKey("Odd", "odd", ("odd",), 3, problems[place.kind], 2)]
         assert await ask(read_side, lambda models: models.count(Odd)) == 3
+
+
+class Noted(Event):
+    parcel: ParcelId
+    text: str
+    number: float = 0.0
+
+
+class Note(ReadModel):
+    parcel: ParcelId
+    text: str = ""
+    number: float | None = None
+    maybe: str | None = None
+
+    def evolve(self, event: Noted) -> Self:
+        return type(self)(self.parcel, event.text, event.number, event.text or None)
+
+
+async def test_text_with_a_nul_is_kept_where_the_database_can_and_parked_where_it_cannot(
+    store: MemoryStore, place: Place
+) -> None:
+    async with reading(store, Note, registry=registry_of(Noted)) as read_side:
+        await read_side.wait(Note, await append(store, Noted("a", "b\0c"), Noted("z", "")), 5)
+
+        found = await ask(read_side, lambda models: [row.text for row in models.select(Note, order_by="parcel")])
+        parked = [(key.key, key.problem) for key in await read_side.parked()]
+
+    refused = "DataError: PostgreSQL text fields cannot contain NUL (0x00) bytes"
+    assert found == (["b\0c", ""] if place.is_sqlite else [""])
+    assert parked == ([] if place.is_sqlite else [(("a",), refused)])
+
+
+async def test_text_sorts_by_its_characters_numbers_and_none_comes_first(store: MemoryStore) -> None:
+    texts = ["a", "B", "ä", "_", "z", "", "é", "Z", "-", "日"]
+    async with reading(store, Note, registry=registry_of(Noted)) as read_side:
+        await read_side.wait(Note, await append(store, *(Noted(f"{n}", text) for n, text in enumerate(texts))), 5)
+
+        for order in ("text", "maybe"):
+            found = await ask(read_side, lambda models, order=order: models.select(Note, order_by=order))
+            assert [row.text for row in found] == sorted(texts), order
+        found = await ask(read_side, lambda models: models.select(Note, order_by="-maybe"))
+        assert [row.text for row in found] == sorted(texts, reverse=True)
+
+
+@pytest.mark.parametrize("number", [float("inf"), 5e-324, 1.7976931348623157e308, 0.1 + 0.2])
+async def test_every_float_comes_back(store: MemoryStore, number: float) -> None:
+    class Weight(ReadModel):
+        parcel: ParcelId
+        number: float = 0.0
+
+        def evolve(self, event: Sent) -> Self:
+            return type(self)(self.parcel, number)
+
+    async with reading(store, Weight, registry=registry_of(Sent)) as read_side:
+        await read_side.wait(Weight, await append(store, Sent("p")), 5)
+
+        (row,) = await ask(read_side, lambda models: models.select(Weight))
+
+    assert (row.number, str(row.number)) == (number, str(number))
 
 
 def test_a_type_that_no_column_can_hold_is_refused() -> None:

@@ -1,7 +1,6 @@
 """Folding into tables: any batches give the same rows and versions, and each event is folded once."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -15,15 +14,13 @@ from leftfold.query import ReadModel, ReadModelDefinition
 from leftfold.query.parking import ParkedKey
 from leftfold.query.row_cache import Row, RowCache
 from leftfold.query.standing import Overtaken
-from leftfold.query.tables.checkpoints import begin_anew, create_checkpoints, find
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.checkpoints import begin_anew, find
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.selection import Selection
 from leftfold.store import Batch, StoredEvent
 from tests.query.bank import (
-    IN_MEMORY,
     AccountId,
     Audited,
     Balance,
@@ -36,6 +33,9 @@ from tests.query.bank import (
     registry_of,
     sorted_rows,
 )
+from tests.query.places import place, present_place, url
+
+__all__ = ["place", "url"]
 
 REGISTRY = registry_of()
 
@@ -56,11 +56,10 @@ histories = st.lists(
 class Kept:
     """One read model's tables, to be folded into and looked at."""
 
-    def __init__(self, model: type[ReadModel], *, history: bool = False, url: str = IN_MEMORY) -> None:
+    def __init__(self, model: type[ReadModel], *, history: bool = False, url: str | None = None) -> None:
         self.table = ModelTable(ReadModelDefinition(model, history=history))
-        self.database = Database(url)
+        self.database = present_place().database(url)
         with self.database.writing() as connection:
-            create_checkpoints(connection)
             begin_anew(connection, self.table, "log")
 
     def folding(self) -> StoredFolding:
@@ -181,8 +180,8 @@ def test_a_key_of_two_parts_and_no_other_fields() -> None:
     assert len(kept.rows()) == 299
 
 
-def test_of_two_that_fold_the_same_events_one_writes(tmp_path: Path) -> None:
-    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+def test_of_two_that_fold_the_same_events_one_writes(url: str) -> None:
+    kept = Kept(Balance, url=url)
     first, second = kept.folding(), kept.folding()
     log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
     first.step(Batch(log[:2], 2))
@@ -198,8 +197,8 @@ def test_of_two_that_fold_the_same_events_one_writes(tmp_path: Path) -> None:
     assert kept.rows() == [Balance("a", "ann", 10, 3)]
 
 
-def test_rows_remembered_from_before_another_process_wrote_are_forgotten(tmp_path: Path) -> None:
-    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+def test_rows_remembered_from_before_another_process_wrote_are_forgotten(url: str) -> None:
+    kept = Kept(Balance, url=url)
     first, second = kept.folding(), kept.folding()
     log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
     first.step(Batch(log[:1], 1))
@@ -212,8 +211,8 @@ def test_rows_remembered_from_before_another_process_wrote_are_forgotten(tmp_pat
     assert kept.rows() == [Balance("a", "ann", 10, 3)]
 
 
-def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(tmp_path: Path) -> None:
-    kept = Kept(Balance, url=f"sqlite:///{tmp_path}/models.db")
+def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(url: str) -> None:
+    kept = Kept(Balance, url=url)
     folding = kept.folding()
     folding.step(Batch((), 1))
     with kept.database.writing() as connection:
@@ -224,8 +223,7 @@ def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(tmp_path: P
         folding.step(Batch(stored([Opened("a"), Opened("b")])[1:], 2))
 
 
-def test_other_code_that_rebuilt_the_table_stops_the_model(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/models.db"
+def test_other_code_that_rebuilt_the_table_stops_the_model(url: str) -> None:
     folding = Kept(Balance, url=url).folding()
     Kept(Balance, history=True, url=url)
 

@@ -1,7 +1,6 @@
 """An event that a handler cannot handle holds up its projection, and no other; retry and skip let it go on."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +9,13 @@ import sqlalchemy as sa
 from leftfold.errors import NotParked, ProjectionParked, ReadModelBehind
 from leftfold.metadata import Metadata
 from leftfold.query import FreeProjection, ParkedKey
-from leftfold.query.models_url import IN_MEMORY
 from leftfold.query.rebuild import rebuild
 from leftfold.store import MemoryStore
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading, registry_of
 from tests.query.free_bank import add, metadata, projecting, rows, totals_of
+from tests.query.places import place, url
+
+__all__ = ["place", "url"]
 
 NAME = "account totals"
 lines = sa.Table("lines", sa.MetaData(), sa.Column("amount", sa.Integer))
@@ -40,11 +41,6 @@ def bad() -> set[int]:
 async def store() -> AsyncIterator[MemoryStore]:
     async with MemoryStore() as store:
         yield store
-
-
-@pytest.fixture(params=["memory", "file"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return IN_MEMORY if request.param == "memory" else f"sqlite:///{tmp_path}/bank.models.db"
 
 
 async def amounts(read_side: Any, **options: Any) -> list[int]:
@@ -98,9 +94,8 @@ async def test_a_retry_after_the_cause_is_gone_brings_it_level(store: MemoryStor
 
 
 async def test_a_skip_is_in_the_log_and_holds_in_rebuilds_and_in_the_past(
-    store: MemoryStore, tmp_path: Path, bad: set[int]
+    store: MemoryStore, url: str, bad: set[int]
 ) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
     bad.add(2)
     registry = registry_of()
     async with projecting(store, LINES, url=url, registry=registry) as read_side:
@@ -129,8 +124,7 @@ async def test_what_is_not_parked_cannot_be_retried_or_skipped(store: MemoryStor
                 await acting
 
 
-async def test_it_is_still_parked_when_opened_again(store: MemoryStore, tmp_path: Path, bad: set[int]) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_it_is_still_parked_when_opened_again(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.add(1)
     async with projecting(store, LINES, url=url) as read_side:
         await read_side.settle(await append(store, Deposited("a", 1)))
@@ -143,8 +137,7 @@ async def test_it_is_still_parked_when_opened_again(store: MemoryStore, tmp_path
         assert await amounts(read_side) == []
 
 
-async def test_another_process_releases_it_and_it_goes_on(store: MemoryStore, tmp_path: Path, bad: set[int]) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_another_process_releases_it_and_it_goes_on(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.add(1)
     async with projecting(store, LINES, url=url) as folding:
         position = await append(store, Deposited("a", 1), Deposited("a", 2))
@@ -177,8 +170,7 @@ async def test_the_past_beyond_an_event_that_cannot_be_handled_is_not_told(store
             await amounts(read_side, as_of=3)
 
 
-async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, tmp_path: Path, bad: set[int]) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.add(1)
     async with projecting(store, LINES, url=url) as free, reading(store, Balance, url=url) as keyed:
         position = await append(store, Opened("a"), Deposited("a", 1))
@@ -189,10 +181,7 @@ async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, tmp_pat
     assert balance.amount == 1
 
 
-async def test_a_corrected_handler_of_the_next_version_is_rebuilt_and_goes_on(
-    store: MemoryStore, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_a_corrected_handler_of_the_next_version_is_rebuilt_and_goes_on(store: MemoryStore, url: str) -> None:
     async with projecting(store, totals_of(), url=url) as read_side:
         await read_side.settle(await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)))
         assert len(await read_side.parked()) == 1

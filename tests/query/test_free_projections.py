@@ -15,7 +15,6 @@ from leftfold import Recorded, recording
 from leftfold.errors import ReadModelBehind, UnknownReadModel, UsageError
 from leftfold.metadata import encode_metadata
 from leftfold.query import FreeProjection
-from leftfold.query.models_url import IN_MEMORY
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
@@ -32,6 +31,9 @@ from tests.query.free_bank import (
     totals,
     totals_of,
 )
+from tests.query.places import place, url
+
+__all__ = ["place", "url"]
 
 EVENTS = [Opened("a"), Deposited("a", 5), Deposited("b", 7), Transferred("a", "b", 2), Audited("a"), Deposited("c", 1)]
 AFTER = [("a", 3), ("b", 9), ("c", 1)]
@@ -41,11 +43,6 @@ AFTER = [("a", 3), ("b", 9), ("c", 1)]
 async def store() -> AsyncIterator[MemoryStore]:
     async with MemoryStore() as store:
         yield store
-
-
-@pytest.fixture(params=["memory", "file"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return IN_MEMORY if request.param == "memory" else f"sqlite:///{tmp_path}/bank.models.db"
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
@@ -218,8 +215,7 @@ async def test_slow_handlers_are_given_shorter_transactions(store: MemoryStore, 
     assert sum(sizes) == 1_000
 
 
-async def test_several_read_sides_on_one_database_handle_each_event_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_several_read_sides_on_one_database_handle_each_event_once(url: str) -> None:
     events = [Deposited(f"{n % 7}", n) if n != 13 else Opened("13") for n in range(500)]
     async with (
         MemoryStore() as store,
@@ -236,8 +232,7 @@ async def test_several_read_sides_on_one_database_handle_each_event_once(tmp_pat
     assert positions == expected_positions(events)
 
 
-async def test_it_goes_on_where_it_was_when_opened_again(store: MemoryStore, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/bank.models.db"
+async def test_it_goes_on_where_it_was_when_opened_again(store: MemoryStore, url: str) -> None:
     for n in range(3):
         async with projecting(store, totals_of(), url=url) as read_side:
             position = await append(store, Deposited("a", n + 1))

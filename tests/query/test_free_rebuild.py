@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadModelBehind
@@ -16,6 +16,9 @@ from leftfold.store import MemoryStore
 from tests.query.bank import Deposited, append, ask, registry_of
 from tests.query.free_bank import add, expected_totals, ledger, projecting, rows, totals, totals_of
 from tests.query.free_bank import metadata as both
+from tests.query.places import outside, place, url
+
+__all__ = ["place", "url"]
 
 NAME = "account totals"
 
@@ -51,11 +54,6 @@ async def store() -> AsyncIterator[MemoryStore]:
         yield store
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/bank.models.db"
-
-
 async def keep(store: MemoryStore, url: str, definition: FreeProjection, *amounts: int) -> int:
     async with projecting(store, definition, url=url) as read_side:
         position = await append(store, *(Deposited("abc"[n % 3], amount) for n, amount in enumerate(amounts)))
@@ -65,13 +63,11 @@ async def keep(store: MemoryStore, url: str, definition: FreeProjection, *amount
 
 def in_file(url: str) -> tuple[list[str], list[str]]:
     """The tables and indexes in it, but leftfold's own."""
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
+    with outside(url) as connection:
         present = sa.inspect(connection)
         tables = [name for name in present.get_table_names() if not name.startswith("leftfold")]
         indexes = [str(index["name"]) for name in tables for index in present.get_indexes(name)]
-    engine.dispose()
-    return tables, indexes
+    return sorted(tables), indexes
 
 
 async def test_changed_code_without_another_version_is_refused(store: MemoryStore, url: str) -> None:
@@ -106,11 +102,9 @@ async def test_the_old_rows_are_kept_until_they_are_dropped(store: MemoryStore, 
     definition = projection(twice, 2)
     await rebuild(definition, store, registry_of(), url)
 
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
+    with outside(url) as connection:
         old = connection.execute(sa.text("SELECT account, amount FROM totals__old ORDER BY account")).all()
         new = connection.execute(sa.select(totals).order_by("account")).all()
-    engine.dispose()
 
     assert ([tuple(row) for row in old], [tuple(row) for row in new]) == (
         [("a", 1), ("b", 2)],
@@ -171,7 +165,7 @@ async def test_other_tables_than_before_are_made_and_former_ones_kept_as_old(sto
     other = sa.Table("wider", sa.MetaData(), sa.Column("account", sa.String, primary_key=True))
 
     def handle(event: Deposited, connection: sa.Connection) -> None:
-        connection.execute(sa.insert(other).prefix_with("OR IGNORE").values(account=event.account))
+        connection.execute(insert(other).values(account=event.account).on_conflict_do_nothing())
 
     await keep(store, url, projection(once), 1, 2)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from leftfold.events import Event
-from leftfold.query import models_url
 from leftfold.store import open_store
 from tests.query.bank import Balance, Deposited, Opened, Transferred, append, ask, folded, reading, sorted_rows
+from tests.query.places import place, url
+
+__all__ = ["place", "url"]
 
 ROOT = Path(__file__).parents[2]
 EVENTS: list[Event] = [Opened(f"{n}") for n in range(50)] + [
@@ -17,12 +19,11 @@ EVENTS: list[Event] = [Opened(f"{n}") for n in range(50)] + [
 ]
 FOLDING = """
 import asyncio, sys
-from leftfold.query import models_url
 from leftfold.store import open_store
 from tests.query.bank import Balance, reading
 
 async def main(url):
-    async with open_store(url) as store, reading(store, Balance, url=models_url(url), history=True) as read_side:
+    async with open_store(url) as store, reading(store, Balance, url=sys.argv[2], history=True) as read_side:
         while True:
             print((await read_side.status())[0].position, flush=True)
 
@@ -30,9 +31,9 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-def fold_until_killed(url: str, after: int) -> int:
+def fold_until_killed(log: str, url: str, after: int) -> int:
     """Run a process that folds, and kill it as soon as it has got any further; how far it said it was."""
-    command = [sys.executable, "-c", FOLDING, url]
+    command = [sys.executable, "-c", FOLDING, log, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         position = next(position for line in process.stdout if (position := int(line)) > after)
@@ -40,16 +41,16 @@ def fold_until_killed(url: str, after: int) -> int:
     return position
 
 
-async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/bank.db"
-    async with open_store(url) as store:
+async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path: Path, url: str) -> None:
+    log = f"sqlite:///{tmp_path}/bank.db"
+    async with open_store(log) as store:
         await append(store, *EVENTS)
         position = 0
         for _ in range(4):
-            position = fold_until_killed(url, position)
+            position = fold_until_killed(log, url, position)
         assert 0 < position < len(EVENTS)
 
-        async with reading(store, Balance, url=models_url(url), history=True) as read_side:
+        async with reading(store, Balance, url=url, history=True) as read_side:
             await read_side.wait(Balance, len(EVENTS), 20)
             rows = await ask(read_side, lambda models: models.select(Balance))
             versions = sa.text("SELECT count(*), count(DISTINCT valid_from || '/' || account) FROM balance_history")

@@ -18,7 +18,10 @@ from leftfold.metadata import decode_metadata
 from leftfold.query import ParkedKey, ReadModel, ReadSide
 from leftfold.store import Batch, MemoryStore, NewEvent, open_store
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Transferred, append, ask, reading, sorted_rows
+from tests.query.places import place, url
 from tests.query.test_folding import Kept, stored
+
+__all__ = ["place", "url"]
 
 BAD = {13}
 """The amounts that cannot be folded. A set is no part of a model's fingerprint: emptying it stands for a fix."""
@@ -83,8 +86,8 @@ async def test_after_a_retry_the_key_goes_on_live(store: MemoryStore) -> None:
         assert await rows(read_side) == {"a": [13, 1, 2, 3]}
 
 
-async def test_a_retry_in_another_process_is_seen_by_the_one_that_folds(tmp_path: Path) -> None:
-    log, url = f"sqlite:///{tmp_path}/bank.db", f"sqlite:///{tmp_path}/models.db"
+async def test_a_retry_in_another_process_is_seen_by_the_one_that_folds(tmp_path: Path, url: str) -> None:
+    log = f"sqlite:///{tmp_path}/bank.db"
     async with open_store(log) as one, open_store(log) as other, reading(one, Strict, url=url) as folding:
         await folding.wait(Strict, await append(one, Deposited("a", 1), Deposited("a", 13)), 5)
         BAD.clear()
@@ -217,8 +220,8 @@ async def test_a_skip_holds_in_every_rebuild_and_in_the_past(store: MemoryStore)
         assert await ask(rebuilt, lambda models: models.get(Strict, "a"), as_of=4) == Strict("a", [1, 2])
 
 
-async def test_a_skip_whose_process_died_before_the_key_went_on_is_done_by_a_retry(tmp_path: Path) -> None:
-    log, url = f"sqlite:///{tmp_path}/bank.db", f"sqlite:///{tmp_path}/models.db"
+async def test_a_skip_whose_process_died_before_the_key_went_on_is_done_by_a_retry(tmp_path: Path, url: str) -> None:
+    log = f"sqlite:///{tmp_path}/bank.db"
     async with open_store(log) as store, reading(store, Strict, url=url) as read_side:
         await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("a", 2)), 5)
         await store.append(
@@ -334,8 +337,8 @@ def test_the_sync_facade_has_the_same_verbs() -> None:
         assert live.skip(Strict, "a", reason="a test") == []
 
 
-def test_the_tables_of_a_parked_key_can_be_read_by_people(tmp_path: Path) -> None:
-    kept = Kept(Strict, url=f"sqlite:///{tmp_path}/models.db")
+def test_the_tables_of_a_parked_key_can_be_read_by_people(url: str) -> None:
+    kept = Kept(Strict, url=url)
     kept.folding().step(Batch(stored([Opened("a"), Deposited("a", 13)]), 2))
 
     with kept.database.reading() as connection:

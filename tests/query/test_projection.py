@@ -17,6 +17,7 @@ from leftfold.errors import (
 )
 from leftfold.events import Event
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
+from leftfold.query.tables.postgres_database import SETTINGS
 from leftfold.store import MemoryStore, NewEvent, open_store
 from tests.query.bank import (
     AccountId,
@@ -34,17 +35,15 @@ from tests.query.bank import (
     registry_of,
     sorted_rows,
 )
+from tests.query.places import Place, outside, place, url
+
+__all__ = ["place", "url"]
 
 
 @pytest.fixture
 async def store() -> AsyncIterator[MemoryStore]:
     async with MemoryStore() as store:
         yield store
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/bank.models.db"
 
 
 async def balances(read_side: ReadSide) -> list[Any]:
@@ -146,7 +145,8 @@ async def test_an_event_whose_keys_cannot_be_known_stops_its_model_only(store: M
         assert stopped.problem is caught.value
 
 
-async def test_another_log_begins_the_models_anew(url: str) -> None:
+async def test_another_log_begins_the_models_of_its_own_file_anew(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/models.db"
     for owner in ("ann", "bob"):
         async with MemoryStore() as store, reading(store, Balance, url=url, history=True) as read_side:
             await read_side.wait(Balance, await append(store, Opened("a", owner)), 5)
@@ -169,9 +169,8 @@ async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) ->
     await append(store, Opened("a"))
     async with reading(store, Balance, url=url) as read_side:
         await read_side.wait(Balance, 1, 5)
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        assert sa.inspect(connection).get_table_names() == [
+    with outside(url) as connection:
+        assert sorted(sa.inspect(connection).get_table_names()) == [
             "balance",
             "leftfold_checkpoint",
             "leftfold_lease",
@@ -179,7 +178,6 @@ async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) ->
             "leftfold_parked_event",
         ]
         connection.exec_driver_sql("DROP TABLE balance")
-    engine.dispose()
 
     async with reading(store, Balance, url=url) as read_side:
         await read_side.wait(Balance, 1, 5)
@@ -229,18 +227,18 @@ async def test_a_damaged_models_database_is_named(store: MemoryStore, tmp_path: 
 
 
 async def test_a_locked_database_is_waited_out_and_told_of(
-    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, url: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leftfold.query.tables.database.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("leftfold.query.tables.sqlite_database.BUSY_SECONDS", 0.0)
+    monkeypatch.setitem(SETTINGS, "lock_timeout", "1ms")
+    lock = "BEGIN IMMEDIATE" if place.is_sqlite else "LOCK TABLE leftfold_checkpoint IN ACCESS EXCLUSIVE MODE"
     async with open_store(f"sqlite:///{tmp_path}/bank.db") as store, reading(store, Balance, url=url) as read_side:
-        engine = sa.create_engine(url)
-        with engine.connect() as locking:
-            locking.exec_driver_sql("BEGIN IMMEDIATE")
+        with outside(url) as locking:
+            locking.exec_driver_sql(lock)
             await append(store, Opened("a"))
             while (status := (await read_side.status())[0]).problem is None:
                 pass
             locking.rollback()
-        engine.dispose()
         await read_side.wait(Balance, 1, 5)
 
         assert isinstance(status.problem, ModelsUnavailable)

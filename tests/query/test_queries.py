@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -21,7 +20,6 @@ from leftfold.query import Progress, ReadModel, ReadModelDefinition, ReadModels,
 from leftfold.store import MemoryStore, NewEvent
 from tests.query.bank import (
     HANDLER,
-    IN_MEMORY,
     AccountId,
     Balance,
     Closed,
@@ -37,6 +35,9 @@ from tests.query.bank import (
     registry_of,
     sorted_rows,
 )
+from tests.query.places import Place, place, url
+
+__all__ = ["place", "url"]
 
 HISTORY = [
     Opened("a"),
@@ -178,14 +179,14 @@ async def test_what_a_handler_raises_is_raised(bank: ReadSide) -> None:
         await ask(bank, question)
 
 
-async def test_one_query_sees_one_moment(store: MemoryStore, tmp_path: Path) -> None:
+async def test_one_query_sees_one_moment(store: MemoryStore, url: str) -> None:
     loop = asyncio.get_running_loop()
     await append(store, Opened("a"))
 
     async def deposit_and_wait(read_side: ReadSide) -> None:
         await read_side.wait(Balance, await append(store, Deposited("a", 5)), 5)
 
-    async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
+    async with reading(store, Balance, url=url) as read_side:
         await read_side.wait(Balance, 1, 5)
 
         def question(models: ReadModels) -> Any:
@@ -315,7 +316,7 @@ async def test_a_model_of_one_row_is_seen_as_it_was(store: MemoryStore, history:
             assert row == (rows[0] if rows else None)
 
 
-async def test_models_with_and_without_history_are_joined_in_the_past(store: MemoryStore) -> None:
+async def test_models_with_and_without_history_are_joined_in_the_past(store: MemoryStore, place: Place) -> None:
     def question(models: ReadModels) -> list[Any]:
         balance, turnover = models.table(Balance), models.table(Turnover)
         joined = sa.select(balance.c.account, turnover.c.total).where(turnover.c.total > balance.c.amount)
@@ -323,7 +324,7 @@ async def test_models_with_and_without_history_are_joined_in_the_past(store: Mem
 
     await append(store, *HISTORY)
     definitions = [ReadModelDefinition(Balance, history=True), ReadModelDefinition(Turnover)]
-    read_side = ReadSide(store, registry_of(), definitions, IN_MEMORY)
+    read_side = ReadSide(store, registry_of(), definitions, place.own())
     await read_side.start()
 
     assert await ask(read_side, question, as_of=4) == [("a", 150), ("b", 150)]
@@ -381,9 +382,9 @@ async def test_a_long_replay_tells_of_its_progress(store: MemoryStore, monkeypat
     ]
 
 
-async def test_more_replays_at_once_than_there_are_threads(store: MemoryStore, tmp_path: Path) -> None:
+async def test_more_replays_at_once_than_there_are_threads(store: MemoryStore, url: str) -> None:
     await append(store, *HISTORY)
-    async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
+    async with reading(store, Balance, url=url) as read_side:
         query = Rows(lambda models: models.count(Balance))
         positions = [n % (len(HISTORY) + 1) for n in range(40)]
 

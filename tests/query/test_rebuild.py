@@ -15,17 +15,15 @@ from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import EventStore, MemoryStore, open_store
 from tests.query.bank import AccountId, Deposited, append, ask, reading, registry_of
+from tests.query.places import outside, place, url
+
+__all__ = ["place", "url"]
 
 
 @pytest.fixture
 async def store() -> AsyncIterator[MemoryStore]:
     async with MemoryStore() as store:
         yield store
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/bank.models.db"
 
 
 def total(factor: int, *, wider: bool = False) -> type[ReadModel]:
@@ -56,7 +54,9 @@ FIRST, DOUBLE, WIDER = total(1), total(2), total(1, wider=True)
 
 
 async def rows(read_side: ReadSide, model: type[ReadModel], **options: Any) -> list[tuple[Any, ...]]:
-    return [astuple(row) for row in await ask(read_side, lambda models: models.select(model), **options)]
+    return [
+        astuple(row) for row in await ask(read_side, lambda models: models.select(model, order_by="account"), **options)
+    ]
 
 
 async def keep(store: EventStore, url: str, model: type[ReadModel], *amounts: int, **options: Any) -> int:
@@ -68,9 +68,8 @@ async def keep(store: EventStore, url: str, model: type[ReadModel], *amounts: in
 
 
 def tables_in(url: str) -> list[str]:
-    engine = sa.create_engine(url)
-    names = sa.inspect(engine).get_table_names()
-    engine.dispose()
+    with outside(url) as connection:
+        names = sorted(sa.inspect(connection).get_table_names())
     return [name for name in names if name.startswith("total")]
 
 
@@ -166,11 +165,9 @@ async def test_a_dry_run_tells_the_differences_and_keeps_nothing(store: MemorySt
 
 async def test_rows_that_came_and_went_are_told_apart(store: MemoryStore, url: str) -> None:
     await keep(store, url, FIRST, 1, 2)
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
+    with outside(url) as connection:
         connection.exec_driver_sql("DELETE FROM total WHERE account = 'a0'")
         connection.exec_driver_sql("INSERT INTO total VALUES ('zz', 7)")
-    engine.dispose()
 
     found = (await rebuild(ReadModelDefinition(FIRST), store, registry_of(), url)).differences
 
@@ -243,10 +240,8 @@ async def test_what_is_not_kept_cannot_be_rebuilt(store: MemoryStore, url: str) 
 
 async def test_a_table_of_before_versions_is_of_version_one(store: MemoryStore, url: str) -> None:
     await keep(store, url, FIRST, 1)
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
+    with outside(url) as connection:
         connection.exec_driver_sql("ALTER TABLE leftfold_checkpoint DROP COLUMN version")
-    engine.dispose()
 
     assert await keep(store, url, FIRST, 2) == 2
 

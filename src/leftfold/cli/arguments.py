@@ -88,4 +88,13 @@ AsOf = Annotated[
         help=f"A past moment instead of the present: a position, or a time like {EXAMPLE_TIME}.",
     ),
 ]
+ModelsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        metavar="URL",
+        show_default=False,
+        help="The read models' database, like postgresql://user@host/name; by default the file beside the log.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, one object or value a line.")]

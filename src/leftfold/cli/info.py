@@ -7,9 +7,9 @@ import msgspec
 from rich.text import Text
 
 from leftfold.cli.answers import table
-from leftfold.cli.arguments import Json, LogUrl, OptionalAppName
+from leftfold.cli.arguments import Json, LogUrl, ModelsUrl, OptionalAppName
 from leftfold.cli.consoles import Console, stdout
-from leftfold.cli.kept_models import kept_positions
+from leftfold.cli.kept_models import kept_positions, models_place
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
@@ -35,7 +35,7 @@ class Facts(msgspec.Struct):
 
 
 @command
-async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> Outcome:
+async def info(url: LogUrl, app: OptionalAppName = None, models: ModelsUrl = None, json: Json = False) -> Outcome:
     """Show what a log holds: positions, times, events by type, its file.
 
     With --app also how far each read model and projection has come, and which stored types the app does not know.
@@ -49,7 +49,7 @@ async def info(url: LogUrl, app: OptionalAppName = None, json: Json = False) -> 
     async with open_log(url) as log:
         facts = await _facts(log)
     if loaded is not None:
-        kept = kept_positions(loaded, url, facts.log)
+        kept = kept_positions(loaded, models_place(url, models), facts.log)
         facts.read_models = _standings(loaded.read_models.values(), kept, facts)
         facts.projections = _standings(loaded.projections.values(), kept, facts)
         facts.unknown = [count.type for count in facts.statistics.types if not loaded.registry.of_wire(count.type)]

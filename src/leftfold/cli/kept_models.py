@@ -10,9 +10,18 @@ from leftfold.query.event_keys import Key
 SHOWN = 100
 
 
-def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefinition, int]:
+def models_place(url: str, models: str | None) -> str | None:
+    """Where read models are kept: where `--models` says, else beside the log; None when there is no such place."""
+    if models is not None:
+        return models
+    try:
+        return models_url(url)
+    except InvalidUrl:
+        return None
+
+
+def kept_positions(app: App, place: str | None, log_id: str) -> Mapping[ReadModelDefinition, int]:
     """How far each read model is kept; one that is not, or was made by other code, is left out."""
-    place = _place(url)
     if place is None or not app.kept:
         return {}
     from leftfold.query.tables.stored_models import stored_positions
@@ -20,9 +29,8 @@ def kept_positions(app: App, url: str, log_id: str) -> Mapping[ReadModelDefiniti
     return stored_positions(place, app.kept, log_id)
 
 
-def kept_parked(app: App, url: str) -> Sequence[ParkedKey]:
+def kept_parked(app: App, place: str | None) -> Sequence[ParkedKey]:
     """The parked keys of all read models."""
-    place = _place(url)
     if place is None or not app.kept:
         return ()
     from leftfold.query.tables.stored_models import stored_parked
@@ -30,11 +38,12 @@ def kept_parked(app: App, url: str) -> Sequence[ParkedKey]:
     return stored_parked(place, app.kept)
 
 
-def kept_queue(app: App, url: str, definition: ReadModelDefinition, key: Key) -> tuple[ParkedKey, Sequence[int]]:
+def kept_queue(
+    app: App, place: str | None, definition: ReadModelDefinition, key: Key
+) -> tuple[ParkedKey, Sequence[int]]:
     """A parked key, and the positions of the first events that it waits with."""
-    mine = [each for each in kept_parked(app, url) if each.table == definition.table]
+    mine = [each for each in kept_parked(app, place) if each.table == definition.table]
     found = next((each for each in mine if each.key == key), None)
-    place = _place(url)
     if found is None or place is None:
         raise NotParked(definition.name, key, len(mine))
     from leftfold.query.tables.stored_models import stored_queue
@@ -50,9 +59,8 @@ def read_model_named(app: App, name: str) -> ReadModelDefinition:
     return known[name]
 
 
-def kept_place(definition: ReadModelDefinition, url: str) -> str:
+def kept_place(definition: ReadModelDefinition, place: str | None) -> str:
     """Where a read model is kept; `NotKept` when there is no such file."""
-    place = _place(url)
     if place is None:
         raise NotKept(definition.name)
     from leftfold.query.tables.stored_models import is_there
@@ -62,18 +70,10 @@ def kept_place(definition: ReadModelDefinition, url: str) -> str:
     return place
 
 
-def usable_models(app: App, url: str, log_id: str) -> str | None:
+def usable_models(app: App, place: str | None, log_id: str) -> str | None:
     """Where the read models are kept, if all are there, fit this code, and may be folded on by this user."""
-    place = _place(url)
-    if place is None or set(kept_positions(app, url, log_id)) != set(app.kept):
+    if place is None or set(kept_positions(app, place, log_id)) != set(app.kept):
         return None
     from leftfold.query.tables.stored_models import may_be_folded_on
 
     return place if may_be_folded_on(place) else None
-
-
-def _place(url: str) -> str | None:
-    try:
-        return models_url(url)
-    except InvalidUrl:
-        return None

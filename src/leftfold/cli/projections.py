@@ -10,16 +10,16 @@ from rich.text import Text
 
 from leftfold.app import App
 from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.kept_models import SHOWN, kept_parked, kept_positions, kept_queue, read_model_named
+from leftfold.cli.kept_models import SHOWN, kept_parked, kept_positions, kept_queue, models_place, read_model_named
 from leftfold.cli.listing import INDENT, show_event, show_event_json
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, visible
 from leftfold.clock import SystemClock
-from leftfold.live import LiveApp
+from leftfold.live import LiveApp, Options
 from leftfold.metadata import recording
 from leftfold.query import FreeProjection, ParkedKey, ReadModelDefinition
 from leftfold.query.held_projection import events_from, with_queue
@@ -61,6 +61,7 @@ async def projections(
     key: Key = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Why an event is skipped.")] = "",
     actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who skips it.")] = "",
+    models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
     """List the read models and projections: how far each is, and the keys that are parked, by the error.
@@ -76,8 +77,9 @@ async def projections(
       leftfold projections --app bank:bank sqlite:///bank.db skip Balance a-1 --reason "typing error" --actor ann
     """
     loaded = load_app(app)
+    place = models_place(url, models)
     if verb is None:
-        await _list(loaded, url, json=json)
+        await _list(loaded, url, place, json=json)
         return Outcome.FINE
     if model is None:
         raise typer.BadParameter(f"{verb} needs a read model, or a projection")
@@ -86,11 +88,11 @@ async def projections(
     if verb == "skip" and not reason:
         raise typer.BadParameter("skip needs --reason: the log records why an event was left out")
     if verb == "show":
-        await _show_key(loaded, url, definition, values, json=json)
+        await _show_key(loaded, url, place, definition, values, json=json)
         return Outcome.FINE
     async with open_log(url):
         pass  # it is not created
-    async with loaded.open(url) as live:
+    async with loaded.open(url, **Options(models=place) if place else {}) as live:
         with recording(actor=actor or None):
             stuck = await _act(live, verb, definition, values, reason)
     return _tell(stuck, json=json)
@@ -107,21 +109,22 @@ async def _act(
 # --- the list
 
 
-async def _list(app: App, url: str, *, json: bool) -> None:
-    rows, parked = await model_rows(app, url)
+async def _list(app: App, url: str, place: str | None, *, json: bool) -> None:
+    rows, parked = await model_rows(app, url, place)
     if json:
         stdout().json({"projections": rows, "parked": [msgspec.to_builtins(each, enc_hook=str) for each in parked]})
     else:
         _show(stdout(), rows, parked)
 
 
-async def model_rows(app: App, url: str) -> tuple[list[dict[str, Any]], Sequence[ParkedKey]]:
-    """How far each read model is kept, for programs, and every parked key."""
+async def model_rows(app: App, url: str, place: str | None) -> tuple[list[dict[str, Any]], Sequence[ParkedKey]]:
+    """How far each read model and projection is kept, for programs, and every parked key."""
     async with open_log(url) as log:
         head = await log.head()
-        kept = kept_positions(app, url, log.log_id)
-        parked = kept_parked(app, url)
-        return [await _row(log, head, definition, kept, parked) for definition in app.read_models.values()], parked
+        kept = kept_positions(app, place, log.log_id)
+        free = {each.table for each in app.projections.values()}
+        parked = [with_queue(each, head) if each.table in free else each for each in kept_parked(app, place)]
+        return [await _row(log, head, definition, kept, parked) for definition in app.kept], parked
 
 
 async def _row(
@@ -190,9 +193,11 @@ def _name(parked: ParkedKey) -> str:
 # --- the verbs
 
 
-async def _show_key(app: App, url: str, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool) -> None:
+async def _show_key(
+    app: App, url: str, place: str | None, definition: ReadModelDefinition, key: tuple[Any, ...], *, json: bool
+) -> None:
     async with open_log(url) as log:
-        parked, positions = kept_queue(app, url, definition, key)
+        parked, positions = kept_queue(app, place, definition, key)
         if isinstance(definition, FreeProjection):
             criteria = app.registry.stored(definition.fold.all_criteria())
             events = await events_from(log, criteria, parked.position, SHOWN)

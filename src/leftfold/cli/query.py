@@ -8,9 +8,9 @@ import typer
 
 from leftfold.app import App
 from leftfold.cli.answers import show_answer
-from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl
+from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import stdout
-from leftfold.cli.kept_models import usable_models
+from leftfold.cli.kept_models import models_place, usable_models
 from leftfold.cli.models import query_named
 from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
@@ -29,6 +29,7 @@ async def query(
     ] = None,
     as_of: AsOf = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long read models may take to come up.")] = 60.0,
+    models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
     """Ask a query of the app.
@@ -43,17 +44,23 @@ async def query(
     loaded = load_app(app)
     asked = query_named(loaded, name, _fields(fields or []))
     with progress("folding") as told:
-        answer = await _answer(loaded, url, asked, as_of, timeout, told)
+        answer = await _answer(loaded, url, models_place(url, models), asked, as_of, timeout, told)
     show_answer(stdout(), answer, json=json)
     return Outcome.FINE
 
 
 async def _answer(
-    app: App, url: str, asked: Any, as_of: int | datetime | None, timeout: float, told: Callable[[int, int], None]
+    app: App,
+    url: str,
+    place: str | None,
+    asked: Any,
+    as_of: int | datetime | None,
+    timeout: float,
+    told: Callable[[int, int], None],
 ) -> Any:
     async with open_log(url) as log:
         head = await log.head()
-        models = usable_models(app, url, log.log_id)
+        models = usable_models(app, place, log.log_id)
     options = Options(on_progress=lambda replay: told(replay.position, replay.upto))
     if models is not None:
         options["models"] = models

@@ -7,9 +7,9 @@ import msgspec
 import typer
 from rich.text import Text
 
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import Console, stdout
-from leftfold.cli.kept_models import kept_place, read_model_named
+from leftfold.cli.kept_models import kept_place, models_place, read_model_named
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, shown_fields
@@ -28,6 +28,7 @@ async def rebuild(
     app: AppName,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and keep nothing.")] = False,
     drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the table that the last rebuild kept.")] = False,
+    models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
     """Build the table of a read model, or those of a projection, again, compare the rows, and swap.
@@ -44,7 +45,7 @@ async def rebuild(
     loaded = load_app(app)
     definition = read_model_named(loaded, model)
     async with open_log(url) as log:
-        place = kept_place(definition, url)
+        place = kept_place(definition, models_place(url, models))
         if drop_old:
             dropped = drop_old_table(definition, place)
             stdout().put("the old table is dropped" if dropped else "there is no old table")

@@ -42,7 +42,8 @@ def in_words(problem: BaseException) -> str:
     original = getattr(problem, "orig", None) or problem  # SQLAlchemy tells the statement too, with all its rows
     if isinstance(original, LeftfoldError):
         return original.found
-    return f"{type(original).__name__}: {original}"
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)  # PostgreSQL's, without details
+    return f"{type(original).__name__}: {primary or original}".replace("\0", "\\x00")  # which it does not keep
 
 
 class Held:

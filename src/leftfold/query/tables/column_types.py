@@ -1,7 +1,7 @@
 """From the types of a struct's fields to the types of a table's columns.
 
 SQLite has no times, decimals or UUIDs: they are kept as texts that people can read and that sort by their meaning.
-Other databases keep them as their own types.
+Other databases keep them as their own types. Text sorts by its characters' numbers, on PostgreSQL as on SQLite.
 """
 
 import datetime
@@ -9,20 +9,28 @@ import decimal
 import enum
 import types
 import uuid
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from leftfold.errors import NaiveDatetime
 
 DECIMAL_ORDER = "leftfold_decimal"
 """The SQLite collation by which decimals that are kept as text compare as numbers."""
 
-PLAIN: dict[type, type[TypeEngine[Any]]] = {
-    str: sa.String,
+
+def text() -> TypeEngine[str]:
+    """Text of any length."""
+    return sa.String().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
+PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
+    str: text,
     bool: sa.Boolean,
     int: sa.BigInteger,
     float: sa.Double,
@@ -58,6 +66,16 @@ class Instant(TypeDecorator[datetime.datetime]):
         return moment.astimezone(datetime.UTC)
 
 
+class Number(UserDefinedType[decimal.Decimal]):
+    """PostgreSQL's NUMERIC without bounds, which its driver takes and gives as decimals."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        """How it is called."""
+        return "NUMERIC"
+
+
 class Exact(TypeDecorator[decimal.Decimal]):
     """A decimal with every digit it has; on SQLite text that compares as a number, while `sum` is a float's."""
 
@@ -66,8 +84,10 @@ class Exact(TypeDecorator[decimal.Decimal]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
-        text = sa.String(collation=DECIMAL_ORDER)
-        return dialect.type_descriptor(text if dialect.name == "sqlite" else sa.Numeric())
+        if dialect.name == "postgresql":
+            return Number()
+        kept = sa.String(collation=DECIMAL_ORDER)
+        return dialect.type_descriptor(kept if dialect.name == "sqlite" else sa.Numeric())
 
     def process_bind_param(self, value: decimal.Decimal | None, dialect: Dialect) -> Any:
         """The form that the driver takes."""
@@ -118,7 +138,7 @@ class Choice(TypeDecorator[enum.Enum]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """The type of the members' values."""
-        return dialect.type_descriptor(self.kept)
+        return self.kept.dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """The member's value."""
@@ -138,6 +158,11 @@ class Json(TypeDecorator[Any]):
     def __init__(self, hint: Any) -> None:
         super().__init__(none_as_null=True)
         self.hint = hint
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """On PostgreSQL JSONB, which can be compared and indexed."""
+        kept = postgresql.JSONB(none_as_null=True) if dialect.name == "postgresql" else sa.JSON(none_as_null=True)
+        return dialect.type_descriptor(kept)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Plain lists, dicts and scalars."""

@@ -1,62 +1,33 @@
-"""The models database: one writer, many readers, each query in one snapshot."""
+"""The models database: transactions that write, and transactions that read one snapshot."""
 
-import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import exc
 
-from leftfold.errors import InvalidUrl, LeftfoldError, ModelsUnavailable, UsageError
-from leftfold.query.tables.column_types import DECIMAL_ORDER, compare_decimals
+from leftfold.errors import LeftfoldError, ModelsUnavailable, UsageError
+from leftfold.query.tables.backend import Backend
+from leftfold.query.tables.backends import backend_of, blame_of
+from leftfold.query.tables.database_url import database_url
 
-BUSY_SECONDS = 10.0
-WRITES = "leftfold_writes"
-SETTINGS = (
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "wal_autocheckpoint = 4000",
-    "journal_size_limit = 67108864",
-    "temp_store = MEMORY",
-    "cache_size = -32768",
-)
-TROUBLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-"""SQLite's codes for what is wrong with the file or the machine, not with a statement or a value."""
+BACKEND = "leftfold_backend"
 
 
 class Database:
-    """Connections to the models database.
+    """Connections to the models database, which is of the kind that the URL names.
 
-    A file is in WAL mode, so readers and the writer do not wait for each other. It syncs less than the log
-    (`synchronous=NORMAL`): a power failure may take it back to an earlier commit, never to half of one, and then the
-    events since are folded again. A database in memory has one connection, which everyone takes in turn.
+    A database in memory has one connection, which everyone takes in turn.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = sa.make_url(url)
-        if self.url.get_backend_name() != "sqlite":
-            raise InvalidUrl(url, f"there is no backend {self.url.get_backend_name()!r} for read models")
-        in_memory = not self.url.database or self.url.database == ":memory:"
-        options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
-        self._engine = sa.create_engine(
-            self.url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **options
-        )
-        self._turn = threading.Lock() if in_memory else nullcontext()
-        event.listen(self._engine, "connect", _set_up)
-        event.listen(self._engine, "begin", _begin)
+    def __init__(self, url: str, backend: Backend | None = None) -> None:
+        self.url = database_url(url)
+        self._backend = backend or backend_of(self.url)
+        self._engine = self._backend.engine().execution_options(**{BACKEND: self._backend})
+        self._turn = threading.Lock() if self._backend.one_connection else nullcontext()
+        self._prepared = False
 
     def __repr__(self) -> str:
         return f"<Database {self.url}>"
@@ -66,22 +37,43 @@ class Database:
         """The dialect that statements are compiled for."""
         return self._engine.dialect
 
+    @property
+    def of_one_log(self) -> bool:
+        """Whether all that is kept here is of the log that it lies beside; else others may keep things here."""
+        return self._backend.of_one_log
+
+    @property
+    def longest_name(self) -> int:
+        """How many characters the name of a table may have."""
+        return self._backend.longest_name
+
     @contextmanager
-    def writing(self) -> Generator[sa.Connection, None, None]:
-        """A transaction that holds the write lock from its start; `ModelsUnavailable` when it cannot be had."""
+    def writing(self, *, shared: bool = False) -> Generator[sa.Connection, None, None]:
+        """A transaction that holds the write lock from its start; `ModelsUnavailable` when it cannot be had.
+
+        One that is `shared` may run beside others that are, where the database can do that. It writes rows alone, and
+        only those whose checkpoint it has moved.
+        """
+        with self._turn, self._named_trouble(), self._engine.connect() as connection:
+            self._prepare(connection)
+            with self._begin(connection, writes=True, shared=shared):
+                yield connection
+
+    @contextmanager
+    def reading(self, *, scratch: bool = False) -> Generator[sa.Connection, None, None]:
+        """A read-only transaction, in which everything is seen as it was at the first statement.
+
+        With `scratch` it can be made to write to temporary tables, by `writable_scratch`.
+        """
         with (
             self._turn,
             self._named_trouble(),
+            _named_misuse(),
             self._engine.connect() as connection,
-            connection.execution_options(**{WRITES: True}).begin(),
+            self._begin(connection, scratch=scratch) as transaction,
         ):
             yield connection
-
-    @contextmanager
-    def reading(self) -> Generator[sa.Connection, None, None]:
-        """A read-only transaction, in which everything is seen as it was at the first statement."""
-        with self._turn, _named_misuse(), self._engine.connect() as connection:
-            yield connection
+            transaction.rollback()
 
     def connect_alone(self) -> sa.Connection:
         """A connection for temporary tables, which go when it is closed."""
@@ -92,51 +84,91 @@ class Database:
     @contextmanager
     def transaction(
         self, connection: sa.Connection, *, writes: bool = False
-    ) -> Generator[sa.engine.RootTransaction, None, None]:
+    ) -> Generator[sa.RootTransaction, None, None]:
         """A transaction on such a connection; one that `writes` is as `writing` has it."""
-        with self._named_trouble(), connection.execution_options(**{WRITES: writes}).begin() as transaction:
+        with self._named_trouble(), self._begin(connection, writes=writes, scratch=not writes) as transaction:
             yield transaction
+
+    def is_there(self) -> bool:
+        """Whether there can be anything to read."""
+        return self._backend.is_there()
+
+    def may_write(self, table: str) -> bool:
+        """Whether this user may write to a table."""
+        with self.reading() as connection:
+            return self._backend.may_write(connection, table)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
+    def _begin(
+        self, connection: sa.Connection, *, writes: bool = False, shared: bool = False, scratch: bool = False
+    ) -> sa.RootTransaction:
+        """Begin; once more where a connection that has lain idle turns out to be dead."""
+        try:
+            return self._begin_once(connection, writes, shared, scratch)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._begin_once(connection, writes, shared, scratch)
+
+    def _begin_once(self, connection: sa.Connection, writes: bool, shared: bool, scratch: bool) -> sa.RootTransaction:
+        transaction = connection.begin()
+        try:
+            if writes:
+                self._backend.begin_writing(connection, shared=shared)
+            else:
+                self._backend.begin_reading(connection, scratch=scratch)
+        except BaseException:
+            transaction.rollback()
+            raise
+        return transaction
+
+    def _prepare(self, connection: sa.Connection) -> None:
+        if not self._prepared:
+            with self._begin(connection, writes=True):
+                self._backend.prepare(connection)
+            self._prepared = True
+
     @contextmanager
     def _named_trouble(self) -> Generator[None, None, None]:
         try:
             yield
-        except exc.DBAPIError as error:
-            if not is_trouble(error):
+        except exc.TimeoutError as error:  # no connection of the pool came free
+            raise ModelsUnavailable(str(self.url), str(error)) from error
+        except exc.StatementError as error:
+            if not self._backend.blame.is_trouble(error):
                 raise
-            raise ModelsUnavailable(str(self.url), str(error.orig)) from error
+            raise ModelsUnavailable(str(self.url), str(error.orig).strip()) from error
 
 
 def is_trouble(error: Exception) -> bool:
     """Whether the database is to blame, not a statement or a value."""
-    return isinstance(error, exc.DBAPIError) and _code(error) in TROUBLE
+    return isinstance(error, exc.StatementError) and blame_of(error).is_trouble(error)
 
 
-@contextmanager
-def writable_scratch(connection: sa.Connection) -> Generator[None, None, None]:
+def rows_of(connection: sa.Connection, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+    """What a query reads. What it writes to a temporary table is refused here; the rest is by the database."""
+    result = connection.execute(statement)
+    if not result.returns_rows:
+        raise _write_refused(str(statement))
+    return result.all()
+
+
+def writable_scratch(connection: sa.Connection) -> AbstractContextManager[None]:
     """Let a reading connection write to temporary tables, which go when its transaction ends."""
-    connection.exec_driver_sql("PRAGMA query_only = OFF")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql("PRAGMA query_only = ON")
+    return _backend(connection).writable_scratch(connection)
 
 
-def _set_up(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where _begin says, not where the driver guesses
-    connection.create_collation(DECIMAL_ORDER, compare_decimals)
-    for setting in SETTINGS:
-        connection.execute(f"PRAGMA {setting}")
+def before_renaming(connection: sa.Connection) -> None:
+    """Wait until no query is under way that could find one table before and another one after."""
+    _backend(connection).before_renaming(connection)
 
 
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _backend(connection: sa.Connection) -> Backend:
+    backend: Backend = connection.get_execution_options()[BACKEND]
+    return backend
 
 
 @contextmanager
@@ -147,15 +179,14 @@ def _named_misuse() -> Generator[None, None, None]:
     except exc.StatementError as error:
         if isinstance(error.orig, LeftfoldError):
             raise error.orig from error
-        if _code(error) == sqlite3.SQLITE_READONLY:
-            raise UsageError(
-                f"a query tried to write: {error.statement}",
-                "statements that read",
-                "change state by commands; what queries need is written by the read models' evolve",
-            ) from error
+        if blame_of(error).is_write_refused(error):
+            raise _write_refused(error.statement) from error
         raise
 
 
-def _code(error: exc.StatementError) -> int | None:
-    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
+def _write_refused(statement: str | None) -> UsageError:
+    return UsageError(
+        f"a query tried to write: {statement}",
+        "statements that read",
+        "change state by commands; what queries need is written by the read models' evolve",
+    )

@@ -197,7 +197,7 @@ class StoredFolding:
     def _write(self, batch: Batch, apply: Apply) -> None:
         if batch.through <= self.position:
             return
-        with self._database.writing() as connection:
+        with self._database.writing(shared=True) as connection:
             if not advance(connection, self._checkpoint, batch.through):
                 raise Overtaken
             rows = apply(connection, batch.events, self._lot)

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from leftfold.errors import LeaseLost, ModelsUnavailable, ProjectionFailed, ProjectionParked
 from leftfold.query.event_keys import THE_ONE_ROW, Key
 from leftfold.query.parking import Parking
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
-from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import Lease
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
@@ -89,9 +88,7 @@ class FreeFolding:
         try:
             with self._database.reading() as connection:
                 return self._lot.count(connection) > 0
-        except exc.DBAPIError as error:
-            if not is_trouble(error):
-                raise
+        except ModelsUnavailable:
             return True
 
     def reload(self) -> None:
@@ -124,14 +121,14 @@ class FreeFolding:
             self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
     def _write(self, batch: Batch) -> None:
-        with self._database.writing() as connection:
+        with self._database.writing(shared=True) as connection:
             self._advance(connection, batch.through)
             self._handling.handle(connection, batch.events)
         self._checkpoint = self._checkpoint._replace(position=batch.through)
 
     def _write_one_by_one(self, batch: Batch) -> None:
         moved = self._checkpoint._replace(position=batch.through)
-        with self._database.writing() as connection:
+        with self._database.writing(shared=True) as connection:
             self._advance(connection, batch.through)
             stuck = self._handle_one_by_one(connection, batch.events)
             if stuck is not None:

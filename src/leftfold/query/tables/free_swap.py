@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leftfold.query.rebuild_report import SAMPLES, Differences
+from leftfold.query.tables.database import before_renaming
 from leftfold.query.tables.free_tables import FreeTables, copies, real_schema, temporary_schema
 from leftfold.query.tables.own_schema import OLD
 from leftfold.query.tables.swap import count_of, differences_between
@@ -29,6 +30,7 @@ def swap(connection: sa.Connection, table: FreeTables, former: Sequence[str]) ->
     The rows are copied: a renamed table would keep the names of its indexes, which the new one has too.
     """
     real = real_schema(connection)
+    before_renaming(connection)
     drop_old(connection, table.tables)
     drop_old(connection, former)
     present = [name for name in former if _has(connection, name, real)]

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,8 @@ import sqlalchemy as sa
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.tables.column_types import column_type
 from leftfold.tags import hints_of
+
+LONGEST_NAME = 63
 
 
 class ModelTable:
@@ -40,6 +43,8 @@ class ModelTable:
         """Make the tables anew, empty; what stood in their place is dropped, whatever its shape."""
         for name in self.tables:
             drop(connection, name)
+        for index in self.versions.indexes if self.versions is not None else ():
+            _drop_index(connection, str(index.name))  # a former table may have it still
         self.current.create(connection)
         if self.versions is not None:
             self.versions.create(connection)
@@ -76,7 +81,7 @@ class ModelTable:
             sa.Column("valid_from", sa.BigInteger, nullable=False),
             sa.Column("valid_until", sa.BigInteger),
             sa.PrimaryKeyConstraint(*self.key, "valid_from"),
-            sa.Index(f"{name}_until", "valid_until", "valid_from"),
+            sa.Index(_index_name(name), "valid_until", "valid_from"),
             sqlite_with_rowid=False,
         )
 
@@ -94,6 +99,17 @@ def tables_of(stem: str, *, history: bool = True) -> tuple[str, ...]:
 def drop(connection: sa.Connection, name: str) -> None:
     """Drop a table if it is there."""
     sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
+
+
+def _drop_index(connection: sa.Connection, name: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted}")
+
+
+def _index_name(table: str) -> str:
+    """A name that no other table's index has, and that is not too long for PostgreSQL."""
+    name = f"{table}_until"
+    return name if len(name) <= LONGEST_NAME else f"{name[:40]}_{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _maker(owner: type, fields: Sequence[str]) -> Callable[[Iterable[Any]], Any]:

@@ -30,6 +30,7 @@ from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.places import check_name, check_place
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
 
 NO_LEASES: Mapping[ReadModelDefinition, Lease] = {}
@@ -47,8 +48,10 @@ class ModelsDatabase:
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
         self._free: dict[ReadModelDefinition, FreeTables] = {}
-        self._kept = {definition: tables_for(definition) for definition in definitions}
-        for definition, table in self._kept.items():
+        self._kept: dict[ReadModelDefinition, ModelTable | FreeTables] = {}
+        for definition in definitions:
+            check_name(definition, self._database)
+            table = self._kept[definition] = tables_for(definition)
             if isinstance(table, FreeTables):
                 self._free[definition] = table
             else:
@@ -88,6 +91,7 @@ class ModelsDatabase:
                 if only is not None and definition not in only:
                     continue
                 found = find(connection, table)
+                check_place(connection, self._database, table, found, log_id)
                 if found is None or definition in beyond or not fits(found, connection, table, log_id):
                     found = begin_anew(connection, table, log_id)
                 folding = self._folding(table, found, decode, skips, leases.get(definition))
@@ -151,6 +155,7 @@ class ModelsDatabase:
         with self._database.writing() as connection:
             create_checkpoints(connection)
             present = find(connection, self._kept[definition])
+            check_place(connection, self._database, self._kept[definition], present, log_id)
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
             if only_if_due and is_of(present, self._kept[definition]):
@@ -199,7 +204,7 @@ class ModelsDatabase:
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
         """The tables as they were, in one snapshot."""
-        with self._database.reading() as connection:
+        with self._database.reading(scratch=True) as connection:
             yield PastMoment(connection, self._tables, reached, past, self._free)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.standing import Behind
 from leftfold.query.tables.checkpoints import position_of
-from leftfold.query.tables.database import writable_scratch
+from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.folding import Folding
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
@@ -98,7 +98,7 @@ class PresentMoment:
         known.update(each for table in read for each in table.schema)
         if is_text(statement) or not tables_in(statement) <= known:
             self._touch([*self._tables, *self._free])
-        return self._connection.execute(statement).all()
+        return rows_of(self._connection, statement)
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The checkpoint in this snapshot."""
@@ -166,7 +166,7 @@ class PastMoment:
                 self._fold_again(definition)
         for table in self._free.values() if is_text(statement) else projections_read(statement, self._free.values()):
             self._handle_again(table)
-        return self._connection.execute(statement).all()
+        return rows_of(self._connection, statement)
 
     def position(self, definition: ReadModelDefinition) -> int:
         """The moment itself."""

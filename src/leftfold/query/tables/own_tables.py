@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from leftfold.query.tables.column_types import text
+
 metadata = sa.MetaData()
 checkpoint = sa.Table(
     "leftfold_checkpoint",
@@ -18,7 +20,7 @@ parked = sa.Table(
     "leftfold_parked",
     metadata,
     sa.Column("model", sa.String, primary_key=True),
-    sa.Column("key", sa.String, primary_key=True),  # a JSON list
+    sa.Column("key", text(), primary_key=True),  # a JSON list
     sa.Column("position", sa.BigInteger, nullable=False),  # of the event that could not be folded
     sa.Column("problem", sa.String, nullable=False),
     sqlite_with_rowid=False,
@@ -27,7 +29,7 @@ waiting = sa.Table(
     "leftfold_parked_event",
     metadata,
     sa.Column("model", sa.String, primary_key=True),
-    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("key", text(), primary_key=True),
     sa.Column("position", sa.BigInteger, primary_key=True),
     sqlite_with_rowid=False,
 )

@@ -63,8 +63,7 @@ class Selection:
             *self._conditions(where), *self._equalities(equal)
         )
         for name in [order_by] if isinstance(order_by, str) else order_by:
-            column = self._column(name.removeprefix("-"))
-            statement = statement.order_by(column.desc() if name.startswith("-") else column)
+            statement = statement.order_by(self._ordered(name.removeprefix("-"), descending=name.startswith("-")))
         if limit is not None:
             statement = statement.limit(limit)
         rows = self._connection.execute(statement.offset(offset) if offset else statement)
@@ -87,6 +86,13 @@ class Selection:
     def _equalities(self, equal: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
         for name, value in equal.items():
             yield self._column(name) == value
+
+    def _ordered(self, name: str, *, descending: bool) -> sa.ColumnElement[Any]:
+        """NULL comes before every value, whatever the database makes of it otherwise."""
+        column = self._column(name)
+        if not self._table.current.c[name].nullable:
+            return column.desc() if descending else column
+        return column.desc().nulls_last() if descending else column.asc().nulls_first()
 
     def _column(self, name: str) -> sa.ColumnElement[Any]:
         if name in self._table.fields:

@@ -1,8 +1,7 @@
 """How far read models are kept in a database, looked at from outside: nothing is created, begun anew or folded."""
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import closing
 
 import sqlalchemy as sa
 
@@ -20,10 +19,10 @@ def stored_positions(
     url: str, definitions: Iterable[ReadModelDefinition], log_id: str
 ) -> dict[ReadModelDefinition, int]:
     """The checkpoints of those models whose tables are what this code makes of this log."""
-    if not _file(url).is_file():
-        return {}
     database = Database(url)
     try:
+        if not database.is_there():
+            return {}
         with database.reading() as connection:
             return dict(_fitting(connection, definitions, log_id))
     finally:
@@ -32,10 +31,10 @@ def stored_positions(
 
 def stored_parked(url: str, definitions: Iterable[ReadModelDefinition]) -> list[ParkedKey]:
     """Every parked key of these models."""
-    if not _file(url).is_file():
-        return []
     database = Database(url)
     try:
+        if not database.is_there():
+            return []
         with database.reading() as connection:
             if not sa.inspect(connection).has_table(parked.name):
                 return []
@@ -55,17 +54,15 @@ def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int
 
 
 def is_there(url: str) -> bool:
-    """Whether there is such a file."""
-    return _file(url).is_file()
+    """Whether there is such a file; a server is taken to be there."""
+    with closing(Database(url)) as database:
+        return database.is_there()
 
 
 def may_be_folded_on(url: str) -> bool:
     """Whether this user may write what is kept there."""
-    return os.access(_file(url), os.W_OK)
-
-
-def _file(url: str) -> Path:
-    return Path(sa.make_url(url).database or "")
+    with closing(Database(url)) as database:
+        return database.may_write(checkpoint.name)
 
 
 def _fitting(

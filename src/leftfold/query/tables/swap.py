@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.database import before_renaming
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
@@ -15,6 +16,7 @@ from leftfold.query.tables.parking_lot import ParkingLot
 
 OLD = "__old"
 TRIAL = "__trial_"
+LONGEST_ADDITION = len(f"{TRIAL}12345678_history")
 NOT_TO_BE_ANSWERED_FROM = -1
 
 
@@ -63,6 +65,7 @@ def discard(connection: sa.Connection, table: ModelTable) -> None:
 def swap(connection: sa.Connection, built: ModelTable) -> None:
     """Put the built tables in the place of the present ones, which are kept as old ones."""
     table = ModelTable(built.definition)
+    before_renaming(connection)
     drop_old(connection, built.definition)
     present = find(connection, table)
     for name in present.tables.split() if present else ():
@@ -99,10 +102,10 @@ def differences_between(connection: sa.Connection, present: sa.Table, new: sa.Ta
     common = [column.name for column in new.columns if column.name in present.columns]
     same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in key))
     differs = sa.or_(sa.false(), *(new.c[name].is_distinct_from(present.c[name]) for name in common))
-    added = sa.select(new).where(~sa.exists().where(same))
-    removed = sa.select(present).where(~sa.exists().where(same))
+    added = sa.select(new).where(~sa.exists().where(same)).order_by(*new.primary_key)
+    removed = sa.select(present).where(~sa.exists().where(same)).order_by(*present.primary_key)
     after = [new.c[name].label(f"after_{name}") for name in common]
-    changed = sa.select(*(present.c[name] for name in common), *after).where(same, differs)
+    changed = sa.select(*(present.c[name] for name in common), *after).where(same, differs).order_by(*new.primary_key)
     samples = [
         tuple(dict(row) for row in connection.execute(each.limit(SAMPLES)).mappings()) for each in (added, removed)
     ]

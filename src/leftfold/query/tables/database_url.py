@@ -1,0 +1,53 @@
+"""The URL of a models database: SQLAlchemy's form, and the schema in which the tables are kept."""
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from leftfold.errors import InvalidUrl
+
+POSTGRES = ("postgresql", "postgres")
+DRIVER = "postgresql+psycopg"
+WITHOUT_TRANSACTIONS = ("mysql", "mariadb", "oracle")
+OTHERWISE_SPOKEN = ("mssql",)
+
+
+class DatabaseUrl(NamedTuple):
+    """`url` without what is leftfold's own; `schema` is "" where the database's default is meant."""
+
+    url: sa.URL
+    schema: str
+
+    def __str__(self) -> str:
+        """For people: without the password."""
+        return self.url.render_as_string(hide_password=True)
+
+
+def database_url(text: str) -> DatabaseUrl:
+    """Understand a URL; `InvalidUrl` says what is wrong with it."""
+    try:
+        url = sa.make_url(text)
+    except exc.ArgumentError as error:
+        raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form") from error
+    if url.drivername in POSTGRES:
+        url = url.set(drivername=DRIVER)
+    kind, _, driver = url.drivername.partition("+")
+    if kind == "postgresql" and driver != "psycopg":
+        raise InvalidUrl(str(url), f"there is no driver {driver!r}: it is psycopg 3, as in postgresql://user@host/name")
+    if kind in WITHOUT_TRANSACTIONS:
+        raise InvalidUrl(
+            str(url), f"{kind} commits whenever a table is made or renamed: a rebuild could be lost halfway"
+        )
+    if kind in OTHERWISE_SPOKEN:
+        raise InvalidUrl(str(url), f"tables cannot be renamed on {kind} as the SQL standard has it")
+    return _with_schema(url, kind)
+
+
+def _with_schema(url: sa.URL, kind: str) -> DatabaseUrl:
+    schema = url.query.get("schema", "")
+    if not schema:
+        return DatabaseUrl(url.difference_update_query(["schema"]), "")
+    if kind != "postgresql" or not isinstance(schema, str):
+        raise InvalidUrl(str(url), "schema= is one name, and for PostgreSQL alone")
+    return DatabaseUrl(url.difference_update_query(["schema"]), schema)

@@ -1,0 +1,118 @@
+"""SQLite as the models database: a file in WAL mode, or a database in memory."""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.pool import StaticPool
+
+from leftfold.query.tables.column_types import DECIMAL_ORDER, compare_decimals
+from leftfold.query.tables.database_url import DatabaseUrl
+
+BUSY_SECONDS = 10.0
+SETTINGS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "wal_autocheckpoint = 4000",
+    "journal_size_limit = 67108864",
+    "temp_store = MEMORY",
+    "cache_size = -32768",
+)
+TROUBLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+"""SQLite's codes for what is wrong with the file or the machine, not with a statement or a value."""
+
+
+class SQLiteBlame:
+    """The meaning of SQLite's codes."""
+
+    def is_trouble(self, error: exc.StatementError) -> bool:
+        """By SQLite's code."""
+        return _code(error) in TROUBLE
+
+    def is_write_refused(self, error: exc.StatementError) -> bool:
+        """By SQLite's code, which `query_only` gives too."""
+        return _code(error) == sqlite3.SQLITE_READONLY
+
+
+class SQLiteBackend:
+    """A file is in WAL mode, so readers and the writer do not wait for each other.
+
+    It syncs less than the log (`synchronous=NORMAL`): a power failure may take it back to an earlier commit, never to
+    half of one, and then the events since are folded again.
+    """
+
+    of_one_log = True
+    blame = SQLiteBlame()
+    longest_name = 1_000
+
+    def __init__(self, url: DatabaseUrl) -> None:
+        self._url = url.url
+        self.one_connection = not url.url.database or url.url.database == ":memory:"
+
+    def engine(self) -> sa.Engine:
+        """An engine whose connections leave the beginning of transactions to us."""
+        options: dict[str, Any] = {"poolclass": StaticPool} if self.one_connection else {}
+        arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        engine = sa.create_engine(self._url, connect_args=arguments, **options)
+        event.listen(engine, "connect", _set_up)
+        return engine
+
+    def prepare(self, connection: sa.Connection) -> None:
+        """Nothing is needed."""
+
+    def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
+        """There is one writer at a time."""
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
+        """The snapshot is that of the first statement."""
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.exec_driver_sql("BEGIN")
+
+    def before_renaming(self, connection: sa.Connection) -> None:
+        """The names of tables are part of every snapshot."""
+
+    @contextmanager
+    def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
+        """Every table is writable meanwhile, and only temporary ones are written to."""
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    def is_there(self) -> bool:
+        """Whether there is such a file."""
+        return Path(self._url.database or "").is_file()
+
+    def may_write(self, connection: sa.Connection, table: str) -> bool:
+        """Whether the file may be written."""
+        return os.access(self._url.database or "", os.W_OK)
+
+
+def _set_up(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    connection.create_collation(DECIMAL_ORDER, compare_decimals)
+    for setting in SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _code(error: exc.StatementError) -> int | None:
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
