@@ -1,6 +1,6 @@
-"""The peer with PostgreSQL: its bank, and its `ProjectionRunner` with a view that records its tracking with each row."""
+"""The peer on PostgreSQL: its `ProjectionRunner`, with a view that records its tracking with each row."""
 
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +63,10 @@ def run_projection(server: PostgresServer, database: str, schema: str, seconds: 
         view_class=PostgresBalances,
         env=settings,
     ) as runner:
+        while not runner.view.done:
+            sleep(0.001)
+        before, start = runner.view.done, perf_counter()
         sleep(seconds)
-        done = runner.view.done
+        rate = (runner.view.done - before) / (perf_counter() - start)
     runner.view.datastore.close()
-    return done / seconds
+    return rate

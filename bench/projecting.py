@@ -142,8 +142,8 @@ FIGURES = (
         stored_table,
         (Target(40_000), Target(30, PEER)),
         note="Leftfold from opening the app to an answer that includes the last event. It syncs its tables at "
-        "checkpoints: what a power failure takes is folded again. The peer syncs each event with its tracking. Its follower records "
-        "its tracking alone.",
+        "checkpoints: what a power failure takes is folded again. The peer syncs each event with its tracking. Its "
+        "follower records its tracking alone.",
     ),
     Figure(
         "project-100000-postgres",
