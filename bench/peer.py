@@ -43,7 +43,11 @@ class BankWithSnapshots(Bank):
 
 def open_peer(path: Path, kind: type[Bank] = Bank, *, cache: bool = False) -> Bank:
     settings = {"AGGREGATE_CACHE_MAXSIZE": "20000"} if cache else {}
-    return kind({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), **settings})
+    return kind({**sqlite_environment(path), **settings})
+
+
+def sqlite_environment(path: Path) -> dict[str, str]:
+    return {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path)}
 
 
 def new_account(deposits: int) -> Account:

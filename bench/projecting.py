@@ -1,4 +1,7 @@
-"""Folding 100,000 events into a stored table of accounts."""
+"""Folding 100,000 events into a stored table of accounts, on SQLite and on PostgreSQL.
+
+Figures of free-form projections belong here too, beside the same contestants.
+"""
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -7,15 +10,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Self
 
-from bench import durability
+from bench import durability, peer_follower, peer_postgres
 from bench.bank import AccountId, Deposited, Opened
 from bench.figure import LEFTFOLD, PEER, Figure, Slices, Target
 from bench.ours import history, opened_ours
-from bench.peer import Bank, new_account, open_peer
+from bench.peer import Bank, new_account, open_peer, sqlite_environment
 from bench.peer_projection import follow, opened_projection
 from leftfold import App, Query, ReadModel, ReadModels, replace
+from leftfold.testing.postgres_server import PostgresServer
 
 EVENTS = 100_000
+PEER_EVENTS = 20_000  # more than it processes in one round
+FOLLOWER = f"{PEER} follower"
+DATABASE = "bench"
 ACCOUNTS = 10_000
 
 reading = App("bench reading")
@@ -55,15 +62,46 @@ def stored_table(directory: Path) -> Generator[Slices]:
         fill_peer(peer)
         numbers = count()
         yield {
-            LEFTFOLD: lambda _: _fold_all(directory / "leftfold.db", directory / f"models-{next(numbers)}.db"),
+            LEFTFOLD: lambda _: _fold_all(
+                directory / "leftfold.db", f"sqlite:///{directory}/models-{next(numbers)}.db"
+            ),
             PEER: lambda seconds: process(peer, directory / f"view-{next(numbers)}.db", seconds),
+            FOLLOWER: lambda seconds: peer_follower.follow(
+                peer, sqlite_environment(directory / f"follower-{next(numbers)}.db"), seconds
+            ),
         }
 
 
-def _fold_all(log: Path, models: Path) -> float:
+@contextmanager
+def stored_table_on_postgres(directory: Path) -> Generator[Slices]:
+    """The same, with the tables in schemas of one PostgreSQL database, and the peer's log there too."""
+    with ExitStack() as opened:
+        server = opened.enter_context(PostgresServer())
+        server.create(DATABASE)
+        settings = peer_postgres.environment(server, DATABASE)
+        peer = opened.enter_context(Bank(settings))
+        fill_ours(directory / "leftfold.db")
+        fill_peer(peer, PEER_EVENTS)
+        numbers = count()
+
+        def follow_in_schema(seconds: float) -> float:
+            schema = f"follower_{next(numbers)}"
+            server.execute(f"CREATE SCHEMA {schema}", DATABASE)
+            return peer_follower.follow(peer, peer_postgres.environment(server, DATABASE, schema), seconds)
+
+        yield {
+            LEFTFOLD: lambda _: _fold_all(
+                directory / "leftfold.db", server.url(DATABASE, schema=f"models_{next(numbers)}")
+            ),
+            PEER: lambda seconds: peer_postgres.run_projection(server, DATABASE, f"view_{next(numbers)}", seconds),
+            FOLLOWER: follow_in_schema,
+        }
+
+
+def _fold_all(log: Path, models: str) -> float:
     """From opening the app to the answer that has seen every event."""
     start = perf_counter()
-    with reading.open_sync(f"sqlite:///{log}?mode=ro", models=f"sqlite:///{models}") as live:
+    with reading.open_sync(f"sqlite:///{log}?mode=ro", models=models) as live:
         balance = live.query(BalanceOf("account-0"), after=EVENTS, timeout=600)
         assert balance == EVENTS // ACCOUNTS - 1
         return EVENTS / (perf_counter() - start)
@@ -86,9 +124,9 @@ def fill_ours(path: Path) -> None:
                 ours.wait(ours.live.store.append(nth[first : first + 1000]))
 
 
-def fill_peer(peer: Bank) -> None:
+def fill_peer(peer: Bank, events: int = EVENTS) -> None:
     accounts = [new_account(0) for _ in range(ACCOUNTS)]
-    for nth in range(EVENTS // ACCOUNTS):
+    for nth in range(events // ACCOUNTS):
         if nth:
             for account in accounts:
                 account.deposit(1)
@@ -102,8 +140,18 @@ FIGURES = (
         "fold 100,000 events into a stored table",
         "events/s",
         stored_table,
-        (Target(40_000),),
+        (Target(40_000), Target(30, PEER)),
         note="Leftfold from opening the app to an answer that includes the last event. It syncs its tables at "
-        "checkpoints: what a power failure takes is folded again. The peer syncs each event with its tracking.",
+        "checkpoints: what a power failure takes is folded again. The peer syncs each event with its tracking. Its "
+        "follower records its tracking alone.",
+    ),
+    Figure(
+        "project-100000-postgres",
+        "the same on PostgreSQL",
+        "events/s",
+        stored_table_on_postgres,
+        (Target(40_000), Target(30, PEER)),
+        note="The peer's log is in PostgreSQL too, for its ProjectionRunner; leftfold's is a SQLite file. Every commit "
+        "of each is synced.",
     ),
 )

@@ -7,8 +7,9 @@ import msgspec
 
 from leftfold.app import App
 from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import Console, stdout
+from leftfold.cli.kept_models import models_place
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted
@@ -28,7 +29,7 @@ class Found(msgspec.Struct):
 
 
 @command
-async def status(url: LogUrl, app: AppName, json: Json = False) -> Outcome:
+async def status(url: LogUrl, app: AppName, models: ModelsUrl = None, json: Json = False) -> Outcome:
     """Show how far read models, commands and processes are, and what waits for somebody.
 
     Nothing is folded, handled or opened for writing: it is what running applications have stored. Exit code 1 when a
@@ -38,7 +39,7 @@ async def status(url: LogUrl, app: AppName, json: Json = False) -> Outcome:
       leftfold status --app bank:bank sqlite:///bank.db
       leftfold status --app bank:bank sqlite:///bank.db --json | jq .read_models
     """
-    found = await _find(load_app(app), url)
+    found = await _find(load_app(app), url, models_place(url, models))
     if json:
         stdout().json(found)
     else:
@@ -46,8 +47,8 @@ async def status(url: LogUrl, app: AppName, json: Json = False) -> Outcome:
     return Outcome.FOUND if found.trouble else Outcome.FINE
 
 
-async def _find(app: App, url: str) -> Found:
-    rows, _ = await model_rows(app, url)
+async def _find(app: App, url: str, place: str | None) -> Found:
+    rows, _ = await model_rows(app, url, place)
     async with open_app(app, url) as live:
         head = await live.store.head()
         commands = (await live.status()).commands

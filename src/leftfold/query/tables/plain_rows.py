@@ -25,7 +25,7 @@ class PlainRows:
             self._delete_versions = sa.delete(versions).where(_has(versions, (*table.key, "valid_from")))
             self._insert_versions = sa.insert(versions)
 
-    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[sa.Row[Any]]:
+    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[Any]:
         """The rows of these keys, one after the other."""
         for key in keys:
             yield from connection.execute(self._select, _named(self._key, key)).all()

@@ -39,7 +39,7 @@ class PostgresRows:
             key = (*table.key, "valid_from")
             self._put_versions = self._insert(table.versions, (*table.fields, *VERSION), key, ["valid_until"])
 
-    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[sa.Row[Any]]:
+    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[Any]:
         """The rows of these keys."""
         return self._run(connection, self._select, keys, self._key) if keys else ()
 

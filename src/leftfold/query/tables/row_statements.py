@@ -13,7 +13,7 @@ Values = Sequence[Any]
 class RowStatements(Protocol):
     """What is done to one model's tables with values that the driver takes; a key's values are in its order."""
 
-    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[sa.Row[Any]]:
+    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[Any]:
         """The rows of these keys, each with the position since which it is so behind its fields."""
         ...
 

@@ -22,7 +22,7 @@ class SQLiteRows:
         self._delete = Bulk(self._delete_statement, len(table.key), dialect)
         self._put_versions = Bulk(self._put_versions_statement, len(table.fields) + 2, dialect)
 
-    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[sa.Row[Any]]:
+    def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[Any]:
         """The rows of these keys."""
         return chain.from_iterable(self._select.run(connection, keys))
 
