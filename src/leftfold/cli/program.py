@@ -19,6 +19,7 @@ from leftfold.cli.query import query
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.verify import verify
+from leftfold.cli.work import work
 
 
 def help_of(function: Callable[..., Any]) -> str:
@@ -41,8 +42,8 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, and projections where it skips
-    an event.
+    app too: --app module:attribute. Nothing writes to a log but work, demo, --retry, --cancel, and projections where it
+    skips an event.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -56,5 +57,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
+for command in (info, events, explain, state, query, commands, processes, projections, rebuild, verify, work, demo):
     program.command(help=help_of(command))(command)
