@@ -246,8 +246,12 @@ def where_is(query: WhereIs, models: ReadModels) -> OrderStatus | None:
 @orders.answers
 def orders_by_standing(query: OrdersByStanding, models: ReadModels) -> dict[str, int]:
     table = models.table(OrderStatus)
-    counted = sa.select(table.c.standing, sa.func.count()).group_by(table.c.standing).order_by(table.c.standing)
-    return {row[0]: row[1] for row in models.execute(counted)}
+    counted = (
+        sa.select(table.c.standing, sa.func.count().label("orders"))
+        .group_by(table.c.standing)
+        .order_by(table.c.standing)
+    )
+    return {row.standing: row.orders for row in models.execute(counted)}
 
 
 async def fates(live: LiveApp, names: Sequence[str]) -> list[str]:

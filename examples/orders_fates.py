@@ -7,7 +7,7 @@ from typing import NamedTuple
 from leftfold import EventStore
 
 ORDER = "order:"
-FATES = {
+FATES: Mapping[tuple[str, ...], str] = {
     ("order.placed", "order.paid", "order.shipped"): "shipped",
     ("order.placed", "order.paid", "order.cancelled", "order.refunded"): "refunded",
     ("order.placed", "order.cancelled"): "cancelled",

@@ -25,7 +25,14 @@ from leftfold.roles import ROLES, Role
 LOOK_SECONDS = 0.5
 HOST = "127.0.0.1"
 
-RoleName = StrEnum("RoleName", {role.upper(): role for role in ROLES})
+
+class RoleName(StrEnum):
+    """What a worker can be told to do alone."""
+
+    COMMANDS = "commands"
+    PROCESSES = "processes"
+    REACTORS = "reactors"
+    PROJECTIONS = "projections"
 
 
 class Job(NamedTuple):

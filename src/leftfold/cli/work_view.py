@@ -89,7 +89,7 @@ class Changes:
         return [*_first(lines, "parked"), *_first([f"{_name(each)} goes on" for each in went], "going on")]
 
 
-def problems_of(status: Status) -> Mapping[str, str] | dict[str, str]:
+def problems_of(status: Status) -> dict[str, str]:
     """What keeps each worker and read model from going on, by its name."""
     found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
     found |= {each.name: in_words(each.problem) for each in status.read_models if each.problem}

@@ -1,0 +1,1 @@
+"""What has to hold while processes are killed: `python -m bench.endurance NAME`."""
