@@ -74,7 +74,7 @@ async def run(load: Load, folder: Path) -> Outcome:
     randomness = Random(load.seed)
     workers = [WorkerProcess(folder / f"{role}.txt", "--app", APP, url, "--only", role) for role in ROLES]
     async with orders.open(url, work=False) as live:
-        async with killed_at_random(workers, randomness, every=load.kill_every) as kills:
+        async with killed_at_random(workers, randomness, every=load.kill_every) as killing:
             await _place(live, load, randomness)
             await _until_each_has_ended(live.store, load)
             await live.query(OrdersByStanding(), after=await live.store.head(), timeout=load.patience)
@@ -85,7 +85,7 @@ async def run(load: Load, folder: Path) -> Outcome:
     told = dict(rows(url, 'SELECT "order", standing FROM order_status'))
     if told != dict(found.ended):
         problems.append("the table of OrderStatus tells of other fates than the log")
-    return Outcome(found, kills, time.monotonic() - begun, events, problems)
+    return Outcome(found, killing.kills, time.monotonic() - begun, events, problems)
 
 
 async def problems_of(store: EventStore, expected: int) -> list[str]:
