@@ -90,10 +90,15 @@ class WorkerProcess:
         """Ask it to end, and wait until it has; its exit code."""
         return self._end(signal.SIGTERM)
 
+    def wait(self) -> int:
+        """Wait until it has ended; its exit code."""
+        assert self._process is not None, "it was never started"
+        return self._process.wait(SECONDS)
+
     def _end(self, by: signal.Signals) -> int:
         assert self._process is not None, "it was never started"
         self._process.send_signal(by)
-        return self._process.wait(SECONDS)
+        return self.wait()
 
     def __enter__(self) -> Self:
         self.start()
