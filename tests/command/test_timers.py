@@ -25,7 +25,7 @@ async def events_of(live: LiveApp, type: str) -> list[datetime]:
 
 async def test_a_command_that_fell_due_while_nothing_ran_is_handled_once_at_the_next_start(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bank.db"
-    due = datetime.now(UTC) + timedelta(seconds=1)
+    due = datetime.now(UTC) + timedelta(seconds=2)
     async with accounts_app().open(url) as live:
         ticket = (await live.submit(Deposit("a", 1), at=due)).id
         assert (await live.commands("scheduled"))[0].ticket == ticket
@@ -62,14 +62,14 @@ async def test_the_timer_of_a_process_outlives_the_worker_that_set_it(tmp_path: 
     url = f"sqlite:///{tmp_path}/shop.db"
     arguments = ("--app", "examples.orders:orders", url)
     async with orders.open(url, work=False) as live:
-        placed = await live.execute(Place("o", "lamp", 40, minutes_to_pay=2 / 60))
+        placed = await live.execute(Place("o", "lamp", 40, minutes_to_pay=4 / 60))
         head = placed.position
         with WorkerProcess(tmp_path / "first.txt", *arguments) as first:
             while not await events_of(live, "leftfold.process.reacted"):
                 head = await live.store.wait(head, SECONDS)
             first.kill()
         [asked] = await events_of(live, "order.placed")
-        await until_clock(live.store, asked + timedelta(seconds=2))
+        await until_clock(live.store, asked + timedelta(seconds=4))
         assert await events_of(live, "order.cancelled") == []
 
         with WorkerProcess(tmp_path / "second.txt", *arguments) as second:
