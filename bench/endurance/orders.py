@@ -76,6 +76,7 @@ async def run(load: Load, folder: Path) -> Outcome:
     async with orders.open(url, work=False) as live:
         async with killed_at_random(workers, randomness, every=load.kill_every) as killing:
             await _place(live, load, randomness)
+            await killing.cease()
             await _until_each_has_ended(live.store, load)
             await live.query(OrdersByStanding(), after=await live.store.head(), timeout=load.patience)
         found = await fates_in(live.store)

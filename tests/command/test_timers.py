@@ -9,7 +9,7 @@ from leftfold import EventStore, LiveApp
 from tests.accounts import Account, Deposit, accounts_app
 
 SECONDS = 20
-PROMPTLY = timedelta(seconds=5)
+PROMPTLY = timedelta(seconds=10)
 
 
 async def until_clock(store: EventStore, moment: datetime) -> None:
@@ -28,6 +28,7 @@ async def test_a_command_that_fell_due_while_nothing_ran_is_handled_once_at_the_
     due = datetime.now(UTC) + timedelta(seconds=2)
     async with accounts_app().open(url) as live:
         ticket = (await live.submit(Deposit("a", 1), at=due)).id
+        await live.run_until_quiet()
         assert (await live.commands("scheduled"))[0].ticket == ticket
     async with accounts_app().open(url, work=False) as live:
         await until_clock(live.store, due)
@@ -49,6 +50,7 @@ async def test_a_command_that_is_not_due_yet_at_the_next_start_is_handled_when_i
     due = datetime.now(UTC) + timedelta(seconds=2)
     async with accounts_app().open(url) as live:
         ticket = (await live.submit(Deposit("a", 1), at=due)).id
+        await live.run_until_quiet()
 
     async with accounts_app().open(url) as live:
         reopened = datetime.now(UTC)

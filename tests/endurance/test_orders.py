@@ -20,7 +20,7 @@ async def log_of(*events: Event) -> EventStore:
 
 
 async def test_orders_whose_workers_are_killed_have_one_fate_each(tmp_path: Path) -> None:
-    outcome = await run(Load(orders=60, seconds=3, kill_every=1.0, seed=1, patience=40), tmp_path)
+    outcome = await run(Load(orders=60, seconds=5, kill_every=1.0, seed=1, patience=40), tmp_path)
 
     assert outcome.problems == []
     assert sum(outcome.fates.counts.values()) == 60
