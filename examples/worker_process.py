@@ -52,7 +52,7 @@ class WorkerProcess:
         """What it has said since it was started last."""
         with self.said.open("rb") as said:
             said.seek(self._from)
-            return said.read().decode().splitlines()
+            return said.read().decode(errors="replace").splitlines()
 
     def until(self, found: Callable[[str], Any], seconds: float = SECONDS) -> Any:
         """What `found` makes of the first line of which it makes anything."""

@@ -35,6 +35,26 @@ class Last(ReadModel):
             time.sleep(0.01)
         return self
 """
+RATIO = """
+from typing import Annotated, Self
+from leftfold import App, Event, ReadModel, Tag
+
+Name = Annotated[str, Tag("name")]
+
+class Said(Event):
+    name: Name
+    number: int
+
+ratios = App("ratios")
+
+@ratios.read_model(version=VERSION)
+class Ratio(ReadModel):
+    name: Name
+    value: float = 0.0
+
+    def evolve(self, event: Said) -> Self:
+        return Ratio(self.name, VERSION / event.number)
+"""
 
 
 @pytest.fixture
@@ -124,6 +144,21 @@ def test_a_second_signal_stops_at_once_and_breaks_nothing(hanging: WorkerProcess
         while hanging.status()["read_models"][0]["position"] < 1:
             assert time.monotonic() < end
         assert hanging.stop() == 0
+
+
+async def test_it_says_which_key_is_parked_and_when_a_model_is_rebuilt(folder: Path) -> None:
+    async with open_store("sqlite:///said.db") as log:
+        await log.append([NewEvent("Said", b'{"name":"x","number":0}', ("name:x",))])
+    arguments = ("--app", "ratio:ratios", "sqlite:///said.db")
+    worker = WorkerProcess(folder / "said.txt", *arguments)
+
+    Path("ratio.py").write_text(RATIO.replace("VERSION", "1"), encoding="utf-8")
+    with worker:
+        worker.until(lambda line: "Ratio x is parked at 1: ZeroDivisionError" in line)
+    Path("ratio.py").write_text(RATIO.replace("VERSION", "20"), encoding="utf-8")
+    with worker:
+        worker.until(lambda line: "Ratio: its rebuild begins" in line)
+        worker.until(lambda line: "Ratio: rebuilt through 1 " in line)
 
 
 def test_what_it_runs_is_told_by_the_models_that_are_named(run: Run, shop: str) -> None:
