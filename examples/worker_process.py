@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
 
-SECONDS = 30.0
+SECONDS = 60.0
 HEALTH = re.compile(r"health at (http://\S+)/health")
 
 

@@ -28,8 +28,12 @@ class Status(msgspec.Struct, frozen=True):
 
 async def status_of(live: LiveApp) -> Status:
     """Where the workers and read models of a live app stand."""
-    workers = tuple(_worker(each) for each in live._workers)  # pyright: ignore[reportPrivateUsage]
-    return Status(await live.store.head(), tuple(await live.read_models()), workers)
+    return Status(await live.store.head(), tuple(await live.read_models()), workers_of(live))
+
+
+def workers_of(live: LiveApp) -> tuple[WorkerStatus, ...]:
+    """Where its workers stand; also when it is closed."""
+    return tuple(_worker(each) for each in live._workers)  # pyright: ignore[reportPrivateUsage]
 
 
 def _worker(background: Any) -> WorkerStatus:

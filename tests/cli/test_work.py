@@ -13,6 +13,7 @@ from examples.worker_process import WorkerProcess
 from leftfold import NewEvent, open_store
 from tests.cli.conftest import Run
 
+pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
 APP = ("--app", "examples.orders:orders")
 HANGING = """
 import time
@@ -75,7 +76,7 @@ async def hanging(folder: Path) -> WorkerProcess:
 
 
 def until_there(path: Path) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < end, f"{path} never came"
         time.sleep(0.01)
@@ -88,8 +89,8 @@ async def test_work_does_everything_until_it_is_stopped(shop: str, folder: Path)
             await live.submit(Place("o-1", "lamp", 40))
             await live.submit(Pay("o-1", 40))
             head = 0
-            while await live.query(OrdersByStanding(), after=head, timeout=20) != {"shipped": 1}:
-                head = await live.store.wait(head, 20)
+            while await live.query(OrdersByStanding(), after=head, timeout=60) != {"shipped": 1}:
+                head = await live.store.wait(head, 60)
         code = worker.stop()
 
     first, *_, last = worker.lines()
@@ -104,7 +105,7 @@ async def test_work_does_only_what_it_is_told_to(shop: str, folder: Path) -> Non
     with WorkerProcess(folder / "said.txt", *APP, shop, "--only", "commands") as worker:
         worker.wait_until_healthy()
         async with orders.open(shop, work=False) as live:
-            placed = await (await live.submit(Place("o-1", "lamp", 40))).result(20)
+            placed = await (await live.submit(Place("o-1", "lamp", 40))).result(60)
 
             assert await live.store.head() == placed.position + 1  # nobody answered it
         status = worker.status()
@@ -140,7 +141,7 @@ def test_a_second_signal_stops_at_once_and_breaks_nothing(hanging: WorkerProcess
     (folder / "go").touch()
     with hanging:
         hanging.wait_until_healthy()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while hanging.status()["read_models"][0]["position"] < 1:
             assert time.monotonic() < end
         assert hanging.stop() == 0

@@ -3,13 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from examples.orders import Order, Place, orders
 from examples.worker_process import WorkerProcess
 from leftfold import EventStore, LiveApp
 from tests.accounts import Account, Deposit, accounts_app
 
-SECONDS = 20
-PROMPTLY = timedelta(seconds=10)
+pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
+SECONDS = 60
+PROMPTLY = timedelta(seconds=30)
 
 
 async def until_clock(store: EventStore, moment: datetime) -> None:
@@ -25,7 +28,7 @@ async def events_of(live: LiveApp, type: str) -> list[datetime]:
 
 async def test_a_command_that_fell_due_while_nothing_ran_is_handled_once_at_the_next_start(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bank.db"
-    due = datetime.now(UTC) + timedelta(seconds=2)
+    due = datetime.now(UTC) + timedelta(seconds=4)
     async with accounts_app().open(url) as live:
         ticket = (await live.submit(Deposit("a", 1), at=due)).id
         await live.run_until_quiet()
@@ -47,7 +50,7 @@ async def test_a_command_that_fell_due_while_nothing_ran_is_handled_once_at_the_
 
 async def test_a_command_that_is_not_due_yet_at_the_next_start_is_handled_when_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bank.db"
-    due = datetime.now(UTC) + timedelta(seconds=2)
+    due = datetime.now(UTC) + timedelta(seconds=4)
     async with accounts_app().open(url) as live:
         ticket = (await live.submit(Deposit("a", 1), at=due)).id
         await live.run_until_quiet()
@@ -64,9 +67,9 @@ async def test_the_timer_of_a_process_outlives_the_worker_that_set_it(tmp_path: 
     url = f"sqlite:///{tmp_path}/shop.db"
     arguments = ("--app", "examples.orders:orders", url)
     async with orders.open(url, work=False) as live:
-        placed = await live.execute(Place("o", "lamp", 40, minutes_to_pay=4 / 60))
-        head = placed.position
         with WorkerProcess(tmp_path / "first.txt", *arguments) as first:
+            first.wait_until_healthy()
+            head = (await live.execute(Place("o", "lamp", 40, minutes_to_pay=4 / 60))).position
             while not await events_of(live, "leftfold.process.reacted"):
                 head = await live.store.wait(head, SECONDS)
             first.kill()

@@ -18,7 +18,7 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.stopping import stopping
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
 from leftfold.errors import LeftfoldError, NothingToRun
-from leftfold.health import Status, in_words, status_of
+from leftfold.health import Status, in_words, status_of, workers_of
 from leftfold.live import LiveApp
 from leftfold.roles import ROLES, Role
 
@@ -103,7 +103,8 @@ async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
         served = await _serve(live, job, opened)
         view.say(f"{job.app.name} on {job.url}: runs {', '.join(what_runs(status))}{served}")
         status = await _watch(live, view, stop, status)
-    view.say("; ".join([f"stopped after {monotonic() - begun:.1f} s", *what_was_done(status)]))
+    done = what_was_done(status.read_models, workers_of(live))
+    view.say("; ".join([f"stopped after {monotonic() - begun:.1f} s", *done]))
 
 
 async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:

@@ -1,7 +1,7 @@
 """What is seen of a worker: a line for each change, and on a terminal a table below them."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -12,8 +12,8 @@ from leftfold.cli.answers import table
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import moment, visible
 from leftfold.clock import SystemClock
-from leftfold.health import Status, in_words
-from leftfold.query import ParkedKey
+from leftfold.health import Status, WorkerStatus, in_words
+from leftfold.query import ModelStatus, ParkedKey
 
 NAMED = 5  # parked keys that are named at once
 
@@ -101,10 +101,10 @@ def what_runs(status: Status) -> list[str]:
     return [each.name for each in status.workers if each.running] + [each.name for each in status.read_models]
 
 
-def what_was_done(status: Status) -> list[str]:
+def what_was_done(read_models: Iterable[ModelStatus], workers: Iterable[WorkerStatus]) -> list[str]:
     """Where everything came to."""
-    models = [f"{each.name} at {each.position:,}" for each in status.read_models]
-    return [each.state for each in status.workers if each.running] + models
+    models = [f"{each.name} at {each.position:,}" for each in read_models]
+    return [each.state for each in workers if each.running] + models
 
 
 def _rows(status: Status) -> list[Mapping[str, Any]]:
