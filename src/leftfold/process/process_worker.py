@@ -77,10 +77,10 @@ class ProcessWorker:
         self._held: OrderedDict[Key, Held] = OrderedDict()
         self._position: int | None = None
         self._saved = 0
-        self._answered = 0
+        self._count = 0
 
     def __repr__(self) -> str:
-        return f"<ProcessWorker {self.definition.name} at {self._position}, {self._answered} answered>"
+        return f"<ProcessWorker {self.definition.name} at {self._position}, {self._count} answered>"
 
     async def step(self) -> bool:
         """Answer what is new; whether there was anything."""
@@ -159,7 +159,7 @@ class ProcessWorker:
     async def _append_of_one(self, answers: Sequence[Answer]) -> None:
         for instance, key, records in answers:
             appended = await self._store.append(records, key=key)
-            self._answered += not appended.duplicate
+            self._count += not appended.duplicate
             if appended.duplicate:  # another worker's answer counts, and it may be another one
                 self._held.pop(instance, None)
 
@@ -176,7 +176,7 @@ class ProcessWorker:
             actions = self.definition.react(held.state, event)
             if not actions:
                 return []
-            answer, records = self._answer_of(progress, actions, stored, said)
+            answer, records = self._answered(progress, actions, stored, said)
             records.append(self._registry.encode(answer, encode_metadata(said)))
             held.progress = progress.evolve(answer)
         except Exception as error:  # noqa: BLE001 whatever the process manager raises
@@ -186,7 +186,7 @@ class ProcessWorker:
             return [(held.key, key, [self._registry.encode(parked, encode_metadata(said))])]
         return [(held.key, AppendKey(f"leftfold.process/{progress.instance}/{position}", b""), records)]
 
-    def _answer_of(
+    def _answered(
         self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, said: Metadata
     ) -> tuple[ProcessReacted, list[NewEvent]]:
         """The events that stand for the actions, and what is said of them."""
