@@ -14,11 +14,15 @@ ARGS   ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.demo ## Load real flights, ask for a past moment, verify (MONTHS=1,2 YEAR=2013 ARGS=...)
 	@$(BIN)/leftfold demo $(if $(MONTHS),--months $(MONTHS)) $(if $(YEAR),--year $(YEAR)) $(ARGS)
+
+.PHONY: demo-workers
+demo-workers: $(VENV)/.demo ## Run orders in one process and in four, and kill one of them (ARGS="1000" orders)
+	@$(BIN)/python -m examples.orders_workers $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest)
@@ -50,7 +54,7 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "installing leftfold with its demo"
-	@$(PIP) --editable '.[demo]'
+	@$(PIP) --editable '.[demo,web]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

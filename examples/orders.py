@@ -1,12 +1,15 @@
 """Orders: payment, shipment, a time-out after 15 minutes, and compensation when something fails.
 
-`python -m examples.orders` runs three orders, each with another fate.
+`python -m examples.orders` runs three orders, each with another fate; `make demo-workers` runs hundreds, in one process
+and in four.
 """
 
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Self
+
+import sqlalchemy as sa
 
 from leftfold import (
     App,
@@ -17,7 +20,10 @@ from leftfold import (
     Event,
     LiveApp,
     ProcessManager,
+    Query,
     Reaction,
+    ReadModel,
+    ReadModels,
     Rejected,
     Schedule,
     Tag,
@@ -27,7 +33,7 @@ from leftfold import (
 OrderId = Annotated[str, Tag("order")]
 ProductId = Annotated[str, Tag("product")]
 
-TIME_TO_PAY = timedelta(minutes=15)
+MINUTES_TO_PAY = 15.0
 
 
 class Stocked(Event, wire="product.stocked"):
@@ -39,6 +45,7 @@ class Placed(Event, wire="order.placed"):
     order: OrderId
     product: ProductId
     price: int
+    minutes_to_pay: float = MINUTES_TO_PAY
 
 
 class Paid(Event, wire="order.paid"):
@@ -109,6 +116,7 @@ class Place(Command):
     order: OrderId
     product: ProductId
     price: int
+    minutes_to_pay: float = MINUTES_TO_PAY
 
 
 class Pay(Command):
@@ -142,7 +150,7 @@ def put_in_stock(command: PutInStock) -> Stocked:
 def place(command: Place, order: Order) -> Placed:
     if order.product:
         raise Rejected("placed before")
-    return Placed(command.order, command.product, command.price)
+    return Placed(command.order, command.product, command.price, command.minutes_to_pay)
 
 
 @orders.handles
@@ -186,8 +194,9 @@ class Fulfilment(ProcessManager):
 
     def react(self, event: Placed | Paid | Shipped | ShipmentFailed | Cancelled) -> Reaction:
         match event:
-            case Placed():
-                return Schedule(CancelOrder(self.order, "not paid in time"), delay=TIME_TO_PAY, name="time to pay")
+            case Placed(minutes_to_pay=minutes):
+                late = CancelOrder(self.order, "not paid in time")
+                return Schedule(late, delay=timedelta(minutes=minutes), name="time to pay")
             case Paid():
                 return [Cancel("time to pay"), Ship(self.order, self.product)]
             case ShipmentFailed(why=why):
@@ -196,6 +205,53 @@ class Fulfilment(ProcessManager):
                 return [Refund(self.order), Done()]
             case Shipped():
                 return Done()
+
+
+@orders.read_model
+class OrderStatus(ReadModel):
+    """What a customer is told of an order."""
+
+    order: OrderId
+    product: str = ""
+    price: int = 0
+    standing: str = "placed"
+
+    def evolve(self, event: Placed | Paid | Shipped | Refunded | Cancelled) -> Self:
+        match event:
+            case Placed(product=product, price=price):
+                return replace(self, product=product, price=price)
+            case Paid():
+                return replace(self, standing="paid")
+            case Shipped():
+                return replace(self, standing="shipped")
+            case Refunded():
+                return replace(self, standing="refunded")
+            case Cancelled():
+                return replace(self, standing="to be refunded" if self.standing == "paid" else "cancelled")
+
+
+class WhereIs(Query[OrderStatus | None]):
+    order: OrderId
+
+
+class OrdersByStanding(Query[dict[str, int]]):
+    pass
+
+
+@orders.answers
+def where_is(query: WhereIs, models: ReadModels) -> OrderStatus | None:
+    return models.get(OrderStatus, query.order)
+
+
+@orders.answers
+def orders_by_standing(query: OrdersByStanding, models: ReadModels) -> dict[str, int]:
+    table = models.table(OrderStatus)
+    counted = (
+        sa.select(table.c.standing, sa.func.count().label("orders"))
+        .group_by(table.c.standing)
+        .order_by(table.c.standing)
+    )
+    return {row.standing: row.orders for row in models.execute(counted)}
 
 
 async def fates(live: LiveApp, names: Sequence[str]) -> list[str]:

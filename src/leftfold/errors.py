@@ -25,6 +25,8 @@ LeftfoldError
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
 │   ├── UnknownRole             `work=` names something that is no role of a process
+│   ├── NothingToRun            a worker was started that has nothing to do
+│   ├── PortUnavailable         the health of a worker cannot be served on this port
 │   ├── UnknownProcess          the app has no such process manager
 │   ├── InstanceNotParked       a process that is not parked was to be retried
 │   ├── InstanceEnded           a process that is done or cancelled was to be cancelled
@@ -370,6 +372,30 @@ class UnknownRole(UsageError):
             f"work={role!r} is no collection of roles" if isinstance(role, str) else f"{role!r} is no role",
             f"True, False, or a collection of {_listed(known)}",
             'give a tuple, as in work=("commands", "processes")',
+        )
+
+
+class NothingToRun(UsageError):
+    """A worker was started that has nothing to do."""
+
+    def __init__(self, app: str, roles: Sequence[str]) -> None:
+        self.app, self.roles = app, tuple(roles)
+        super().__init__(
+            f"the app {app} has nothing to run: no {', no '.join(roles)}",
+            "command handlers, process managers or read models that the chosen roles run",
+            "choose other roles with --only, or leave it out",
+        )
+
+
+class PortUnavailable(UsageError):
+    """The health of a worker cannot be served on this port."""
+
+    def __init__(self, host: str, port: int, problem: str) -> None:
+        self.host, self.port = host, port
+        super().__init__(
+            f"port {port} of {host} cannot be used: {problem}",
+            "a free port that this user may use",
+            "stop what uses it, or choose another; 0 takes any free one and prints which",
         )
 
 

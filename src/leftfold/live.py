@@ -380,6 +380,10 @@ class LiveApp:
         entries += await self._read_side.leases() if self._read_side else []
         return sorted(entries, key=lambda entry: entry.name)
 
+    def workers(self) -> tuple[WorkerStatus, ...]:
+        """Where the background workers stand, and what they ran into; also once the app is closed."""
+        return tuple(_worker_status(worker) for worker in self._workers)
+
     async def status(self) -> Status:
         """Where everything stands: the log, read models, background workers, open commands, kept answers.
 
@@ -390,7 +394,7 @@ class LiveApp:
             app=self._name,
             head=await self.store.head(),
             read_models=tuple(await self.read_models()),
-            workers=tuple(_worker_status(worker) for worker in self._workers),
+            workers=self.workers(),
             commands=await self._open_commands.counts(),
             caches=tuple(cache.status for cache in caches if cache is not None),
         )

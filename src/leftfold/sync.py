@@ -17,7 +17,7 @@ from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Optio
 from leftfold.metadata import Metadata
 from leftfold.process import Instance, ProcessManager, Progress, ReactorStatus
 from leftfold.query import ModelStatus, ParkedKey, ReadModel, Watch
-from leftfold.status import Status
+from leftfold.status import Status, WorkerStatus
 from leftfold.store import StoredEvent
 
 D = TypeVar("D", bound=DecisionModel)
@@ -201,6 +201,10 @@ class SyncLive:
     def leases(self) -> list[Entry]:
         """Which process does each piece of background work; see `LiveApp.leases`."""
         return self._loop.run(self._live.leases())
+
+    def workers(self) -> tuple[WorkerStatus, ...]:
+        """Where the background workers stand; see `LiveApp.workers`."""
+        return self._live.workers()
 
     def status(self) -> Status:
         """Where everything stands; see `LiveApp.status`."""

@@ -4,14 +4,16 @@ import copy
 import importlib
 import sys
 import traceback
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
 from leftfold.app import App
-from leftfold.errors import AppNotFound, LeftfoldError, StoreNotFound
+from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
 from leftfold.live import LiveApp
+from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
 from leftfold.store.open import path_in
 
@@ -28,10 +30,27 @@ def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
 
 def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
     """The same on a log for writing; it must be there, and nothing is handled in the background."""
+    _check_there(url)
+    return _quiet(app).open(url, work=False)
+
+
+def open_app_to_work(
+    app: App, url: str, roles: Collection[Role], models: Collection[str] | None
+) -> AbstractAsyncContextManager[LiveApp]:
+    """The app on a log that must be there, with these roles in the background; no read models where none is folded."""
+    parts = urlsplit(url)
+    if parts.scheme == "memory" or "mode=ro" in parts.query:
+        raise InvalidUrl(url, "a worker needs a log that it may write to, and that other processes see")
+    _check_there(url)
+    if "projections" not in roles:
+        return _quiet(app).open(url, work=roles)
+    return app.open(url, work=roles) if models is None else app.open(url, work=roles, only=models)
+
+
+def _check_there(url: str) -> None:
     path = path_in(url)
     if urlsplit(url).scheme == "sqlite" and not Path(path).exists():
         raise StoreNotFound(path)
-    return _quiet(app).open(url, work=False)
 
 
 def _quiet(app: App) -> App:

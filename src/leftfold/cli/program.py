@@ -21,6 +21,7 @@ from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.status import status
 from leftfold.cli.verify import verify
+from leftfold.cli.work import work
 
 
 def help_of(function: Callable[..., Any]) -> str:
@@ -43,8 +44,8 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, reactors where it retries or
-    skips an event, and projections where it skips one.
+    app too: --app module:attribute. Nothing writes to a log but work, demo, --retry, --cancel, reactors where it
+    retries or skips an event, and projections where it skips one.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -71,6 +72,7 @@ COMMANDS = (
     projections,
     rebuild,
     verify,
+    work,
     demo,
 )
 for command in COMMANDS:

@@ -69,9 +69,10 @@ class InboxWorker:
         self._fresh: dict[str, TicketRecord] = {}  # due, with nothing but their submission to know of
         self._position: int | None = None
         self._unsaved = 0
+        self._handled = 0
 
     def __repr__(self) -> str:
-        return f"<InboxWorker at {self._position}, {len(self._schedule)} open>"
+        return f"<InboxWorker at {self._position}, {len(self._schedule)} open, {self._handled} handled>"
 
     @property
     def name(self) -> str:
@@ -201,6 +202,7 @@ class InboxWorker:
         except Exception:  # noqa: BLE001 whatever it was comes again for the one that it is about
             await self._handle_each(orders)
         else:
+            self._handled += len(orders)
             for record, _ in orders:
                 self._schedule.discard(record.submission.ticket)
 
@@ -240,6 +242,7 @@ class InboxWorker:
         except Exception as error:  # noqa: BLE001 whatever the handler raises
             await self._postpone(record, error)
         else:
+            self._handled += 1
             self._schedule.discard(ticket)
 
     def _command(self, record: TicketRecord) -> Any:

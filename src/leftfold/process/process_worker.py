@@ -67,9 +67,10 @@ class ProcessWorker:
         self._position: int | None = None
         self._saved = 0
         self._heard = 0  # of each cancellation up to here
+        self._count = 0
 
     def __repr__(self) -> str:
-        return f"<ProcessWorker {self.definition.name} at {self._position}>"
+        return f"<ProcessWorker {self.definition.name} at {self._position}, {self._count} answered>"
 
     @property
     def name(self) -> str:
@@ -172,6 +173,7 @@ class ProcessWorker:
                     raise
                 self._held.pop(instance, None)
                 return
+            self._count += not appended.duplicate
             if appended.duplicate:  # another worker's answer counts, and it may be another one
                 self._held.pop(instance, None)
 

@@ -1,6 +1,7 @@
 """Rebuilding a read model beside its present table, which answers queries until both are swapped."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CLOSE_ENOUGH = 1_000  # positions that are folded while the tables are locked for the swap
 T = TypeVar("T")
+
+log = logging.getLogger("leftfold.rebuild")
 
 
 class Rebuild:
@@ -63,6 +66,7 @@ class Rebuild:
     async def run(self) -> Rebuilt:
         """Build, compare, swap; a dry run drops what it built instead. Nothing changes when it fails."""
         self._begun = monotonic()
+        log.info("%s: its rebuild begins", self._definition.name)
         await self._skips.read(self._store, self._registry.decode)
         building = await self._in_writer(
             self._database.build,
@@ -80,6 +84,7 @@ class Rebuild:
         finally:
             await self._in_writer(building.discard if self._dry_run else building.close)
         seconds = monotonic() - self._begun
+        log.info("%s: rebuilt through %s in %.1f s", self._definition.name, f"{building.position:,}", seconds)
         return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
 
     async def _follow(self, building: "Building | FreeBuilding") -> None:

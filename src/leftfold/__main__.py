@@ -1,0 +1,5 @@
+"""`python -m leftfold`: the command line."""
+
+from leftfold.cli import main
+
+main()

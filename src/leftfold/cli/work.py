@@ -1,0 +1,162 @@
+"""`leftfold work`: run an app's background work until it is stopped."""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
+from enum import StrEnum
+from time import monotonic
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from leftfold.app import App
+from leftfold.cli.arguments import AppName, LogUrl, address
+from leftfold.cli.consoles import stdout
+from leftfold.cli.opening import load_app, open_app_to_work
+from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.stopping import stopping
+from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
+from leftfold.errors import LeftfoldError, NothingToRun
+from leftfold.health import Work, in_words, work_of
+from leftfold.live import LiveApp
+from leftfold.roles import ROLES, Role
+
+LOOK_SECONDS = 0.5
+HOST = "127.0.0.1"
+
+
+class RoleName(StrEnum):
+    """What a worker can be told to do alone."""
+
+    COMMANDS = "commands"
+    PROCESSES = "processes"
+    REACTORS = "reactors"
+    PROJECTIONS = "projections"
+
+
+class Job(NamedTuple):
+    """What one worker process is to do."""
+
+    app: App
+    url: str
+    roles: tuple[Role, ...]
+    models: list[str] | None
+    address: tuple[str, int] | None
+
+
+@command
+async def work(
+    url: LogUrl,
+    app: AppName,
+    only: Annotated[
+        list[RoleName] | None,
+        typer.Option("--only", show_default=False, help="Run this and nothing else; again for one more."),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            metavar="NAME",
+            show_default=False,
+            help="Of the projections only this read model, by its class name; again for one more.",
+        ),
+    ] = None,
+    health: Annotated[
+        Any,
+        typer.Option(
+            "--health",
+            parser=address,
+            metavar="[HOST:]PORT",
+            show_default=False,
+            help=f"Serve /health and /status over HTTP, on {HOST} unless said otherwise; port 0 is any free one.",
+        ),
+    ] = None,
+) -> Outcome:
+    """Run the background work of an app: handle submitted commands, answer events, fold read models.
+
+    Any number of workers may run on one log, each with all of it or with a part. SIGTERM or Ctrl-C finishes the batch
+    under way and stops; a second one stops at once, and breaks nothing either: whatever is under way is done again.
+    Read models that are not chosen stay as they are.
+
+    Examples:
+      leftfold work --app shop:orders sqlite:///shop.db
+      leftfold work --app shop:orders sqlite:///shop.db --only commands --only processes --health 8080
+      leftfold work --app shop:orders sqlite:///shop.db --only projections --models OrderStatus
+    """
+    roles: tuple[Role, ...] = tuple(role for role in ROLES if not only or role in only)
+    if models and "projections" not in roles:
+        raise typer.BadParameter("--models chooses among the projections, which --only leaves out")
+    job = Job(load_app(app), url, roles, models, health)
+    with stopping() as stop, View(stdout()) as view, _log_lines(view):
+        await _run(job, view, stop)
+    return Outcome.FINE
+
+
+async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
+    begun = monotonic()
+    async with AsyncExitStack() as opened:
+        live = await opened.enter_async_context(open_app_to_work(job.app, job.url, job.roles, job.models))
+        status = await work_of(live)
+        if not what_runs(status):
+            raise NothingToRun(job.app.name, job.roles)
+        served = await _serve(live, job, opened)
+        view.say(f"{job.app.name} on {job.url}: runs {', '.join(what_runs(status))}{served}")
+        status = await _watch(live, view, stop, status)
+    done = what_was_done(status.read_models, live.workers())
+    view.say("; ".join([f"stopped after {monotonic() - begun:.1f} s", *done]))
+
+
+async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:
+    """Serve the health, if that is wanted; what to say of it."""
+    if job.address is None:
+        return ""
+    from leftfold.web import serve_health
+
+    host, port = job.address
+    return f"; health at {await opened.enter_async_context(serve_health(live, port, host or HOST))}/health"
+
+
+async def _watch(live: LiveApp, view: View, stop: asyncio.Event, status: Work) -> Work:
+    """Tell of changes until it is time to stop; the last status."""
+    changes = Changes()
+    unknown = ""
+    while True:
+        try:
+            status = await work_of(live)
+            lines = changes.of(status) + (["the log: goes on"] if unknown else [])
+            if changes.are_parked(status):
+                lines += changes.of_parked(await live.parked())
+            unknown = ""
+            view.show(status)
+        except LeftfoldError as error:
+            lines = [] if unknown == in_words(error) else [f"the log: in trouble: {in_words(error)}"]
+            unknown = in_words(error)
+        for line in lines:
+            view.say(line)
+        if stop.is_set():
+            return status
+        await _pause(stop)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+@contextmanager
+def _log_lines(view: View) -> Generator[None]:
+    logger, handler = logging.getLogger("leftfold"), LogLines(view)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate

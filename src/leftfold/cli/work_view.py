@@ -1,0 +1,131 @@
+"""What is seen of a worker: a line for each change, and on a terminal a table below them."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from leftfold.cli.answers import table
+from leftfold.cli.consoles import Console
+from leftfold.cli.plain import moment, visible
+from leftfold.clock import SystemClock
+from leftfold.health import Work, in_words
+from leftfold.query import ModelStatus, ParkedKey
+from leftfold.status import WorkerStatus
+
+NAMED = 5  # parked keys that are named at once
+
+
+class View:
+    """Prints lines with the time, and shows the newest status where there is a terminal."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._live = Live(console=out, auto_refresh=False, transient=True) if out.is_terminal else None
+
+    def __enter__(self) -> "View":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line, at once: whoever keeps it must not wait for a buffer to fill."""
+        now = moment(SystemClock().now().replace(microsecond=0))
+        self._out.print(Text.assemble((f"{now}  ", "dim"), visible(line)), soft_wrap=True)
+        self._out.file.flush()
+
+    def show(self, status: Work) -> None:
+        """Show where everything stands."""
+        if self._live is not None:
+            self._live.update(Group(Text(f"the log is at {status.head:,}"), table(_rows(status))), refresh=True)
+
+
+class LogLines(logging.Handler):
+    """What leftfold logs, as lines of a view; an unexpected error with its traceback."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(logging.INFO)
+        self._view = view
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, line by line."""
+        for line in self.format(record).splitlines():
+            self._view.say(line)
+
+
+class Changes:
+    """Tells one status from the one before, in words."""
+
+    def __init__(self) -> None:
+        self._problems: dict[str, str] = {}
+        self._parked: dict[tuple[str, tuple[Any, ...]], ParkedKey] = {}
+
+    def of(self, status: Work) -> list[str]:
+        """What began and what ended, of trouble."""
+        now = problems_of(status)
+        lines = [f"{name}: in trouble: {what}" for name, what in now.items() if self._problems.get(name) != what]
+        lines += [f"{name}: goes on" for name in self._problems if name not in now]
+        self._problems = now
+        return lines
+
+    def are_parked(self, status: Work) -> bool:
+        """Whether other keys may be parked than those known of."""
+        return sum(model.parked for model in status.read_models) != len(self._parked)
+
+    def of_parked(self, parked: Sequence[ParkedKey]) -> list[str]:
+        """Which keys were parked, and which are level again."""
+        now = {(each.model, each.key): each for each in parked}
+        came = [each for name, each in now.items() if name not in self._parked]
+        went = [each for name, each in self._parked.items() if name not in now]
+        self._parked = now
+        lines = [f"{_name(each)} is parked at {each.position}: {each.problem}" for each in came]
+        return [*_first(lines, "parked"), *_first([f"{_name(each)} goes on" for each in went], "going on")]
+
+
+def problems_of(status: Work) -> dict[str, str]:
+    """What keeps each worker and read model from going on, by its name."""
+    found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
+    found |= {each.name: in_words(each.problem) for each in status.read_models if each.problem}
+    return found
+
+
+def what_runs(status: Work) -> list[str]:
+    """The names of what runs here."""
+    return [each.name for each in status.workers if each.running] + [each.name for each in status.read_models]
+
+
+def what_was_done(read_models: Iterable[ModelStatus], workers: Iterable[WorkerStatus]) -> list[str]:
+    """Where everything came to."""
+    models = [f"{each.name} at {each.position:,}" for each in read_models]
+    return [each.state for each in workers if each.running] + models
+
+
+def _rows(status: Work) -> list[Mapping[str, Any]]:
+    workers = [(each.name, each.state, None, each.trouble) for each in status.workers if each.running]
+    models = [
+        (each.name, f"at {each.position:,}", each.lag, in_words(each.problem) if each.problem else _parked(each.parked))
+        for each in status.read_models
+    ]
+    return [dict(zip(("what", "where", "lag", "trouble"), row, strict=True)) for row in (*workers, *models)]
+
+
+def _parked(count: int) -> str | None:
+    return f"{count} keys parked" if count else None
+
+
+def _name(parked: ParkedKey) -> str:
+    return f"{parked.model} {' '.join(map(str, parked.key)) or 'the one row'}"
+
+
+def _first(lines: Collection[str], what: str) -> list[str]:
+    found = list(lines)
+    more = len(found) - NAMED
+    return found if more <= 0 else [*found[:NAMED], f"and {more:,} more keys are {what}"]

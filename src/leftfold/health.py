@@ -1,0 +1,53 @@
+"""Health: whether what a live app does in the background goes on, and what a person should look at."""
+
+from typing import Literal
+
+import msgspec
+
+from leftfold.errors import LeftfoldError
+from leftfold.live import LiveApp
+from leftfold.query import ModelStatus
+from leftfold.status import WorkerStatus
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What a live app does in the background, at one moment. `head` is the position of the newest event."""
+
+    head: int
+    read_models: tuple[ModelStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+
+
+async def work_of(live: LiveApp) -> Work:
+    """Where the workers and read models of a live app stand; cheaper than its whole status."""
+    return Work(await live.store.head(), tuple(await live.read_models()), live.workers())
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`problems` keep work from being done and make the app unhealthy; `warnings` wait for a person."""
+
+    status: Literal["ok", "failing"]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def health_of(work: Work) -> Health:
+    """Judge the work.
+
+    A worker in trouble and a read model that stopped, or waits for its database, are problems. Parked keys are
+    warnings: all others are current, and to start the worker again would not unpark them. Lag is neither.
+    """
+    problems = [f"{each.name}: {each.trouble}" for each in work.workers if each.running and each.trouble]
+    problems += [f"{each.name}: {in_words(each.problem)}" for each in work.read_models if each.problem]
+    warnings = [f"{each.name}: {each.parked} keys parked" for each in work.read_models if each.parked]
+    return Health("failing" if problems else "ok", tuple(problems), tuple(warnings))
+
+
+def failing(error: LeftfoldError) -> Health:
+    """The health of an app whose status cannot even be asked."""
+    return Health("failing", (in_words(error),))
+
+
+def in_words(error: BaseException) -> str:
+    """An error on one line: its class, and what it found."""
+    return f"{type(error).__name__}: {error.found if isinstance(error, LeftfoldError) else error}"

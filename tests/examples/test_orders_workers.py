@@ -1,0 +1,54 @@
+"""The demo of orders in one process and in four."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-u", "-m", "examples.orders_workers"]
+SECONDS = 120
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_one_process_and_four_bring_the_same_fates_though_one_is_killed() -> None:
+    ended = subprocess.run([*COMMAND, "30"], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "kill -9: the worker of processes" in ended.stdout
+    assert ended.stdout.count("exit code 0") == 3
+    *_, one, four, verdict = ended.stdout.splitlines()
+    assert (one.split()[2:3], one.split()[4:]) == (["30"], ["3", "3", "24"])
+    assert (four.split()[2:3], four.split()[4:]) == (["30"], ["3", "3", "24"])
+    assert verdict == "each order has exactly one fate, the same both ways"
+
+
+def test_ctrl_c_leaves_no_process_behind() -> None:
+    with subprocess.Popen([*COMMAND, "2000"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        workers: list[int] = []
+        while len(workers) < 3:
+            line = demo.stdout.readline()
+            assert line, "the demo ended by itself"
+            workers += [int(pid) for pid in re.findall(r"leftfold work .* process (\d+), healthy", line)]
+        assert all(map(is_running, workers))
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=SECONDS)
+
+    end = time.monotonic() + SECONDS
+    while any(map(is_running, workers)):
+        assert time.monotonic() < end, f"still running: {list(filter(is_running, workers))}"
+    assert demo.returncode == 130
