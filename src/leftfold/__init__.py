@@ -14,6 +14,7 @@ from leftfold.live import LiveApp
 from leftfold.metadata import Metadata, recording
 from leftfold.process import Cancel, Delivery, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import ReadModel, ReadModels
+from leftfold.roles import Role
 from leftfold.store import (
     AppendCondition,
     Appended,
@@ -64,6 +65,7 @@ __all__ = [
     "ReadModels",
     "Receipt",
     "Rejected",
+    "Role",
     "Schedule",
     "StoredEvent",
     "Submission",

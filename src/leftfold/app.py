@@ -20,6 +20,7 @@ from leftfold.process import PROCESS_EVENTS, REACTOR_EVENTS, ProcessDefinition, 
 from leftfold.process.reactor import TOGETHER
 from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
+from leftfold.roles import Role
 from leftfold.store import EventStore, MemoryStore
 from leftfold.sync import SyncLive, open_sync
 
@@ -167,7 +168,7 @@ class App:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
 
         Read models start to follow the log at once, in the background, and submitted commands are handled, unless
-        `work=False`. `log` is a URL, or a store, which stays open.
+        `work` leaves that to other processes; see `Options`. `log` is a URL, or a store, which stays open.
         """
         return open_live(self, log, **options)
 
@@ -182,7 +183,8 @@ class App:
         lets processes answer and brings read models up to the log. Ids count from 1, and randomness has one seed.
         """
         ids = count(1)
-        fixed = Options(clock=clock, work=False, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
+        work: tuple[Role, ...] = ("projections",)
+        fixed = Options(clock=clock, work=work, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
         return open_live(self, MemoryStore(clock), **fixed)
 
     def _add_read_model(self, owner: type[M], *, history: bool, version: int) -> type[M]:

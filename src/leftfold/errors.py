@@ -23,6 +23,7 @@ LeftfoldError
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
+│   ├── UnknownRole             `work=` names something that is no role of a process
 │   ├── UnknownProcess          the app has no such process manager
 │   ├── InstanceNotParked       a process that is not parked was to be retried
 │   ├── InstanceEnded           a process that is done or cancelled was to be cancelled
@@ -338,6 +339,18 @@ class UnknownModel(UsageError):
             f"the app has no model {model!r}",
             f"one of {_listed(known)}",
             "correct the name; models are those that a command handler takes, and the read models",
+        )
+
+
+class UnknownRole(UsageError):
+    """`work=` names something that is no role of a process."""
+
+    def __init__(self, role: object, known: Sequence[str]) -> None:
+        self.role, self.known = role, tuple(known)
+        super().__init__(
+            f"work={role!r} is no collection of roles" if isinstance(role, str) else f"{role!r} is no role",
+            f"True, False, or a collection of {_listed(known)}",
+            'give a tuple, as in work=("commands", "processes")',
         )
 
 

@@ -1,7 +1,7 @@
 """The live app: commands, queries, states and explanations over one open log."""
 
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,7 @@ from leftfold.query import (
 from leftfold.query.event_keys import row_concerns
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.registry import Registry
+from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, StoredEvent, open_store
 from leftfold.store.open import path_in
 from leftfold.store.time_travel import resolve
@@ -79,8 +80,11 @@ class Options(TypedDict, total=False):
     `states` bounds the decision models held in memory, `attempts` how often a command is decided before
     `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
     models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
-    of the past replays for more than two seconds. `work=False` leaves submitted commands to other processes; `backoff`
-    says when a submitted command that failed is tried again.
+    of the past replays for more than two seconds. `backoff` says when a submitted command that failed is tried again.
+
+    `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
+    `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
+    fold are queried all the same. `only` restricts the role "projections" to these read models.
     """
 
     clock: Clock
@@ -90,7 +94,8 @@ class Options(TypedDict, total=False):
     randomness: random.Random
     models: str
     on_progress: OnProgress
-    work: bool
+    work: bool | Collection[Role]
+    only: Collection[type | str]
     backoff: Backoff
 
 
@@ -125,7 +130,6 @@ class LiveApp:
         snapshots: Snapshots,
         queries: Mapping[type, QueryHandler],
         read_side: ReadSide | None,
-        read_models: Sequence[type[ReadModel]],
         processes: Processes,
         process_definitions: Mapping[type, ProcessDefinition],
         reactors: Reactors,
@@ -142,7 +146,6 @@ class LiveApp:
         self._snapshots = snapshots
         self._queries = queries
         self._read_side = read_side
-        self._read_models = read_models
         self._processes = processes
         self._process_definitions = process_definitions
         self._reactors = reactors
@@ -317,7 +320,8 @@ class LiveApp:
     async def run_until_quiet(self) -> None:
         """Do all background work that can be done now: handle what is due, answer, react, bring read models up.
 
-        For tests and for programs that open the app with `work=False` and work when they are told to.
+        For tests and for programs that open the app with `work=("projections",)` and do the rest when told to. Read
+        models that other processes fold are not waited for.
         """
         busy, head = True, await self.store.head()
         while busy:
@@ -326,7 +330,7 @@ class LiveApp:
             head = await self.store.head()
             busy = busy or head > before
         if self._read_side is not None:
-            for model in self._read_models:
+            for model in self._read_side.folded_here:
                 await self._read_side.wait(model, head)
 
     async def parked(self) -> Sequence[ParkedKey]:
@@ -365,6 +369,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
     """Open everything that a live app consists of, and close it in reverse order."""
     clock = options.get("clock") or SystemClock()
     randomness = options.get("randomness") or random.Random()
+    roles = roles_of(options.get("work", True))
     async with AsyncExitStack() as opened:
         if isinstance(log, str):
             store = await opened.enter_async_context(open_store(log, clock=clock))
@@ -390,24 +395,27 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
         outcomes = Outcomes(store, app.registry)
         opened.push_async_callback(outcomes.close)
-        read_side = await _open_read_side(app, store, url, opened, options)
+        read_side = await _open_read_side(app, store, url, opened, options, roles)
         processes = Processes(store, app.registry)
-        workers: list[Worker] = [ProcessWorker(each, processes, inbox) for each in app.processes.values()]
+        workers: list[tuple[Role, Worker]] = [
+            ("processes", ProcessWorker(each, processes, inbox)) for each in app.processes.values()
+        ]
         if app.command_handlers:
             backoff = options.get("backoff") or Backoff()
             handling = InboxWorker(inbox, executor, app.commands, clock=clock, randomness=randomness, backoff=backoff)
-            workers.insert(0, handling)
+            workers.insert(0, ("commands", handling))
         reactors = Reactors(store, app.registry, app.reactors)
         for reactor in () if read_only else app.reactors.values():
             await reactors.begin(reactor)
             trying = options.get("backoff") or Backoff()
             reacting = ReactorWorker(reactor, reactors, clock=clock, randomness=randomness, backoff=trying)
             opened.callback(reacting.close)
-            workers.append(reacting)
-        backgrounds = [] if read_only else [Background(worker) for worker in workers]
-        for background in backgrounds if options.get("work", True) else ():
-            background.start()
-            opened.push_async_callback(background.close)
+            workers.append(("reactors", reacting))
+        backgrounds = [] if read_only else [(role, Background(worker)) for role, worker in workers]
+        for role, background in backgrounds:
+            if role in roles:
+                background.start()
+                opened.push_async_callback(background.close)
         yield LiveApp(
             store,
             app.registry,
@@ -418,24 +426,26 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             snapshots,
             app.query_handlers,
             read_side,
-            tuple(app.read_models),
             processes,
             app.processes,
             reactors,
-            backgrounds,
+            [background for _, background in backgrounds],
             app.decision_models,
             clock,
         )
 
 
 async def _open_read_side(
-    app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options
+    app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options, roles: frozenset[Role]
 ) -> ReadSide | None:
     if not (app.read_models or app.query_handlers):
         return None
     models = options.get("models") or models_url(url)
     on_progress = options.get("on_progress")
-    read_side = ReadSide(store, app.registry, app.read_models.values(), models, on_progress=on_progress)
+    named = {each: (each.name, each.table, each.owner) for each in app.read_models.values()}
+    wanted = chosen(options["only"], named) if "only" in options else list(named)
+    folds = [each.owner for each in wanted if "projections" in roles]
+    read_side = ReadSide(store, app.registry, named, models, on_progress=on_progress, folds=folds)
     await read_side.start()
     opened.push_async_callback(read_side.close)
     return read_side

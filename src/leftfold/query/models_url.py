@@ -9,6 +9,12 @@ from leftfold.store.open import path_in
 IN_MEMORY = "sqlite://"
 
 
+def kept_in_memory(url: str) -> bool:
+    """Whether a models database, given in SQLAlchemy's form, is one in memory, so that no other process sees it."""
+    parts = urlsplit(url)
+    return parts.scheme.startswith("sqlite") and parts.path in ("", "/", "/:memory:")
+
+
 def models_url(store_url: str) -> str:
     """The SQLAlchemy URL of the read models of a log: those of `bank.db` are kept in `bank.models.db` beside it.
 

@@ -55,6 +55,10 @@ class ParkedKeys:
         """How many keys are parked, as far as this process knows."""
         return self._folding.parked
 
+    def counted(self, count: int) -> None:
+        """Note how many there are: another process folds, and parks, this model."""
+        self._folding.parked = count
+
     async def all(self) -> list[ParkedKey]:
         """Every parked key, the one that is parked longest first."""
         return await self._in_writer(self._database.parked, self._definition)

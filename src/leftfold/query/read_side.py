@@ -1,7 +1,7 @@
 """The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from leftfold.errors import (
     StoreClosed,
     UnknownReadModel,
 )
+from leftfold.query.following import Following
 from leftfold.query.handler import QueryHandler
-from leftfold.query.models_url import IN_MEMORY
+from leftfold.query.models_url import IN_MEMORY, kept_in_memory
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Past
@@ -34,6 +35,7 @@ from leftfold.store.contract import EventStore
 if TYPE_CHECKING:
     from leftfold.query.tables.folding import StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
+    from leftfold.query.tables.observer import Observer, Seen
 
 READING_THREADS = 4
 PAUSE = 0.5  # seconds, where the models database gives trouble
@@ -55,7 +57,11 @@ class ModelStatus(msgspec.Struct, frozen=True):
 
 
 class ReadSide:
-    """The read models of one app over one log, kept in the database at `url` (SQLAlchemy's form)."""
+    """The read models of one app over one log, kept in the database at `url` (SQLAlchemy's form).
+
+    Those that are not in `folds` are folded by other processes, and followed by their stored checkpoints; but a
+    database in memory is this process's alone, and so all of them are folded here.
+    """
 
     def __init__(
         self,
@@ -65,11 +71,16 @@ class ReadSide:
         url: str,
         *,
         on_progress: OnProgress | None = None,
+        folds: Collection[type] | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
         self._definitions = {definition.owner: definition for definition in definitions}
         self._url = url
+        everything = folds is None or kept_in_memory(url)
+        self._folds = [each for each in self._definitions.values() if everything or each.owner in (folds or ())]
+        self._following = Following(store, self._look, self._note)
+        self._observer: Observer | None = None
         self._on_progress = on_progress
         self._skips = Skips()
         self._parked: dict[ReadModelDefinition, ParkedKeys] = {}
@@ -109,6 +120,11 @@ class ReadSide:
     async def wait(self, model: type[ReadModel], position: int, timeout: float | None = None) -> None:
         """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
         await self._standings[self._definition(model)].reach(position, timeout)
+
+    @property
+    def folded_here(self) -> Sequence[type[ReadModel]]:
+        """The read models that this process folds."""
+        return [model for model, definition in self._definitions.items() if definition in self._folds]
 
     def parked_keys(self, model: type[ReadModel]) -> ParkedKeys:
         """The keys of a model that are held up by an event it could not fold."""
@@ -163,20 +179,53 @@ class ReadSide:
         return self._parked[definition].count if definition in self._parked else 0
 
     async def _follow(self, database: "ModelsDatabase") -> None:
-        loop = asyncio.get_running_loop()
         await self._skips.read(self._store, self._registry.decode)
+        if self._folds:
+            await self._fold(database)
+        others = [each for each in self._definitions.values() if each not in self._folds]
+        if others:
+            await self._follow_others(database, others)
+
+    async def _fold(self, database: "ModelsDatabase") -> None:
+        loop = asyncio.get_running_loop()
         stored = await loop.run_in_executor(self._writer, database.positions)
         head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
         beyond = {definition for definition, position in stored.items() if position > head}
         due = await loop.run_in_executor(self._writer, database.due, self._store.log_id, beyond)
-        ready = [definition for definition in self._definitions.values() if definition not in due]
+        ready = [definition for definition in self._folds if definition not in due]
         for definition, position in due.items():
+            if definition not in self._folds:
+                continue
             self._standings[definition] = Standing(definition.name, position)
             self._start(definition, self._rebuild_and_follow(database, definition))
         foldings = await self._open(database, beyond, ready)
         for definition, folding in foldings.items():
             self._standings[definition] = Standing(definition.name, folding.position)
             self._start(definition, self._project(database, definition, folding))
+
+    async def _follow_others(self, database: "ModelsDatabase", others: Sequence[ReadModelDefinition]) -> None:
+        self._observer = database.observer(self._store.log_id)
+        for definition in others:
+            self._standings[definition] = Standing(definition.name, -1, self._following.wanted)
+            self._following.follow(definition, self._standings[definition])
+        await self._following.look()
+        for definition in others:
+            changed = self._standings[definition].ended
+            if changed is not None:
+                raise changed
+        self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))
+
+    async def _look(self, definitions: Collection[ReadModelDefinition]) -> "Mapping[ReadModelDefinition, Seen]":
+        assert self._observer is not None, "nothing is followed before the database is open"
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._observer.look, definitions)
+
+    def _note(self, definition: ReadModelDefinition, seen: "Seen") -> None:
+        """What else is known of a followed model: its parked keys."""
+        if definition not in self._parked and seen.checkpoint is not None:
+            folding = self._connect().attached(definition, seen.checkpoint, self._registry.decode, self._skips)
+            self._parked[definition] = self._parked_keys_of(definition, folding)
+        if definition in self._parked:
+            self._parked[definition].counted(seen.parked)
 
     async def _open(
         self, database: "ModelsDatabase", beyond: Collection[ReadModelDefinition], only: Collection[ReadModelDefinition]
@@ -190,11 +239,12 @@ class ReadSide:
     def _project(
         self, database: "ModelsDatabase", definition: ReadModelDefinition, folding: "StoredFolding"
     ) -> Coroutine[Any, Any, None]:
-        self._parked[definition] = ParkedKeys(
-            definition, folding, database, self._store, self._registry, self._skips, self._writer
-        )
+        self._parked[definition] = self._parked_keys_of(definition, folding)
         criteria = self._registry.stored(definition.fold.all_criteria())
         return Projection(self._store, criteria, folding, self._standings[definition], self._writer).run()
+
+    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding") -> ParkedKeys:
+        return ParkedKeys(definition, folding, self._connect(), self._store, self._registry, self._skips, self._writer)
 
     async def _rebuild_and_follow(self, database: "ModelsDatabase", definition: ReadModelDefinition) -> None:
         """Rebuild beside the present table, waiting out trouble with the database, then follow the log."""

@@ -22,15 +22,21 @@ class Behind(BaseException):  # not an Exception: a query handler's own `except`
 class Standing:
     """The position that a read model is known to have reached; wakes its waiters. Belongs to one event loop."""
 
-    def __init__(self, model: str, position: int) -> None:
+    def __init__(self, model: str, position: int, wanted: asyncio.Event | None = None) -> None:
         self.model = model
         self.position = position
         self.ended: LeftfoldError | None = None
         self.trouble: LeftfoldError | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        self._wanted = wanted  # set when someone begins to wait: others fold the model, and have to be looked after
 
     def __repr__(self) -> str:
         return f"<Standing {self.model} at {self.position}{', ended' if self.ended else ''}>"
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anyone waits."""
+        return bool(self._waiting)
 
     def reached(self, position: int) -> None:
         """Note where the model stands now."""
@@ -50,13 +56,15 @@ class Standing:
                 while self.position < position:
                     await self._change()
         except TimeoutError:
-            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from self.trouble
+            raise ReadModelBehind(self.model, max(self.position, 0), position, timeout or 0) from self.trouble
 
     async def _change(self) -> None:
         if self.ended is not None:
             raise self.ended.with_traceback(None)  # it is raised for many: its traceback must not grow
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.add(waiter)
+        if self._wanted is not None:
+            self._wanted.set()
         try:
             await waiter
         finally:

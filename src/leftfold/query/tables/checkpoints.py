@@ -33,6 +33,11 @@ def find(connection: sa.Connection, table: ModelTable) -> Checkpoint | None:
     return Checkpoint(*row) if row else None
 
 
+def find_all(connection: sa.Connection) -> dict[str, Checkpoint]:
+    """Every checkpoint, by the name of its table."""
+    return {row.model: Checkpoint(*row) for row in connection.execute(sa.select(checkpoint))}
+
+
 def position_of(connection: sa.Connection, table: ModelTable) -> int:
     """The position that the model's rows stand for, in the connection's snapshot."""
     found = find(connection, table)

@@ -13,11 +13,12 @@ from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.skips import Skips
 from leftfold.query.tables.building import Building
-from leftfold.query.tables.checkpoints import begin_anew, create_checkpoints, find, fits
+from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
+from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
 
@@ -79,6 +80,16 @@ class ModelsDatabase:
                     fitting = answers_until_swapped(connection, table)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
+
+    def observer(self, log_id: str) -> Observer:
+        """What sees how far models are that other processes fold."""
+        return Observer(self._database, self._tables, log_id)
+
+    def attached(
+        self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
+    ) -> StoredFolding:
+        """A model that another process folds, for its parked keys alone."""
+        return StoredFolding(self._tables[definition], self._database, decode, stored, skips.of(definition))
 
     def build(
         self, definition: ReadModelDefinition, decode: Decode, log_id: str, skips: Skips, trial: bool

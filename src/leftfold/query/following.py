@@ -1,0 +1,90 @@
+"""Following read models that others fold: their stored checkpoints are looked at, often while someone waits."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+from leftfold.errors import LeftfoldError, StoreClosed
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.standing import Standing
+from leftfold.store.contract import EventStore
+
+if TYPE_CHECKING:
+    from leftfold.query.tables.observer import Seen
+
+SELDOM = 1.0  # seconds between two looks while nobody waits
+SHORTEST, LONGEST = 0.002, 0.02  # seconds, while someone does
+Look = Callable[[Collection[ReadModelDefinition]], Awaitable[Mapping[ReadModelDefinition, "Seen"]]]
+OnSeen = Callable[[ReadModelDefinition, "Seen"], None]
+
+
+class Following:
+    """Keeps the standings of models up to date that are not folded here.
+
+    `wanted` is set when someone begins to wait for one.
+    """
+
+    def __init__(self, store: EventStore, look: Look, on_seen: OnSeen) -> None:
+        self.wanted = asyncio.Event()
+        self._store = store
+        self._look = look
+        self._on_seen = on_seen
+        self._head = 0
+        self._followed: dict[ReadModelDefinition, Standing] = {}
+
+    def __repr__(self) -> str:
+        return f"<Following {len(self._followed)} read models>"
+
+    def follow(self, definition: ReadModelDefinition, standing: Standing) -> None:
+        """Keep this standing up to date from the next look on."""
+        self._followed[definition] = standing
+        self.wanted.set()
+
+    def leave(self, definition: ReadModelDefinition) -> None:
+        """Look at it no more: it is folded here."""
+        self._followed.pop(definition, None)
+
+    async def run(self) -> None:
+        """Look until cancelled; trouble with the models database is waited out, and the standings tell of it."""
+        pause = SHORTEST
+        while True:
+            try:
+                await self.look()
+            except StoreClosed:
+                return
+            except LeftfoldError as trouble:
+                for standing in self._followed.values():
+                    standing.trouble = trouble
+            pause = await self._pause(pause)
+
+    async def look(self) -> None:
+        """Look once."""
+        followed = dict(self._followed)
+        for definition, seen in (await self._look(tuple(followed))).items():
+            standing = followed[definition]
+            if self._followed.get(definition) is not standing:
+                continue  # it came to be folded here meanwhile
+            if seen.problem is not None:
+                standing.end(seen.problem)
+                self.leave(definition)
+                continue
+            if seen.position > self._head:
+                self._head = await self._store.head()
+            if seen.position > self._head:
+                continue  # the log is an older copy, and whoever folds will begin anew
+            self._on_seen(definition, seen)
+            if seen.position != standing.position or standing.trouble is not None:
+                standing.reached(seen.position)
+
+    async def _pause(self, pause: float) -> float:
+        """Until the next look; how long the pause after it is to be."""
+        if any(standing.awaited for standing in self._followed.values()):
+            await asyncio.sleep(pause)
+            return min(pause * 1.5, LONGEST)
+        self.wanted.clear()
+        try:
+            async with asyncio.timeout(SELDOM):
+                await self.wanted.wait()
+        except TimeoutError:
+            pass
+        return SHORTEST
