@@ -248,7 +248,7 @@ async def test_nothing_is_appended_while_nothing_is_of_concern_but_now_and_then(
 async def test_a_rebuild_reacts_to_nothing(tmp_path: Any, mail: Mail) -> None:
     mail.app.read_model(Members)
     url = f"sqlite:///{tmp_path}/club.db"
-    async with mail.app.open(url, work=False) as live:
+    async with mail.app.open(url, work=("projections",)) as live:
         await join(live, "a", "b")
         await live.run_until_quiet()
     async with mail.app.open(url, work=False) as live:
