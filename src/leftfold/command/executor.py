@@ -12,13 +12,14 @@ from uuid import UUID
 import msgspec
 
 from leftfold.clock import Clock
+from leftfold.command.chains import Chains, Outcome
 from leftfold.command.decision import Decision, stamped
 from leftfold.command.handler import CommandHandler
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
-from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
+from leftfold.errors import Conflict, DecisionContended, InvalidAppend, NotHandled, Rejected
 from leftfold.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
@@ -50,12 +51,13 @@ class Executor:
         self._new_id = new_id
         self._random = randomness
         self._attempts = attempts
+        self._chains = Chains(self._carry_out, self._carry_out_together)
 
     async def execute(
         self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None
     ) -> Receipt:
         """Decide one command and append its events."""
-        return await self._carry_out(self._decision(command, metadata, time), self.key(key, [command]))
+        return await self._chains.carry_out(self._decision(command, metadata, time), self.key(key, [command]))
 
     async def settle(self, command: Any, ticket: State, metadata: Metadata) -> Receipt:
         """Decide a submitted command and what is said of its ticket, and append both at once.
@@ -166,6 +168,64 @@ class Executor:
     async def _between(self, appended: Appended) -> list[StoredEvent]:
         read = self._store.read(after=appended.first - 1, upto=appended.last)
         return [event async for batch in read for event in batch.events]
+
+    # --- commands that have gathered on the same states
+
+    async def _carry_out_together(self, decisions: Sequence[Decision]) -> Sequence[Outcome]:
+        """Each is decided on the outcome of those before it; what is wrong with one of them is its outcome alone."""
+        states = list(decisions[0].states)
+        try:
+            async with Turns(states):
+                for attempt in range(1, self._attempts + 1):
+                    try:
+                        return await self._try_together(decisions, states)
+                    except Conflict as conflict:
+                        await self._recover(states, conflict, f"{len(decisions)} commands on one entity", attempt)
+        except InvalidAppend:  # of one of them, or of all in one append
+            return [await self._outcome(decision) for decision in decisions]
+        raise AssertionError("unreachable: the last attempt raises")
+
+    async def _try_together(self, decisions: Sequence[Decision], states: Sequence[State]) -> Sequence[Outcome]:
+        fresh = await self._load(states)
+        working, failed = self._decide_together(decisions, states)
+        records = [record for decision in decisions for record in decision.records]
+        while not records and not fresh and await self._refresh(states):
+            working, failed = self._decide_together(decisions, states)
+            records = [record for decision in decisions for record in decision.records]
+        first = max(state.position for state in states) + 1
+        if records:
+            appended = await self._store.append(records, condition=working.conditions())
+            first = appended.first
+            working.commit(appended.last)
+            await self._states.consider_snapshots(states)
+        outcomes = _outcomes(decisions, first)
+        return [failed.get(id(decision), outcome) for decision, outcome in zip(decisions, outcomes, strict=True)]
+
+    def _decide_together(
+        self, decisions: Sequence[Decision], states: Sequence[State]
+    ) -> tuple[Working, dict[int, Exception]]:
+        """Decide in order. One that fails leaves nothing behind: the others are decided as if it had not come."""
+        failed: dict[int, Exception] = {}
+        while True:
+            working = Working(states)
+            now = self._clock.now()
+            for decision in decisions:
+                if id(decision) in failed:
+                    continue
+                try:
+                    decision.decide(self._registry, working, now)
+                except Exception as error:  # noqa: BLE001 whatever the handler raises
+                    failed[id(decision)] = error
+                    decision.forget()
+                    break
+            else:
+                return working, failed
+
+    async def _outcome(self, decision: Decision) -> Outcome:
+        try:
+            return await self._carry_out(decision, None)
+        except Exception as error:  # noqa: BLE001 it is this command's alone
+            return error
 
     # --- many commands
 
