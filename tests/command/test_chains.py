@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold import LiveApp, Receipt, Rejected
-from leftfold.errors import EventTooLarge
-from leftfold.store import NewEvent, SQLiteStore
+from leftfold.errors import EventTooLarge, KeyReused
+from leftfold.store import Appended, NewEvent, SQLiteStore
 from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Open, Transfer, Withdraw, accounts_app
 
 
@@ -137,13 +137,46 @@ async def test_a_commit_of_another_process_between_has_all_of_them_decided_again
     assert (await live.state(Account, "a")).balance == 0
 
 
-async def test_commands_with_keys_keep_their_place_and_are_carried_out_once(live: LiveApp) -> None:
+async def test_commands_with_keys_share_commits_and_are_carried_out_once(live: LiveApp, store: CountsAppends) -> None:
     keyed = [live.execute(Deposit("a", 1), key=f"k-{n % 3}") for n in range(6)]
     plain = [live.execute(Deposit("a", 10)) for _ in range(6)]
     outcomes = await asyncio.gather(*keyed, *plain)
 
     assert [outcome.duplicate for outcome in outcomes[:6]] == [False] * 3 + [True] * 3
+    assert [outcome.position for outcome in outcomes[:6]] == [1, 2, 3, 1, 2, 3]
     assert (await live.state(Account, "a")).balance == 63
+    assert await store.head() == 9
+
+
+async def test_retries_among_new_commands_get_the_first_receipts(live: LiveApp, other: LiveApp) -> None:
+    first = [await other.execute(Deposit("a", n), key=f"k-{n}") for n in (1, 2)]
+
+    outcomes = await asyncio.gather(
+        live.execute(Deposit("a", 100)),
+        live.execute(Deposit("a", 1), key="k-1"),
+        live.execute(Deposit("a", 200), key="k-3"),
+        live.execute(Deposit("a", 2), key="k-2"),
+        live.execute(Deposit("a", 999), key="k-2"),
+        live.execute(Deposit("a", 300)),
+        return_exceptions=True,
+    )
+
+    assert [getattr(outcome, "duplicate", type(outcome)) for outcome in outcomes] == [
+        False, True, False, True, KeyReused, False,
+    ]  # fmt: skip
+    assert [outcomes[1].position, outcomes[3].position] == [receipt.position for receipt in first]
+    assert (await live.state(Account, "a")).balance == 603
+
+
+async def test_a_key_whose_command_had_nothing_to_do_is_free_again(live: LiveApp) -> None:
+    await live.execute(Freeze("a"))
+    outcomes = await asyncio.gather(
+        live.execute(Deposit("a", 1)), live.execute(Freeze("a"), key="k"), live.execute(Deposit("a", 2), key="j")
+    )
+
+    assert [outcome.events for outcome in outcomes] == [(Deposited("a", 1),), (), (Deposited("a", 2),)]
+    assert await live.store.lookup("k") is None
+    assert await live.store.lookup("j") == Appended(3, 3)
 
 
 async def test_commands_without_a_model_wait_for_nobody(live: LiveApp, store: CountsAppends) -> None:

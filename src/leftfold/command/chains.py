@@ -13,7 +13,7 @@ TOGETHER = 500
 
 Outcome = Receipt | Exception
 Alone = Callable[[Decision, Key | None], Awaitable[Receipt]]
-Together = Callable[[Sequence[Decision]], Awaitable[Sequence[Outcome]]]
+Together = Callable[[Sequence[Decision], Sequence[Key | None]], Awaitable[Sequence[Outcome]]]
 
 
 class Link:
@@ -104,17 +104,19 @@ class Chains:
     async def _outcomes(self, links: Sequence[Link]) -> Sequence[Outcome]:
         if len(links) == 1:
             return [await self._alone(links[0].decision, links[0].key)]
-        return await self._together([link.decision for link in links])
+        return await self._together([link.decision for link in links], [link.key for link in links])
 
 
 def _next(waiting: deque[Link]) -> list[Link]:
-    """Those who are decided together: one with a key goes alone, since its append is to carry the key."""
+    """Those who are decided together; one whose key is among them already has to wait for its outcome."""
     links: list[Link] = []
+    keys: set[str] = set()
     while waiting and len(links) < TOGETHER:
-        if waiting[0].abandoned:
-            waiting.popleft()
-        elif waiting[0].key is None:
-            links.append(waiting.popleft())
-        else:
-            return links or [waiting.popleft()]
+        link = waiting[0]
+        if link.key is not None and link.key.value in keys:
+            break
+        waiting.popleft()
+        if not link.abandoned:
+            links.append(link)
+            keys.update([link.key.value] if link.key else ())
     return links
