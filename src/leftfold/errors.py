@@ -48,6 +48,7 @@ LeftfoldError
 │   ├── Conflict                an append condition failed; nothing was written
 │   ├── KeyReused               an idempotency key came back with another payload
 │   ├── LeaseLost               another process does this work now; nothing was written
+│   ├── PartsAppended           keys of parts of an append were used before; nothing was written
 │   ├── OutcomeUnknown          the commit may or may not have happened
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
@@ -619,6 +620,18 @@ class LeaseLost(StoreError):
             f"another process has taken over {name!r}; nothing was written",
             "one process at a time to do it",
             "nothing: this process stops doing it, and takes over again when the other one ends",
+        )
+
+
+class PartsAppended(StoreError):
+    """Some of an append's several keys were used before, for the same content; nothing was written."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        super().__init__(
+            f"of an append in parts these were appended before: {', '.join(map(repr, self.keys))}",
+            "parts whose keys are new",
+            "ask `lookup` where those parts lie, and append the others without them",
         )
 
 
