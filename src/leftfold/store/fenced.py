@@ -38,7 +38,7 @@ class FencedStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | None = None,
+        key: str | Key | Sequence[Key] | None = None,
     ) -> Appended:
         """Append all events or none; `LeaseLost` when another process has taken over."""
         after = self._after
