@@ -15,7 +15,8 @@ from leftfold.command import INBOX_EVENTS, CommandHandler
 from leftfold.errors import DuplicateHandler, InvalidHandler, InvalidProjection
 from leftfold.events import EventLike
 from leftfold.fold import Fold
-from leftfold.live import LiveApp, Options, open_live
+from leftfold.live import LiveApp
+from leftfold.opening import Options, open_live
 from leftfold.process import PROCESS_EVENTS, REACTOR_EVENTS, ProcessDefinition, ProcessManager, ReactorDefinition, Start
 from leftfold.process.reactor import TOGETHER
 from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel, ReadModelDefinition

@@ -13,8 +13,9 @@ from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submis
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.leases import Entry
-from leftfold.live import OPEN_OR_FAILED, Definition, LiveApp, OnVerified, Options, open_live
+from leftfold.live import OPEN_OR_FAILED, LiveApp, OnVerified
 from leftfold.metadata import Metadata
+from leftfold.opening import Definition, Options, open_live
 from leftfold.process import Instance, ProcessManager, Progress, ReactorStatus
 from leftfold.query import ModelStatus, ParkedKey, ReadModel, Watch
 from leftfold.status import Status, WorkerStatus

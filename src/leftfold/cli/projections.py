@@ -19,8 +19,9 @@ from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, visible
 from leftfold.clock import SystemClock
-from leftfold.live import LiveApp, Options
+from leftfold.live import LiveApp
 from leftfold.metadata import recording
+from leftfold.opening import Options
 from leftfold.query import FreeProjection, ParkedKey, ReadModelDefinition
 from leftfold.query.held_projection import events_from, with_queue
 from leftfold.query.lag import seconds_behind

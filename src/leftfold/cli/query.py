@@ -15,7 +15,7 @@ from leftfold.cli.models import query_named
 from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.waiting import progress
-from leftfold.live import Options
+from leftfold.opening import Options
 
 
 @command

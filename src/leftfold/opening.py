@@ -1,0 +1,241 @@
+"""Opening an app on a log: everything that a live app consists of, and its end in reverse order."""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Protocol, TypedDict, Unpack
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from leftfold.backoff import Backoff
+from leftfold.clock import Clock, SystemClock
+from leftfold.command import (
+    CommandHandler,
+    Executor,
+    Inbox,
+    InboxWorker,
+    Outcomes,
+    Snapshots,
+    States,
+)
+from leftfold.errors import UsageError
+from leftfold.fold import Fold
+from leftfold.ids import RandomIds
+from leftfold.leases import LEASE_SECONDS, Terms
+from leftfold.live import LiveApp
+from leftfold.process import (
+    ProcessDefinition,
+    Processes,
+    ProcessWorker,
+    ReactorDefinition,
+    Reactors,
+    ReactorWorker,
+)
+from leftfold.query import (
+    OnProgress,
+    QueryHandler,
+    ReadModelDefinition,
+    ReadSide,
+    models_url,
+)
+from leftfold.registry import Registry
+from leftfold.roles import Role, chosen, roles_of
+from leftfold.store import EventStore, open_store
+from leftfold.workers import Workers, beside
+
+STATES = 65_536
+ATTEMPTS = 16
+
+
+class Options(TypedDict, total=False):
+    """What `App.open` takes beside the log.
+
+    `states` bounds the decision models held in memory, `attempts` how often a command is decided before
+    `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
+    models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
+    of the past replays for more than two seconds. `backoff` says when a submitted command that failed is tried again.
+
+    `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
+    `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
+    fold are queried all the same. `only` restricts the role "projections" to these read models. `lease` is how long
+    nothing may be heard of the process that does a piece of the work before another one takes over: 5 seconds, and the
+    same for all processes on a log.
+    """
+
+    clock: Clock
+    states: int
+    attempts: int
+    new_id: Callable[[], UUID]
+    randomness: random.Random
+    models: str
+    on_progress: OnProgress
+    work: bool | Collection[Role]
+    only: Collection[type | str]
+    lease: timedelta
+    backoff: Backoff
+
+
+class Definition(Protocol):
+    """What a live app needs to know of an `App`."""
+
+    name: str
+    registry: Registry
+    commands: Registry
+    command_handlers: dict[type, CommandHandler]
+    query_handlers: dict[type, QueryHandler]
+    read_models: dict[type, ReadModelDefinition]
+    processes: dict[type, ProcessDefinition]
+    reactors: dict[str, ReactorDefinition]
+
+    @property
+    def decision_models(self) -> tuple[Fold, ...]:
+        """The decision models that the command handlers take."""
+        ...
+
+    @property
+    def kept(self) -> tuple[ReadModelDefinition, ...]:
+        """The read models and the projections."""
+        ...
+
+
+@asynccontextmanager
+async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
+    """Open everything that a live app consists of, and close it in reverse order."""
+    clock = options.get("clock") or SystemClock()
+    randomness = options.get("randomness") or random.Random()
+    roles = roles_of(options.get("work", True))
+    async with AsyncExitStack() as opened:
+        if isinstance(log, str):
+            store = await opened.enter_async_context(open_store(log, clock=clock))
+        else:
+            store = log
+        url = log if isinstance(log, str) else "memory:"
+        read_only = "mode=ro" in urlsplit(url).query
+        snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
+        opened.push_async_callback(snapshots.close)
+        await snapshots.forget_beyond(await store.head())
+        states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
+        new_id = options.get("new_id") or RandomIds()
+        executor = Executor(
+            store,
+            app.registry,
+            app.command_handlers,
+            states,
+            clock=clock,
+            new_id=new_id,
+            randomness=randomness,
+            attempts=options.get("attempts", ATTEMPTS),
+        )
+        inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
+        outcomes = Outcomes(store, app.registry)
+        opened.push_async_callback(outcomes.close)
+        terms = _terms(options)
+        read_side = await _open_read_side(app, store, url, opened, options, roles, terms)
+        processes = Processes(store, app.registry)
+        workers = Workers(store, app.registry, url, roles, terms, clock)
+        if app.command_handlers:
+            backoff = options.get("backoff") or Backoff()
+            workers.add(
+                "commands", "commands", partial(_inbox_worker, app, inbox, executor, clock, randomness, backoff)
+            )
+        for each in app.processes.values():
+            workers.add(f"process {each.name}", "processes", partial(_process_worker, app, inbox, each))
+        reactors = Reactors(store, app.registry, app.reactors)
+        for reactor in () if read_only else app.reactors.values():
+            await reactors.begin(reactor)
+            trying = options.get("backoff") or Backoff()
+            make = partial(_reactor_worker, app, reactor, clock, randomness, trying, opened)
+            workers.add(f"reactor {reactor.name}", "reactors", make)
+        workers.start()
+        opened.push_async_callback(workers.close)
+        yield LiveApp(
+            store,
+            app.registry,
+            executor,
+            inbox,
+            outcomes,
+            states,
+            snapshots,
+            app.query_handlers,
+            read_side,
+            processes,
+            app.processes,
+            reactors,
+            workers,
+            app.decision_models,
+            clock,
+            app.name,
+        )
+
+
+def _inbox_worker(
+    app: Definition,
+    inbox: Inbox,
+    executor: Executor,
+    clock: Clock,
+    randomness: random.Random,
+    backoff: Backoff,
+    store: EventStore,
+) -> InboxWorker:
+    own = executor.on(store)
+    return InboxWorker(inbox, own, app.commands, clock=clock, randomness=randomness, backoff=backoff, store=store)
+
+
+def _process_worker(app: Definition, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
+    return ProcessWorker(process, Processes(store, app.registry), inbox)
+
+
+def _reactor_worker(
+    app: Definition,
+    reactor: ReactorDefinition,
+    clock: Clock,
+    randomness: random.Random,
+    backoff: Backoff,
+    opened: AsyncExitStack,
+    store: EventStore,
+) -> ReactorWorker:
+    reactors = Reactors(store, app.registry, app.reactors)
+    worker = ReactorWorker(reactor, reactors, clock=clock, randomness=randomness, backoff=backoff)
+    opened.callback(worker.close)
+    return worker
+
+
+def _terms(options: Options) -> Terms:
+    """On what this process takes part in leases."""
+    lease = options.get("lease", timedelta(seconds=LEASE_SECONDS))
+    if lease <= timedelta():
+        raise UsageError(f"lease={lease!r}", "a time, such as timedelta(seconds=5)", "leave it out for 5 seconds")
+    return Terms.present(lease.total_seconds())
+
+
+async def _open_read_side(
+    app: Definition,
+    store: EventStore,
+    url: str,
+    opened: AsyncExitStack,
+    options: Options,
+    roles: frozenset[Role],
+    terms: Terms,
+) -> ReadSide | None:
+    if not (app.kept or app.query_handlers):
+        return None
+    models = options.get("models") or models_url(url)
+    on_progress = options.get("on_progress")
+    named = {each: (each.name, each.table, each.handle) for each in app.kept}
+    wanted = chosen(options["only"], named) if "only" in options else list(named)
+    folds = [each.handle for each in wanted if "projections" in roles]
+    clock = options.get("clock")
+    terms = _terms(options)
+    read_side = ReadSide(
+        store, app.registry, named, models, on_progress=on_progress, clock=clock, folds=folds, terms=terms
+    )
+    await read_side.start()
+    opened.push_async_callback(read_side.close)
+    return read_side
+
+
+def snapshots_path(url: str) -> str:
+    """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
+    return ":memory:" if urlsplit(url).scheme != "sqlite" else beside(url, "snapshots")
