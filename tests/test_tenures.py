@@ -10,7 +10,7 @@ import pytest
 
 from leftfold.background import Background
 from leftfold.criteria import ALL
-from leftfold.errors import Conflict, LeaseLost
+from leftfold.errors import Conflict, LeaseLost, UsageError
 from leftfold.leases import Entry, Holder, MemoryBook
 from leftfold.registry import Registry
 from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
@@ -209,6 +209,12 @@ async def test_who_holds_what_is_told(tmp_path: Path) -> None:
         assert [each.holder for each in await live.leases()] == [lease.holder]
     async with accounts_app().open(url, work=False) as web:
         assert await web.leases() == []
+
+
+async def test_a_lease_of_no_time_is_refused() -> None:
+    with pytest.raises(UsageError, match="a time"):
+        async with accounts_app().open("memory:", lease=timedelta()):
+            pass
 
 
 async def test_a_log_in_memory_has_no_leases() -> None:

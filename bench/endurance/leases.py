@@ -225,7 +225,7 @@ class Crew:
         """Let all finish; their exit codes."""
         codes: list[int] = []
         for process in self._running.values():
-            process.communicate(timeout=60)
+            process.communicate(timeout=20)
             codes.append(process.returncode)
         self._running.clear()
         return codes
@@ -279,14 +279,14 @@ async def submit(live: LiveApp, enough: asyncio.Event) -> None:
 async def pause(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeover:
     """Stop the process that folds until others have all that it had, then wake it up."""
     while True:
-        pid = await holder_of(live, FOLDED)
+        pid, leases = await folding(live)
         crew.signal(pid, signal.SIGSTOP)
         begun = monotonic()
         if not in_a_transaction(folder):
             break
         crew.signal(pid, signal.SIGCONT)  # it has SQLite's lock: nobody could write before it wakes up
         await asyncio.sleep(0.01)
-    leases = await taken_over(live, pid, lease)
+    await taken_over(live, pid, lease)
     seconds = monotonic() - begun
     await asyncio.sleep(lease / 2)
     crew.signal(pid, signal.SIGCONT)
@@ -296,34 +296,37 @@ async def pause(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeov
 
 async def kill(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeover:
     """Kill the process that folds, and start another one once its work is others'."""
-    pid = await holder_of(live, FOLDED)
+    pid, leases = await folding(live)
     begun = monotonic()
     crew.kill(pid)
-    leases = await taken_over(live, pid, lease)
+    await taken_over(live, pid, lease)
     seconds = monotonic() - begun
     await asyncio.to_thread(crew.start)
     return Takeover("killed", seconds, leases)
 
 
-async def holder_of(live: LiveApp, name: str) -> int:
+async def folding(live: LiveApp) -> tuple[int, int]:
+    """The process that folds, once each lease is held, and how many leases it has."""
     while True:
-        for entry in await live.leases():
-            holder = Holder.parse(entry.holder)
-            if entry.name == name and holder is not None:
-                return holder.pid
+        found = await holders(live)
+        if set(LEASES) <= set(found):
+            return found[FOLDED], list(found.values()).count(found[FOLDED])
         await asyncio.sleep(0.01)
 
 
-async def taken_over(live: LiveApp, pid: int, lease: float) -> int:
-    """Wait until every lease is held, and none by this process; how many it had."""
-    had = 0
+async def taken_over(live: LiveApp, pid: int, lease: float) -> None:
+    """Wait until every lease is held, and none by this process."""
     async with asyncio.timeout(20 + 4 * lease):
         while True:
-            pids = {entry.name: getattr(Holder.parse(entry.holder), "pid", None) for entry in await live.leases()}
-            had = max(had, sum(each == pid for each in pids.values()))
-            if set(LEASES) <= set(pids) and pid not in pids.values():
-                return had
+            found = await holders(live)
+            if set(LEASES) <= set(found) and pid not in found.values():
+                return
             await asyncio.sleep(0.005)
+
+
+async def holders(live: LiveApp) -> dict[str, int]:
+    parsed = {entry.name: Holder.parse(entry.holder) for entry in await live.leases()}
+    return {name: holder.pid for name, holder in parsed.items() if holder is not None}
 
 
 async def quiet(live: LiveApp) -> None:
@@ -334,7 +337,7 @@ async def quiet(live: LiveApp) -> None:
             numbers = [event.number for event in await events_of(live, Paid)]
             thanked = len(await events_of(live, Thanked))
             if thanked == len(numbers) and not await live.commands():
-                await live.query(Totals(), after=head, timeout=60)
+                await live.query(Totals(), after=head, timeout=20)
                 return
             await live.store.wait(head, 1)
 

@@ -27,11 +27,11 @@ from leftfold.command import (
     Ticket,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
+from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel, UsageError
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
 from leftfold.ids import RandomIds
-from leftfold.leases import Entry, Terms
+from leftfold.leases import LEASE_SECONDS, Entry, Terms
 from leftfold.metadata import Metadata, present_metadata
 from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, ProcessWorker, Progress
 from leftfold.query import (
@@ -360,9 +360,10 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
         outcomes = Outcomes(store, app.registry)
         opened.push_async_callback(outcomes.close)
-        read_side = await _open_read_side(app, store, url, opened, options, roles)
+        terms = _terms(options)
+        read_side = await _open_read_side(app, store, url, opened, options, roles, terms)
         processes = Processes(store, app.registry)
-        workers = Workers(store, app.registry, url, roles, terms_of(options), clock)
+        workers = Workers(store, app.registry, url, roles, terms, clock)
         if app.command_handlers:
             backoff = options.get("backoff") or Backoff()
             workers.add(
@@ -407,14 +408,22 @@ def _process_worker(app: Definition, inbox: Inbox, process: ProcessDefinition, s
     return ProcessWorker(process, Processes(store, app.registry), inbox)
 
 
-def terms_of(options: Options) -> Terms:
+def _terms(options: Options) -> Terms:
     """On what this process takes part in leases."""
-    lease = options.get("lease")
-    return Terms.present() if lease is None else Terms.present(lease.total_seconds())
+    lease = options.get("lease", timedelta(seconds=LEASE_SECONDS))
+    if lease <= timedelta():
+        raise UsageError(f"lease={lease!r}", "a time, such as timedelta(seconds=5)", "leave it out for 5 seconds")
+    return Terms.present(lease.total_seconds())
 
 
 async def _open_read_side(
-    app: Definition, store: EventStore, url: str, opened: AsyncExitStack, options: Options, roles: frozenset[Role]
+    app: Definition,
+    store: EventStore,
+    url: str,
+    opened: AsyncExitStack,
+    options: Options,
+    roles: frozenset[Role],
+    terms: Terms,
 ) -> ReadSide | None:
     if not (app.read_models or app.query_handlers):
         return None
@@ -423,9 +432,7 @@ async def _open_read_side(
     named = {each: (each.name, each.table, each.owner) for each in app.read_models.values()}
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.owner for each in wanted if "projections" in roles]
-    read_side = ReadSide(
-        store, app.registry, named, models, on_progress=on_progress, folds=folds, terms=terms_of(options)
-    )
+    read_side = ReadSide(store, app.registry, named, models, on_progress=on_progress, folds=folds, terms=terms)
     await read_side.start()
     opened.push_async_callback(read_side.close)
     return read_side

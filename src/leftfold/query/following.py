@@ -1,6 +1,7 @@
 """Following read models that others fold: their stored checkpoints are looked at, often while someone waits."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SELDOM = 1.0  # seconds between two looks while nobody waits
 SHORTEST, LONGEST = 0.002, 0.02  # seconds, while someone does
+log = logging.getLogger("leftfold.following")
 Look = Callable[[Collection[ReadModelDefinition]], Awaitable[Mapping[ReadModelDefinition, "Seen"]]]
 OnSeen = Callable[[ReadModelDefinition, "Seen"], None]
 
@@ -55,6 +57,8 @@ class Following:
             except LeftfoldError as trouble:
                 for standing in self._followed.values():
                     standing.trouble = trouble
+            except Exception:  # who waits would wait for ever if this ended
+                log.exception("the stored checkpoints could not be looked at, and are looked at again")
             pause = await self._pause(pause)
 
     async def look(self) -> None:

@@ -208,9 +208,10 @@ class ReadSide:
         if kept_in_memory(self._url):
             await self._fold(database, self._folds)
             return
-        await self._follow_others(database)
-        if self._folds:
-            await self._take_part(database)
+        for definition in self._definitions.values():
+            self._standings[definition] = Standing(definition.name, -1, self._following.wanted)
+        gained = await self._take_part(database) if self._folds else []
+        await self._follow_others(database, [each for each in self._definitions.values() if each not in gained])
 
     async def _fold(self, database: "ModelsDatabase", definitions: Collection[ReadModelDefinition]) -> None:
         loop = asyncio.get_running_loop()
@@ -233,14 +234,15 @@ class ReadSide:
         standing = self._standings.setdefault(definition, Standing(definition.name, position, self._following.wanted))
         standing.reached(position)
 
-    async def _take_part(self, database: "ModelsDatabase") -> None:
-        """Fold what nobody else folds, now and from then on."""
+    async def _take_part(self, database: "ModelsDatabase") -> Collection[ReadModelDefinition]:
+        """Fold what nobody else folds, now and from then on; what that is now."""
         names = [definition.lease for definition in self._folds]
         self._keeper = Keeper(self._book_in(database), names, self._terms, on_gained=self._gain, on_lost=self._lose)
         await self._keeper.turn()
-        gained, self._gained = self._gained, None
-        await self._fold(database, gained or ())
+        gained, self._gained = self._gained or [], None
+        await self._fold(database, gained)
         self._tasks.append(asyncio.create_task(self._keeper.run(), name="leases of read models"))
+        return gained
 
     def _book_in(self, database: "ModelsDatabase") -> LeaseBook:
         return database.book({each: each.lease for each in self._definitions.values()}, self._lease_thread)
@@ -276,13 +278,12 @@ class ReadSide:
                 standing.trouble = trouble
                 await asyncio.sleep(PAUSE)
 
-    async def _follow_others(self, database: "ModelsDatabase") -> None:
+    async def _follow_others(self, database: "ModelsDatabase", others: Sequence[ReadModelDefinition]) -> None:
         self._observer = database.observer(self._store.log_id)
-        for definition in self._definitions.values():
-            self._standings[definition] = Standing(definition.name, -1, self._following.wanted)
+        for definition in others:
             self._following.follow(definition, self._standings[definition])
         await self._following.look()
-        for standing in self._standings.values():
+        for standing in map(self._standings.__getitem__, others):
             if standing.ended is not None:
                 raise standing.ended
         self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))
@@ -313,7 +314,10 @@ class ReadSide:
         self._tasks.append(task)
 
     def _ended(self, definition: ReadModelDefinition, task: asyncio.Task[None]) -> None:
-        if self._keeper is not None and not task.cancelled() and isinstance(task.exception(), LeaseLost):
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, LeaseLost):
+            log.error("%s ended", definition.lease, exc_info=error)
+        if self._keeper is not None and isinstance(error, LeaseLost):
             log.info("%s: what it wrote was refused", definition.lease)
             self._keeper.drop(definition.lease)
 

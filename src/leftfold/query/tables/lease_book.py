@@ -72,10 +72,12 @@ class ModelsBook:
         taken = Entry(name, holder, expected.beat + 1 if expected else 1, _now())
         try:
             with self._database.writing() as connection:
-                create_checkpoints(connection)
+                if not self._begun:
+                    create_checkpoints(connection)
                 if not _put(connection, expected, taken):
                     return None
-                disturb_all(connection, self._stems[name])
+                if expected is not None:  # a holder that gave it up has stopped writing
+                    disturb_all(connection, self._stems[name])
         except exc.IntegrityError:  # another process was first to take a lease that nobody had
             return None
         return taken
