@@ -225,7 +225,7 @@ class Crew:
         """Let all finish; their exit codes."""
         codes: list[int] = []
         for process in self._running.values():
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
             codes.append(process.returncode)
         self._running.clear()
         return codes
@@ -337,7 +337,7 @@ async def quiet(live: LiveApp) -> None:
             numbers = [event.number for event in await events_of(live, Paid)]
             thanked = len(await events_of(live, Thanked))
             if thanked == len(numbers) and not await live.commands():
-                await live.query(Totals(), after=head, timeout=20)
+                await live.query(Totals(), after=head, timeout=60)
                 return
             await live.store.wait(head, 1)
 

@@ -6,11 +6,15 @@ from leftfold.errors import StoreUnavailable
 
 
 class Head:
-    """Wakes its waiters when the log grows. Belongs to one event loop."""
+    """Wakes its waiters when the log grows. Belongs to one event loop.
+
+    Who waits for more than is known so far goes on waiting, seen by `awaited`: a read may have been further than the
+    newest look at the head, and whoever looks for commits of other processes must not stop then.
+    """
 
     def __init__(self) -> None:
         self.known = 0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], int] = {}
 
     def __repr__(self) -> str:
         return f"<Head {self.known}, {len(self._waiting)} waiting>"
@@ -25,10 +29,10 @@ class Head:
         if position <= self.known:
             return
         self.known = position
-        for waiter in self._waiting:
+        for waiter in [waiter for waiter, after in self._waiting.items() if after < position]:
+            del self._waiting[waiter]
             if not waiter.done():
                 waiter.set_result(None)
-        self._waiting.clear()
 
     def fail(self, error: StoreUnavailable) -> None:
         """Send the waiters home with an error."""
@@ -42,15 +46,15 @@ class Head:
         try:
             async with asyncio.timeout(timeout):
                 while self.known <= after:
-                    await self._next()
+                    await self._next(after)
         except TimeoutError:
             pass
         return self.known
 
-    async def _next(self) -> None:
+    async def _next(self, after: int) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
+        self._waiting[waiter] = after
         try:
             await waiter
         finally:
-            self._waiting.discard(waiter)
+            self._waiting.pop(waiter, None)
