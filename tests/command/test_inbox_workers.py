@@ -150,7 +150,7 @@ async def failing(*arguments: object, **options: object) -> None:
 
 
 def worker_of(live: LiveApp) -> inbox_worker.InboxWorker:
-    [background] = live._workers
+    [background] = live._workers._backgrounds.values()
     worker = background._worker
     assert isinstance(worker, inbox_worker.InboxWorker)
     return worker

@@ -256,7 +256,7 @@ class ReadSide:
             return
         for definition in self._definitions.values():
             self._standings[definition] = Standing(definition.name, -1, self._following.wanted)
-        gained = await self._take_part(database) if self._folds else []
+        gained: Collection[ReadModelDefinition] = await self._take_part(database) if self._folds else ()
         await self._follow_others(database, [each for each in self._definitions.values() if each not in gained])
 
     async def _fold(self, database: "ModelsDatabase", definitions: Collection[ReadModelDefinition]) -> None:
