@@ -227,7 +227,6 @@ async def _open_read_side(
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.handle for each in wanted if "projections" in roles]
     clock = options.get("clock")
-    terms = _terms(options)
     read_side = ReadSide(
         store, app.registry, named, models, on_progress=on_progress, clock=clock, folds=folds, terms=terms
     )
