@@ -30,7 +30,7 @@ def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[Live
     """The same on a log for writing; it must be there, and nothing is handled in the background."""
     path = path_in(url)
     if urlsplit(url).scheme == "sqlite" and not Path(path).exists():
-        raise StoreNotFound(path)
+        raise StoreNotFound(f"file {path}")
     return _quiet(app).open(url, work=False)
 
 
