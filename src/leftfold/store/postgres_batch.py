@@ -120,7 +120,8 @@ class AppendCall:
             self._placed.add(number, place, event.type, tags)
 
     def _matched(self, detail: dict[str, Any]) -> Conflict:
-        item, after = self._shown[detail["item"] - 1]
+        number: int = detail["item"]
+        item, after = self._shown[number - 1]
         matches = [_shown(position, type, tags) for position, type, tags in detail["matches"] or ()]
         return Conflict(item, after, matches)
 

@@ -21,14 +21,21 @@ from leftfold.errors import (
 
 try:
     import psycopg
+    from psycopg.conninfo import make_conninfo
 except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "psycopg", "postgres") from error
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 STATEMENT_SECONDS = 60
-CONNECT_SECONDS = 5
-SILENCE_MILLISECONDS = 10_000  # a peer that answers nothing for so long is given up
+CONNECTING: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,  # milliseconds without an answer after which a peer is given up
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "fallback_application_name": "leftfold",
+}
 READING_SETTINGS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 ROWS_AT_ONCE = 500
 
@@ -56,13 +63,8 @@ def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
         settings |= dict.fromkeys(READING_SETTINGS, "off")
         settings |= {"default_transaction_read_only": "on"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    return psycopg.connect(
-        url,
-        autocommit=True,
-        prepare_threshold=5 if session else None,
-        **_polite(),
-        **({"options": options} if session else {}),
-    )
+    parameters = CONNECTING | {"options": options} if session else CONNECTING
+    return psycopg.connect(make_conninfo(url, **parameters), autocommit=True, prepare_threshold=5 if session else None)
 
 
 def is_lost(connection: Connection) -> bool:
@@ -109,7 +111,7 @@ def run_script(connection: Connection, script: str) -> None:
 
 async def notifications(url: str, channel: str, listening: asyncio.Event) -> AsyncIterator[str]:
     """What is notified on a channel, once `listening` is set."""
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_polite())
+    connection = await psycopg.AsyncConnection.connect(make_conninfo(url, **CONNECTING), autocommit=True)
     async with connection:
         await connection.execute(f'LISTEN "{channel}"'.encode())
         listening.set()
@@ -153,14 +155,3 @@ def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavai
 
 def _problem(error: psycopg.Error) -> str:
     return " ".join(str(error).split())
-
-
-def _polite() -> dict[str, Any]:
-    return {
-        "connect_timeout": CONNECT_SECONDS,
-        "tcp_user_timeout": SILENCE_MILLISECONDS,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "fallback_application_name": "leftfold",
-    }
