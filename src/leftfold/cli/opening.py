@@ -43,7 +43,9 @@ def _quiet(app: App) -> App:
 def read_only(url: str) -> str:
     """The URL with `mode=ro`; one that is not understood stays as it is, and is refused later."""
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or "mode=" in parts.query:
+    if parts.scheme not in ("sqlite", "postgresql", "postgres") or "mode=" in parts.query:
+        return url
+    if parts.scheme == "sqlite" and parts.netloc:
         return url
     return f"{url}{'&' if parts.query else '?'}mode=ro"
 

@@ -13,6 +13,7 @@ from leftfold.cli.demo import demo
 from leftfold.cli.events import events
 from leftfold.cli.explain import explain
 from leftfold.cli.info import info
+from leftfold.cli.init import init
 from leftfold.cli.processes import processes
 from leftfold.cli.projections import projections
 from leftfold.cli.query import query
@@ -40,9 +41,9 @@ def leftfold(
 ) -> None:
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
-    A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing writes to a log but demo, --retry, --cancel, and projections where it skips
-    an event.
+    A log is named by its URL: sqlite:///bank.db is a file in this directory, postgresql://user@host/db?log=bank is a
+    schema of a database. Commands that compute states need your app too: --app module:attribute. Nothing writes to a
+    log but init, demo, --retry, --cancel, and projections where it skips an event.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -56,5 +57,5 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
+for command in (init, info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
     program.command(help=help_of(command))(command)

@@ -12,6 +12,7 @@ from leftfold.store.sqlite import SQLiteStore
 
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
 POSTGRES_OPTIONS = ("event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
+POSTGRES = ("postgresql", "postgres")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
 
@@ -31,7 +32,7 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
         if url != "memory:":
             raise InvalidUrl(url, "memory: takes no name and no options")
         return MemoryStore(clock)
-    if parts.scheme in ("postgresql", "postgres"):
+    if parts.scheme in POSTGRES:
         return _open_postgres(url, clock)
     if parts.scheme != "sqlite":
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
@@ -51,22 +52,28 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     )
 
 
+def make_roles(url: str) -> tuple[str, str]:
+    """Make the two roles of a log in PostgreSQL, one that may append and one that may read; their names."""
+    if urlsplit(url).scheme not in POSTGRES:
+        raise InvalidUrl(url, "only logs in PostgreSQL have roles")
+    from leftfold.store.postgres import create_roles
+
+    server, options = _parts_of(url)
+    log = _log_in(url, options)
+    create_roles(server, log)
+    return f"{log}_writer", f"{log}_reader"
+
+
 def _open_postgres(url: str, clock: Clock | None) -> EventStore:
     from leftfold.store.postgres import PostgresStore
 
-    parts = urlsplit(url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    options = {name: value for name, value in given if name in POSTGRES_OPTIONS}
-    libpq = [(name, value) for name, value in given if name not in POSTGRES_OPTIONS]
+    server, options = _parts_of(url)
     _check(url, options, POSTGRES_OPTIONS)
-    log = options.get("log", "leftfold")
-    if not LOG_NAME.fullmatch(log):
-        raise InvalidUrl(url, f"log={log!r}: a log's name has up to 48 lower-case letters, digits and underscores")
     if options.get("through", "pgbouncer") != "pgbouncer":
         raise InvalidUrl(url, f"through={options['through']!r}; what can be told of is 'pgbouncer'")
     return PostgresStore(
-        urlunsplit(parts._replace(query=urlencode(libpq, quote_via=quote))),
-        log,
+        server,
+        _log_in(url, options),
         clock=clock,
         durable="may_lose" not in options,
         read_only=options.get("mode") == "ro",
@@ -75,6 +82,22 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
         readers=int(_number(url, options, "readers", 4)),
         session="through" not in options,
     )
+
+
+def _parts_of(url: str) -> tuple[str, dict[str, str]]:
+    """The URL as libpq understands it, and the options that are ours."""
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    ours = {name: value for name, value in given if name in POSTGRES_OPTIONS}
+    libpq = urlencode([(name, value) for name, value in given if name not in ours], quote_via=quote)
+    return urlunsplit(parts._replace(query=libpq)), ours
+
+
+def _log_in(url: str, options: Mapping[str, str]) -> str:
+    log = options.get("log", "leftfold")
+    if not LOG_NAME.fullmatch(log):
+        raise InvalidUrl(url, f"log={log!r}: a log's name has up to 48 lower-case letters, digits and underscores")
+    return log
 
 
 def path_in(url: str) -> str:

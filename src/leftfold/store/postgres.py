@@ -22,6 +22,7 @@ from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
+from leftfold.store.inspection import Statistics
 from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
@@ -34,6 +35,7 @@ from leftfold.store.postgres_driver import (
     run,
     run_script,
 )
+from leftfold.store.postgres_inspection import problems, statistics
 from leftfold.store.postgres_select import DATA, Arm, arms_of, choices, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
@@ -161,6 +163,16 @@ class PostgresStore:
         rows = await self._readers.run(lambda connection: run(connection, self._sql(SELECT_KEY), [wanted]))
         known = ((Appended(first, last), digest) for first, last, digest in rows)
         return recognised(key, next(known, None))
+
+    async def statistics(self) -> Statistics:
+        """The log's figures; see `Inspectable`."""
+        self._check_open()
+        return await self._readers.run_apart(lambda connection: statistics(connection, f'"{self._log}"'))
+
+    async def self_check(self) -> list[str]:
+        """What is wrong with the log's tables: gaps, tags and keys that do not fit the events."""
+        self._check_open()
+        return await self._readers.run_apart(lambda connection: problems(connection, f'"{self._log}"'))
 
     async def close(self) -> None:
         """Commit what has been handed in, then close every connection."""
@@ -358,12 +370,22 @@ class Reading:
 
 def create_log(connection: Connection, log: str) -> None:
     """Make the schema of a log that is not there; of several processes that try at once one does it."""
-    script = files("leftfold.store").joinpath("postgres.sql").read_text()
+    script = _script("postgres.sql", log)
     once = f"""
         SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
         DO $outer$ BEGIN
             IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{log}') THEN
-                EXECUTE $script${script.replace(SCHEMA, log)}$script$;
+                EXECUTE $script${script}$script$;
             END IF;
         END $outer$"""
     run_script(connection, once)
+
+
+def create_roles(url: str, log: str) -> None:
+    """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
+    with named_errors(f"log {log!r}"), connect(url, session=True) as connection:
+        run_script(connection, _script("postgres_roles.sql", log))
+
+
+def _script(name: str, log: str) -> str:
+    return files("leftfold.store").joinpath(name).read_text().replace(SCHEMA, log)

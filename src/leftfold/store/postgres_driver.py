@@ -68,19 +68,15 @@ def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Whether the server has gone away from an idle connection."""
+    """Whether an idle connection is not to be used again: what a server says unasked is mostly its farewell."""
     if connection.closed:
         return True
     ready = select.poll()
     ready.register(connection.fileno(), select.POLLIN)
     if not ready.poll(0):
         return False
-    try:
-        connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        connection.close()
-        return True
-    return bool(connection.pgconn.status != psycopg.pq.ConnStatus.OK)
+    connection.close()
+    return True
 
 
 def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
