@@ -53,6 +53,7 @@ LeftfoldError
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
 │       ├── StoreNotFound
+│       ├── StoreUnreachable
 │       ├── StoreBusy
 │       ├── StoreFull
 │       ├── StoreReadOnly
@@ -665,9 +666,21 @@ class StoreNotFound(StoreUnavailable):
     def __init__(self, where: str) -> None:
         self.where = where
         super().__init__(
-            f"there is no file {where} that this user may read",
-            "the file of a log; reading creates none",
-            "check the path: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four",
+            f"there is no {where} that this user may read",
+            "a log; reading creates none",
+            "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
+            "a log in PostgreSQL is made by `leftfold init`",
+        )
+
+
+class StoreUnreachable(StoreUnavailable):
+    """The server of the log does not answer."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"the server of {where} cannot be reached: {problem}",
+            "a PostgreSQL server that answers at the URL's host and port",
+            "start the server or correct the URL; the next call connects again by itself",
         )
 
 

@@ -50,7 +50,7 @@ def open_app_to_work(
 def _check_there(url: str) -> None:
     path = path_in(url)
     if urlsplit(url).scheme == "sqlite" and not Path(path).exists():
-        raise StoreNotFound(path)
+        raise StoreNotFound(f"file {path}")
 
 
 def _quiet(app: App) -> App:
@@ -62,7 +62,9 @@ def _quiet(app: App) -> App:
 def read_only(url: str) -> str:
     """The URL with `mode=ro`; one that is not understood stays as it is, and is refused later."""
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or "mode=" in parts.query:
+    if parts.scheme not in ("sqlite", "postgresql", "postgres") or "mode=" in parts.query:
+        return url
+    if parts.scheme == "sqlite" and parts.netloc:
         return url
     return f"{url}{'&' if parts.query else '?'}mode=ro"
 

@@ -13,6 +13,7 @@ from leftfold.cli.demo import demo
 from leftfold.cli.events import events
 from leftfold.cli.explain import explain
 from leftfold.cli.info import info
+from leftfold.cli.init import init
 from leftfold.cli.processes import processes
 from leftfold.cli.projections import projections
 from leftfold.cli.query import query
@@ -43,9 +44,10 @@ def leftfold(
 ) -> None:
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
-    A log is named by its URL: sqlite:///bank.db is a file in this directory. Commands that compute states need your
-    app too: --app module:attribute. Nothing writes to a log but work, demo, --retry, --cancel, reactors where it
-    retries or skips an event, and projections where it skips one.
+    A log is named by its URL: sqlite:///bank.db is a file in this directory, postgresql://user@host/db?log=bank is a
+    schema of a database. Commands that compute states need your app too: --app module:attribute. Nothing writes to a
+    log but init, work, demo, --retry, --cancel, reactors where it retries or skips an event, and projections where it
+    skips one.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -60,6 +62,7 @@ def leftfold(
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
 COMMANDS = (
+    init,
     info,
     status,
     events,

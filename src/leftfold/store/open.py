@@ -1,7 +1,8 @@
 """Open a store by its URL."""
 
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from leftfold.clock import Clock
 from leftfold.errors import InvalidUrl
@@ -10,6 +11,9 @@ from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
 
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
+POSTGRES_OPTIONS = ("event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
+POSTGRES = ("postgresql", "postgres")
+LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
 
 def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
@@ -18,19 +22,25 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     `memory:` lives as long as the store. SQLite options: `?mode=ro`, `?busy_timeout=` (seconds), `?event_limit=`
     (bytes), `?queue=` (appends under way), `?may_lose=recent-commits` (faster; a power failure may lose the latest
     commits, a crash of the process does not).
+
+    `postgresql://user@host/database?log=name` is a log in a PostgreSQL schema of that name (needs
+    `leftfold[postgres]`). Its own options are `log`, `mode`, `event_limit`, `queue`, `may_lose`, `readers`
+    (connections that read) and `through=pgbouncer`; all others are libpq's.
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
         if url != "memory:":
             raise InvalidUrl(url, "memory: takes no name and no options")
         return MemoryStore(clock)
+    if parts.scheme in POSTGRES:
+        return _open_postgres(url, clock)
     if parts.scheme != "sqlite":
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
     path = path_in(url)
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    _check(url, options)
+    _check(url, options, OPTIONS)
     return SQLiteStore(
         path,
         clock=clock,
@@ -42,15 +52,63 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     )
 
 
+def make_roles(url: str) -> tuple[str, str]:
+    """Make the two roles of a log in PostgreSQL, one that may append and one that may read; their names."""
+    if urlsplit(url).scheme not in POSTGRES:
+        raise InvalidUrl(url, "only logs in PostgreSQL have roles")
+    from leftfold.store.postgres import create_roles
+
+    server, options = _parts_of(url)
+    log = _log_in(url, options)
+    create_roles(server, log)
+    return f"{log}_writer", f"{log}_reader"
+
+
+def _open_postgres(url: str, clock: Clock | None) -> EventStore:
+    from leftfold.store.postgres import PostgresStore
+
+    server, options = _parts_of(url)
+    _check(url, options, POSTGRES_OPTIONS)
+    if options.get("through", "pgbouncer") != "pgbouncer":
+        raise InvalidUrl(url, f"through={options['through']!r}; what can be told of is 'pgbouncer'")
+    return PostgresStore(
+        server,
+        _log_in(url, options),
+        clock=clock,
+        durable="may_lose" not in options,
+        read_only=options.get("mode") == "ro",
+        event_limit=int(_number(url, options, "event_limit", 1_048_576)),
+        queue=int(_number(url, options, "queue", 4_096)),
+        readers=int(_number(url, options, "readers", 4)),
+        session="through" not in options,
+    )
+
+
+def _parts_of(url: str) -> tuple[str, dict[str, str]]:
+    """The URL as libpq understands it, and the options that are ours."""
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    ours = {name: value for name, value in given if name in POSTGRES_OPTIONS}
+    libpq = urlencode([(name, value) for name, value in given if name not in ours], quote_via=quote)
+    return urlunsplit(parts._replace(query=libpq)), ours
+
+
+def _log_in(url: str, options: Mapping[str, str]) -> str:
+    log = options.get("log", "leftfold")
+    if not LOG_NAME.fullmatch(log):
+        raise InvalidUrl(url, f"log={log!r}: a log's name has up to 48 lower-case letters, digits and underscores")
+    return log
+
+
 def path_in(url: str) -> str:
     """The path that a store URL names; `%20` and the like stand for the characters that a URL cannot have."""
     return unquote(urlsplit(url).path.removeprefix("/"))
 
 
-def _check(url: str, options: Mapping[str, str]) -> None:
+def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:
     for name in options:
-        if name not in OPTIONS:
-            raise InvalidUrl(url, f"there is no option {name!r}; the options are {', '.join(OPTIONS)}")
+        if name not in known:
+            raise InvalidUrl(url, f"there is no option {name!r}; the options are {', '.join(known)}")
     if options.get("may_lose", "recent-commits") != "recent-commits":
         raise InvalidUrl(url, f"may_lose={options['may_lose']!r}; the one thing it may lose is 'recent-commits'")
     if options.get("mode", "ro") != "ro":

@@ -1,27 +1,33 @@
 """Threads that read, each with a database connection of its own."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar
-
-from leftfold.store.sqlite_errors import named_errors
+from typing import Any, Generic, Protocol, TypeVar
 
 TOGETHER = 128
 
+
+class Closable(Protocol):
+    """What a database connection has to be able to do here."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
 T = TypeVar("T")
-Read = Callable[[sqlite3.Connection], Any]
+C = TypeVar("C", bound=Closable)
 
 
-class Job:
+class Job(Generic[C]):
     """One read on its way, and what came of it."""
 
     __slots__ = ("error", "found", "outcome", "read")
 
-    def __init__(self, read: Read, outcome: asyncio.Future[Any]) -> None:
+    def __init__(self, read: Callable[[C], Any], outcome: asyncio.Future[Any]) -> None:
         self.read = read
         self.outcome = outcome
         self.found: Any = None
@@ -37,33 +43,41 @@ class Job:
             self.outcome.set_exception(self.error)
 
 
-class ReadingThreads:
+class ReadingThreads(Generic[C]):
     """Runs functions over a connection, off the event loop; connections are opened when first needed.
 
     A thread takes along what waits, and answers all of it at once: when many read at the same time, the interpreter's
     lock would else change hands with every answer, which costs more than the reads. Belongs to one event loop.
+    `named_errors` turns the driver's errors into leftfold's; a connection that is `lost` is opened anew for the next.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], threads: int, where: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], C],
+        threads: int,
+        named_errors: Callable[[], AbstractContextManager[None]],
+        lost: Callable[[C], bool] = lambda connection: False,
+    ) -> None:
         self._connect = connect
-        self._where = where
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._named_errors = named_errors
+        self._lost = lost
+        self._jobs: SimpleQueue[Job[C] | None] = SimpleQueue()
         self._threads = [Thread(target=self._run, name=f"leftfold reader {n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    async def run(self, read: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, read: Callable[[C], T]) -> T:
         """Run `read` in one of the threads."""
         job = Job(read, asyncio.get_running_loop().create_future())
         self._jobs.put(job)
         found: T = await job.outcome
         return found
 
-    async def run_apart(self, read: Callable[[sqlite3.Connection], T]) -> T:
+    async def run_apart(self, read: Callable[[C], T]) -> T:
         """Run what takes long in a thread of its own, so that nobody waits behind it."""
 
         def work() -> T:
-            with named_errors(self._where), closing(self._connect()) as connection:
+            with self._named_errors(), closing(self._connect()) as connection:
                 return read(connection)
 
         return await asyncio.to_thread(work)
@@ -76,14 +90,15 @@ class ReadingThreads:
             await asyncio.to_thread(thread.join)
 
     def _run(self) -> None:
-        connection: sqlite3.Connection | None = None
+        connection: C | None = None
         ending = False
         while not ending:
             jobs, ending = self._take()
             for job in jobs:
                 try:
-                    with named_errors(self._where):
-                        connection = connection or self._connect()
+                    with self._named_errors():
+                        if connection is None or self._lost(connection):
+                            connection = self._connect()
                         job.found = job.read(connection)
                 except BaseException as error:  # noqa: BLE001 it is the caller's
                     job.error = error
@@ -92,9 +107,9 @@ class ReadingThreads:
         if connection is not None:
             connection.close()
 
-    def _take(self) -> tuple[list[Job], bool]:
+    def _take(self) -> tuple[list[Job[C]], bool]:
         """Wait for a job, then take along some that are there; and whether it is time to end."""
-        jobs: list[Job] = []
+        jobs: list[Job[C]] = []
         job = self._jobs.get()
         while job is not None:
             jobs.append(job)
@@ -107,7 +122,7 @@ class ReadingThreads:
         return jobs, True
 
 
-def _answer(jobs: Sequence[Job]) -> None:
+def _answer(jobs: Sequence[Job[Any]]) -> None:
     def settle() -> None:
         for job in jobs:
             job.settle()

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,9 @@ from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import insert
 from leftfold.store.sqlite_inspection import problems, statistics
-from leftfold.store.sqlite_select import DATA, Arm, Range, arms_of, select
+from leftfold.store.sqlite_select import DATA, Arm, arms_of, select
+from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
-EVENTS_A_BATCH = 4_000
-BYTES_A_BATCH = 16_777_216
 ROWS_AT_ONCE = 100
 QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
@@ -70,7 +70,7 @@ class SQLiteStore:
         self._recent = Recent()
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
-        self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, str(self._path))
+        self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
         self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
 
     def __repr__(self) -> str:
@@ -284,51 +284,36 @@ class Reading:
     """One read under way: what it still has to look at."""
 
     def __init__(self, types: Types, criteria: Criteria, chosen: Range) -> None:
-        self.complete = False
         self._types = types
         self._criteria = criteria
-        self._chosen = chosen
+        self._stretch = Stretch(chosen)
         self._arms: Sequence[Arm] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to read."""
+        return self._stretch.complete
 
     def next_batch(self, connection: sqlite3.Connection) -> Batch:
         """Read the next batch; in a reading thread."""
         arms = self._arms if self._arms is not None else self._begin(connection)
-        left = self._chosen.limit
-        size = EVENTS_A_BATCH if left is None else min(left, EVENTS_A_BATCH)
-        found = select(connection, arms, self._chosen._replace(limit=size))
-        stored = self._types.stored_data if self._chosen.data_only else self._types.stored
+        chosen, size = self._stretch.chosen, self._stretch.size
+        found = select(connection, arms, chosen._replace(limit=size))
+        stored = self._types.stored_data if chosen.data_only else self._types.stored
         events: list[StoredEvent] = []
         room = BYTES_A_BATCH
         while room >= 0 and (rows := list(islice(found, ROWS_AT_ONCE))):
             events += stored(connection, rows)
             room -= sum(len(row[DATA]) for row in rows)
-        return Batch(events, self._advance(events, cut=room < 0 or len(events) == size))
+        return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:
-        """Take the head first, then look at events up to it: what is read is all there will ever be."""
-        head, upto = _head_of(connection), self._chosen.upto
-        self._chosen = self._chosen._replace(upto=head if upto is None else min(upto, head))
+        """Take the head first, then look at events up to it."""
+        self._stretch.end_at(_head_of(connection))
         names = [name for item in self._criteria.items for name in item.types]
         ids = self._types.ids_among(connection, names)
-        self._arms = arms_of(self._criteria, ids, connection, after=self._chosen.after)
+        self._arms = arms_of(self._criteria, ids, connection, after=self._stretch.chosen.after)
         return self._arms
-
-    def _advance(self, events: Sequence[StoredEvent], *, cut: bool) -> int:
-        """Note what has been read, and return how far reading is complete."""
-        after, upto, limit, reverse, _ = self._chosen
-        upto = upto or 0
-        if not cut:
-            self.complete = True
-            return after if reverse else max(after, upto)
-        if limit is not None:
-            self._chosen = self._chosen._replace(limit=limit - len(events))
-            self.complete = limit == len(events)
-        if not events:  # a limit of 0
-            return upto if reverse else after
-        position = events[-1].position
-        after, upto = (after, position - 1) if reverse else (position, upto)
-        self._chosen = self._chosen._replace(after=after, upto=upto)
-        return position
 
 
 def _appended(connection: sqlite3.Connection, key: str) -> tuple[Appended, bytes] | None:

@@ -78,7 +78,7 @@ class LogFile:
 
     def _look(self) -> None:
         if not (self.path.is_file() and os.access(self.path, os.R_OK)):
-            raise StoreNotFound(str(self.path))
+            raise StoreNotFound(f"file {self.path}")
         if not os.access(self.path.parent, os.W_OK) and not self.wal.exists():
             self._standing = self.path.stat()
 

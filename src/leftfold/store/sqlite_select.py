@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from leftfold.criteria import Criteria, Item
+from leftfold.store.stretch import Range
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
@@ -23,29 +24,19 @@ class Arm(NamedTuple):
     parameters: tuple[Any, ...]
 
 
-class Range(NamedTuple):
-    """Which part of the log: after < position <= upto, at most `limit` events, from one end or the other."""
-
-    after: int
-    upto: int | None = None
-    limit: int | None = None
-    reverse: bool = False
-    data_only: bool = False
-
-    @property
-    def columns(self) -> str:
-        """What is read of each event; every column costs."""
-        return DATA_COLUMNS if self.data_only else COLUMNS
-
-
 def select(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -> Iterator[tuple[Any, ...]]:
     """The rows of the events that any arm finds, each once, in order."""
     if not arms:
         return iter(())
     if len(arms) > ARMS_A_STATEMENT:
         return _by_position(connection, _merged(connection, arms, chosen), chosen)
-    sql = statement(tuple(arm.sql for arm in arms), chosen.columns, reverse=chosen.reverse)
+    sql = statement(tuple(arm.sql for arm in arms), _columns(chosen), reverse=chosen.reverse)
     return connection.execute(sql, _parameters(arms, chosen))
+
+
+def _columns(chosen: Range) -> str:
+    """What is read of each event; every column costs."""
+    return DATA_COLUMNS if chosen.data_only else COLUMNS
 
 
 @lru_cache(1024)
@@ -79,7 +70,7 @@ def _merged(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) 
 
 def _by_position(connection: sqlite3.Connection, positions: Sequence[int], chosen: Range) -> Iterator[tuple[Any, ...]]:
     order = "DESC" if chosen.reverse else "ASC"
-    sql = f"SELECT {chosen.columns} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
+    sql = f"SELECT {_columns(chosen)} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
     return connection.execute(sql, positions)
 
 

@@ -1,0 +1,35 @@
+"""`leftfold init`: make a log, and in PostgreSQL the roles that may write and read it."""
+
+from typing import Annotated
+
+import typer
+
+from leftfold.cli.arguments import LogUrl
+from leftfold.cli.consoles import stdout
+from leftfold.cli.outcome import Outcome, command
+from leftfold.store import open_store
+from leftfold.store.open import make_roles
+
+
+@command
+async def init(
+    url: LogUrl,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="In PostgreSQL, also make the roles <log>_writer and <log>_reader.")
+    ] = False,
+) -> Outcome:
+    """Make a log where there is none; one that is there stays as it is.
+
+    A program that may create its log does so when it opens it. Use this where it may not: the owner of the database
+    makes the log and the roles, and grants both to the program's own role.
+
+    Examples:
+      leftfold init sqlite:///bank.db
+      leftfold init "postgresql://owner@db.example/bank?log=bank" --roles
+    """
+    async with open_store(url) as log:
+        stdout().put(f"The log {log.log_id} is at position {await log.head()}.")
+    if roles:
+        writer, reader = make_roles(url)
+        stdout().put(f"The role {writer} may append, {reader} may read: GRANT {writer}, {reader} TO your_program;")
+    return Outcome.FINE

@@ -1,0 +1,391 @@
+"""The PostgreSQL store: a schema a log, any number of processes and machines, one round trip a batch of appends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
+from importlib.resources import files
+from types import TracebackType
+from typing import Any, Self
+
+from leftfold.clock import Clock, SystemClock, to_microseconds
+from leftfold.criteria import ALL, Criteria
+from leftfold.errors import (
+    LeftfoldError,
+    StoreClosed,
+    StoreCorrupt,
+    StoreNotFound,
+    StoreReadOnly,
+    StoreUnavailable,
+    StoreUnreachable,
+)
+from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
+from leftfold.store.group_commit import GroupCommit, Outcome
+from leftfold.store.head import Head
+from leftfold.store.inspection import Statistics
+from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
+from leftfold.store.postgres_driver import (
+    Connection,
+    committing,
+    connect,
+    is_lost,
+    named_errors,
+    notifications,
+    rows_in_parts,
+    run,
+    run_script,
+)
+from leftfold.store.postgres_inspection import problems, statistics
+from leftfold.store.postgres_select import DATA, Arm, arms_of, choices, selection
+from leftfold.store.reading_threads import ReadingThreads
+from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
+
+FORMAT = 1
+QUEUE = 4_096
+READING_THREADS = 4
+POLL_SECONDS = 1.0  # what a lost notification costs
+POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
+SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
+
+SELECT_LOG = "SELECT id, format FROM {log}.log"
+SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
+SELECT_TYPES = "SELECT id, name FROM {log}.type"
+SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
+APPEND = """
+    SELECT codes, firsts, lasts, details, moment, newest
+    FROM {log}.append(
+        %b::boolean, %b::bigint,
+        %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::integer[], %b::integer[], %b::text[],
+        %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[],
+        %b::text[], %b::integer[], %b::integer[], %b::integer[],
+        %b::integer[], %b::bigint[], %b::text[], %b::text[],
+        %b::integer[], %b::integer[], %b::integer[], %b::bigint[]
+    )"""
+
+
+class PostgresStore:
+    """A log in the schema `log` of a PostgreSQL database; see `EventStore` for what it promises.
+
+    `durable=False` commits without waiting for the disk: a crash of the server may lose the latest commits, in order,
+    never half of one. `session=False` is for PgBouncer in transaction mode: no prepared statements, no settings of the
+    connection, and commits of others are looked for every 20 ms instead of being notified of. Times are the server's
+    unless a `clock` is given.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        log: str = "leftfold",
+        *,
+        clock: Clock | None = None,
+        durable: bool = True,
+        read_only: bool = False,
+        event_limit: int = EVENT_LIMIT,
+        queue: int = QUEUE,
+        readers: int = READING_THREADS,
+        session: bool = True,
+    ) -> None:
+        self._url = url
+        self._log = log
+        self._where = f"log {log!r}"
+        self._clock = None if isinstance(clock, SystemClock) else clock
+        self._durable = durable
+        self._read_only = read_only
+        self._event_limit = event_limit
+        self._session = session
+        self._head = Head()
+        self._following: asyncio.Task[None] | None = None
+        self._closed = False
+        self._writer = self._connect()
+        try:
+            self.log_id = self._identify(self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._types = Types(self._sql(SELECT_TYPES))
+        self._readers = ReadingThreads(
+            partial(connect, url, session=session, reading=True), readers, partial(named_errors, self._where), is_lost
+        )
+        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self._log}{'' if self._durable else ', not durable'} at {self._head.known}>"
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        condition: AppendCondition | Iterable[AppendCondition] | None = None,
+        key: str | Key | Sequence[Key] | None = None,
+    ) -> Appended:
+        """Append all events or none, durably; see `EventStore.append`."""
+        self._check_open()
+        if self._read_only:
+            raise StoreReadOnly(self._where, "it was opened with ?mode=ro")
+        request = AppendRequest(events, condition, key)
+        request.check(self._event_limit)
+        return await self._commits.append(request)
+
+    async def read(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        data_only: bool = False,
+    ) -> AsyncIterator[Batch]:
+        """Read matching events in batches; see `EventStore.read`."""
+        self._check_open()
+        reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
+        while not reading.complete:
+            self._check_open()
+            yield await self._readers.run(reading.next_batch)
+
+    async def head(self) -> int:
+        """The position of the newest event that any process has committed."""
+        self._check_open()
+        self._head.advance(await self._readers.run(self._head_of))
+        return self._head.known
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head once it is beyond `after`; commits of other processes are notified of."""
+        self._check_open()
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(self._follow())
+        return await self._head.beyond(after, timeout)
+
+    async def lookup(self, key: str | Key) -> Appended | None:
+        """Where the append with this idempotency key lies."""
+        self._check_open()
+        wanted = key_text(key if isinstance(key, str) else key.value)
+        rows = await self._readers.run(lambda connection: run(connection, self._sql(SELECT_KEY), [wanted]))
+        known = ((Appended(first, last), digest) for first, last, digest in rows)
+        return recognised(key, next(known, None))
+
+    async def statistics(self) -> Statistics:
+        """The log's figures; see `Inspectable`."""
+        self._check_open()
+        return await self._readers.run_apart(lambda connection: statistics(connection, f'"{self._log}"'))
+
+    async def self_check(self) -> list[str]:
+        """What is wrong with the log's tables: gaps, tags and keys that do not fit the events."""
+        self._check_open()
+        return await self._readers.run_apart(lambda connection: problems(connection, f'"{self._log}"'))
+
+    async def close(self) -> None:
+        """Commit what has been handed in, then close every connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._head.fail(StoreClosed())
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await self._commits.close()
+        await self._readers.close()
+        self._writer.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _sql(self, text: str) -> str:
+        return text.format(log=f'"{self._log}"')
+
+    def _connect(self) -> Connection:
+        with named_errors(self._where):
+            return connect(self._url, session=self._session, reading=self._read_only)
+
+    def _identify(self, connection: Connection) -> str:
+        with named_errors(self._where):
+            exists = run(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [self._log])
+            if not exists:
+                if self._read_only:
+                    raise StoreNotFound(f"log {self._log!r} in this database")
+                create_log(connection, self._log)
+            rows = run(connection, self._sql(SELECT_LOG))
+        if not rows or rows[0][1] != FORMAT:
+            raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
+        self._head.advance(self._head_of(connection))
+        return str(rows[0][0])
+
+    def _head_of(self, connection: Connection) -> int:
+        [(position,)] = run(connection, self._sql(SELECT_HEAD))
+        return int(position)
+
+    # --- committing, in the writing thread
+
+    def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        outcomes: list[Outcome] = []
+        for call in calls_of(requests):
+            try:
+                outcomes += self._call(call)
+            except LeftfoldError as error:  # what other calls have committed is answered all the same
+                outcomes += [error] * len(call)
+        return outcomes
+
+    def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        if is_lost(self._writer):
+            self._writer = self._connect()
+        clock = None if self._clock is None else to_microseconds(self._clock.now())
+        call = AppendCall(requests)
+        with committing(self._where, self._writer):
+            [answer] = run(self._writer, self._sql(APPEND), [self._durable, clock, *call.columns()])
+        return call.outcomes(answer)
+
+    # --- following other processes
+
+    async def _follow(self) -> None:
+        """Advance the head as others commit; whoever waits hears of it when that is not possible."""
+        listening = asyncio.Event()
+        tasks = [asyncio.create_task(self._poll(listening))]
+        if self._session:
+            tasks.append(asyncio.create_task(self._listen(listening)))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except StoreUnavailable as error:
+            self._head.fail(error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self, listening: asyncio.Event) -> None:
+        with named_errors(self._where):
+            async for head in notifications(self._url, self._log, listening):
+                self._head.advance(int(head))
+        raise StoreUnreachable(self._where, "the server ended the connection")
+
+    async def _poll(self, listening: asyncio.Event) -> None:
+        """Look once when notifications begin to come, then now and then, in case one is lost."""
+        pause = POLL_SECONDS if self._session else POLL_SECONDS_WITHOUT_NOTIFICATIONS
+        while True:
+            if self._head.awaited:
+                self._head.advance(await self._readers.run(self._head_of))
+            try:
+                async with asyncio.timeout(pause):
+                    await (asyncio.Event() if listening.is_set() or not self._session else listening).wait()
+            except TimeoutError:
+                pass
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed
+
+
+class Types:
+    """The type names of the log and their ids; grows as the log does."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._ids: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+
+    def ids_among(self, connection: Connection, names: Iterable[str]) -> Mapping[str, int]:
+        """The ids of those names that the log has."""
+        if any(name not in self._ids for name in names):
+            self._load(connection)
+        return self._ids
+
+    def stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """The events of whole rows."""
+        names = self._names_of(connection, rows)
+        tags = {text: tuple(text.split("\n")) if text else () for text in {row[6] for row in rows}}
+        return [
+            StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
+            for position, type, version, data, microseconds, metadata, text in rows
+        ]
+
+    def stored_data(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """The events of rows that have their data only."""
+        names = self._names_of(connection, rows)
+        return [StoredEvent(position, 0, names[type], version, data, b"", ()) for position, type, version, data in rows]
+
+    def _names_of(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Mapping[int, str]:
+        if {row[1] for row in rows} - self._names.keys():
+            self._load(connection)
+        return self._names
+
+    def _load(self, connection: Connection) -> None:
+        names = dict(run(connection, self._sql))
+        self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
+        self._ids.update((name, id) for id, name in names.items())
+
+
+class Reading:
+    """One read under way: what it still has to look at."""
+
+    def __init__(self, log: str, types: Types, criteria: Criteria, chosen: Range) -> None:
+        self._log = f'"{log}"'
+        self._types = types
+        self._criteria = criteria
+        self._stretch = Stretch(chosen)
+        self._arms: Sequence[Arm] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to read."""
+        return self._stretch.complete
+
+    def next_batch(self, connection: Connection) -> Batch:
+        """Read the next batch; in a reading thread."""
+        arms = self._arms if self._arms is not None else self._begin(connection)
+        if not arms:
+            return Batch([], self._stretch.advance([], cut=False))
+        chosen, size = self._stretch.chosen, self._stretch.size
+        sql, parameters = selection(arms, chosen, size)
+        return self._batch(connection, sql.format(log=self._log), parameters, size)
+
+    def _batch(self, connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Batch:
+        rows: list[tuple[Any, ...]] = []
+        room = BYTES_A_BATCH
+        parts = rows_in_parts(connection, sql, parameters)
+        for part in parts:
+            rows += part
+            room -= sum(len(row[DATA]) for row in part)
+            if room < 0:
+                break
+        parts.close()
+        stored = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
+        events = stored(connection, rows)
+        return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
+
+    def _begin(self, connection: Connection) -> Sequence[Arm]:
+        """Take the head first, then look at events up to it."""
+        ids = self._types.ids_among(connection, [name for item in self._criteria.items for name in item.types])
+        sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
+        [(head, *counted)] = run(connection, sql.format(log=self._log), parameters)
+        self._stretch.end_at(head)
+        self._arms = arms_of(self._criteria, ids, counted)
+        return self._arms
+
+
+def create_log(connection: Connection, log: str) -> None:
+    """Make the schema of a log that is not there; of several processes that try at once one does it."""
+    script = _script("postgres.sql", log)
+    once = f"""
+        SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
+        DO $outer$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{log}') THEN
+                EXECUTE $script${script}$script$;
+            END IF;
+        END $outer$"""
+    run_script(connection, once)
+
+
+def create_roles(url: str, log: str) -> None:
+    """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
+    with named_errors(f"log {log!r}"), connect(url, session=True) as connection:
+        run_script(connection, _script("postgres_roles.sql", log))
+
+
+def _script(name: str, log: str) -> str:
+    return files("leftfold.store").joinpath(name).read_text().replace(SCHEMA, log)

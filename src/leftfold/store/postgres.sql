@@ -1,0 +1,343 @@
+-- A log in PostgreSQL, format 1: one schema, whose name stands for "leftfold_log" below. Events are only ever inserted.
+
+CREATE SCHEMA IF NOT EXISTS "leftfold_log";
+
+SET LOCAL search_path = "leftfold_log";
+
+CREATE TABLE log (
+    id      text NOT NULL,
+    created bigint NOT NULL,    -- microseconds since 1970, UTC
+    format  integer NOT NULL
+);
+
+CREATE TABLE type (
+    id   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE
+);
+
+CREATE TABLE event (
+    position bigint PRIMARY KEY,
+    time     bigint NOT NULL,   -- microseconds since 1970, UTC
+    type     integer NOT NULL,
+    version  integer NOT NULL,
+    tags     text COLLATE "C" NOT NULL,     -- one a line
+    data     bytea NOT NULL,
+    metadata bytea NOT NULL
+);
+
+CREATE INDEX event_type ON event (type, position);
+
+CREATE TABLE tag (
+    tag      text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    type     integer NOT NULL,
+    PRIMARY KEY (tag, position) INCLUDE (type)
+);
+
+CREATE TABLE idempotency_key (
+    key            text COLLATE "C" PRIMARY KEY,
+    first_position bigint NOT NULL,
+    last_position  bigint NOT NULL,
+    digest         bytea NOT NULL
+);
+
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'events are never changed: % of % is refused', TG_OP, TG_TABLE_NAME;
+END
+$$;
+
+CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON event EXECUTE FUNCTION refuse();
+CREATE TRIGGER tag_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON tag EXECUTE FUNCTION refuse();
+
+-- Bytes as text where they are UTF-8.
+CREATE FUNCTION readable(bytes bytea) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN convert_from(bytes, 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+    RETURN bytes::text;
+END
+$$;
+
+CREATE VIEW events AS
+SELECT
+    event.position,
+    to_timestamp(event.time / 1000000) + event.time % 1000000 * interval '1 microsecond' AS time,
+    type.name AS type,
+    event.version,
+    string_to_array(event.tags, E'\n') AS tags,
+    readable(event.data) AS data,
+    readable(event.metadata) AS metadata
+FROM event
+JOIN type ON type.id = event.type;
+
+-- The positions after `after` of events that an item of criteria means, the first few; types and tags one a line.
+CREATE FUNCTION matching(types text, tags text, after bigint, at_most integer) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wanted integer[];
+    first_tag text := split_part(tags, E'\n', 1);
+    other_tags text[] := (string_to_array(tags, E'\n'))[2:];
+BEGIN
+    IF types <> '' THEN
+        wanted := ARRAY(SELECT type.id FROM type WHERE type.name = ANY (string_to_array(types, E'\n')));
+    END IF;
+    IF tags <> '' THEN
+        RETURN QUERY
+            SELECT driver.position
+            FROM tag AS driver
+            WHERE driver.tag = first_tag
+                AND driver.position > after
+                AND (wanted IS NULL OR driver.type = ANY (wanted))
+                AND NOT EXISTS (
+                    SELECT FROM unnest(other_tags) AS other (tag)
+                    WHERE NOT EXISTS (SELECT FROM tag WHERE tag.tag = other.tag AND tag.position = driver.position)
+                )
+            ORDER BY driver.position
+            LIMIT at_most;
+    ELSIF types <> '' THEN
+        RETURN QUERY
+            SELECT found.position
+            FROM unnest(wanted) AS one (type)
+            CROSS JOIN LATERAL (
+                SELECT event.position
+                FROM event
+                WHERE event.type = one.type AND event.position > after
+                ORDER BY event.position
+                LIMIT at_most
+            ) AS found
+            ORDER BY found.position
+            LIMIT at_most;
+    ELSE
+        RETURN QUERY
+            SELECT event.position FROM event WHERE event.position > after ORDER BY event.position LIMIT at_most;
+    END IF;
+END
+$$;
+
+-- Decide a batch of appends in order and write those that are accepted, all under the log's lock.
+--
+-- Requests count from 1. Events and tags name their request, their place in it (from 0) and their type (an index of
+-- `type_names`). Items are those of the conditions. A clash says that an event of an earlier request of this batch
+-- matches a condition of a later one: it holds if the earlier one is accepted. Keys name their request and the part of
+-- it that they stand for.
+-- Codes: 0 appended, 1 the key was used before, 2 an event in the log matches, 3 an event of this batch does (`last`
+-- is the clash's number), 4 a time that may not be.
+CREATE FUNCTION append(
+    durable boolean,                -- whether to wait for the disk
+    clock bigint,                   -- microseconds since 1970; null for the server's
+    request_events integer[],
+    key_request integer[],
+    key_text text[],
+    key_digest bytea[],
+    key_place integer[],
+    key_events integer[],
+    type_names text[],
+    event_request integer[],
+    event_place integer[],
+    event_type integer[],
+    event_version integer[],
+    event_tags text[],
+    event_data bytea[],
+    event_metadata bytea[],
+    event_times bigint[],           -- empty, or one for each event of the one request
+    tag_text text[],
+    tag_request integer[],
+    tag_place integer[],
+    tag_type integer[],
+    item_request integer[],
+    item_after bigint[],
+    item_types text[],
+    item_tags text[],
+    clash_later integer[],
+    clash_earlier integer[],
+    clash_place integer[],
+    clash_after bigint[],
+    OUT codes integer[],
+    OUT firsts bigint[],
+    OUT lasts bigint[],
+    OUT details jsonb,
+    OUT moment bigint,
+    OUT newest bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = "leftfold_log", pg_temp
+SET lock_timeout = '10s'
+SET enable_seqscan = off
+AS $$
+DECLARE
+    requests constant integer := cardinality(request_events);
+    clashes constant integer := cardinality(clash_later);
+    type_ids integer[];
+    head bigint;
+    tip bigint;
+    clash integer := 1;
+    found record;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append under isolation level %', current_setting('transaction_isolation')
+            USING HINT = 'call it under READ COMMITTED: it has to see what was committed before it had the lock',
+                ERRCODE = 'invalid_transaction_state';
+    END IF;
+    PERFORM set_config('idle_in_transaction_session_timeout', '10s', true);
+    IF durable = (current_setting('synchronous_commit') = 'off') THEN
+        PERFORM set_config('synchronous_commit', CASE WHEN durable THEN 'on' ELSE 'off' END, true);
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('leftfold_log', 0));
+
+    SELECT event.position, event.time INTO head, newest FROM event ORDER BY event.position DESC LIMIT 1;
+    head := coalesce(head, 0);
+    newest := coalesce(newest, 0);
+    moment := coalesce(clock, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    details := '{}';
+    codes := array_fill(0, ARRAY[requests]);
+    firsts := array_fill(0::bigint, ARRAY[requests]);
+    lasts := array_fill(0::bigint, ARRAY[requests]);
+
+    FOR found IN
+        SELECT
+            asked.request,
+            jsonb_agg(
+                jsonb_build_array(
+                    asked.number, known.first_position, known.last_position, encode(known.digest, 'hex')
+                )
+                ORDER BY asked.number
+            ) AS uses
+        FROM unnest(key_request, key_text) WITH ORDINALITY AS asked (request, key, number)
+        JOIN idempotency_key AS known ON known.key = asked.key
+        GROUP BY asked.request
+    LOOP
+        codes[found.request] := 1;
+        details := details || jsonb_build_object(found.request, found.uses);
+    END LOOP;
+
+    FOR found IN
+        SELECT DISTINCT ON (item.request) item.request, item.number, item.types, item.tags, item.after
+        FROM unnest(item_request, item_after, item_types, item_tags)
+            WITH ORDINALITY AS item (request, after, types, tags, number)
+        WHERE item.after < head
+            AND CASE
+                WHEN strpos(item.tags, E'\n') > 0 THEN
+                    EXISTS (SELECT FROM matching(item.types, item.tags, item.after, 1))
+                WHEN item.tags <> '' THEN
+                    EXISTS (
+                        SELECT
+                        FROM tag
+                        WHERE tag.tag = item.tags
+                            AND tag.position > item.after
+                            AND (
+                                item.types = ''
+                                OR EXISTS (
+                                    SELECT
+                                    FROM type
+                                    WHERE type.id = tag.type AND type.name = ANY (string_to_array(item.types, E'\n'))
+                                )
+                            )
+                    )
+                WHEN item.types <> '' THEN EXISTS (SELECT FROM matching(item.types, '', item.after, 1))
+                ELSE true
+            END
+        ORDER BY item.request, item.number
+    LOOP
+        CONTINUE WHEN codes[found.request] <> 0;
+        codes[found.request] := 2;
+        details := details || jsonb_build_object(
+            found.request,
+            jsonb_build_object(
+                'item', found.number,
+                'matches', (
+                    SELECT jsonb_agg(jsonb_build_array(event.position, type.name, event.tags) ORDER BY event.position)
+                    FROM matching(found.types, found.tags, found.after, 3) AS match (position)
+                    JOIN event ON event.position = match.position
+                    JOIN type ON type.id = event.type
+                )
+            )
+        );
+    END LOOP;
+
+    IF cardinality(event_times) > 0 AND codes[1] = 0 AND NOT (
+        SELECT bool_and(given.time >= given.before AND given.time <= moment)
+        FROM (
+            SELECT one.time, lag(one.time, 1, newest) OVER (ORDER BY one.place) AS before
+            FROM unnest(event_times) WITH ORDINALITY AS one (time, place)
+        ) AS given
+    ) THEN
+        codes[1] := 4;
+    END IF;
+
+    tip := head;
+    FOR request IN 1..requests LOOP
+        WHILE clash <= clashes AND clash_later[clash] = request LOOP
+            IF codes[request] = 0
+                AND codes[clash_earlier[clash]] = 0
+                AND firsts[clash_earlier[clash]] + clash_place[clash] > clash_after[clash]
+            THEN
+                codes[request] := 3;
+                firsts[request] := firsts[clash_earlier[clash]] + clash_place[clash];
+                lasts[request] := clash;
+            END IF;
+            clash := clash + 1;
+        END LOOP;
+        IF codes[request] = 0 THEN
+            firsts[request] := tip + 1;
+            tip := tip + request_events[request];
+            lasts[request] := tip;
+        END IF;
+    END LOOP;
+    IF tip = head THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO type (name)
+    SELECT DISTINCT named.name
+    FROM unnest(event_request, event_type) AS new (request, type)
+    JOIN unnest(type_names) WITH ORDINALITY AS named (name, number) ON named.number = new.type
+    WHERE codes[new.request] = 0 AND NOT EXISTS (SELECT FROM type WHERE type.name = named.name);
+    type_ids := ARRAY(
+        SELECT coalesce(type.id, 0)
+        FROM unnest(type_names) WITH ORDINALITY AS named (name, number)
+        LEFT JOIN type ON type.name = named.name
+        ORDER BY named.number
+    );
+
+    INSERT INTO event (position, time, type, version, tags, data, metadata)
+    SELECT
+        firsts[new.request] + new.place,
+        coalesce(new.time, greatest(moment, newest)),
+        type_ids[new.type],
+        new.version,
+        new.tags,
+        new.data,
+        new.metadata
+    FROM unnest(
+        event_request, event_place, event_type, event_version, event_tags, event_data, event_metadata, event_times
+    ) AS new (request, place, type, version, tags, data, metadata, time)
+    WHERE codes[new.request] = 0;
+
+    INSERT INTO tag (tag, position, type)
+    SELECT new.tag, firsts[new.request] + new.place, type_ids[new.type]
+    FROM unnest(tag_text, tag_request, tag_place, tag_type) AS new (tag, request, place, type)
+    WHERE codes[new.request] = 0
+    ORDER BY new.tag;
+
+    INSERT INTO idempotency_key (key, first_position, last_position, digest)
+    SELECT
+        new.key,
+        firsts[new.request] + new.place,
+        firsts[new.request] + new.place + new.events - 1,
+        new.digest
+    FROM unnest(key_request, key_text, key_digest, key_place, key_events) AS new (request, key, digest, place, events)
+    WHERE codes[new.request] = 0;
+
+    PERFORM pg_notify('leftfold_log', tip::text);
+END
+$$;
+
+REVOKE ALL ON FUNCTION append FROM PUBLIC;
+
+INSERT INTO log (id, created, format)
+VALUES (
+    replace(gen_random_uuid()::text, '-', ''),
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    1
+);

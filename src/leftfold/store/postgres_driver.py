@@ -1,0 +1,153 @@
+"""psycopg, and what its errors mean for a log; imported nowhere else."""
+
+import asyncio
+import select
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from leftfold.errors import (
+    MissingExtra,
+    OutcomeUnknown,
+    StoreBusy,
+    StoreCorrupt,
+    StoreFailed,
+    StoreFull,
+    StoreNotFound,
+    StoreReadOnly,
+    StoreUnavailable,
+    StoreUnreachable,
+)
+
+try:
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+except ModuleNotFoundError as error:
+    raise MissingExtra(error.name or "psycopg", "postgres") from error
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+STATEMENT_SECONDS = 60
+CONNECTING: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,  # milliseconds without an answer after which a peer is given up
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "fallback_application_name": "leftfold",
+}
+READING_SETTINGS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
+ROWS_AT_ONCE = 500
+
+NAMES: dict[str, type[StoreUnavailable]] = {
+    "55P03": StoreBusy,
+    "57014": StoreBusy,
+    "53300": StoreBusy,
+    "53100": StoreFull,
+    "53200": StoreFull,
+    "25006": StoreReadOnly,
+    "42501": StoreReadOnly,
+    "XX001": StoreCorrupt,
+    "XX002": StoreCorrupt,
+    "3F000": StoreNotFound,
+    "3D000": StoreNotFound,
+    "42P01": StoreNotFound,
+    "42883": StoreNotFound,
+}
+
+
+def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
+    """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep."""
+    settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
+    if reading:
+        settings |= dict.fromkeys(READING_SETTINGS, "off")
+        settings |= {"default_transaction_read_only": "on"}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    parameters = CONNECTING | {"options": options} if session else CONNECTING
+    return psycopg.connect(make_conninfo(url, **parameters), autocommit=True, prepare_threshold=5 if session else None)
+
+
+def is_lost(connection: Connection) -> bool:
+    """Whether an idle connection is not to be used again: what a server says unasked is mostly its farewell."""
+    if connection.closed:
+        return True
+    ready = select.poll()
+    ready.register(connection.fileno(), select.POLLIN)
+    if not ready.poll(0):
+        return False
+    connection.close()
+    return True
+
+
+def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement, in binary form."""
+    return connection.execute(sql.encode(), parameters, binary=True).fetchall()
+
+
+def rows_in_parts(
+    connection: Connection, sql: str, parameters: Sequence[Any]
+) -> Generator[list[tuple[Any, ...]], None, None]:
+    """The rows of a statement, some at a time; what is not asked for is not kept."""
+    with connection.cursor(binary=True) as cursor:
+        part: list[tuple[Any, ...]] = []
+        for row in cursor.stream(sql.encode(), parameters, binary=True, size=ROWS_AT_ONCE):
+            part.append(row)
+            if len(part) == ROWS_AT_ONCE:
+                yield part
+                part = []
+        if part:
+            yield part
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Run statements in one transaction."""
+    with connection.transaction():
+        connection.execute(script.encode())
+
+
+async def notifications(url: str, channel: str, listening: asyncio.Event) -> AsyncIterator[str]:
+    """What is notified on a channel, once `listening` is set."""
+    connection = await psycopg.AsyncConnection.connect(make_conninfo(url, **CONNECTING), autocommit=True)
+    async with connection:
+        await connection.execute(f'LISTEN "{channel}"'.encode())
+        listening.set()
+        async for notification in connection.notifies():
+            yield notification.payload
+
+
+@contextmanager
+def named_errors(where: str) -> Generator[None, None, None]:
+    """Turn the driver's errors into leftfold's."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise named(where, error) from error
+
+
+@contextmanager
+def committing(where: str, connection: Connection) -> Generator[None, None, None]:
+    """The same for a statement that commits: where the connection breaks, nobody knows whether it did."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if connection.broken or connection.closed:
+            raise OutcomeUnknown(_problem(error)) from error
+        raise named(where, error) from error
+
+
+def named(where: str, error: psycopg.Error) -> StoreUnavailable:
+    """The error of ours that says what a driver's error means, by its SQLSTATE."""
+    state = error.sqlstate or ""
+    if state in NAMES:
+        return _made(NAMES[state], where, _problem(error))
+    if state[:2] in ("", "08", "57", "28") and isinstance(error, psycopg.OperationalError):
+        return StoreUnreachable(where, _problem(error))
+    return StoreFailed(where, _problem(error))
+
+
+def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavailable:
+    return StoreNotFound(where) if kind is StoreNotFound else kind(where, problem)  # type: ignore[call-arg]
+
+
+def _problem(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())

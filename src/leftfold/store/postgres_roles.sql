@@ -1,0 +1,18 @@
+-- Two roles for the log "leftfold_log": the writer may call the function that appends, the reader may select.
+-- Neither may do anything else. A program's own role is granted both: GRANT "leftfold_log_writer" TO app.
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'leftfold_log_writer') THEN
+        CREATE ROLE "leftfold_log_writer" NOLOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'leftfold_log_reader') THEN
+        CREATE ROLE "leftfold_log_reader" NOLOGIN;
+    END IF;
+END
+$$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA "leftfold_log" FROM PUBLIC, "leftfold_log_writer", "leftfold_log_reader";
+GRANT USAGE ON SCHEMA "leftfold_log" TO "leftfold_log_writer", "leftfold_log_reader";
+GRANT EXECUTE ON FUNCTION "leftfold_log".append TO "leftfold_log_writer";
+GRANT SELECT ON ALL TABLES IN SCHEMA "leftfold_log" TO "leftfold_log_reader";

@@ -1,0 +1,123 @@
+"""From criteria to PostgreSQL's SQL: which index drives each item, and the statement that merges them in order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from leftfold.criteria import Criteria, Item
+from leftfold.store.stretch import Range
+
+DATA_COLUMNS = "event.position, event.type, event.version, event.data"
+COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
+DATA = 3  # the place of the data in a row
+RARE = 4_096  # rows that are counted at most to find the rarest tag
+COUNTED = 64  # items that are counted for at most; of more, each is found by one of its tags
+
+
+class Statement(NamedTuple):
+    """SQL over the tables of `{log}`, and its parameters."""
+
+    sql: str
+    parameters: list[Any]
+
+
+class Arm(NamedTuple):
+    """Along which index an item is found: a FROM with its condition, to which the range is added."""
+
+    source: str
+    condition: str
+    parameters: tuple[Any, ...]
+
+
+def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
+    """The head, and of each item that could be found in several ways how many rows each way would see, bounded.
+
+    One statement for all: the counts come as arrays, in the order of the items.
+    """
+    counts = ["SELECT coalesce(max(position), 0) FROM {log}.event"]
+    parameters: list[Any] = []
+    for item in criteria.items:
+        for tag in _ways(item, criteria):
+            counts.append(
+                "SELECT count(*) FROM (SELECT FROM {log}.tag WHERE tag = %s AND position > %s LIMIT %s) AS few"
+            )
+            parameters += [tag, after, RARE]
+        if _ways(item, criteria) and item.types:
+            counts.append(
+                "SELECT count(*) FROM (SELECT FROM {log}.event WHERE type = ANY (%s::integer[]) AND position > %s"
+                " LIMIT %s) AS few"
+            )
+            parameters += [_ids(item, ids), after, RARE]
+    return Statement(f"SELECT {', '.join(f'({count})' for count in counts)}", parameters)
+
+
+def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[int]) -> list[Arm]:
+    """One arm or more for each item, by what `choices` counted; none for types that the log has never seen."""
+    arms: list[Arm] = []
+    counts = iter(counted)
+    for item in criteria.items:
+        ways = _ways(item, criteria)
+        rows = {tag: next(counts) for tag in ways}
+        by_type = next(counts) if ways and item.types else None
+        rarest = min(rows, key=lambda tag: rows[tag]) if rows else next(iter(sorted(item.tags)), None)
+        if rarest is not None and by_type is not None and by_type < rows.get(rarest, 0):
+            rarest = None
+        arms += _arms(item, _ids(item, ids), rarest)
+    return arms
+
+
+def selection(arms: Sequence[Arm], chosen: Range, size: int) -> Statement:
+    """The events of the arms, each once, in order, `size` at most."""
+    columns = DATA_COLUMNS if chosen.data_only else COLUMNS
+    order = "DESC" if chosen.reverse else "ASC"
+    if len(arms) == 1 and arms[0].source.endswith("event"):
+        sql = _along(arms[0], order, columns)
+        return Statement(sql, _parameters(arms[0], chosen, size))
+    positions = " UNION ".join(f"SELECT * FROM ({_along(arm, order, 'position')}) AS arm" for arm in arms)
+    sql = f"""
+        SELECT {columns}
+        FROM ({positions} ORDER BY position {order} LIMIT %s) AS chosen
+        JOIN {{log}}.event USING (position)
+        ORDER BY position {order}"""
+    return Statement(sql, [each for arm in arms for each in _parameters(arm, chosen, size)] + [size])
+
+
+def _ways(item: Item, criteria: Criteria) -> list[str]:
+    """The tags that an item could be found by, where there is a choice that is worth counting for."""
+    if len(criteria.items) > COUNTED or len(item.tags) > COUNTED:
+        return []
+    return sorted(item.tags) if len(item.tags) + bool(item.types) > 1 else []
+
+
+def _ids(item: Item, ids: Mapping[str, int]) -> list[int]:
+    return sorted(ids[name] for name in item.types if name in ids)
+
+
+def _arms(item: Item, types: list[int], driver: str | None) -> list[Arm]:
+    if item.types and not types:
+        return []
+    tags = sorted(item.tags)
+    if not tags and not item.types:
+        return [Arm("{log}.event", "true", ())]
+    if driver is None:
+        condition = f"type = %s{_with_tags(tags, 'event')}"
+        return [Arm("{log}.event", condition, (type, *tags)) for type in types]
+    others = [tag for tag in tags if tag != driver]
+    wanted = " AND driver.type = ANY (%s::integer[])" if types else ""
+    condition = f"driver.tag = %s{wanted}{_with_tags(others, 'driver')}"
+    return [Arm("{log}.tag AS driver", condition, (driver, *([types] if types else ()), *others))]
+
+
+def _with_tags(tags: Sequence[str], of: str) -> str:
+    one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position)"
+    return one * len(tags)
+
+
+def _along(arm: Arm, order: str, columns: str) -> str:
+    return (
+        f"SELECT {columns} FROM {arm.source} WHERE {arm.condition} AND position > %s AND position <= %s"
+        f" ORDER BY position {order} LIMIT %s"
+    )
+
+
+def _parameters(arm: Arm, chosen: Range, size: int) -> list[Any]:
+    return [*arm.parameters, chosen.after, chosen.upto, size]

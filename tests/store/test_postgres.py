@@ -1,0 +1,290 @@
+"""The PostgreSQL store keeps the contract."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+
+from leftfold.clock import SystemClock
+from leftfold.criteria import criteria
+from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, StoreReadOnly, StoreUnavailable
+from leftfold.store import AppendCondition, EventStore, NewEvent
+from leftfold.store import open_store as open_url
+from leftfold.store.open import make_roles
+from leftfold.testing.conformance import GroupCommit, OpenStore, Races, StoreConformance, Subscription, Waiting
+from leftfold.testing.postgres_server import PostgresServer
+
+numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def log(server: PostgresServer) -> str:
+    """The name of a log that is not there yet."""
+    return f"log_{next(numbers)}"
+
+
+@pytest.fixture
+def open_store(server: PostgresServer, log: str) -> OpenStore:
+    return partial(open_url, server.url(log=log))
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[EventStore]:
+    async with open_store() as store:
+        yield store
+
+
+class TestPostgres(StoreConformance):
+    """Every promise, on the PostgreSQL store."""
+
+
+class TestThroughPgBouncer(Waiting, Subscription, GroupCommit, Races):
+    """What concerns several connections, without prepared statements, settings of the connection, and notifications."""
+
+    @pytest.fixture
+    def open_store(self, server: PostgresServer, log: str) -> OpenStore:
+        return partial(open_url, server.url(log=log, through="pgbouncer"))
+
+
+def connected(server: PostgresServer, role: str | None = None) -> "psycopg.Connection[Any]":
+    connection = psycopg.connect(server.url(), autocommit=True)
+    if role is not None:
+        connection.execute(f'SET ROLE "{role}"'.encode())
+    return connection
+
+
+def sql_append(log: str, tag: str = "account:a") -> bytes:
+    """An append of one event by plain SQL."""
+    return f"""
+        SELECT firsts FROM {log}.append(
+            true, null, ARRAY[1], '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', ARRAY['opened'],
+            ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea], '{{}}',
+            ARRAY['{tag}'], ARRAY[1], ARRAY[0], ARRAY[1],
+            '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}'
+        )""".encode()
+
+
+def until_someone_waits_for_the_lock(server: PostgresServer) -> None:
+    with connected(server) as connection:
+        while not connection.execute("SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'").fetchall():
+            pass
+
+
+async def test_an_append_waits_for_a_transaction_that_has_appended_and_comes_after_it(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    make_roles(server.url(log=log))
+    with connected(server, f"{log}_writer") as slow:
+        slow.execute("BEGIN")
+        slow.execute(sql_append(log))
+
+        later = asyncio.create_task(store.append([NewEvent("opened", b"{}")]))
+        await asyncio.to_thread(until_someone_waits_for_the_lock, server)
+        seen = await store.head()
+        slow.execute("COMMIT")
+
+    assert seen == 0  # nothing of a later position can be seen before the earlier one
+    assert (await later).first == 2
+
+
+async def test_an_unrelated_open_transaction_holds_up_neither_readers_nor_writers(
+    server: PostgresServer, store: EventStore
+) -> None:
+    with connected(server) as other:
+        other.execute("CREATE TABLE IF NOT EXISTS unrelated (n integer)")
+        other.execute("BEGIN")
+        other.execute("INSERT INTO unrelated VALUES (1)")
+
+        await store.append([NewEvent("opened", b"{}")])
+        found = [event.position async for batch in store.read() for event in batch.events]
+        other.execute("ROLLBACK")
+
+    assert found == [1]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {log} SET version = 2", "DELETE FROM {log}", "TRUNCATE {log}"])
+@pytest.mark.parametrize("role", ["writer", "reader", "owner"])
+async def test_nobody_changes_an_event(
+    server: PostgresServer, log: str, store: EventStore, role: str, statement: str
+) -> None:
+    make_roles(server.url(log=log))
+    await store.append([NewEvent("opened", b"{}")])
+
+    refusal = "events are never changed" if role == "owner" else "permission denied"
+    with (
+        connected(server, None if role == "owner" else f"{log}_{role}") as connection,
+        pytest.raises(psycopg.Error, match=refusal),
+    ):
+        connection.execute(statement.format(log=f"{log}.event").encode())
+
+    assert await store.head() == 1
+
+
+@pytest.mark.parametrize("relation", ["event", "tag", "type", "idempotency_key", "log"])
+async def test_the_writer_can_neither_insert_nor_select(
+    server: PostgresServer, log: str, store: EventStore, relation: str
+) -> None:
+    make_roles(server.url(log=log))
+
+    with connected(server, f"{log}_writer") as connection:
+        for statement in (f"INSERT INTO {log}.{relation} DEFAULT VALUES", f"SELECT * FROM {log}.{relation}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+async def test_the_reader_selects_and_cannot_append(server: PostgresServer, log: str, store: EventStore) -> None:
+    make_roles(server.url(log=log))
+    await store.append([NewEvent("opened", b'{"n": 1}', ("account:a", "owner:b"))])
+
+    with connected(server, f"{log}_reader") as connection:
+        row = connection.execute(f"SELECT position, type, tags, data FROM {log}.events".encode()).fetchone()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(sql_append(log))
+
+    assert row == (1, "opened", ["account:a", "owner:b"], '{"n": 1}')
+
+
+async def test_a_program_with_both_roles_opens_the_log_and_one_without_is_told(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    writer, reader = make_roles(server.url(log=log))
+    with connected(server) as connection:
+        connection.execute(f"CREATE ROLE app_{log} LOGIN; GRANT {writer}, {reader} TO app_{log};".encode())
+        connection.execute(f"CREATE ROLE stranger_{log} LOGIN".encode())
+
+    url = server.url(log=log).replace("postgres@", f"app_{log}@", 1)
+    async with open_url(url) as program:
+        appended = await program.append([NewEvent("opened", b"{}")])
+
+    assert appended.first == 1
+    with pytest.raises(StoreReadOnly, match="permission denied"):
+        open_url(server.url(log=log).replace("postgres@", f"stranger_{log}@", 1))
+
+
+async def test_an_append_under_another_isolation_level_is_refused(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    with connected(server) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        with pytest.raises(psycopg.errors.InvalidTransactionState):
+            connection.execute(sql_append(log))
+
+
+async def test_appending_is_durable_where_the_server_does_not_wait_for_the_disk_by_default(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    with connected(server) as connection:
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("BEGIN")
+        connection.execute(sql_append(log))
+        row = connection.execute("SHOW synchronous_commit").fetchone()
+        connection.execute("COMMIT")
+
+    assert row == ("on",)
+
+
+async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str) -> None:
+    with PostgresServer() as server:
+        async with open_url(server.url(log=log)) as store:
+            await store.append([NewEvent("opened", b"{}")])
+            server.restart()
+
+            appended = await store.append([NewEvent("opened", b"{}")])
+            read = [event.position async for batch in store.read() for event in batch.events]
+
+    assert appended.first == 2
+    assert read == [1, 2]
+
+
+async def test_waiting_goes_on_when_the_server_comes_back(log: str) -> None:
+    with PostgresServer() as server:
+        async with open_url(server.url(log=log)) as store, open_url(server.url(log=log)) as other:
+            waiting = asyncio.create_task(store.wait(0))
+            await asyncio.sleep(0)
+            server.stop("immediate")
+            with pytest.raises(StoreUnavailable):
+                await waiting
+            with pytest.raises(StoreUnavailable):
+                await other.append([NewEvent("opened", b"{}")])
+            server.start()
+
+            waiting = asyncio.create_task(store.wait(0))
+            await other.append([NewEvent("opened", b"{}")])
+
+            assert await waiting == 1
+
+
+async def test_conflicts_and_keys_of_one_batch_are_told_apart(store: EventStore) -> None:
+    """All of them are gathered while the first commit is under way."""
+    nothing_yet = AppendCondition(criteria(tags=["account:a"]), 0)
+    event = NewEvent("opened", b"{}", ("account:a",))
+    outcomes = await asyncio.gather(
+        *(store.append([event], condition=nothing_yet) for _ in range(50)),
+        *(store.append([event], key="once") for _ in range(50)),
+        return_exceptions=True,
+    )
+
+    appended = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert sum(not outcome.duplicate for outcome in appended) == 2
+    assert sum(isinstance(outcome, LeftfoldError) for outcome in outcomes) == 49
+    assert await store.head() == 2
+
+
+async def test_a_large_event_and_many_events_are_appended_and_read_back(store: EventStore) -> None:
+    large = b"x" * (1_048_576 - 2)
+
+    await store.append([NewEvent("large", large) for _ in range(40)])
+    await store.append([NewEvent("small", b"{}", (f"n:{n}",)) for n in range(10_000)])
+
+    batches = [batch async for batch in store.read()]
+    assert sum(len(batch.events) for batch in batches) == 10_040
+    assert max(sum(len(event.data) for event in batch.events) for batch in batches) <= 16_777_216 + 500 * len(large)
+    assert batches[0].events[0].data == large
+
+
+@pytest.mark.parametrize("name", ["", "Bank", "1st", 'a"b', "x" * 49])
+def test_a_log_s_name_is_checked(name: str) -> None:
+    with pytest.raises(InvalidUrl, match="lower-case"):
+        open_url(f"postgresql://localhost/bank?log={name}")
+
+
+async def test_reading_alone_creates_no_log(server: PostgresServer, log: str) -> None:
+    with pytest.raises(StoreNotFound, match=log):
+        open_url(server.url(log=log, mode="ro"))
+
+
+async def test_self_check_finds_nothing_in_a_sound_log_and_says_what_is_wrong_with_another(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    await store.append([NewEvent("opened", b"{}", ("account:a", "account:b")), NewEvent("moved", b"{}")], key="k")
+    sound = await store.self_check()  # type: ignore[attr-defined]
+
+    with connected(server) as connection:
+        connection.execute(f"ALTER TABLE {log}.tag DISABLE TRIGGER ALL".encode())
+        connection.execute(f"DELETE FROM {log}.tag WHERE tag = 'account:b'".encode())
+        connection.execute(f"UPDATE {log}.idempotency_key SET last_position = 7".encode())
+    wrong = await store.self_check()  # type: ignore[attr-defined]
+
+    assert sound == []
+    assert wrong == [
+        "the tag index does not have the tags of the event at 1",
+        "the idempotency key 'k' names positions 1 to 7, not all in the log",
+    ]
+
+
+async def test_times_are_the_server_s(store: EventStore) -> None:
+    before = SystemClock().now()
+    await store.append([NewEvent("opened", b"{}")])
+    [event] = [event async for batch in store.read() for event in batch.events]
+
+    assert abs((event.time - before).total_seconds()) < 60
