@@ -1,10 +1,11 @@
 """Accounts of which every event is counted, in its order: what is skipped, doubled or swapped shows in `mix`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 import sqlalchemy as sa
 
-from leftfold import App, Event, Query, ReadModel, ReadModels, Tag, replace
+from leftfold import App, Event, Query, ReadModel, ReadModels, Recorded, Tag, replace
 
 AccountId = Annotated[str, Tag("account")]
 PRIME = 2_147_483_647
@@ -75,3 +76,33 @@ class Stepped(Query[int]):
 @ledger.answers
 def stepped(query: Stepped, models: ReadModels) -> int:
     return models.count(Steps)
+
+
+tables = sa.MetaData()
+entries = sa.Table(
+    "entries",
+    tables,
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+)
+
+
+@ledger.projection("entries", tables=tables)
+def enter(events: Sequence[Change], connection: sa.Connection, at: Sequence[Recorded]) -> None:
+    """A row for each event, under its position: to enter one twice is an error."""
+    rows = [
+        {"position": recorded.position, "account": event.account, "kind": type(event).__name__}
+        for event, recorded in zip(events, at, strict=True)
+    ]
+    connection.execute(sa.insert(entries), rows)
+
+
+class Entered(Query[int]):
+    """How many events were entered."""
+
+
+@ledger.answers
+def entered(query: Entered, models: ReadModels) -> int:
+    [(count,)] = models.execute(sa.select(sa.func.count()).select_from(entries))
+    return int(count)

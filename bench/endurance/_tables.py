@@ -9,10 +9,11 @@ from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
 
 
-async def differences(app: App, model: type, url: str) -> list[str]:
+async def differences(app: App, model: type | str, url: str) -> list[str]:
     """In what the stored table differs from one that is folded from the log alone, row by row."""
     async with open_store(url) as log:
-        found = await rebuild(app.read_models[model], log, app.registry, models_url(url), dry_run=True)
+        definition = app.projections[model] if isinstance(model, str) else app.read_models[model]
+        found = await rebuild(definition, log, app.registry, models_url(url), dry_run=True)
         head = await log.head()
     rows = found.differences
     problems = [] if found.position == head else [f"{found.model} stands at {found.position}, the log at {head}"]

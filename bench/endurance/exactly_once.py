@@ -1,4 +1,4 @@
-"""Read models whose workers are killed every second: each event is in the tables exactly once.
+"""Read models and a free-form projection whose workers are killed every second: each event is in once.
 
 The tables are compared with a clean rebuild, row by row, and with a count in plain Python.
 """
@@ -12,12 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import msgspec
+
 from bench.endurance._changes import batches, recount
 from bench.endurance._killing import killed_at_random
-from bench.endurance._ledger import Counted, Stepped, Steps, Tally, ledger
+from bench.endurance._ledger import Counted, Entered, Stepped, Steps, Tally, ledger
 from bench.endurance._tables import differences, rows
 from examples.worker_process import WorkerProcess
-from leftfold import EventStore
+from leftfold import EventStore, open_store
 
 APP = "bench.endurance._ledger:ledger"
 
@@ -72,10 +74,10 @@ async def run(load: Load, folder: Path) -> Outcome:
             await _append(live.store, load)
             await killing.cease()
             head = await live.store.head()
-            await live.query(Counted(), after=head, timeout=load.patience)
-            await live.query(Stepped(), after=head, timeout=load.patience)
+            for query in (Counted(), Stepped(), Entered()):
+                await live.query(query, after=head, timeout=load.patience)
         expected = await recount(live.store)
-    problems = [*await differences(ledger, Tally, url), *await differences(ledger, Steps, url)]
+    problems = [each for model in (Tally, Steps, "entries") for each in await differences(ledger, model, url)]
     told = {account: tuple(row) for account, *row in rows(url, "SELECT account, events, total, mix FROM tally")}
     if told != expected:
         wrong = [account for account in {*told, *expected} if told.get(account) != expected.get(account)]
@@ -83,7 +85,20 @@ async def run(load: Load, folder: Path) -> Outcome:
     [(versions, positions)] = rows(url, "SELECT count(*), count(DISTINCT valid_from) FROM steps_history")
     if not versions == positions == load.events:
         problems.append(f"Steps has {versions:,} versions at {positions:,} positions for {load.events:,} events")
+    entered = dict(rows(url, "SELECT position, account || ' ' || kind FROM entries"))
+    if entered != await _listed(url):
+        problems.append(f"entries has {len(entered):,} rows, which are not the {load.events:,} events of the log")
     return Outcome(killing.kills, time.monotonic() - begun, problems)
+
+
+async def _listed(url: str) -> dict[int, str]:
+    """What a projection with a row for each event must have."""
+    async with open_store(url) as store:
+        return {
+            event.position: f"{msgspec.json.decode(event.data)['account']} {event.type}"
+            async for batch in store.read()
+            for event in batch.events
+        }
 
 
 async def _append(store: EventStore, load: Load) -> None:
