@@ -251,7 +251,7 @@ STORED = StoredEvent(7, 1_767_225_600_000_000, "book.moved", 3, b"{}", b"{}", ("
         (MemoryStore(), "<MemoryStore at 0>"),
         (FakeClock(), "<FakeClock 2026-01-01T00:00:00+00:00>"),
         (Context(MOMENT, Metadata(command="c")), "<Context of command c at 2026-01-01T00:00:00+00:00>"),
-        (Key("k", b"d"), "Key(value='k', digest=b'd')"),
+        (Key("k", b"d"), "Key(value='k', digest=b'd', place=0, events=None)"),
         (Appended(1, 2), "Appended(first=1, last=2, duplicate=False)"),
         (Batch([], 3), "Batch(events=[], through=3)"),
         (AppendCondition(criteria("a"), 3), "AppendCondition(criteria=<Criteria a>, after=3)"),

@@ -12,9 +12,12 @@ from leftfold.cli.consoles import Console, stdout
 from leftfold.cli.kept_models import models_place
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
-from leftfold.cli.plain import counted
+from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import model_rows, shown_row
+from leftfold.clock import from_microseconds
 from leftfold.command import CommandCounts
+from leftfold.leases import Entry
+from leftfold.process import ReactorStatus
 
 
 class Found(msgspec.Struct):
@@ -25,6 +28,8 @@ class Found(msgspec.Struct):
     read_models: Sequence[Mapping[str, Any]]
     commands: CommandCounts
     processes: Mapping[str, int]
+    reactors: Sequence[Mapping[str, Any]]
+    workers: Sequence[Mapping[str, Any]]
     trouble: Sequence[str]
 
 
@@ -33,7 +38,8 @@ async def status(url: LogUrl, app: AppName, models: ModelsUrl = None, json: Json
     """Show how far read models, commands and processes are, and what waits for somebody.
 
     Nothing is folded, handled or opened for writing: it is what running applications have stored. Exit code 1 when a
-    read model has parked keys, a submitted command has failed for good, or an instance of a process is parked.
+    read model has parked keys, a submitted command has failed for good, an instance of a process is parked, or an
+    event of a reactor is.
 
     Examples:
       leftfold status --app bank:bank sqlite:///bank.db
@@ -53,14 +59,34 @@ async def _find(app: App, url: str, place: str | None) -> Found:
         head = await live.store.head()
         commands = (await live.status()).commands
         parked = sum(instance.standing == "parked" for instance in await live.processes())
-    return Found(app.name, head, rows, commands, {"parked": parked}, list(_trouble(rows, commands, parked)))
+        reactors = [_reactor(each) for each in await live.reactors()]
+        workers = [_worker(each) for each in await live.leases()]
+    trouble = list(_trouble(rows, commands, parked, reactors))
+    return Found(app.name, head, rows, commands, {"parked": parked}, reactors, workers, trouble)
 
 
-def _trouble(rows: Sequence[Mapping[str, Any]], commands: CommandCounts, parked: int) -> Sequence[str]:
+def _reactor(status: ReactorStatus) -> Mapping[str, Any]:
+    return {
+        "name": status.name,
+        "position": status.position,
+        "lag": status.lag,
+        "waiting": len(status.waiting),
+        "parked": len(status.parked),
+    }
+
+
+def _worker(entry: Entry) -> Mapping[str, Any]:
+    return {"name": entry.name, "holder": entry.holder, "heard": moment(from_microseconds(entry.microseconds))}
+
+
+def _trouble(
+    rows: Sequence[Mapping[str, Any]], commands: CommandCounts, parked: int, reactors: Sequence[Mapping[str, Any]]
+) -> Sequence[str]:
     return [
         *(f"{row['name']} has {counted(row['parked'], 'parked key')}" for row in rows if row["parked"]),
         *([f"{counted(commands.failed, 'command')} failed"] if commands.failed else ()),
         *([f"{counted(parked, 'instance')} of processes parked"] if parked else ()),
+        *(f"{each['name']} has {counted(each['parked'], 'parked event')}" for each in reactors if each["parked"]),
     ]
 
 

@@ -109,7 +109,10 @@ class Keeper:
                     await self._tell(lease, former)
 
     async def _tell(self, lease: Lease, former: Entry | None) -> None:
-        log.info("%s: done here now, %s", lease.name, f"before by {former.holder}" if former else "by nobody before")
+        if former is None:
+            log.debug("%s: done here now", lease.name)
+        else:
+            log.info("%s: done here now, before by %s", lease.name, former.holder)
         try:
             await self._on_gained(lease.name, former)
         except BaseException:

@@ -228,10 +228,13 @@ class ReadSide:
     async def status(self) -> list[ModelStatus]:
         """Where each read model stands."""
         head = await self._store.head()
-        return [
-            _status(definition, standing, head, self._count_parked(definition), await self._seconds(standing, head))
-            for definition, standing in self._standings.items()
-        ]
+        holders = {entry.name: entry.holder for entry in await self.leases()}
+        found: list[ModelStatus] = []
+        for definition, standing in self._standings.items():
+            seconds = await self._seconds(standing, head)
+            status = _status(definition, standing, head, self._count_parked(definition), seconds)
+            found.append(msgspec.structs.replace(status, holder=holders.get(definition.lease)))
+        return found
 
     async def leases(self) -> list[Entry]:
         """Which process folds each read model, and when it was last heard of; none for models in memory."""
