@@ -103,7 +103,8 @@ async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
         served = await _serve(live, job, opened)
         view.say(f"{job.app.name} on {job.url}: runs {', '.join(what_runs(status))}{served}")
         status = await _watch(live, view, stop, status)
-    done = what_was_done(status.read_models, live.workers())
+    ran = {worker.name for worker in status.workers if worker.running}
+    done = what_was_done(status.read_models, [worker for worker in live.workers() if worker.name in ran])
     view.say("; ".join([f"stopped after {monotonic() - begun:.1f} s", *done]))
 
 
