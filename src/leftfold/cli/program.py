@@ -19,6 +19,7 @@ from leftfold.cli.projections import projections
 from leftfold.cli.query import query
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
+from leftfold.cli.torture import torture
 from leftfold.cli.verify import verify
 
 
@@ -57,5 +58,19 @@ def leftfold(
 
 program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
-for command in (init, info, events, explain, state, query, commands, processes, projections, rebuild, verify, demo):
+for command in (
+    init,
+    info,
+    events,
+    explain,
+    state,
+    query,
+    commands,
+    processes,
+    projections,
+    rebuild,
+    verify,
+    torture,
+    demo,
+):
     program.command(help=help_of(command))(command)

@@ -1,0 +1,90 @@
+"""A client in a process of its own: told what to do by lines on its input, it answers each with the same line.
+
+It ends when its input does.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from leftfold.errors import StoreError
+from leftfold.store.contract import EventStore
+from leftfold.store.open import open_store
+from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
+from leftfold.testing.history.clocks import SteppedClock
+from leftfold.testing.history.record import Journal
+from leftfold.testing.history.workload import Workload
+
+
+class Setting(msgspec.Struct):
+    """What a client process has to know. `behind`: its subscriptions begin so far behind the head; None is at 0."""
+
+    name: str
+    url: str
+    journal: str
+    seed: int
+    habits: Habits
+    first: int = 0
+    behind: int | None = None
+    clock: str | None = None
+
+
+async def run(setting: Setting) -> None:
+    """Work until the input ends."""
+    clock = SteppedClock(Path(setting.clock)) if setting.clock else None
+    async with await _opened(setting.url, clock) as store:
+        journal = Journal(Path(setting.journal))
+        client = Client(
+            Calls(setting.name, store, journal), Workload(setting.seed, setting.name, setting.first), setting.habits
+        )
+        client.start(await _begin(store, setting.behind))
+        async for line in _lines():
+            await _obey(client, line.split())
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        journal.close()
+
+
+async def _obey(client: Client, words: list[str]) -> None:
+    match words:
+        case ["stop"]:
+            await client.stop()
+        case ["reach", head, patience]:
+            await client.reach(int(head), float(patience))
+        case ["end"]:
+            await client.end()
+        case _:
+            raise AssertionError(f"a client process cannot {words}")
+
+
+async def _opened(url: str, clock: SteppedClock | None) -> EventStore:
+    """The store; a server that is down just now is waited for."""
+    while True:
+        try:
+            return open_store(url, clock=clock)
+        except StoreError:
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+
+
+async def _begin(store: EventStore, behind: int | None) -> int:
+    while behind is not None:
+        try:
+            return max(0, await store.head() - behind)
+        except StoreError:
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+    return 0
+
+
+async def _lines() -> AsyncIterator[str]:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield line.decode().strip()
+
+
+def main() -> None:
+    """Run the client that the argument describes."""
+    asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Setting)))
