@@ -42,6 +42,7 @@ LeftfoldError
 │   │   └── TimeRefused
 │   ├── Conflict                an append condition failed; nothing was written
 │   ├── KeyReused               an idempotency key came back with another payload
+│   ├── PartsAppended           keys of parts of an append were used before; nothing was written
 │   ├── OutcomeUnknown          the commit may or may not have happened
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
@@ -535,6 +536,18 @@ class KeyReused(StoreError):
             f"the key {key!r} was used before, for other content, at positions {first} to {last}",
             "the same content with the same key",
             "use a new key for a new request",
+        )
+
+
+class PartsAppended(StoreError):
+    """Some of an append's several keys were used before, for the same content; nothing was written."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        super().__init__(
+            f"of an append in parts these were appended before: {', '.join(map(repr, self.keys))}",
+            "parts whose keys are new",
+            "ask `lookup` where those parts lie, and append the others without them",
         )
 
 

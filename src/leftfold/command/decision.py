@@ -37,9 +37,13 @@ class Decision:
     def __repr__(self) -> str:
         return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
 
+    def forget(self) -> None:
+        """Nothing has been decided."""
+        self.events, self.records, self.rejected = (), (), None
+
     def decide(self, registry: Registry, working: Working, now: datetime) -> None:
         """Call the handler and fold what it decided, so that an event its own models cannot fold is never stored."""
-        self.events, self.records, self.rejected = (), (), None
+        self.forget()
         context = Context(self.time or now, self.metadata)
         try:
             decided = self.handler.decide(self.command, map(working.value, self.states), context)

@@ -12,13 +12,15 @@ from uuid import UUID
 import msgspec
 
 from leftfold.clock import Clock
+from leftfold.command.chains import Chains
 from leftfold.command.decision import Decision, stamped
+from leftfold.command.gathering import Gathering
 from leftfold.command.handler import CommandHandler
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
-from leftfold.errors import Conflict, DecisionContended, NotHandled, Rejected
+from leftfold.errors import Conflict, DecisionContended, InvalidAppend, KeyReused, NotHandled, PartsAppended, Rejected
 from leftfold.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
@@ -50,12 +52,13 @@ class Executor:
         self._new_id = new_id
         self._random = randomness
         self._attempts = attempts
+        self._chains = Chains(self._carry_out, self._carry_out_together)
 
     async def execute(
         self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None
     ) -> Receipt:
         """Decide one command and append its events."""
-        return await self._carry_out(self._decision(command, metadata, time), self.key(key, [command]))
+        return await self._chains.carry_out(self._decision(command, metadata, time), self.key(key, [command]))
 
     async def settle(self, command: Any, ticket: State, metadata: Metadata) -> Receipt:
         """Decide a submitted command and what is said of its ticket, and append both at once.
@@ -166,6 +169,59 @@ class Executor:
     async def _between(self, appended: Appended) -> list[StoredEvent]:
         read = self._store.read(after=appended.first - 1, upto=appended.last)
         return [event async for batch in read for event in batch.events]
+
+    # --- commands that have gathered on the same states
+
+    async def _carry_out_together(
+        self, decisions: Sequence[Decision], keys: Sequence[Key | None]
+    ) -> Sequence[Receipt | Exception]:
+        """Each is decided on the outcome of those before it; what is wrong with one of them is its outcome alone."""
+        states = list(decisions[0].states)
+        gathering = Gathering(decisions, keys)
+        try:
+            async with Turns(states):
+                for attempt in range(1, self._attempts + 1):
+                    try:
+                        return await self._try_together(gathering, states)
+                    except (PartsAppended, KeyReused):
+                        await self._answer_known(gathering)
+                    except Conflict as conflict:
+                        await self._recover(states, conflict, f"{len(decisions)} commands on one entity", attempt)
+        except InvalidAppend:  # of one of them, or of all in one append
+            return [await self._outcome(decision, key) for decision, key in zip(decisions, keys, strict=True)]
+        raise AssertionError("unreachable: the last attempt raises")
+
+    async def _try_together(self, gathering: Gathering, states: Sequence[State]) -> Sequence[Receipt | Exception]:
+        fresh = await self._load(states)
+        working = gathering.decide(self._registry, Working(states), self._clock)
+        while not gathering.records and not fresh and await self._refresh(states):
+            working = gathering.decide(self._registry, Working(states), self._clock)
+        await self._answer_known(gathering, without_events=True)
+        first = max(state.position for state in states) + 1
+        if gathering.records:
+            appended = await self._store.append(
+                gathering.records, condition=working.conditions(), key=gathering.parts() or None
+            )
+            first = appended.first
+            working.commit(appended.last)
+            await self._states.consider_snapshots(states)
+        return gathering.outcomes(first)
+
+    async def _answer_known(self, gathering: Gathering, *, without_events: bool = False) -> None:
+        """Give those whose keys were used before the receipt of the first time."""
+        for decision, key in gathering.keyed(without_events=without_events):
+            try:
+                known = await self._store.lookup(key)
+                if known is not None:
+                    gathering.settle(decision, await self._duplicate(known))
+            except KeyReused as reused:
+                gathering.settle(decision, reused)
+
+    async def _outcome(self, decision: Decision, key: Key | None) -> Receipt | Exception:
+        try:
+            return await self._carry_out(decision, key)
+        except Exception as error:  # noqa: BLE001 it is this command's alone
+            return error
 
     # --- many commands
 

@@ -50,6 +50,10 @@ class Working:
         self._folded: dict[State, int] = {}
         self._by_tag = _by_tag(self._states) if len(self._states) > FEW else None
 
+    def anew(self) -> "Working":
+        """The same states without the changes."""
+        return Working(self._states)
+
     def value(self, state: State) -> Any:
         """The state with the changes so far."""
         return self._changed.get(state, state.value)

@@ -14,6 +14,7 @@ from leftfold.errors import (
     InvalidTag,
     InvalidType,
     KeyReused,
+    PartsAppended,
     StoreError,
     TimeRefused,
 )
@@ -32,18 +33,19 @@ _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 class AppendRequest:
     """One append as it waits for its commit."""
 
-    __slots__ = ("conditions", "events", "key", "size")
+    __slots__ = ("conditions", "events", "in_parts", "keys", "size")
 
     def __init__(
         self,
         events: Sequence[NewEvent],
         condition: AppendCondition | Iterable[AppendCondition] | None,
-        key: str | Key | None,
+        key: str | Key | Sequence[Key] | None,
     ) -> None:
         self.events = events
         self.size = 0  # bytes, once it has been checked
         self.conditions = _all_of(condition)
-        self.key = Key(key, digest_of(events)) if isinstance(key, str) else key
+        self.in_parts = not (key is None or isinstance(key, str | Key))
+        self.keys = _keys_of(key, events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
         """Raise `InvalidAppend` for what no log may take."""
@@ -57,6 +59,14 @@ def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tu
     if condition is None:
         return ()
     return (condition,) if isinstance(condition, AppendCondition) else tuple(condition)
+
+
+def _keys_of(key: str | Key | Sequence[Key] | None, events: Sequence[NewEvent]) -> tuple[Key, ...]:
+    if key is None:
+        return ()
+    if isinstance(key, str):
+        return (Key(key, digest_of(events)),)
+    return (key,) if isinstance(key, Key) else tuple(key)
 
 
 def _checked_size(index: int, event: NewEvent, limit: int) -> int:
@@ -103,6 +113,14 @@ def recognised(key: str | Key, known: tuple[Appended, bytes] | None) -> Appended
     return appended
 
 
+def part_of(appended: Appended, key: Key) -> Appended:
+    """The part of an append that a key stands for."""
+    if key.events is None:
+        return appended
+    first = appended.first + key.place
+    return Appended(first, first + key.events - 1)
+
+
 class Admission:
     """Decides a batch of appends in order; each sees those that were accepted before it.
 
@@ -125,15 +143,22 @@ class Admission:
     def admit(self, request: AppendRequest) -> Appended | StoreError:
         """The outcome of one append; an error means that nothing of it is written."""
         try:
-            return self._known(request.key) or self._accept(request)
+            return self._known(request) or self._accept(request)
         except StoreError as error:
             return error
 
-    def _known(self, key: Key | None) -> Appended | None:
-        if key is None:
+    def _known(self, request: AppendRequest) -> Appended | None:
+        known = [
+            (key, found)
+            for key in request.keys
+            if (found := recognised(key, self._by_key.get(key.value) or self._log.appended(key.value)))
+        ]
+        if not known:
             return None
-        known = recognised(key, self._by_key.get(key.value) or self._log.appended(key.value))
-        return Appended(known.first, known.last, duplicate=True) if known else None
+        if request.in_parts:
+            raise PartsAppended([key.value for key, _ in known])
+        [(_, found)] = known
+        return Appended(found.first, found.last, duplicate=True)
 
     def _accept(self, request: AppendRequest) -> Appended:
         for condition in request.conditions:
@@ -145,9 +170,10 @@ class Admission:
         self._newest = accepted[-1].microseconds
         self._recent.add(accepted)
         appended = Appended(first, self.head)
-        if request.key is not None:
-            self.keys.append((request.key, appended))
-            self._by_key[request.key.value] = (appended, request.key.digest)
+        for key in request.keys:
+            part = part_of(appended, key)
+            self.keys.append((key, part))
+            self._by_key[key.value] = (part, key.digest)
         return appended
 
     def _check(self, condition: AppendCondition) -> None:

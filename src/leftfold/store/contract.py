@@ -50,11 +50,14 @@ class AppendCondition(msgspec.Struct, frozen=True, gc=False):
 class Key(msgspec.Struct, frozen=True, gc=False):
     """An idempotency key with the digest of the payload it stands for.
 
-    A plain string as key stands for the appended events themselves: their types, versions, tags and data.
+    A plain string as key stands for the appended events themselves: their types, versions, tags and data. Of several
+    keys each stands for a part of the append: `events` events from `place` on, which counts from 0.
     """
 
     value: str
     digest: bytes
+    place: int = 0
+    events: int | None = None
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -89,11 +92,12 @@ class EventStore(Protocol):
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | None = None,
+        key: str | Key | Sequence[Key] | None = None,
     ) -> Appended:
         """Append all events or none, durably, at the next positions.
 
-        Conditions are checked and events written in one serialised step; several conditions must all hold.
+        Conditions are checked and events written in one serialised step; several conditions must all hold. Where one
+        of several keys was used before nothing is written, and `PartsAppended` says which.
         Raises `InvalidAppend`, `Conflict`, `KeyReused`, `StoreUnavailable` (nothing written) or `OutcomeUnknown`.
         """
         ...

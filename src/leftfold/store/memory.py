@@ -37,7 +37,7 @@ class MemoryStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | None = None,
+        key: str | Key | Sequence[Key] | None = None,
     ) -> Appended:
         """Append all events or none; see `EventStore.append`."""
         self._check_open()

@@ -81,7 +81,7 @@ class SQLiteStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | None = None,
+        key: str | Key | Sequence[Key] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         self._check_open()

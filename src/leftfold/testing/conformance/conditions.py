@@ -3,7 +3,7 @@
 import pytest
 
 from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
-from leftfold.errors import Conflict, KeyReused
+from leftfold.errors import Conflict, KeyReused, PartsAppended
 from leftfold.store.contract import AppendCondition, Appended, EventStore, Key, NewEvent
 from leftfold.testing.conformance.records import Promise, about, events_of, none_since, opened, outcomes_of
 
@@ -180,6 +180,29 @@ class Idempotency(Promise):
 
         assert (caught.value.key, caught.value.first, caught.value.last) == ("k", 1, 1)
         assert await store.head() == 1
+
+    async def test_each_of_several_keys_stands_for_its_part_of_an_append(self, store: EventStore) -> None:
+        await store.append([opened("before")])
+        parts = [Key("k-1", b"1", place=0, events=2), Key("k-2", b"2", place=3, events=1)]
+
+        appended = await store.append([opened(name) for name in "abcd"], key=parts)
+
+        assert appended == Appended(2, 5)
+        assert await store.lookup(Key("k-1", b"1")) == Appended(2, 3)
+        assert await store.lookup("k-2") == Appended(5, 5)
+
+    async def test_nothing_is_appended_when_one_of_several_keys_was_used_before(self, store: EventStore) -> None:
+        await store.append([opened("a")], key=Key("k-2", b"2"))
+        parts = [Key("k-1", b"1", place=0, events=1), Key("k-2", b"2", place=1, events=1)]
+
+        with pytest.raises(PartsAppended) as caught:
+            await store.append([opened("b"), opened("c")], key=parts)
+        with pytest.raises(KeyReused):
+            await store.append([opened("b")], key=[Key("k-2", b"other", place=0, events=1)])
+
+        assert caught.value.keys == ("k-2",)
+        assert await store.head() == 1
+        assert await store.lookup("k-1") is None
 
     async def test_a_retry_may_carry_other_metadata(self, store: EventStore) -> None:
         await store.append([NewEvent("noted", b"1", metadata=b'{"try":1}')], key="k")
