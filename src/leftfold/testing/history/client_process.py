@@ -37,10 +37,10 @@ async def run(setting: Setting) -> None:
     clock = SteppedClock(Path(setting.clock)) if setting.clock else None
     async with await _opened(setting.url, clock) as store:
         journal = Journal(Path(setting.journal))
-        client = Client(
-            Calls(setting.name, store, journal), Workload(setting.seed, setting.name, setting.first), setting.habits
-        )
-        client.start(await _begin(store, setting.behind))
+        calls = Calls(setting.name, store, journal)
+        calls.known = 0 if setting.behind is None else await _head(store)
+        client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
+        client.start(max(0, calls.known - (setting.behind or 0)))
         async for line in _lines():
             await _obey(client, line.split())
             sys.stdout.write(f"{line}\n")
@@ -69,13 +69,12 @@ async def _opened(url: str, clock: SteppedClock | None) -> EventStore:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
 
 
-async def _begin(store: EventStore, behind: int | None) -> int:
-    while behind is not None:
+async def _head(store: EventStore) -> int:
+    while True:
         try:
-            return max(0, await store.head() - behind)
+            return await store.head()
         except StoreError:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
-    return 0
 
 
 async def _lines() -> AsyncIterator[str]:
