@@ -220,6 +220,10 @@ class Client:
         """End the subscriptions."""
         await _cancel(self._subscriptions)
 
+    async def abandon(self) -> None:
+        """End everything at once."""
+        await _cancel([*self._callers, *self._subscriptions])
+
     async def _call(self) -> None:
         while not self._stopping:
             if not await self._take(self._workload.next()):

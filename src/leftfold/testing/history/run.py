@@ -107,13 +107,13 @@ class Run:
             if head := await store.head():
                 raise LogNotEmpty(self._plan.url, head)
         team = self._arena.team = self._team()
-        await team.start()
-        await self._harm(nemeses, tell)
-        tell("quiet")
-        await team.stop()
-        problems = await self._quiet(team)
-        problems += [Violation("every client ends as it is told", found) for found in await team.end()]
-        self._journal.close()
+        try:
+            problems = await self._work(team, nemeses, tell)
+        except BaseException:
+            await team.abandon()
+            raise
+        finally:
+            self._journal.close()
         async with self._store() as store:
             write_log(self._folder / "log.json", await _all_of(store))
             if isinstance(store, Inspectable):
@@ -121,6 +121,15 @@ class Run:
         if self._shared is not None:
             await self._shared.close()
         return self._notes(), problems
+
+    async def _work(self, team: Team, nemeses: Sequence[type[Nemesis]], tell: Callable[[str], None]) -> list[Violation]:
+        """Let the clients work under faults, then in quiet; what was wrong beside the history."""
+        await team.start()
+        await self._harm(nemeses, tell)
+        tell("quiet")
+        await team.stop()
+        problems = await self._quiet(team)
+        return [*problems, *(Violation("every client ends as it is told", found) for found in await team.end())]
 
     def _team(self) -> Team:
         plan, arena = self._plan, self._arena

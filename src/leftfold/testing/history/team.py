@@ -43,6 +43,10 @@ class Team(Protocol):
         """End all clients; what was wrong with them."""
         ...
 
+    async def abandon(self) -> None:
+        """End all clients at once, whatever they do."""
+        ...
+
 
 class Tasks:
     """Clients that share one store in this process."""
@@ -76,6 +80,11 @@ class Tasks:
             await client.end()
             journal.close()
         return []
+
+    async def abandon(self) -> None:
+        """End all clients at once, whatever they do."""
+        for client in self._clients:
+            await client.abandon()
 
 
 class ClientProcess:
@@ -128,7 +137,7 @@ class ClientProcess:
         """Kill it with signal 9."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
-            await self._process.communicate()
+            await self._process.wait()
 
     async def ask(self, line: str) -> str | None:
         """Tell it something, and wait until it is done; what is wrong, if it is never done."""
@@ -194,6 +203,11 @@ class Processes:
         await self._tell(lambda client: client.ask("end"))
         await asyncio.gather(*(client.leave() for client in self.clients))
         return self._troubles
+
+    async def abandon(self) -> None:
+        """Kill all clients."""
+        for client in self.clients:
+            await client.kill()
 
     async def _tell(self, ask: Callable[[ClientProcess], Awaitable[str | None]]) -> None:
         answers = await asyncio.gather(*(ask(client) for client in self.clients))
