@@ -55,7 +55,7 @@ APPEND = """
     SELECT codes, firsts, lasts, details, moment, newest
     FROM {log}.append(
         %b::boolean, %b::bigint,
-        %b::integer[], %b::text[], %b::bytea[], %b::text[],
+        %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::integer[], %b::integer[], %b::text[],
         %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[],
         %b::text[], %b::integer[], %b::integer[], %b::integer[],
         %b::integer[], %b::bigint[], %b::text[], %b::text[],
@@ -116,7 +116,7 @@ class PostgresStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | None = None,
+        key: str | Key | Sequence[Key] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         self._check_open()

@@ -119,15 +119,19 @@ $$;
 --
 -- Requests count from 1. Events and tags name their request, their place in it (from 0) and their type (an index of
 -- `type_names`). Items are those of the conditions. A clash says that an event of an earlier request of this batch
--- matches a condition of a later one: it holds if the earlier one is accepted.
+-- matches a condition of a later one: it holds if the earlier one is accepted. Keys name their request and the part of
+-- it that they stand for.
 -- Codes: 0 appended, 1 the key was used before, 2 an event in the log matches, 3 an event of this batch does (`last`
 -- is the clash's number), 4 a time that may not be.
 CREATE FUNCTION append(
     durable boolean,                -- whether to wait for the disk
     clock bigint,                   -- microseconds since 1970; null for the server's
     request_events integer[],
-    request_keys text[],            -- null for none
-    request_digests bytea[],
+    key_request integer[],
+    key_text text[],
+    key_digest bytea[],
+    key_place integer[],
+    key_events integer[],
     type_names text[],
     event_request integer[],
     event_place integer[],
@@ -191,14 +195,20 @@ BEGIN
     lasts := array_fill(0::bigint, ARRAY[requests]);
 
     FOR found IN
-        SELECT asked.request, known.first_position, known.last_position, encode(known.digest, 'hex') AS digest
-        FROM unnest(request_keys) WITH ORDINALITY AS asked (key, request)
+        SELECT
+            asked.request,
+            jsonb_agg(
+                jsonb_build_array(
+                    asked.number, known.first_position, known.last_position, encode(known.digest, 'hex')
+                )
+                ORDER BY asked.number
+            ) AS uses
+        FROM unnest(key_request, key_text) WITH ORDINALITY AS asked (request, key, number)
         JOIN idempotency_key AS known ON known.key = asked.key
+        GROUP BY asked.request
     LOOP
         codes[found.request] := 1;
-        firsts[found.request] := found.first_position;
-        lasts[found.request] := found.last_position;
-        details := details || jsonb_build_object(found.request, found.digest);
+        details := details || jsonb_build_object(found.request, found.uses);
     END LOOP;
 
     FOR found IN
@@ -311,9 +321,13 @@ BEGIN
     ORDER BY new.tag;
 
     INSERT INTO idempotency_key (key, first_position, last_position, digest)
-    SELECT new.key, firsts[new.request], lasts[new.request], new.digest
-    FROM unnest(request_keys, request_digests) WITH ORDINALITY AS new (key, digest, request)
-    WHERE new.key IS NOT NULL AND codes[new.request] = 0;
+    SELECT
+        new.key,
+        firsts[new.request] + new.place,
+        firsts[new.request] + new.place + new.events - 1,
+        new.digest
+    FROM unnest(key_request, key_text, key_digest, key_place, key_events) AS new (request, key, digest, place, events)
+    WHERE codes[new.request] = 0;
 
     PERFORM pg_notify('leftfold_log', tip::text);
 END

@@ -7,9 +7,9 @@ from typing import Any
 
 from leftfold.clock import from_microseconds, to_microseconds
 from leftfold.criteria import Item
-from leftfold.errors import Conflict, StoreError, TimeRefused
+from leftfold.errors import Conflict, PartsAppended, StoreError, TimeRefused
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
-from leftfold.store.contract import Appended, StoredEvent
+from leftfold.store.contract import Appended, Key, StoredEvent
 
 ESCAPED = "\x01"
 
@@ -19,14 +19,12 @@ def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendReque
     call: list[AppendRequest] = []
     keys: set[str] = set()
     for request in requests:
-        key = request.key.value if request.key else None
         timed = any(event.time is not None for event in request.events)
-        if call and (timed or key in keys):
+        if call and (timed or any(key.value in keys for key in request.keys)):
             yield call
             call, keys = [], set()
         call.append(request)
-        if key is not None:
-            keys.add(key)
+        keys.update(key.value for key in request.keys)
         if timed:
             yield call
             call, keys = [], set()
@@ -50,6 +48,8 @@ class AppendCall:
     def __init__(self, requests: Sequence[AppendRequest]) -> None:
         self._requests = requests
         self._type_numbers: dict[str, int] = {}
+        self._keys = Columns(5)
+        self._asked: list[Key] = []
         self._events = Columns(8)
         self._tags = Columns(4)
         self._items = Columns(4)
@@ -58,6 +58,7 @@ class AppendCall:
         self._clashing: list[tuple[Item, int, AppendRequest, int]] = []
         self._placed = Placed()
         for number, request in enumerate(requests, 1):
+            self._add_keys(number, request)
             self._add_conditions(number, request)
             self._add_events(number, request)
 
@@ -66,13 +67,11 @@ class AppendCall:
 
     def columns(self) -> list[list[Any]]:
         """The arguments of the function from `request_events` on, in their order."""
-        keys = [request.key for request in self._requests]
         timed = any(event.time is not None for event in self._requests[0].events)
         events = self._events.all
         return [
             [len(request.events) for request in self._requests],
-            [key_text(key.value) if key else None for key in keys],
-            [key.digest if key else None for key in keys],
+            *self._keys.all,
             list(self._type_numbers),
             *events[:-1],
             events[-1] if timed else [],
@@ -91,7 +90,7 @@ class AppendCall:
                 case Code.APPENDED:
                     found.append(Appended(first, last))
                 case Code.KEY_KNOWN:
-                    found.append(_known(request, first, last, details[str(index + 1)]))
+                    found.append(self._known(request, details[str(index + 1)]))
                 case Code.MATCHED:
                     found.append(self._matched(details[str(index + 1)]))
                 case Code.CLASHED:
@@ -99,6 +98,12 @@ class AppendCall:
                 case _:
                     found.append(_untimely(request, moment, newest))
         return found
+
+    def _add_keys(self, number: int, request: AppendRequest) -> None:
+        for key in request.keys:
+            events = len(request.events) if key.events is None else key.events
+            self._keys.add(number, key_text(key.value), key.digest, key.place, events)
+            self._asked.append(key)
 
     def _add_conditions(self, number: int, request: AppendRequest) -> None:
         for condition in request.conditions:
@@ -118,6 +123,19 @@ class AppendCall:
             for tag in tags:
                 self._tags.add(tag, number, place, type)
             self._placed.add(number, place, event.type, tags)
+
+    def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
+        """The append of a key that was used before, or which of several were."""
+        keys: list[Key] = []
+        appended = Appended(0, 0)
+        try:
+            for number, first, last, digest in uses:
+                appended = Appended(first, last, duplicate=True)
+                keys.append(self._asked[number - 1])
+                recognised(keys[-1], (appended, bytes.fromhex(digest)))
+        except StoreError as error:
+            return error
+        return PartsAppended([key.value for key in keys]) if request.in_parts else appended
 
     def _matched(self, detail: dict[str, Any]) -> Conflict:
         number: int = detail["item"]
@@ -173,16 +191,6 @@ class Placed:
             candidates = self._all
         last = {request: place for request, place, type, tags in candidates if item.matches(type, tags)}
         return list(last.items())
-
-
-def _known(request: AppendRequest, first: int, last: int, digest: str) -> Appended | StoreError:
-    assert request.key is not None, "a key was found for a request without one"
-    try:
-        known = recognised(request.key, (Appended(first, last), bytes.fromhex(digest)))
-    except StoreError as error:
-        return error
-    assert known is not None, "a known key has an append"
-    return Appended(known.first, known.last, duplicate=True)
 
 
 def _untimely(request: AppendRequest, moment: int, newest: int) -> TimeRefused:
