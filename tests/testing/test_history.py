@@ -9,7 +9,8 @@ import pytest
 from leftfold.errors import LogNotEmpty, UnknownNemesis
 from leftfold.store import EventStore, MemoryStore, NewEvent, open_store
 from leftfold.testing.history import NEMESES, Habits, Plan, Report, check, history_in, schedule, torture
-from leftfold.testing.history.nemesis import FullDisk
+from leftfold.testing.history.disk import FaultyDisk
+from leftfold.testing.history.nemesis import FailingDisk, FullDisk
 from leftfold.testing.history.workload import Workload
 from tests.testing import planted
 
@@ -54,6 +55,15 @@ async def test_a_store_that_acknowledges_before_it_is_safe_is_found_by_a_crash()
 
     assert report.faults["crash"] >= 1
     assert "nothing acknowledged is lost" in rules(report)
+
+
+@pytest.mark.skipif(FaultyDisk.obstacle() is not None, reason=str(FaultyDisk.obstacle()))
+async def test_a_store_that_acknowledges_before_it_has_synced_is_found_by_a_failing_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db?may_lose=recent-commits"
+
+    report = await torture(Plan(url, seconds=3, clients=1, seed=1, nemeses=[FailingDisk.name], habits=BUSY))
+
+    assert rules(report) == {"nothing is acknowledged without a sync"}
 
 
 async def test_a_sound_store_in_memory_passes() -> None:

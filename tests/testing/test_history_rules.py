@@ -13,6 +13,7 @@ from leftfold.testing.history.appends import (
     conflicts_are_real,
     invalid_appends_are_refused,
     keys_are_answered_alike,
+    nothing_is_acknowledged_without_a_sync,
     nothing_is_stored_that_nobody_asked_for,
     positions_are_gapless,
 )
@@ -34,6 +35,7 @@ from leftfold.testing.history.record import (
     Delivered,
     Follow,
     Found,
+    Harmed,
     Invoked,
     Journal,
     Lookup,
@@ -116,6 +118,11 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
         called(1, Append((A, B)), NO_ANSWER, 10, 20),
         stored(A),
     ),
+    "an acknowledgement without a sync": (
+        nothing_is_acknowledged_without_a_sync,
+        [*appended(1, A, Placed(1, 1), 10, 20), Harmed("failing-disk", 5, True), Harmed("failing-disk", 30, False)],
+        stored(A),
+    ),
     "an event of nobody": (nothing_is_stored_that_nobody_asked_for, [], stored(A)),
     "an event whose append was refused": (
         nothing_is_stored_that_nobody_asked_for,
@@ -190,6 +197,10 @@ RIGHT: dict[str, tuple[list[Record], list[StoredEvent]]] = {
     "a condition that held": (
         [*called(1, ON_A, Placed(1, 1), 10, 20), *appended(2, A, Placed(2, 2), 30, 40)],
         stored(B, A),
+    ),
+    "an acknowledgement after syncs had failed": (
+        [*appended(1, A, Placed(1, 1), 10, 40), Harmed("failing-disk", 5, True), Harmed("failing-disk", 30, False)],
+        stored(A),
     ),
     "a conflict": (
         [*appended(1, A, Placed(1, 1), 10, 20), *called(2, ON_A, Refused("Conflict", (1,)), 30, 40)],

@@ -9,6 +9,8 @@ from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.testing.history.evidence import Attempt, History, Payload
 from leftfold.testing.history.record import Append, Broken, Condition, Placed, Refused, Unknown, criteria_of
 
+FAILING_DISK = "failing-disk"
+
 
 def positions_are_gapless(history: History) -> Iterator[str]:
     """The log has positions 1, 2, 3 …, in the order in which it is read."""
@@ -39,6 +41,22 @@ def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
                     yield f"{attempt}: the event acknowledged at position {position} is not in the log"
                 elif not _same(stored, event):
                     yield f"{attempt}: position {position} holds {_shown(stored)}, acknowledged was {event.data[:60]!r}"
+
+
+def nothing_is_acknowledged_without_a_sync(history: History) -> Iterator[str]:
+    """While every fsync fails, no append can be begun and acknowledged: what it wrote would not be safe."""
+    began: int | None = None
+    for harmed in history.faults:
+        if harmed.fault != FAILING_DISK:
+            continue
+        if harmed.began:
+            began = harmed.at
+        elif began is not None:
+            for attempt in history.attempts:
+                placed = isinstance(attempt.answer, Placed) and not attempt.answer.duplicate
+                if placed and began <= attempt.operation.invoked and (attempt.operation.returned or 0) <= harmed.at:
+                    yield f"{attempt} was begun and acknowledged while every fsync failed"
+            began = None
 
 
 def nothing_is_stored_that_nobody_asked_for(history: History) -> Iterator[str]:

@@ -14,6 +14,7 @@ RULES: tuple[Rule, ...] = (
     appends.positions_are_gapless,
     appends.time_never_decreases,
     appends.nothing_acknowledged_is_lost,
+    appends.nothing_is_acknowledged_without_a_sync,
     appends.nothing_is_stored_that_nobody_asked_for,
     appends.nothing_is_stored_twice,
     appends.commit_order_is_position_order,

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import msgspec
 
+from leftfold.testing.history.appends import FAILING_DISK
 from leftfold.testing.history.arena import Arena, Place
 from leftfold.testing.history.disk import FaultyDisk
 from leftfold.testing.history.team import ClientProcess, Processes
@@ -192,7 +193,7 @@ class OfDisk(Nemesis):
 class FailingDisk(OfDisk):
     """Every fsync fails with EIO. A PostgreSQL server then stops itself, and recovers: so it must."""
 
-    name = "failing-disk"
+    name = FAILING_DISK
     longest = 0.7
 
     async def start(self) -> str:

@@ -153,7 +153,7 @@ class Awaited(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Harmed(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """A fault that began, or ended."""
+    """A fault that had begun, or was about to end: it lasted for at least the time in between."""
 
     fault: str
     at: int

@@ -155,8 +155,9 @@ class Run:
             self._journal.write(Harmed(fault.nemesis, now(), True, what))
             tell(f"{monotonic() - begun:7.1f} s  {fault.nemesis} {what}")
             await asyncio.sleep(fault.seconds)
+            ended = now()
             await nemesis.stop()
-            self._journal.write(Harmed(fault.nemesis, now(), False))
+            self._journal.write(Harmed(fault.nemesis, ended, False))
         await asyncio.sleep(max(0.0, begun + self._plan.seconds - monotonic()))
 
     async def _quiet(self, team: Team) -> list[Violation]:
