@@ -19,6 +19,7 @@ PLANTED = [
     (planted.LateCommit, "reads are final"),
     (planted.LateCommit, "subscriptions deliver each event once"),
     (planted.NoConflictsInABatch, "accepted conditions held"),
+    (planted.NoConflictsInABatch, "decisions saw everything before them"),
     (planted.DropsWakeUps, "subscriptions deliver everything"),
     (planted.StoresRetriesTwice, "nothing is stored twice"),
     (planted.BelievesTheClock, "time never decreases"),

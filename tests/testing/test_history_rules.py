@@ -17,6 +17,7 @@ from leftfold.testing.history.appends import (
     nothing_is_stored_that_nobody_asked_for,
     positions_are_gapless,
 )
+from leftfold.testing.history.commands import commands_are_carried_out_once, decisions_saw_everything_before_them
 from leftfold.testing.history.evidence import NO_ANSWER, history_in
 from leftfold.testing.history.readers import (
     every_call_is_answered,
@@ -26,6 +27,7 @@ from leftfold.testing.history.readers import (
     subscriptions_deliver_each_event_once,
 )
 from leftfold.testing.history.record import (
+    COUNTED,
     Absent,
     Answer,
     Append,
@@ -33,6 +35,7 @@ from leftfold.testing.history.record import (
     Call,
     Condition,
     Delivered,
+    Execute,
     Follow,
     Found,
     Harmed,
@@ -76,6 +79,12 @@ def found(*events: StoredEvent, through: int) -> Found:
     return Found(tuple(event.position for event in events), content_of_events(events), through)
 
 
+def counted(number: int, id: str) -> NewEvent:
+    return NewEvent(COUNTED, f'{{"counter":"c","number":{number},"id":"{id}"}}'.encode(), ("counter:c",))
+
+
+X, Y = Execute("c", "x"), Execute("c", "y")
+X_THEN_Y = [*called(1, X, Placed(1, 1), 10, 20), *called(2, Y, Placed(2, 2), 30, 40)]
 A_THEN_B = [*appended(1, A, Placed(1, 1), 10, 20), *appended(2, B, Placed(2, 2), 30, 40)]
 LOG = stored(A, B)
 ON_A = Append((B,), (Condition(ABOUT_A, 0),))
@@ -175,11 +184,34 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
         [*called(3, Follow(ALL, 0), None, 5), Delivered("c", 3, 50, (), content_of_events([]), 7)],
         [],
     ),
+    "a decision that had not seen the one before": (
+        decisions_saw_everything_before_them,
+        X_THEN_Y,
+        stored(counted(1, "x"), counted(1, "y")),
+    ),
+    "a command that is carried out twice": (
+        commands_are_carried_out_once,
+        X_THEN_Y[:2],
+        stored(counted(1, "x"), counted(2, "x")),
+    ),
+    "a command that is lost": (commands_are_carried_out_once, X_THEN_Y, stored(counted(1, "x"))),
+    "a command that was refused": (
+        commands_are_carried_out_once,
+        called(1, X, Refused("DecisionContended"), 10, 20),
+        stored(counted(1, "x")),
+    ),
+    "a command of nobody": (commands_are_carried_out_once, [], stored(counted(1, "x"))),
+    "an earlier command behind a later append": (
+        commit_order_is_position_order,
+        [*called(1, X, Placed(2, 2), 10, 20), *appended(2, A, Placed(1, 1), 30, 40)],
+        stored(A, counted(1, "x")),
+    ),
     "an error without a name": (every_call_is_answered, appended(1, A, Broken("KeyError('x')"), 10, 20), []),
 }
 
 RIGHT: dict[str, tuple[list[Record], list[StoredEvent]]] = {
     "two appends, one after the other": (A_THEN_B, LOG),
+    "two commands, one after the other": (X_THEN_Y, stored(counted(1, "x"), counted(2, "y"))),
     "two appends at once, in either order": (
         [*appended(1, A, Placed(2, 2), 10, 40), *appended(2, B, Placed(1, 1), 20, 30)],
         stored(B, A),

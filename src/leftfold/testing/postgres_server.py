@@ -13,7 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Literal, Self
+from typing import Literal, NamedTuple, Self
 from urllib.parse import quote
 
 from leftfold.errors import LeftfoldError, MissingExtra
@@ -86,6 +86,7 @@ class PostgresServer:
         settings = {"listen_addresses": "", "unix_socket_directories": str(self.directory), **self._settings}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         server = [str(self._program("postgres")), "-D", str(self.directory / "data"), *options]
+        user = _user()
         with (self.directory / "server.log").open("ab") as log:
             self._guard = subprocess.Popen(
                 ["/bin/sh", "-c", GUARD, "sh", *server],
@@ -94,7 +95,9 @@ class PostgresServer:
                 stderr=log,
                 cwd=self.directory,
                 start_new_session=True,
-                **_as_user(),
+                user=user.user,
+                group=user.group,
+                extra_groups=user.extra_groups,
             )
         self._wait_until_ready()
 
@@ -150,7 +153,7 @@ class PostgresServer:
             self._binaries = self.directory / "installed"
         options = ["-U", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         command = [str(self._program("initdb")), "-D", str(self.directory / "data"), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.directory, **_as_user())
+        done = _run(command, self.directory)
         if done.returncode:
             raise _did_not_start(done.stdout + done.stderr)
 
@@ -202,17 +205,39 @@ def _fresh_directory() -> Path:
     return directory
 
 
-def _as_user() -> dict[str, Any]:
+class _User(NamedTuple):
+    """Whom a program is run by; None is whoever asks."""
+
+    user: int | None = None
+    group: int | None = None
+    extra_groups: list[int] | None = None
+
+
+def _user() -> _User:
     if os.geteuid() != 0:
-        return {}
-    user = pwd.getpwnam(UNPRIVILEGED)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        return _User()
+    found = pwd.getpwnam(UNPRIVILEGED)
+    return _User(found.pw_uid, found.pw_gid, [])
+
+
+def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    user = _user()
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+        user=user.user,
+        group=user.group,
+        extra_groups=user.extra_groups,
+    )
 
 
 def _may_run(program: Path) -> bool:
     """Whether the server's user reaches the program: root's own folders are closed to it."""
     try:
-        done = subprocess.run([str(program), "--version"], capture_output=True, check=False, cwd="/", **_as_user())
+        done = _run([str(program), "--version"], Path("/"))
     except PermissionError:
         return False
     return done.returncode == 0

@@ -6,8 +6,9 @@ from itertools import pairwise
 from operator import itemgetter
 
 from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.testing.history.commands import executions
 from leftfold.testing.history.evidence import Attempt, History, Payload
-from leftfold.testing.history.record import Append, Broken, Condition, Placed, Refused, Unknown, criteria_of
+from leftfold.testing.history.record import COUNTED, Append, Broken, Condition, Placed, Refused, Unknown, criteria_of
 
 FAILING_DISK = "failing-disk"
 
@@ -68,7 +69,7 @@ def nothing_is_stored_that_nobody_asked_for(history: History) -> Iterator[str]:
             covered.update(event.position for event in stored)
             yield from _stored_as_asked(payload, stored)
     for event in history.log:
-        if event.position not in covered:
+        if event.position not in covered and event.type != COUNTED:
             yield f"position {event.position} holds {_shown(event)}, which no append that is there in full asked for"
 
 
@@ -95,22 +96,21 @@ def nothing_is_stored_twice(history: History) -> Iterator[str]:
 
 
 def commit_order_is_position_order(history: History) -> Iterator[str]:
-    """An append that was acknowledged before another one was begun lies before it."""
-    placed = sorted(
-        ((place, payload) for payload in history.payloads.values() if (place := history.place_of(payload)) is not None),
-        key=itemgetter(0),
-    )
+    """What was acknowledged before something else was begun lies before it."""
+    stored = [(place, each.operations) for each in history.payloads.values() if (place := history.place_of(each))]
+    stored += [
+        (told.last, operations)
+        for operations in executions(history).values()
+        for told in [each.answer for each in operations if isinstance(each.answer, Placed)][:1]
+    ]
     latest = (0, "")  # of those at lower positions, which was begun last
-    for place, payload in placed:
+    for place, operations in sorted(stored, key=itemgetter(0)):
         answered = [
-            each.operation.returned
-            for each in payload.attempts
-            if each.operation.returned is not None and isinstance(each.answer, Placed)
+            each.returned for each in operations if each.returned is not None and isinstance(each.answer, Placed)
         ]
         if answered and min(answered) < latest[0]:
             yield f"position {place} was acknowledged before {latest[1]} was begun, which lies before it"
-        begun = min(each.operation.invoked for each in payload.attempts)
-        latest = max(latest, (begun, f"{payload.attempts[0]}"))
+        latest = max(latest, (min(each.invoked for each in operations), f"{operations[0]}"))
 
 
 def accepted_conditions_held(history: History) -> Iterator[str]:

@@ -5,7 +5,7 @@ from itertools import islice
 
 import msgspec
 
-from leftfold.testing.history import appends, readers
+from leftfold.testing.history import appends, commands, readers
 from leftfold.testing.history.evidence import History
 
 Rule = Callable[[History], Iterator[str]]
@@ -22,6 +22,8 @@ RULES: tuple[Rule, ...] = (
     appends.conflicts_are_real,
     appends.keys_are_answered_alike,
     appends.invalid_appends_are_refused,
+    commands.decisions_saw_everything_before_them,
+    commands.commands_are_carried_out_once,
     readers.reads_are_final,
     readers.reads_see_what_was_acknowledged,
     readers.lookups_tell_the_truth,

@@ -15,6 +15,7 @@ from leftfold.store.contract import EventStore
 from leftfold.store.open import open_store
 from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
 from leftfold.testing.history.clocks import SteppedClock
+from leftfold.testing.history.counting import counting
 from leftfold.testing.history.record import Journal
 from leftfold.testing.history.workload import Workload
 
@@ -36,16 +37,19 @@ async def run(setting: Setting) -> None:
     """Work until the input ends."""
     clock = SteppedClock(Path(setting.clock)) if setting.clock else None
     async with await _opened(setting.url, clock) as store:
-        journal = Journal(Path(setting.journal))
-        calls = Calls(setting.name, store, journal)
-        calls.known = 0 if setting.behind is None else await _head(store)
-        client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
-        client.start(max(0, calls.known - (setting.behind or 0)))
-        async for line in _lines():
-            await _obey(client, line.split())
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
-        journal.close()
+        head = await _head(store)
+        async with counting.open(store, work=False) as live:
+            await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head)
+
+
+async def _work(setting: Setting, calls: Calls, head: int) -> None:
+    calls.known = 0 if setting.behind is None else head
+    client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
+    client.start(max(0, calls.known - (setting.behind or 0)))
+    async for line in _lines():
+        await _obey(client, line.split())
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 async def _obey(client: Client, words: list[str]) -> None:

@@ -7,8 +7,10 @@ from itertools import count
 from typing import NamedTuple
 
 from leftfold.errors import Conflict, LeftfoldError, OutcomeUnknown
+from leftfold.live import LiveApp
 from leftfold.store.contract import AppendCondition, Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
+from leftfold.testing.history.counting import Count
 from leftfold.testing.history.record import (
     Absent,
     Answer,
@@ -18,6 +20,7 @@ from leftfold.testing.history.record import (
     Call,
     Condition,
     Delivered,
+    Execute,
     Follow,
     Found,
     Invoked,
@@ -34,7 +37,7 @@ from leftfold.testing.history.record import (
     criteria_of,
     now,
 )
-from leftfold.testing.history.workload import Decide, Find, Look, Step, Workload, Write
+from leftfold.testing.history.workload import Decide, Find, Look, Order, Step, Workload, Write
 
 RETRIES = 5
 PAUSE_AFTER_TROUBLE = 0.1
@@ -53,9 +56,10 @@ class Habits(NamedTuple):
 class Calls:
     """Calls of a store, each written down before and after."""
 
-    def __init__(self, name: str, store: EventStore, journal: Journal) -> None:
+    def __init__(self, name: str, store: EventStore, live: LiveApp, journal: Journal) -> None:
         self.name = name
         self.store = store
+        self._live = live
         self.known = 0  # the newest position that an answer has told of
         self._journal = journal
         self._numbers = count()
@@ -117,6 +121,17 @@ class Calls:
             return Absent() if found is None else Placed(found.first, found.last)
 
         return await self._answered(call, lookup)
+
+    async def execute(self, call: Execute, cancel_after: float | None = None) -> Answer:
+        """Execute a command of the counting app."""
+
+        async def execute() -> Answer:
+            command = Count(call.counter, call.id, call.picky)
+            receipt = await self._live.execute(command, key=call.key)
+            self.known = max(self.known, receipt.position)
+            return Placed(receipt.position, receipt.position, receipt.duplicate)
+
+        return await self._answered(call, execute, cancel_after)
 
     def _batches(self, call: Read) -> AsyncIterator[Batch]:
         return self.store.read(
@@ -244,6 +259,8 @@ class Client:
                 return await self._look(step)
             case Find():
                 return await self._calls.lookup(Lookup(step.key))
+            case Order():
+                return await self._execute(step)
 
     async def _decide(self, step: Decide) -> Answer:
         seen = await self._calls.read(Read(step.items, self._behind(step.back)))
@@ -261,10 +278,18 @@ class Client:
         """Append; with a key, again for as long as nobody knows or the store is not there."""
         answer = await self._calls.append(call, cancel_after)
         for _ in range(RETRIES if call.key else 0):
-            if not (isinstance(answer, Unknown) or _is_trouble(answer)):
+            if not await _is_open(answer):
                 break
-            await asyncio.sleep(0 if answer == CANCELLED else PAUSE_AFTER_TROUBLE)
             answer = await self._calls.append(call)
+        return answer
+
+    async def _execute(self, order: Order) -> Answer:
+        """The same with a command."""
+        answer = await self._calls.execute(order.command, order.cancel_after)
+        for _ in range(RETRIES if order.command.key else 0):
+            if not await _is_open(answer):
+                break
+            answer = await self._calls.execute(order.command)
         return answer
 
     def _behind(self, back: int | None) -> int:
@@ -281,6 +306,14 @@ def answer_of(error: Exception) -> Answer:
     if isinstance(error, LeftfoldError):
         return Refused(type(error).__name__, said=said)
     return Broken(repr(error))
+
+
+async def _is_open(answer: Answer) -> bool:
+    """Whether it is to be tried again; if so, after a pause."""
+    if not (isinstance(answer, Unknown) or _is_trouble(answer)):
+        return False
+    await asyncio.sleep(0 if answer == CANCELLED else PAUSE_AFTER_TROUBLE)
+    return True
 
 
 def _is_trouble(answer: Answer) -> bool:

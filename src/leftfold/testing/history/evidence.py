@@ -70,6 +70,11 @@ class Payload:
     def __repr__(self) -> str:
         return f"<Payload {self.events[0].data[:40]!r}>"
 
+    @property
+    def operations(self) -> list[Operation]:
+        """The attempts as operations."""
+        return [attempt.operation for attempt in self.attempts]
+
 
 class History:
     """All operations, deliveries and faults, and the log as it was read at the end."""

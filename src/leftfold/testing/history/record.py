@@ -24,6 +24,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 Items = tuple[Wanted, ...]
 
+COUNTED = "history.counted"  # the type of the events that commands decide
+
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
     """An append condition: no event that one of the items means lies after `after`."""
@@ -63,7 +65,16 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
     after: int
 
 
-Call = Append | Read | Lookup | Follow
+class Execute(msgspec.Struct, frozen=True, tag=True):
+    """A command on a counter, executed through an app."""
+
+    counter: str
+    id: str
+    picky: bool = False
+    key: str | None = None
+
+
+Call = Append | Read | Lookup | Follow | Execute
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from leftfold.testing.history.check import Violation
 from leftfold.testing.history.evidence import History
-from leftfold.testing.history.record import Append, Found, Placed, Refused
+from leftfold.testing.history.record import Append, Execute, Found, Placed, Refused
 
 
 class Report(msgspec.Struct):
@@ -59,6 +59,8 @@ def delivered_in(history: History) -> int:
 
 
 def _kind(call: Any) -> str:
+    if isinstance(call, Execute):
+        return "command with a key" if call.key else "command"
     if isinstance(call, Append):
         kind = "append with a condition" if call.conditions else "append"
         return f"{kind} and a key" if call.key and call.conditions else f"{kind} with a key" if call.key else kind

@@ -6,7 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -16,6 +16,7 @@ import msgspec
 from leftfold.store.contract import EventStore
 from leftfold.testing.history.client_process import Setting
 from leftfold.testing.history.clients import PATIENCE, Calls, Client, Habits
+from leftfold.testing.history.counting import counting
 from leftfold.testing.history.record import Journal
 from leftfold.testing.history.workload import Workload
 
@@ -53,17 +54,22 @@ class Tasks:
 
     def __init__(self, folder: Path, store: EventStore, seed: int, clients: int, habits: Habits) -> None:
         self._journals = [Journal(folder / f"client-{n}.jsonl") for n in range(clients)]
-        self._clients = [
-            Client(Calls(f"c{n}", store, journal), Workload(seed, f"c{n}"), habits)
-            for n, journal in enumerate(self._journals)
-        ]
+        self._store = store
+        self._seed = seed
+        self._habits = habits
+        self._opened = AsyncExitStack()
+        self._clients: list[Client] = []
 
     def __repr__(self) -> str:
-        return f"<Tasks of {len(self._clients)} clients>"
+        return f"<Tasks of {len(self._journals)} clients>"
 
     async def start(self) -> None:
         """Begin."""
-        for client in self._clients:
+        for number, journal in enumerate(self._journals):
+            name = f"c{number}"
+            live = await self._opened.enter_async_context(counting.open(self._store, work=False))
+            client = Client(Calls(name, self._store, live, journal), Workload(self._seed, name), self._habits)
+            self._clients.append(client)
             client.start()
 
     async def stop(self) -> None:
@@ -76,15 +82,21 @@ class Tasks:
 
     async def end(self) -> list[str]:
         """End all clients."""
-        for client, journal in zip(self._clients, self._journals, strict=True):
+        for client in self._clients:
             await client.end()
-            journal.close()
+        await self._close()
         return []
 
     async def abandon(self) -> None:
         """End all clients at once, whatever they do."""
         for client in self._clients:
             await client.abandon()
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._opened.aclose()
+        for journal in self._journals:
+            journal.close()
 
 
 class ClientProcess:

@@ -5,14 +5,15 @@ from random import Random
 import msgspec
 
 from leftfold.store.contract import NewEvent
-from leftfold.testing.history.record import Items, Wanted
+from leftfold.testing.history.record import Execute, Items, Wanted
 
 STEPS_A_GENERATION = 60  # after so many steps a client turns to new entities and keys: histories stay short
 ENTITIES = 20
 KEYS = 12
 TYPES = ("opened", "moved", "closed", "größer")
 COUNTS, COUNT_WEIGHTS = (1, 2, 3, 10, 200), (600, 200, 140, 55, 5)
-KINDS, KIND_WEIGHTS = ("write", "decide", "keyed", "look", "find", "mistake"), (24, 36, 18, 16, 4, 2)
+STEP_WEIGHTS = (20, 30, 16, 12, 16, 4, 2)
+COUNTERS = 2
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -52,7 +53,14 @@ class Find(msgspec.Struct, frozen=True):
     key: str
 
 
-Step = Write | Decide | Look | Find
+class Order(msgspec.Struct, frozen=True):
+    """Execute a command."""
+
+    command: Execute
+    cancel_after: float | None = None
+
+
+Step = Write | Decide | Look | Find | Order
 
 
 class Workload:
@@ -73,25 +81,20 @@ class Workload:
     def next(self) -> Step:
         """The next step."""
         self._number += 1
-        [kind] = self._random.choices(KINDS, KIND_WEIGHTS)
-        match kind:
-            case "write":
-                return Write(self._events(), cancel_after=self._patience())
-            case "decide":
-                return self._decide()
-            case "keyed":
-                return self._keyed()
-            case "look":
-                return self._look()
-            case "find":
-                return Find(self._key())
-            case _:
-                return self._mistake()
+        steps = (self._write, self._decide, self._keyed, self._order, self._look, self._find, self._mistake)
+        [step] = self._random.choices(steps, STEP_WEIGHTS)
+        return step()
 
     def followed(self) -> Items:
         """What a subscription is about: mostly everything."""
         types = self._random.sample(TYPES, 2)
         return self._random.choice([(Wanted(),), (Wanted(),), (Wanted((types[0],)), Wanted((types[1],)))])
+
+    def _write(self) -> Write:
+        return Write(self._events(), cancel_after=self._patience())
+
+    def _find(self) -> Find:
+        return Find(self._key())
 
     def _decide(self) -> Decide:
         chance = self._random.random()
@@ -113,6 +116,16 @@ class Workload:
             for place in range(payload.randrange(1, 4))
         )
         return Write(events, key, self._patience())
+
+    def _order(self) -> Order:
+        """A command on a counter that is wanted by all; with a key, the same for whoever has the key."""
+        if self._random.random() < 0.4:
+            key = f"c{self._key()}"
+            given = Random(key)
+            counter, picky = f"{self._generation}-{given.randrange(COUNTERS)}", given.random() < 0.3
+            return Order(Execute(counter, key, picky, key), self._patience())
+        counter = f"{self._generation}-{self._random.randrange(COUNTERS)}"
+        return Order(Execute(counter, self._own("c"), self._random.random() < 0.3), self._patience())
 
     def _look(self) -> Look:
         chance = self._random.random()
