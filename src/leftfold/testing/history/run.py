@@ -117,8 +117,7 @@ class Run:
             self._journal.close()
         async with self._store() as store:
             write_log(self._folder / "log.json", await _all_of(store))
-            if isinstance(store, Inspectable):
-                problems += [Violation("the file is undamaged", found) for found in await store.self_check()]
+            problems += await _damage(store)
         if self._shared is not None:
             await self._shared.close()
         return self._notes(), problems
@@ -212,6 +211,16 @@ def _available(plan: Plan, place: Place, known: Sequence[type[Nemesis]]) -> tupl
     obstacles = {each.name: each.obstacle(place) for each in asked}
     skipped = {name: reason for name, reason in obstacles.items() if reason is not None}
     return [each for each in asked if each.name not in skipped], skipped
+
+
+async def _damage(store: EventStore) -> list[Violation]:
+    if not isinstance(store, Inspectable):
+        return []
+    try:
+        found = await store.self_check()
+    except StoreError as error:
+        found = [f"it could not be checked: {error.args[0]}"]
+    return [Violation("the file is undamaged", each) for each in found]
 
 
 async def _all_of(store: EventStore) -> list[StoredEvent]:
