@@ -11,6 +11,7 @@ class Head:
     def __init__(self) -> None:
         self.known = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._callers = 0  # also those who have been woken, and may find that the head is not far enough yet
 
     def __repr__(self) -> str:
         return f"<Head {self.known}, {len(self._waiting)} waiting>"
@@ -18,7 +19,7 @@ class Head:
     @property
     def awaited(self) -> bool:
         """Whether anyone waits."""
-        return bool(self._waiting)
+        return self._callers > 0
 
     def advance(self, position: int) -> None:
         """Note that the log has grown to `position`; an older position changes nothing."""
@@ -39,12 +40,15 @@ class Head:
 
     async def beyond(self, after: int, timeout: float | None) -> int:
         """Return once the head is beyond `after`, or when `timeout` seconds have passed."""
+        self._callers += 1
         try:
             async with asyncio.timeout(timeout):
                 while self.known <= after:
                     await self._next()
         except TimeoutError:
             pass
+        finally:
+            self._callers -= 1
         return self.known
 
     async def _next(self) -> None:
