@@ -34,6 +34,8 @@ LeftfoldError
 │   ├── UnknownReactor          the app has no such reactor
 │   ├── EventNotWaiting         a reactor was to retry or skip an event that neither waits nor is parked
 │   ├── UnknownModel            the command line asks for a model that the app does not have
+│   ├── LogNotEmpty             a log that is to be tortured holds events
+│   ├── UnknownNemesis          `leftfold torture` knows no such fault
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
 │   ├── CannotDecode            stored data does not fit its type
@@ -362,6 +364,30 @@ class UnknownModel(UsageError):
             f"the app has no model {model!r}",
             f"one of {_listed(known)}",
             "correct the name; models are those that a command handler takes, and the read models",
+        )
+
+
+class LogNotEmpty(UsageError):
+    """A log that is to be tortured holds events."""
+
+    def __init__(self, url: str, head: int) -> None:
+        self.url, self.head = url, head
+        super().__init__(
+            f"the log {url} has {head} events, and torture fills it with nonsense",
+            "an empty log",
+            "name a new file or schema",
+        )
+
+
+class UnknownNemesis(UsageError):
+    """`leftfold torture` knows no such fault."""
+
+    def __init__(self, nemesis: str, known: Sequence[str]) -> None:
+        self.nemesis, self.known = nemesis, tuple(known)
+        super().__init__(
+            f"there is no fault {nemesis!r}",
+            f"one of {_listed(known)}, or none",
+            "correct the name; leave it out for all that are available",
         )
 
 

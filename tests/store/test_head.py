@@ -24,3 +24,16 @@ async def test_who_gives_up_is_waited_for_no_more() -> None:
     reached = await head.beyond(0, timeout=0.001)
 
     assert (reached, head.awaited) == (0, False)
+
+
+async def test_one_who_is_woken_before_the_head_is_far_enough_is_still_awaited() -> None:
+    head = Head()
+    waiting = asyncio.create_task(head.beyond(5, None))
+    await asyncio.sleep(0)
+
+    head.advance(5)
+
+    assert head.awaited
+    head.advance(6)
+    assert await waiting == 6
+    assert not head.awaited

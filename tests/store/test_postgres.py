@@ -1,7 +1,7 @@
 """The PostgreSQL store keeps the contract."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import count
 from typing import Any
@@ -15,6 +15,7 @@ from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, StoreReadO
 from leftfold.store import AppendCondition, EventStore, NewEvent
 from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
+from leftfold.store.postgres import SELECT_TYPES, PostgresStore, Types
 from leftfold.testing.conformance import GroupCommit, OpenStore, Races, StoreConformance, Subscription, Waiting
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -288,3 +289,28 @@ async def test_times_are_the_server_s(store: EventStore) -> None:
     [event] = [event async for batch in store.read() for event in batch.events]
 
     assert abs((event.time - before).total_seconds()) < 60
+
+
+class Overtaken(Types):
+    """Types that are looked up just before somebody else appends one that is new."""
+
+    def __init__(self, sql: str, overtake: Callable[[], object]) -> None:
+        super().__init__(sql)
+        self._overtake = overtake
+
+    def _load(self, connection: Any) -> None:
+        super()._load(connection)
+        self._overtake()
+
+
+async def test_a_type_that_is_new_to_the_log_while_a_read_begins_is_not_passed_over(
+    server: PostgresServer, log: str
+) -> None:
+    async with PostgresStore(server.url(), log) as store:
+        with connected(server) as connection:
+            store._types = Overtaken(SELECT_TYPES.format(log=log), lambda: connection.execute(sql_append(log)))
+
+            batches = [batch async for batch in store.read(criteria("opened"))]
+
+    found = [event.position for batch in batches for event in batch.events]
+    assert found == list(range(1, batches[-1].through + 1))

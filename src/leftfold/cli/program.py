@@ -21,6 +21,7 @@ from leftfold.cli.reactors import reactors
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.status import status
+from leftfold.cli.torture import torture
 from leftfold.cli.verify import verify
 from leftfold.cli.work import work
 
@@ -46,8 +47,8 @@ def leftfold(
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory, postgresql://user@host/db?log=bank is a
     schema of a database. Commands that compute states need your app too: --app module:attribute. Nothing writes to a
-    log but init, work, demo, --retry, --cancel, reactors where it retries or skips an event, and projections where it
-    skips one.
+    log but init, work, torture, demo, --retry, --cancel, reactors where it retries or skips an event, and projections
+    where it skips one.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -75,6 +76,7 @@ COMMANDS = (
     projections,
     rebuild,
     verify,
+    torture,
     work,
     demo,
 )

@@ -289,9 +289,13 @@ class Types:
         self._ids: dict[str, int] = {}
         self._names: dict[int, str] = {}
 
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Whether some of these names have not been seen in the log so far."""
+        return any(name not in self._ids for name in names)
+
     def ids_among(self, connection: Connection, names: Iterable[str]) -> Mapping[str, int]:
         """The ids of those names that the log has."""
-        if any(name not in self._ids for name in names):
+        if self.lacks(names):
             self._load(connection)
         return self._ids
 
@@ -359,8 +363,16 @@ class Reading:
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: Connection) -> Sequence[Arm]:
-        """Take the head first, then look at events up to it."""
-        ids = self._types.ids_among(connection, [name for item in self._criteria.items for name in item.types])
+        """Take the head first, then look at events up to it.
+
+        Also before types are looked up that may not be in the log yet: an event of such a type that is committed in
+        between must lie after the head, or it would be passed over.
+        """
+        names = [name for item in self._criteria.items for name in item.types]
+        if self._types.lacks(names):
+            [(head,)] = run(connection, SELECT_HEAD.format(log=self._log))
+            self._stretch.end_at(head)
+        ids = self._types.ids_among(connection, names)
         sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
         [(head, *counted)] = run(connection, sql.format(log=self._log), parameters)
         self._stretch.end_at(head)

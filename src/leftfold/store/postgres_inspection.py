@@ -8,6 +8,12 @@ from leftfold.store.inspection import Statistics, TypeCount
 from leftfold.store.postgres_driver import Connection, run
 
 SHOWN = 10
+# Readers' connections are set up for looking up a few rows by index; this joins whole tables, however long it takes.
+FOR_WHOLE_TABLES = b"""
+    SET LOCAL enable_seqscan = on;
+    SET LOCAL enable_hashjoin = on;
+    SET LOCAL enable_mergejoin = on;
+    SET LOCAL statement_timeout = 0"""
 
 COUNT_TYPES = """
     SELECT type.name, count(*), min(event.position), max(event.position)
@@ -60,7 +66,9 @@ def statistics(connection: Connection, log: str) -> Statistics:
 
 def problems(connection: Connection, log: str) -> list[str]:
     """What is wrong with the tables, of each kind the first few."""
-    return list(_problems(connection, log))
+    with connection.transaction():
+        connection.execute(FOR_WHOLE_TABLES)
+        return list(_problems(connection, log))
 
 
 def _problems(connection: Connection, log: str) -> Iterator[str]:

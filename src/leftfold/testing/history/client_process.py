@@ -1,0 +1,93 @@
+"""A client in a process of its own: told what to do by lines on its input, it answers each with the same line.
+
+It ends when its input does.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from leftfold.errors import StoreError
+from leftfold.store.contract import EventStore
+from leftfold.store.open import open_store
+from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
+from leftfold.testing.history.clocks import SteppedClock
+from leftfold.testing.history.counting import counting
+from leftfold.testing.history.record import Journal
+from leftfold.testing.history.workload import Workload
+
+
+class Setting(msgspec.Struct):
+    """What a client process has to know. `behind`: its subscriptions begin so far behind the head; None is at 0."""
+
+    name: str
+    url: str
+    journal: str
+    seed: int
+    habits: Habits
+    first: int = 0
+    behind: int | None = None
+    clock: str | None = None
+
+
+async def run(setting: Setting) -> None:
+    """Work until the input ends."""
+    clock = SteppedClock(Path(setting.clock)) if setting.clock else None
+    async with await _opened(setting.url, clock) as store:
+        head = await _head(store)
+        async with counting.open(store, work=False) as live:
+            await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head)
+
+
+async def _work(setting: Setting, calls: Calls, head: int) -> None:
+    calls.known = 0 if setting.behind is None else head
+    client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
+    client.start(max(0, calls.known - (setting.behind or 0)))
+    async for line in _lines():
+        await _obey(client, line.split())
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+async def _obey(client: Client, words: list[str]) -> None:
+    match words:
+        case ["stop"]:
+            await client.stop()
+        case ["reach", head, patience]:
+            await client.reach(int(head), float(patience))
+        case ["end"]:
+            await client.end()
+        case _:
+            raise AssertionError(f"a client process cannot {words}")
+
+
+async def _opened(url: str, clock: SteppedClock | None) -> EventStore:
+    """The store; a server that is down just now is waited for."""
+    while True:
+        try:
+            return open_store(url, clock=clock)
+        except StoreError:
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+
+
+async def _head(store: EventStore) -> int:
+    while True:
+        try:
+            return await store.head()
+        except StoreError:
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+
+
+async def _lines() -> AsyncIterator[str]:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield line.decode().strip()
+
+
+def main() -> None:
+    """Run the client that the argument describes."""
+    asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Setting)))

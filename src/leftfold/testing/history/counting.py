@@ -1,0 +1,54 @@
+"""An app that counts: all clients want the same few counters at once, so most decisions meet others on their way."""
+
+from typing import Annotated, Self
+
+from msgspec.structs import replace
+
+from leftfold.app import App
+from leftfold.command import DecisionModel
+from leftfold.errors import Rejected
+from leftfold.events import Command, Event
+from leftfold.tags import Tag
+from leftfold.testing.history.record import COUNTED
+
+CounterId = Annotated[str, Tag("counter")]
+UNLUCKY = 7
+
+
+class Counted(Event, wire=COUNTED):
+    """A number, the next one after the number that the decision saw."""
+
+    counter: CounterId
+    number: int
+    id: str
+
+
+class Counter(DecisionModel):
+    """How far a counter has come."""
+
+    counter: CounterId
+    number: int = 0
+
+    def evolve(self, event: Counted) -> Self:
+        """Take over the number."""
+        return replace(self, number=event.number)
+
+
+class Count(Command):
+    """Count one further; a picky command does not want every number."""
+
+    counter: CounterId
+    id: str
+    picky: bool = False
+
+
+counting = App("counting")
+
+
+@counting.handles
+def count(command: Count, counter: Counter) -> Counted:
+    """Count, or refuse an unlucky number."""
+    number = counter.number + 1
+    if command.picky and number % UNLUCKY == 0:
+        raise Rejected("an unlucky number", number=number)
+    return Counted(command.counter, number, command.id)

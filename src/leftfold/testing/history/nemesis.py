@@ -1,0 +1,336 @@
+"""Faults, by their names: each says whether it is available, what it needs, and how it begins and ends."""
+
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import cycle
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+import msgspec
+
+from leftfold.testing.history.appends import FAILING_DISK
+from leftfold.testing.history.arena import Arena, Place
+from leftfold.testing.history.disk import FaultyDisk
+from leftfold.testing.history.team import ClientProcess, Processes
+
+IN_MEMORY = "a log in memory lives in one process, without a disk"
+NOT_OURS = "the server is not the run's own (--own-server starts one)"
+
+
+class Nemesis:
+    """One kind of fault. `needs` names the equipment that has to be in place before clients start."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    longest: ClassVar[float] = 1.5  # seconds
+
+    def __init__(self, arena: Arena, random: Random) -> None:
+        self.arena = arena
+        self.random = random
+
+    def __repr__(self) -> str:
+        return f"<Nemesis {self.name}>"
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """Why it is not available here, if it is not."""
+        raise NotImplementedError
+
+    async def start(self) -> str:
+        """Begin the fault; what was done."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """End the fault."""
+
+
+class OfClients(Nemesis):
+    """A fault of some clients' processes."""
+
+    _chosen: Sequence[ClientProcess] = ()
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """Clients in memory are no processes."""
+        return IN_MEMORY if place.backend == "memory" else None
+
+    def choose(self) -> str:
+        """Choose whom it meets; their names."""
+        assert isinstance(self.arena.team, Processes), "the clients are processes"
+        clients = self.arena.team.clients
+        self._chosen = self.random.sample(clients, self.random.randint(1, max(1, len(clients) // 2)))
+        return ", ".join(client.name for client in self._chosen)
+
+
+class KillClients(OfClients):
+    """Some client processes are killed with signal 9, and started again."""
+
+    name = "kill-clients"
+
+    async def start(self) -> str:
+        """Kill them."""
+        names = self.choose()
+        for client in self._chosen:
+            await client.kill()
+        return names
+
+    async def stop(self) -> None:
+        """Start their successors."""
+        for client in self._chosen:
+            await client.start()
+
+
+class PauseClients(OfClients):
+    """Some client processes stand still (SIGSTOP), wherever they are, also while they hold a lock."""
+
+    name = "pause-clients"
+
+    async def start(self) -> str:
+        """Stop them."""
+        names = self.choose()
+        for client in self._chosen:
+            client.pause()
+        return names
+
+    async def stop(self) -> None:
+        """Let them go on."""
+        for client in self._chosen:
+            client.resume()
+
+
+class StepClock(Nemesis):
+    """The clock that is passed to the store jumps, up to an hour forward or back."""
+
+    name = "step-clock"
+    needs = frozenset({"clock"})
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """There is always a clock."""
+        return None
+
+    async def start(self) -> str:
+        """Jump."""
+        offset = timedelta(seconds=self.random.uniform(-3_600, 3_600))
+        assert self.arena.clock is not None, "the run has a clock"
+        self.arena.clock.step(offset)
+        return f"off by {offset.total_seconds():+.0f} s"
+
+
+class FullDisk(Nemesis):
+    """The disk that the log lies on is full to the last block, or nearly."""
+
+    name = "full-disk"
+    needs = frozenset({"mount"})
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """It fills a small disk, which only root can mount, in a folder that has nothing else."""
+        if place.backend != "sqlite":
+            return IN_MEMORY if place.backend == "memory" else "it is made for the disk of an SQLite log"
+        if os.geteuid() != 0 or not shutil.which("mount"):
+            return "only root can mount the small disk that it fills"
+        if place.folder.exists() and any(place.folder.iterdir()):
+            return f"the small disk that it fills is mounted at the log's folder, and {place.folder} is not empty"
+        return None
+
+    @property
+    def _filler(self) -> Path:
+        assert self.arena.mount is not None, "the run has a small disk"
+        return self.arena.mount / "filler"
+
+    async def start(self) -> str:
+        """Fill the disk."""
+        spare = self.random.choice([0, 0, 4_096, 65_536])
+        file = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
+        disk = os.fstatvfs(file)
+        free = max(1, disk.f_bavail * disk.f_frsize - spare)
+        try:
+            os.posix_fallocate(file, 0, free)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+        finally:
+            os.close(file)
+        return f"{spare} bytes left"
+
+    async def stop(self) -> None:
+        """Make room."""
+        self._filler.unlink(missing_ok=True)
+
+
+class OfDisk(Nemesis):
+    """A fault of fsync, in the clients' processes (SQLite) or in the server (PostgreSQL)."""
+
+    needs = frozenset({"disk"})
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """The library that stands before fsync has to be compiled, and preloaded where the log is written."""
+        if place.backend == "memory":
+            return IN_MEMORY
+        if place.backend == "postgresql" and not place.own_server:
+            return NOT_OURS
+        return FaultyDisk.obstacle()
+
+    @property
+    def disk(self) -> FaultyDisk:
+        """The disk of the run."""
+        assert self.arena.disk is not None, "the run has a disk"
+        return self.arena.disk
+
+    async def stop(self) -> None:
+        """Be sound again."""
+        self.disk.recover()
+
+
+class FailingDisk(OfDisk):
+    """Every fsync fails with EIO. A PostgreSQL server then stops itself, and recovers: so it must."""
+
+    name = FAILING_DISK
+    longest = 0.7
+
+    async def start(self) -> str:
+        """Fail."""
+        self.disk.fail()
+        return "EIO"
+
+    async def stop(self) -> None:
+        """Be sound again; a server that gave up is started again."""
+        await super().stop()
+        if self.arena.server is not None:
+            await self.arena.stop_server()
+            await self.arena.start_server()
+
+
+class SlowDisk(OfDisk):
+    """Every fsync takes much longer."""
+
+    name = "slow-disk"
+
+    async def start(self) -> str:
+        """Be slow."""
+        milliseconds = self.random.choice([20, 100, 400])
+        self.disk.delay(milliseconds)
+        return f"{milliseconds} ms"
+
+
+class OfServer(Nemesis):
+    """A fault of a PostgreSQL server that is the run's own."""
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """There has to be a server, and nobody else may use it."""
+        if place.backend != "postgresql":
+            return "there is no server"
+        return None if place.own_server else NOT_OURS
+
+
+class KillServer(OfServer):
+    """The server stops at once, without finishing anything, and is started again: it recovers from its own log."""
+
+    name = "kill-server"
+
+    async def start(self) -> str:
+        """Stop it."""
+        await self.arena.stop_server()
+        return "immediate"
+
+    async def stop(self) -> None:
+        """Start it again."""
+        await self.arena.start_server()
+
+
+class PauseServer(OfServer):
+    """The server and all its processes stand still (SIGSTOP): connections hang."""
+
+    name = "pause-server"
+    _stopped: Sequence[int] = ()
+
+    async def start(self) -> str:
+        """Stop them."""
+        assert self.arena.server is not None, "the run has a server"
+        parent = self.arena.server.pid
+        _signal([parent], signal.SIGSTOP)
+        self._stopped = [parent, *_children_of(parent)]
+        _signal(self._stopped, signal.SIGSTOP)
+        return f"{len(self._stopped)} processes"
+
+    async def stop(self) -> None:
+        """Let them go on."""
+        _signal(self._stopped, signal.SIGCONT)
+
+
+class CutConnections(Nemesis):
+    """Connections break in the middle of what they carry: a commit, its answer, a read, a notification."""
+
+    name = "cut-connections"
+    needs = frozenset({"proxy"})
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """There has to be a connection."""
+        return None if place.backend == "postgresql" else "there is no connection to cut"
+
+    async def start(self) -> str:
+        """Begin to cut."""
+        assert self.arena.proxy is not None, "the run has a proxy"
+        self.arena.proxy.cut()
+        return ""
+
+    async def stop(self) -> None:
+        """Let everything pass."""
+        assert self.arena.proxy is not None, "the run has a proxy"
+        self.arena.proxy.heal()
+
+
+NEMESES: tuple[type[Nemesis], ...] = (
+    KillClients,
+    PauseClients,
+    StepClock,
+    FullDisk,
+    FailingDisk,
+    SlowDisk,
+    KillServer,
+    PauseServer,
+    CutConnections,
+)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """That a fault begins so many seconds after the start, and how long it lasts."""
+
+    at: float
+    nemesis: str
+    seconds: float
+
+
+def schedule(seed: int, nemeses: Sequence[type[Nemesis]], seconds: float) -> list[Fault]:
+    """The faults of a run: each kind in turn, in an order and at times that follow from the seed."""
+    random = Random(f"{seed}/faults")
+    order = cycle(random.sample(nemeses, len(nemeses))) if nemeses else iter(())
+    faults: list[Fault] = []
+    at = random.uniform(0.3, 1.0)
+    for nemesis in order:
+        lasts = random.uniform(0.1, nemesis.longest)
+        if at + lasts > seconds:
+            break
+        faults.append(Fault(round(at, 3), nemesis.name, round(lasts, 3)))
+        at += lasts + random.uniform(0.2, 1.5)
+    return faults
+
+
+def _children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _signal(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)

