@@ -66,7 +66,7 @@ def test_a_file_that_is_no_log_is_an_error(run: Run, folder: Path, command: str)
     assert (folder / "notes.db").read_text() == "shopping list\n" * 100
 
 
-@pytest.mark.parametrize("url", ["bank.db", "postgresql://x/y", "sqlite://bank.db", "sqlite:///bank.db?mod=ro"])
+@pytest.mark.parametrize("url", ["bank.db", "mysql://x/y", "sqlite://bank.db", "sqlite:///bank.db?mod=ro"])
 def test_a_url_that_is_not_understood_teaches(run: Run, url: str) -> None:
     ended = run("info", url)
 

@@ -157,7 +157,7 @@ async def test_a_log_opened_for_reading_only_refuses_appends(log: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "log.db", "postgres://x", "sqlite://log.db", "sqlite:///"),
+        *("", "log.db", "mysql://x", "sqlite://log.db", "sqlite:///"),
         *("sqlite:///a.db?mod=ro", "sqlite:///a.db?mode=rw", "sqlite:///a.db?may_lose=everything"),
         *("sqlite:///a.db?queue=0", "sqlite:///a.db?queue=many", "sqlite:///a.db?busy_timeout=-1"),
         *("memory:?queue=1", "memory://x"),
