@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from leftfold.store.sqlite_insert import insert
 
-SEGMENT = 4_096  # events, before the next segment is begun
+SEGMENT = 8_192  # events, before the next segment is begun
 TOGETHER = 16  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
 SPEED = 4  # tags are merged so many times faster than they come
@@ -64,7 +64,7 @@ class Merge(NamedTuple):
 def index_tags(connection: sqlite3.Connection, rows: Sequence[TagRow], before: int, head: int) -> None:
     """Write the tags (tag, position, type) of the events after `before` to `head`, in the transaction that does."""
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    insert(connection, INSERT_TAG, [(segment, *row) for row in rows])
+    insert(connection, INSERT_TAG, [(segment, *row) for row in sorted(rows)])
     if head - first + 1 >= SEGMENT:
         connection.execute(END_SEGMENT, (head, first))
         connection.execute(INSERT_SEGMENT, (head + 1, END, _next_id(connection), 0))
