@@ -28,7 +28,7 @@ def create_schema(connection: sqlite3.Connection) -> None:
 def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
     """Bring a log of an older format to the newest, in the caller's transaction: all of it or nothing.
 
-    Takes about two seconds for a million events with two tags each, and their tags' size in free space.
+    Takes a second copy of the tags in free space.
     """
     for number in range(version + 1, FORMAT + 1):
         log.warning("%s: lifting the log from format %d to %d", path, number - 1, number)
