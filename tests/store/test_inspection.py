@@ -5,6 +5,7 @@ from pathlib import Path
 from leftfold.clock import from_microseconds
 from leftfold.store import MemoryStore, NewEvent, SQLiteStore
 from leftfold.store.inspection import Inspectable, StoreFile, TypeCount, statistics_of
+from leftfold.store.sqlite_format import FORMAT
 from leftfold.testing import FakeClock
 
 EVENTS = [NewEvent(type, b"{}", ("a:1", f"n:{n}")) for n, type in enumerate(["seen", "done", "seen", "an", "seen"])]
@@ -31,7 +32,7 @@ async def test_sqlite_counts_by_its_indexes(tmp_path: Path) -> None:
     assert isinstance(store, Inspectable)
     assert (found.types, found.keys, found.created) == (COUNTS, 1, clock.now())
     assert found.file is not None
-    assert (found.file.path, found.file.format, found.file.durable) == (tmp_path / "log.db", 1, False)
+    assert (found.file.path, found.file.format, found.file.durable) == (tmp_path / "log.db", FORMAT, False)
     assert found.file.pending > 0
 
 

@@ -115,7 +115,7 @@ async def test_a_failure_before_the_commit_writes_nothing(path: Path, statement:
         assert [event.type async for batch in store.read() for event in batch.events] == ["noted", "noted"]
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO tag", "INSERT INTO idempotency_key"])
+@pytest.mark.parametrize("statement", ["INSERT INTO segment_tag", "INSERT INTO idempotency_key"])
 async def test_a_failure_between_the_tables_leaves_nothing_half_there(path: Path, statement: str) -> None:
     async with SQLiteStore(path) as store:
         Faulty.fault = (statement, "after", sqlite3.SQLITE_IOERR)

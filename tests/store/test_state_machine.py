@@ -5,11 +5,12 @@ from collections.abc import Awaitable
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
+from unittest.mock import patch
 
 from hypothesis import settings
 
 from leftfold.clock import Clock
-from leftfold.store import MemoryStore, SQLiteStore
+from leftfold.store import MemoryStore, SQLiteStore, sqlite_tags
 from leftfold.store.contract import EventStore
 from leftfold.testing.state_machine import StoreMachine
 
@@ -59,6 +60,19 @@ class SQLiteMachine(StoreMachine):
         shutil.rmtree(self.folder)
 
 
+class SmallSegmentsMachine(SQLiteMachine):
+    """SQLite with a tag index whose segments are full and merged after a few events."""
+
+    def __init__(self) -> None:
+        self.small = patch.multiple(sqlite_tags, SEGMENT=4, TOGETHER=2, UPKEEP=1)
+        self.small.start()
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.small.stop()
+
+
 def wal_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
@@ -68,4 +82,8 @@ class TestMemoryMachine(MemoryMachine.TestCase):
 
 
 class TestSQLiteMachine(SQLiteMachine.TestCase):
+    settings = WALKS
+
+
+class TestSmallSegmentsMachine(SmallSegmentsMachine.TestCase):
     settings = WALKS

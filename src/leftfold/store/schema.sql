@@ -1,4 +1,4 @@
--- A log in SQLite, format 1. Events are only ever inserted.
+-- A log in SQLite, format 2. Events are only ever inserted.
 
 CREATE TABLE log (
     id      TEXT NOT NULL,
@@ -22,12 +22,38 @@ CREATE TABLE event (
 
 CREATE INDEX event_type ON event (type);
 
-CREATE TABLE tag (
+-- The tags of the events, in segments of the log: those of one segment lie together, so that the tags of new events
+-- touch few pages. Segments are merged as the log grows, so that a search looks into few of them.
+CREATE TABLE segment_tag (
+    segment  INTEGER NOT NULL,
     tag      TEXT NOT NULL,
     position INTEGER NOT NULL,
     type     INTEGER NOT NULL,
-    PRIMARY KEY (tag, position)
+    PRIMARY KEY (segment, tag, position)
 ) STRICT, WITHOUT ROWID;
+
+-- The segments to search; each position is in exactly one.
+CREATE TABLE segment (
+    first INTEGER PRIMARY KEY,  -- the events from this position
+    last  INTEGER NOT NULL,     -- to this one; the newest segment ends with the largest integer
+    id    INTEGER NOT NULL,
+    level INTEGER NOT NULL      -- how often its tags have been merged
+) STRICT;
+
+-- Segments that are being filled with the tags of those from first to last.
+CREATE TABLE segment_merge (
+    id    INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    level INTEGER NOT NULL
+) STRICT;
+
+-- Segments that have been merged: nobody searches them, and their tags are being deleted.
+CREATE TABLE segment_merged (
+    id INTEGER PRIMARY KEY
+) STRICT;
+
+INSERT INTO segment (first, last, id, level) VALUES (1, 9223372036854775807, 1, 0);
 
 CREATE TABLE idempotency_key (
     key            TEXT PRIMARY KEY,

@@ -24,6 +24,7 @@ from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import insert
 from leftfold.store.sqlite_inspection import problems, statistics
 from leftfold.store.sqlite_select import DATA, Arm, arms_of, select
+from leftfold.store.sqlite_tags import index_tags
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 ROWS_AT_ONCE = 100
@@ -32,7 +33,6 @@ POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, pl
 READING_THREADS = 2
 
 INSERT_EVENT = "INSERT INTO event (position, time, type, version, data, metadata, tags)"
-INSERT_TAG = "INSERT INTO tag (tag, position, type)"
 INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
 INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest)"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
@@ -189,11 +189,8 @@ class SQLiteStore:
             return
         types = self._types.ids_for(connection, {event.type for event in admission.events})
         insert(connection, INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
-        insert(
-            connection,
-            INSERT_TAG,
-            [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags],
-        )
+        tags = [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
+        index_tags(connection, tags, admission.events[0].position - 1, admission.head)
         insert(
             connection,
             INSERT_KEY,

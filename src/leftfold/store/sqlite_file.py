@@ -2,17 +2,15 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
 
 from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
 from leftfold.store.sqlite_errors import named_errors, transaction
+from leftfold.store.sqlite_format import FORMAT, create_schema, lift, look_like_newest
 
 APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
-FORMAT = 1
 
 
 class LogFile:
@@ -29,6 +27,7 @@ class LogFile:
         self.read_only = read_only
         self._clock = clock
         self._busy_timeout = busy_timeout
+        self.format = FORMAT
         self._standing: os.stat_result | None = None
         self._identity = (0, 0)
 
@@ -58,6 +57,7 @@ class LogFile:
     def open_reader(self) -> sqlite3.Connection:
         """A further connection, to read by."""
         connection = self._connect()
+        look_like_newest(connection, self.format)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA mmap_size = 268435456")
         return connection
@@ -103,6 +103,7 @@ class LogFile:
         if version > FORMAT:
             raise StoreCorrupt(str(self.path), f"it has format {version}; this leftfold reads up to {FORMAT}")
         if self.read_only:
+            self.format = version
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
@@ -110,34 +111,19 @@ class LogFile:
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA cache_size = -65536")
         if version < FORMAT:
-            self._create(connection)
+            self._create_or_lift(connection)
+        self.format = FORMAT
 
-    def _create(self, connection: sqlite3.Connection) -> None:
+    def _create_or_lift(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
-            if connection.execute("PRAGMA user_version").fetchone() == (FORMAT,):
-                return  # another process was faster
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version:  # also when another process was faster
+                lift(connection, version, self.path)
+                return
             create_schema(connection)
             created = to_microseconds(self._clock.now())
             connection.execute("INSERT INTO log (id, created) VALUES (?, ?)", (uuid4().hex, created))
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-
-
-def create_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables, indexes, views and triggers of an empty log, in the caller's transaction."""
-    schema = files("leftfold.store").joinpath("schema.sql").read_text()
-    for command in _commands(schema):
-        connection.execute(command)
-
-
-def _commands(schema: str) -> Iterator[str]:
-    """The complete SQL commands of a script, one by one: `executescript` would commit the caller's transaction."""
-    command = ""
-    for line in schema.splitlines(keepends=True):
-        command += line
-        if sqlite3.complete_statement(command):
-            yield command
-            command = ""
 
 
 def _changed(before: os.stat_result, now: os.stat_result) -> bool:

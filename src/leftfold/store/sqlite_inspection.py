@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from leftfold.clock import from_microseconds
 from leftfold.store.inspection import Statistics, StoreFile, TypeCount
-from leftfold.store.sqlite_file import FORMAT, LogFile, create_schema
+from leftfold.store.sqlite_file import LogFile
+from leftfold.store.sqlite_format import FORMAT, create_schema
+from leftfold.store.sqlite_tags import END
 
 SHOWN = 10
 
@@ -19,24 +21,43 @@ COUNT_KEYS = "SELECT count(*) FROM idempotency_key"
 SELECT_CREATED = "SELECT created FROM log"
 SELECT_SCHEMA = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
 STRAY_TAGS = """
-    SELECT tag.position, tag.tag
-    FROM tag
-    LEFT JOIN event ON event.position = tag.position AND event.type = tag.type
+    SELECT segment_tag.position, segment_tag.tag
+    FROM segment_tag
+    LEFT JOIN event ON event.position = segment_tag.position AND event.type = segment_tag.type
     WHERE event.position IS NULL
-        OR instr(char(10) || event.tags || char(10), char(10) || tag.tag || char(10)) = 0
-    ORDER BY tag.position
+        OR instr(char(10) || event.tags || char(10), char(10) || segment_tag.tag || char(10)) = 0
+    ORDER BY segment_tag.position
     LIMIT ?"""
 # Every tag of the index is one of its event's: where the numbers are equal too, so are the sets.
 MISSING_TAGS = """
     SELECT event.position
     FROM event
-    LEFT JOIN (SELECT position, count(*) AS tags FROM tag GROUP BY position) AS indexed
-        ON indexed.position = event.position
+    LEFT JOIN (
+        SELECT segment_tag.position, count(*) AS tags
+        FROM segment
+        CROSS JOIN segment_tag
+            ON segment_tag.segment = segment.id AND segment_tag.position BETWEEN segment.first AND segment.last
+        GROUP BY segment_tag.position
+    ) AS indexed ON indexed.position = event.position
     WHERE coalesce(indexed.tags, 0) <> CASE event.tags
         WHEN '' THEN 0
         ELSE length(event.tags) - length(replace(event.tags, char(10), '')) + 1
     END
     ORDER BY event.position
+    LIMIT ?"""
+# Where each segment begins after the one before has ended, the first at 1, and the newest has no end.
+SEGMENT_GAPS = """
+    SELECT first, last
+    FROM (SELECT first, last, lag(last, 1, 0) OVER (ORDER BY first) AS before FROM segment)
+    WHERE first <> before + 1 OR last < first
+    LIMIT ?"""
+SELECT_LAST = "SELECT max(last) FROM segment"
+STRAY_SEGMENTS = """
+    SELECT DISTINCT segment
+    FROM segment_tag
+    WHERE segment NOT IN (
+        SELECT id FROM segment UNION ALL SELECT id FROM segment_merge UNION ALL SELECT id FROM segment_merged
+    )
     LIMIT ?"""
 STRAY_KEYS = """
     SELECT key, first_position, last_position
@@ -53,14 +74,15 @@ def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
     (keys,) = connection.execute(COUNT_KEYS).fetchone()
     (created,) = connection.execute(SELECT_CREATED).fetchone()
     pending = file.wal.stat().st_size if file.wal.exists() else 0
-    shown = StoreFile(file.path, file.path.stat().st_size, pending, FORMAT, file.durable)
+    shown = StoreFile(file.path, file.path.stat().st_size, pending, file.format, file.durable)
     return Statistics(tuple(types), from_microseconds(created), keys, shown)
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
     """What is wrong with the file; of each kind the first few. What is damaged below is not looked at from above."""
     found = _damage(connection)
-    return found or [*_schema(connection), *_references(connection), *_tags(connection), *_keys(connection)]
+    above = (_schema, _references, _segments, _tags, _keys)
+    return found or [problem for check in above for problem in check(connection)]
 
 
 def _damage(connection: sqlite3.Connection) -> list[str]:
@@ -72,6 +94,8 @@ def _damage(connection: sqlite3.Connection) -> list[str]:
 
 
 def _schema(connection: sqlite3.Connection) -> Iterator[str]:
+    if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+        return
     found = {str(name, "utf-8") for (name,) in connection.execute(SELECT_SCHEMA)}
     blank = sqlite3.connect(":memory:")
     create_schema(blank)
@@ -83,6 +107,15 @@ def _schema(connection: sqlite3.Connection) -> Iterator[str]:
 def _references(connection: sqlite3.Connection) -> Iterator[str]:
     for _, position, *_ in connection.execute("PRAGMA foreign_key_check(event)").fetchmany(SHOWN):
         yield f"the event at {position} has a type that the log does not name"
+
+
+def _segments(connection: sqlite3.Connection) -> Iterator[str]:
+    for first, last in connection.execute(SEGMENT_GAPS, (SHOWN,)):
+        yield f"the tag index has a segment from {first} to {last} that does not follow the one before"
+    if connection.execute(SELECT_LAST).fetchone() != (END,):
+        yield "the tag index has no segment for new events"
+    for (segment,) in connection.execute(STRAY_SEGMENTS, (SHOWN,)):
+        yield f"the tag index has tags of a segment {segment} that it does not know"
 
 
 def _tags(connection: sqlite3.Connection) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """From criteria to SQL: which index drives each item, and the statement that merges them in position order."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,14 +13,33 @@ COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 DATA = 3  # the place of the data in a row
 BETWEEN = "position > ? AND position <= ?"
 ARMS_A_STATEMENT = 200
+FROM_TAG = """
+    FROM segment
+    CROSS JOIN segment_tag AS driver ON driver.segment = segment.id
+    WHERE segment.last > ? AND tag = ?"""
+SEGMENT_OF_DRIVER = "(SELECT id FROM segment WHERE first <= driver.position ORDER BY first DESC LIMIT 1)"
 RARE = (64, 512, 4096)
 END = 2**63 - 1
 
 
-class Arm(NamedTuple):
-    """A SELECT of positions along one index, in its order; the range's two bounds are its last parameters."""
+class Along(NamedTuple):
+    """A SELECT of positions along one index, in its order; with the range's bounds as its last two parameters.
+
+    Along segments it takes the lower bound as its first parameter too, and SQLite does not know that the order by
+    segments is that of the positions.
+    """
 
     sql: str
+    segments: bool = False
+
+
+EVERYTHING = Along(f"SELECT position FROM event WHERE {BETWEEN}")
+
+
+class Arm(NamedTuple):
+    """One way to the events of an item, and its parameters but for the range's."""
+
+    along: Along
     parameters: tuple[Any, ...]
 
 
@@ -30,7 +49,7 @@ def select(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -
         return iter(())
     if len(arms) > ARMS_A_STATEMENT:
         return _by_position(connection, _merged(connection, arms, chosen), chosen)
-    sql = statement(tuple(arm.sql for arm in arms), _columns(chosen), reverse=chosen.reverse)
+    sql = statement(tuple(arm.along for arm in arms), _columns(chosen), reverse=chosen.reverse)
     return connection.execute(sql, _parameters(arms, chosen))
 
 
@@ -40,21 +59,25 @@ def _columns(chosen: Range) -> str:
 
 
 @lru_cache(1024)
-def statement(arms: tuple[str, ...], columns: str = COLUMNS, *, reverse: bool = False) -> str:
+def statement(arms: tuple[Along, ...], columns: str = COLUMNS, *, reverse: bool = False) -> str:
     """The events of the arms. Parameters: those of each arm with the range's bounds, then the limit.
 
     Without an ORDER BY of its own: the CROSS JOIN walks the chosen positions in their order, and a sort would take
     in the data of the whole batch before it gave the first row (the query plans are tested).
     """
-    order = "DESC" if reverse else "ASC"
     return f"""
         SELECT {columns}
-        FROM ({_positions(arms, order)}) AS chosen
+        FROM ({_positions(arms, "DESC" if reverse else "ASC")}) AS chosen
         CROSS JOIN event ON event.position = chosen.position"""
 
 
-def _positions(arms: tuple[str, ...], order: str) -> str:
-    return f"{' UNION '.join(arms)} ORDER BY position {order} LIMIT ?"
+def _positions(arms: tuple[Along, ...], order: str) -> str:
+    """The first positions of all arms; of several arms, each one along segments gives no more than are wanted."""
+    along_segments = f"ORDER BY segment.first {order}, position {order} LIMIT ?"
+    if len(arms) == 1 and arms[0].segments:
+        return f"{arms[0].sql} {along_segments}"
+    each = [f"SELECT position FROM ({arm.sql} {along_segments})" if arm.segments else arm.sql for arm in arms]
+    return f"{' UNION '.join(each)} ORDER BY position {order} LIMIT ?"
 
 
 def _merged(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) -> list[int]:
@@ -63,7 +86,7 @@ def _merged(connection: sqlite3.Connection, arms: Sequence[Arm], chosen: Range) 
     found: set[int] = set()
     for start in range(0, len(arms), ARMS_A_STATEMENT):
         some = arms[start : start + ARMS_A_STATEMENT]
-        sql = _positions(tuple(arm.sql for arm in some), order)
+        sql = _positions(tuple(arm.along for arm in some), order)
         found.update(position for (position,) in connection.execute(sql, _parameters(some, chosen)))
     return sorted(found, reverse=chosen.reverse)[: chosen.limit]
 
@@ -74,13 +97,18 @@ def _by_position(connection: sqlite3.Connection, positions: Sequence[int], chose
     return connection.execute(sql, positions)
 
 
-def _parameters(arms: Iterable[Arm], chosen: Range) -> list[Any]:
+def _parameters(arms: Sequence[Arm], chosen: Range) -> list[Any]:
     upto = END if chosen.upto is None else chosen.upto
+    limit = END if chosen.limit is None else chosen.limit
     values: list[Any] = []
     for arm in arms:
-        values += (*arm.parameters, chosen.after, upto)
-    values.append(END if chosen.limit is None else chosen.limit)
-    return values
+        if not arm.along.segments:
+            values += (*arm.parameters, chosen.after, upto)
+        elif len(arms) == 1:
+            values += (chosen.after, *arm.parameters, chosen.after, upto)
+        else:
+            values += (chosen.after, *arm.parameters, chosen.after, upto, limit)
+    return [*values, limit]
 
 
 def arms_of(
@@ -96,7 +124,7 @@ def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connectio
     if item.types and not types:
         return []
     if not tags:
-        return [_along_type(type, ()) for type in types] or [Arm(f"SELECT position FROM event WHERE {BETWEEN}", ())]
+        return [_along_type(type, ()) for type in types] or [Arm(EVERYTHING, ())]
     driver = _rarest(tags, types, connection, after)
     if driver is None:
         return [_along_type(type, tags) for type in types]
@@ -105,18 +133,18 @@ def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connectio
 
 def _along_tag(tag: str, others: Sequence[str], types: Sequence[int]) -> Arm:
     wanted = f" AND type IN ({_marks(types)})" if types else ""
-    sql = f"SELECT position FROM tag AS driver WHERE tag = ?{wanted}{_with_tags(others)} AND {BETWEEN}"
-    return Arm(sql, (tag, *types, *others))
+    sql = f"SELECT position {FROM_TAG}{wanted}{_with_tags(others, 'driver.segment')} AND {BETWEEN}"
+    return Arm(Along(sql, segments=True), (tag, *types, *others))
 
 
 def _along_type(type: int, tags: Sequence[str]) -> Arm:
-    sql = f"SELECT position FROM event AS driver WHERE type = ?{_with_tags(tags)} AND {BETWEEN}"
-    return Arm(sql, (type, *tags))
+    sql = f"SELECT position FROM event AS driver WHERE type = ?{_with_tags(tags, SEGMENT_OF_DRIVER)} AND {BETWEEN}"
+    return Arm(Along(sql), (type, *tags))
 
 
-def _with_tags(tags: Sequence[str]) -> str:
-    one = " AND EXISTS (SELECT 1 FROM tag AS also WHERE also.tag = ? AND also.position = driver.position)"
-    return one * len(tags)
+def _with_tags(tags: Sequence[str], segment: str) -> str:
+    also = f"also.segment = {segment} AND also.tag = ? AND also.position = driver.position"
+    return f" AND EXISTS (SELECT 1 FROM segment_tag AS also WHERE {also})" * len(tags)
 
 
 def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Connection, after: int) -> str | None:
@@ -128,7 +156,7 @@ def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Conne
         return tags[0]
     for bound in RARE:
         for tag in tags:
-            if _count(connection, "SELECT 1 FROM tag WHERE tag = ? AND position > ?", (tag, after, bound)) < bound:
+            if _count(connection, f"SELECT 1 {FROM_TAG} AND position > ?", (after, tag, after, bound)) < bound:
                 return tag
         wanted = f"SELECT 1 FROM event WHERE type IN ({_marks(types)}) AND position > ?"
         if types and _count(connection, wanted, (*types, after, bound)) < bound:

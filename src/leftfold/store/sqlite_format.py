@@ -1,0 +1,59 @@
+"""The format of an SQLite log: the schema of a new one, and how an older one is lifted to it."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+FORMAT = 2
+
+# What a log of format 1 looks like to the statements of today, when it is opened for reading only: one segment.
+FORMAT_1_VIEWS = (
+    "CREATE TEMP VIEW segment AS SELECT 1 AS first, 9223372036854775807 AS last, 1 AS id, 0 AS level",
+    "CREATE TEMP VIEW segment_tag AS SELECT 1 AS segment, tag, position, type FROM tag",
+    "CREATE TEMP VIEW segment_merge AS SELECT 1 AS id WHERE 0",
+    "CREATE TEMP VIEW segment_merged AS SELECT 1 AS id WHERE 0",
+)
+
+log = logging.getLogger("leftfold.store")
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables, indexes, views and triggers of an empty log, in the caller's transaction."""
+    _run(connection, "schema.sql")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
+    """Bring a log of an older format to the newest, in the caller's transaction: all of it or nothing.
+
+    Takes a second copy of the tags in free space.
+    """
+    for number in range(version + 1, FORMAT + 1):
+        log.warning("%s: lifting the log from format %d to %d", path, number - 1, number)
+        _run(connection, f"migrations/{number:04}.sql")
+        connection.execute(f"PRAGMA user_version = {number}")
+        log.warning("%s: the log has format %d now", path, number)
+
+
+def look_like_newest(connection: sqlite3.Connection, version: int) -> None:
+    """Let a connection that may only read see an older log as one of the newest format."""
+    if version == 1:
+        for view in FORMAT_1_VIEWS:
+            connection.execute(view)
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for command in _commands(files("leftfold.store").joinpath(script).read_text()):
+        connection.execute(command)
+
+
+def _commands(script: str) -> Iterator[str]:
+    """The complete SQL commands of a script, one by one: `executescript` would commit the caller's transaction."""
+    command = ""
+    for line in script.splitlines(keepends=True):
+        command += line
+        if sqlite3.complete_statement(command):
+            yield command
+            command = ""

@@ -1,0 +1,131 @@
+"""The tag index in segments: however they are merged, every search finds what the events have, in order."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from leftfold.criteria import Criteria, criteria
+from leftfold.store import NewEvent, SQLiteStore, StoredEvent, sqlite_tags
+from leftfold.store.sqlite_tags import END
+
+TAGS = [f"n:{n}" for n in range(7)]
+SEARCHES = [
+    criteria(tags=["n:1"]),
+    criteria(tags=["n:1", "n:2"]),
+    criteria("odd", tags=["n:3"]),
+    criteria(tags=["n:1"]) | criteria("odd", tags=["n:3"]) | criteria(tags=["n:1", "n:5"]),
+    criteria("odd") | criteria(tags=["n:2"]),
+]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments that are full, and merged, after a few events."""
+    monkeypatch.setattr(sqlite_tags, "SEGMENT", 8)
+    monkeypatch.setattr(sqlite_tags, "TOGETHER", 3)
+    monkeypatch.setattr(sqlite_tags, "UPKEEP", 4)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+    async with SQLiteStore(tmp_path / "log.db", durable=False) as store:
+        yield store
+
+
+def some(random: Random, number: int) -> list[NewEvent]:
+    """Events with none to three tags; one in three has a tag that all of these have."""
+    return [
+        NewEvent(random.choice(["odd", "even"]), b"{}", tuple(random.sample(TAGS, random.randrange(4))))
+        for _ in range(number)
+    ]
+
+
+async def found(store: SQLiteStore, wanted: Criteria, **options: Any) -> list[int]:
+    return [event.position async for batch in store.read(wanted, **options) for event in batch.events]
+
+
+def segments(path: Path) -> list[tuple[int, int, int]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT level, first, last FROM segment ORDER BY first").fetchall()
+
+
+def matching(events: list[StoredEvent], wanted: Criteria) -> list[int]:
+    return [event.position for event in events if wanted.matches(event.type, event.tags)]
+
+
+@pytest.mark.parametrize("together", [1, 3, 30])
+async def test_searches_find_all_that_match_at_every_stage_of_merging(store: SQLiteStore, together: int) -> None:
+    random = Random(together)
+    for _ in range(60 if together < 30 else 20):
+        await store.append(some(random, together))
+        events = [event async for batch in store.read() for event in batch.events]
+
+        for wanted in SEARCHES:
+            expected = matching(events, wanted)
+            assert await found(store, wanted) == expected
+            assert await found(store, wanted, reverse=True) == expected[::-1]
+            assert await found(store, wanted, after=20, limit=5) == [p for p in expected if p > 20][:5]
+            assert (
+                await found(store, wanted, upto=30, limit=5, reverse=True) == [p for p in expected if p <= 30][:-6:-1]
+            )
+        assert await store.self_check() == []
+
+
+@pytest.mark.parametrize("together", [1, 5, 50])
+async def test_segments_are_few_and_the_older_the_larger(store: SQLiteStore, tmp_path: Path, together: int) -> None:
+    random = Random(0)
+    for _ in range(1_000 // together):
+        await store.append(some(random, together))
+
+    levels = [level for level, _, _ in segments(tmp_path / "log.db")]
+
+    assert levels == sorted(levels, reverse=True)
+    assert len(levels) <= 20
+    assert max(levels) >= 2
+
+
+async def test_what_has_been_merged_is_deleted(store: SQLiteStore, tmp_path: Path) -> None:
+    random = Random(0)
+    for _ in range(1_000):
+        await store.append(some(random, 1))
+    events = [event async for batch in store.read() for event in batch.events]
+
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM segment_tag").fetchone()
+
+    assert rows < 2 * sum(len(event.tags) for event in events)
+
+
+async def test_a_tag_that_every_event_has_is_merged_bit_by_bit(store: SQLiteStore, tmp_path: Path) -> None:
+    for _ in range(200):
+        await store.append([NewEvent("noted", b"", ("all:1",))])
+
+        assert await found(store, criteria(tags=["all:1"])) == list(range(1, await store.head() + 1))
+
+    assert len(segments(tmp_path / "log.db")) < 12
+
+
+async def test_events_without_tags_leave_nothing_to_merge(store: SQLiteStore, tmp_path: Path) -> None:
+    for _ in range(100):
+        await store.append([NewEvent("noted", b"")])
+    await store.append([NewEvent("noted", b"", ("n:1",))])
+
+    assert await found(store, criteria(tags=["n:1"])) == [101]
+    assert segments(tmp_path / "log.db")[-1][2] == END
+    assert len(segments(tmp_path / "log.db")) < 12
+
+
+async def test_two_processes_take_turns_in_merging(store: SQLiteStore, tmp_path: Path) -> None:
+    random = Random(0)
+    async with SQLiteStore(tmp_path / "log.db", durable=False) as other:
+        for turn in range(200):
+            await (store, other)[turn % 2].append(some(random, 2))
+
+        assert await found(other, SEARCHES[3]) == await found(store, SEARCHES[3])
+    assert await store.self_check() == []
+    assert len(segments(tmp_path / "log.db")) < 20
