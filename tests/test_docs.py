@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from leftfold import errors
-from leftfold.store.open import OPTIONS
+from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -181,7 +181,7 @@ def test_the_tree_in_the_docstring_of_errors_is_the_tree_of_classes() -> None:
 def test_every_option_of_a_store_url_has_its_heading() -> None:
     headings = headings_of(DOCS / "store.md")
 
-    assert [option for option in OPTIONS if option not in headings] == []
+    assert [option for option in {*OPTIONS, *POSTGRES_OPTIONS} if option not in headings] == []
 
 
 def command_line() -> dict[str, Any]:

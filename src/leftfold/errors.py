@@ -326,7 +326,7 @@ class InvalidUrl(UsageError):
         self.url = url
         super().__init__(
             f"the store URL {url!r} is not understood: {problem}",
-            "sqlite:///relative.db, sqlite:////absolute/path.db or memory:",
+            "sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://host/database?log=name or memory:",
             "correct the URL; the options are listed in docs/store.md",
         )
 

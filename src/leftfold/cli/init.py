@@ -8,7 +8,7 @@ from leftfold.cli.arguments import LogUrl
 from leftfold.cli.consoles import stdout
 from leftfold.cli.outcome import Outcome, command
 from leftfold.store import open_store
-from leftfold.store.open import make_roles
+from leftfold.store.open import make_roles, role_names
 
 
 @command
@@ -27,6 +27,8 @@ async def init(
       leftfold init sqlite:///bank.db
       leftfold init "postgresql://owner@db.example/bank?log=bank" --roles
     """
+    if roles:
+        role_names(url)  # refused before anything is made
     async with open_store(url) as log:
         stdout().put(f"The log {log.log_id} is at position {await log.head()}.")
     if roles:

@@ -16,6 +16,7 @@ from leftfold.errors import (
     InvalidModel,
     LeaseLost,
     LeftfoldError,
+    ModelsUnavailable,
     ProjectionFailed,
     ProjectionParked,
     ReadModelBehind,
@@ -228,7 +229,9 @@ class ReadSide:
     async def status(self) -> list[ModelStatus]:
         """Where each read model stands."""
         head = await self._store.head()
-        holders = {entry.name: entry.holder for entry in await self.leases()}
+        holders: dict[str, str] = {}
+        with suppress(ModelsUnavailable):  # what the models' database cannot be asked is not known; the rest is
+            holders = {entry.name: entry.holder for entry in await self.leases()}
         found: list[ModelStatus] = []
         for definition, standing in self._standings.items():
             seconds = await self._seconds(standing, head)

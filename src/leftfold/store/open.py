@@ -52,16 +52,22 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     )
 
 
-def make_roles(url: str) -> tuple[str, str]:
-    """Make the two roles of a log in PostgreSQL, one that may append and one that may read; their names."""
+def role_names(url: str) -> tuple[str, str]:
+    """The names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read."""
     if urlsplit(url).scheme not in POSTGRES:
         raise InvalidUrl(url, "only logs in PostgreSQL have roles")
+    log = _log_in(url, _parts_of(url)[1])
+    return f"{log}_writer", f"{log}_reader"
+
+
+def make_roles(url: str) -> tuple[str, str]:
+    """Make the two roles of a log in PostgreSQL, where they are not there yet; their names."""
+    names = role_names(url)
     from leftfold.store.postgres import create_roles
 
     server, options = _parts_of(url)
-    log = _log_in(url, options)
-    create_roles(server, log)
-    return f"{log}_writer", f"{log}_reader"
+    create_roles(server, _log_in(url, options))
+    return names
 
 
 def _open_postgres(url: str, clock: Clock | None) -> EventStore:
