@@ -1,10 +1,12 @@
 """The orders example as one process and as four: the same orders, the same fates.
 
-`make demo-workers`, or `python -m examples.orders_workers [ORDERS]`. The four are commands, processes and projections,
+`make demo-workers`, or `python -m examples.orders_workers [ORDERS] [--database URL]`; with the URL of a PostgreSQL
+database the logs are schemas of it, else files of a temporary folder. The four are commands, processes and projections,
 each a `leftfold work --only …`, and this process, which submits orders and payments and asks how they are. One worker
 is killed on the way.
 """
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -37,30 +39,37 @@ class Told(NamedTuple):
     counts: Mapping[str, int]
 
 
-async def main(count: int) -> int:
+async def main(count: int, database: str | None) -> int:
     """Run both ways and compare them; 0 when the fates are the same."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="leftfold-orders-") as folder:
-        told = [await one_process(Path(folder), count), await four_processes(Path(folder), count)]
+        one, four = (log_in(database, folder, name) for name in ("one", "four"))
+        told = [await one_process(one, count), await four_processes(four, Path(folder), count)]
     same = told[0].fates == told[1].fates
     show_table(told, count)
     print("each order has exactly one fate, the same both ways" if same else "the fates DIFFER")
     return 0 if same else 1
 
 
-async def one_process(folder: Path, count: int) -> Told:
+def log_in(database: str | None, folder: str, name: str) -> str:
+    """The URL of a new log."""
+    if database is None:
+        return f"sqlite:///{folder}/{name}.db"
+    return f"{database}{'&' if '?' in database else '?'}log=orders_{name}_{int(time.time())}"
+
+
+async def one_process(url: str, count: int) -> Told:
     """Everything in this process."""
     print(f"One process: {count} orders")
-    async with orders.open(f"sqlite:///{folder}/one.db") as live:
+    async with orders.open(url) as live:
         begun = time.monotonic()
         await place(live, range(count))
         await until_ended(live, count)
         return await told_by("one process", live, begun)
 
 
-async def four_processes(folder: Path, count: int) -> Told:
+async def four_processes(url: str, folder: Path, count: int) -> Told:
     """Three workers beside this process; the one that answers events is killed when half of the orders are placed."""
-    url = f"sqlite:///{folder}/four.db"
     async with orders.open(url, work=False) as live, workers_on(url, folder) as workers:
         begun = time.monotonic()
         await place(live, range(count // 2))
@@ -162,9 +171,18 @@ def show_table(told: Sequence[Told], count: int) -> None:
         print(f"{each.way:>15}{count:>15}{each.seconds:>15.1f}{numbers}")
 
 
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m examples.orders_workers")
+    parser.add_argument("orders", nargs="?", type=int, default=ORDERS, help=f"how many; {ORDERS} if left out")
+    parser.add_argument("--database", metavar="URL", help="a PostgreSQL database in which the logs are made")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
+    given = arguments()
     try:
-        sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else ORDERS)))
+        sys.exit(asyncio.run(main(given.orders, given.database)))
     except KeyboardInterrupt:
         print("\nstopped; no process is left behind")
         sys.exit(130)

@@ -4,16 +4,24 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from leftfold.errors import StoreFailed
-from leftfold.leases import Entry, Holder, Keeper, Lease, LeaseBook, MemoryBook, Terms
+from leftfold.leases import Entry, Holder, Keeper, Lease, LeaseBook, MemoryBook, StoredBook, Terms
 from leftfold.leases.file_book import FileBook
+from leftfold.store import open_store
+from leftfold.store.open import lease_book
 from leftfold.testing import FakeClock
+from leftfold.testing.postgres_server import PostgresServer
 from tests.holders import Stopwatch
+from tests.postgres import DATABASE
+
+numbers = count(1)
 
 
 class Party:
@@ -37,14 +45,27 @@ def now() -> Stopwatch:
     return Stopwatch()
 
 
-@pytest.fixture(params=["memory", "file"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-untyped-def]
+@pytest.fixture(params=["memory", "file", "postgres"])
+async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LeaseBook]:
     if request.param == "memory":
         yield MemoryBook()
         return
-    file = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
-    yield file
-    await file.close()
+    if request.param == "file":
+        stored: StoredBook = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
+    else:
+        stored = await postgres_book(request.getfixturevalue("postgres"))
+    yield stored
+    await stored.close()
+
+
+async def postgres_book(server: PostgresServer) -> StoredBook:
+    """The leases of a new log."""
+    url = server.url(DATABASE, log=f"leases_{next(numbers)}")
+    async with open_store(url):
+        pass
+    book = lease_book(url)
+    assert book is not None
+    return book
 
 
 # --- one lease

@@ -37,11 +37,18 @@ class Selection(NamedTuple):
     days: int | None
 
     @property
-    def file_name(self) -> str:
-        """The log's file. Each selection has its own: nothing can be put in between what a log has already."""
+    def name(self) -> str:
+        """The log's name. Each selection has its own: nothing can be put in between what a log has already."""
         months = "".join(f"-{month:02}" for month in self.months) if len(self.months) < 12 else ""
         days = f"-first-{self.days}-days" if self.days else ""
-        return f"flights-{self.year}{months}{days}.db"
+        return f"flights-{self.year}{months}{days}"
+
+    def log_in(self, directory: Path, database: str | None) -> str:
+        """The log's URL: a file of the directory, or a schema of the PostgreSQL database."""
+        if database is None:
+            directory.mkdir(parents=True, exist_ok=True)
+            return f"sqlite:///{directory / self.name}.db"
+        return f"{database}{'&' if '?' in database else '?'}log={self.name.replace('-', '_')}"
 
     def read(self) -> list[Report]:
         """The reports, by instant."""
@@ -59,26 +66,27 @@ def run_demo(
     console: Console | None = None,
     *,
     days: int | None = None,
+    database: str | None = None,
 ) -> int:
     """Load these months and the February of the blizzard, print what is known, and return an exit code.
 
-    The log stays in `directory`: a second run finds it and adds nothing. With `days`, only the first few are loaded.
+    The log stays in `directory`, or in the PostgreSQL `database` of that URL: a second run finds it and adds nothing.
+    With `days`, only the first few are loaded.
     Raises `MissingExtra` without the data, `UsageError` for months that it does not have.
     """
     console = console or Console()
     selection = Selection(year, sorted({*months, FEBRUARY}), days)
-    path = directory / selection.file_name
     begun = perf_counter()
     try:
         with console.status("reading the file"):
             reports = selection.read()
-        directory.mkdir(parents=True, exist_ok=True)
-        fine = asyncio.run(show(reports, selection, path, console))
+        url = selection.log_in(directory, database)
+        fine = asyncio.run(show(reports, selection, url, console))
     except KeyboardInterrupt:
         console.print("Stopped. What is loaded stays loaded: the same command goes on from there.")
         return INTERRUPTED
     console.print(f"{perf_counter() - begun:.1f} s altogether. The log stays; to look around in it:")
-    for hint in hints(f"sqlite:///{path}"):
+    for hint in hints(url):
         console.print(f"  {hint}", highlight=False, soft_wrap=True)
     return 0 if fine else 1
 
@@ -94,9 +102,9 @@ def hints(url: str) -> list[str]:
     ]
 
 
-async def show(reports: Sequence[Report], selection: Selection, path: Path, console: Console) -> bool:
+async def show(reports: Sequence[Report], selection: Selection, url: str, console: Console) -> bool:
     """Load, verify and ask; whether everything is as it must be."""
-    async with flights.open(f"sqlite:///{path}") as live:
+    async with flights.open(url) as live:
         with bars_on(console) as bars:
             added, seconds = await bring_in(live, reports, bars)
             log, expected = await check(live, selection.months, reports[-1].instant, bars)

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from leftfold.background import Background, Worker
 from leftfold.clock import Clock
-from leftfold.leases import Entry, Terms
+from leftfold.leases import Entry, StoredBook, Terms
 from leftfold.leases.file_book import FileBook
 from leftfold.registry import Registry
 from leftfold.roles import Role
 from leftfold.store import EventStore
-from leftfold.store.open import path_in
+from leftfold.store.open import lease_book, path_in
 from leftfold.tenure import Tenures
 
 Make = Callable[[EventStore], Worker]
@@ -20,7 +20,7 @@ Make = Callable[[EventStore], Worker]
 class Workers:
     """Runs those whose roles this process has; the others step when `step` is called, and not by themselves.
 
-    Of the processes on one file, one does the work of each name. Add them before `start`.
+    Of the processes on one log, one does the work of each name. Add them before `start`.
     """
 
     def __init__(
@@ -31,8 +31,7 @@ class Workers:
         self._read_only = "mode=ro" in urlsplit(url).query
         self._roles = roles
         self._terms = terms
-        in_file = urlsplit(url).scheme == "sqlite"
-        self._book = FileBook(beside(url, "leases"), store.log_id, clock) if in_file else None
+        self._book = _book(url, store.log_id, clock)
         self._tenures: Tenures | None = None
         self._added: dict[str, tuple[Role, Make]] = {}
         self._backgrounds: dict[str, Background] = {}
@@ -77,6 +76,13 @@ class Workers:
     async def leases(self) -> list[Entry]:
         """Which process does each worker's work, and when it was last heard of."""
         return list((await self._book.read()).values()) if self._book else []
+
+
+def _book(url: str, log_id: str, clock: Clock) -> StoredBook | None:
+    """Where leases are written for all processes on the log; None for one that no other process sees."""
+    if urlsplit(url).scheme == "sqlite":
+        return FileBook(beside(url, "leases"), log_id, clock)
+    return lease_book(url)
 
 
 def beside(url: str, what: str) -> str:

@@ -1,6 +1,7 @@
 """Flights: the app answers what a script without leftfold computes, and an interrupted load leaves no trace."""
 
 import asyncio
+import re
 import signal
 import sqlite3
 import subprocess
@@ -29,6 +30,7 @@ from leftfold.errors import UsageError
 from leftfold.store import Appended, open_store
 from leftfold.store.memory import MemoryStore
 from leftfold.testing import check_laws, given
+from leftfold.testing.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEBRUARY = 2
@@ -43,10 +45,12 @@ Records = list[tuple[str, bytes, tuple[str, ...], datetime]]
 class Demo:
     """What a run of the demo left behind and printed."""
 
-    def __init__(self, directory: Path) -> None:
-        self.url = f"sqlite:///{directory / SELECTION.file_name}"
+    def __init__(self, directory: Path, database: str | None = None) -> None:
+        self.url = SELECTION.log_in(directory, database)
         printed = StringIO()
-        self.exit_code = run_demo([FEBRUARY], directory=directory, console=Console(file=printed, width=80), days=DAYS)
+        self.exit_code = run_demo(
+            [FEBRUARY], directory=directory, console=Console(file=printed, width=80), days=DAYS, database=database
+        )
         self.printed = printed.getvalue()
 
 
@@ -242,7 +246,7 @@ async def test_a_second_run_adds_nothing(demo: Demo, directory: Path) -> None:
 def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "examples.flights", "--months", str(FEBRUARY), "--days", str(DAYS))
     with subprocess.Popen((*command, "--dir", str(tmp_path)), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        wait_for_events(tmp_path / SELECTION.file_name, process)
+        wait_for_events(tmp_path / f"{SELECTION.name}.db", process)
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate()
     assert process.returncode == 130
@@ -252,6 +256,24 @@ def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Pat
 
     assert continued.exit_code == 0
     assert asyncio.run(records(continued.url)) == asyncio.run(records(demo.url))
+
+
+@pytest.mark.timeout(180)
+def test_the_same_program_on_postgresql_gives_the_same_events_and_answers(
+    demo: Demo, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    there = Demo(tmp_path, postgres.create("flights"))
+
+    assert (there.exit_code, list(tmp_path.iterdir())) == (0, [])
+    assert asyncio.run(records(there.url)) == asyncio.run(records(demo.url))
+    assert without_times(there.printed) == without_times(demo.printed)
+
+
+def without_times(printed: str) -> list[str]:
+    """The lines that do not tell how long something took, or where; rows that tie come in any order."""
+    return sorted(
+        line for line in printed.splitlines() if not re.search(r"\d s\b|a second|leftfold |python -m|:\d\d$", line)
+    )
 
 
 def wait_for_events(path: Path, process: subprocess.Popen[str]) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from leftfold.testing.postgres_server import PostgresServer
+from tests.postgres import DATABASE
+
 pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-u", "-m", "examples.orders_workers"]
@@ -24,8 +27,18 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def test_one_process_and_four_bring_the_same_fates_though_one_is_killed() -> None:
-    ended = subprocess.run([*COMMAND, "30"], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_one_process_and_four_bring_the_same_fates_though_one_is_killed(
+    backend: str, request: pytest.FixtureRequest
+) -> None:
+    where: list[str] = []
+    if backend == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        where = ["--database", server.url(DATABASE)]
+
+    ended = subprocess.run(
+        [*COMMAND, "30", *where], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "kill -9: the worker of processes" in ended.stdout

@@ -38,13 +38,19 @@ asyncio.run(main())
         ("sqlite:///100%25.db", "sqlite:///100%25.models.db"),
         ("sqlite:///bank.db?mode=ro", "sqlite://"),
         ("memory:", "sqlite://"),
+        (
+            "postgresql://ann@/shop?host=/run/pg&log=bank&queue=10",
+            "postgresql://ann@/shop?host=%2Frun%2Fpg&schema=bank_models",
+        ),
+        ("postgres://ann@db/shop", "postgres://ann@db/shop?schema=leftfold_models"),
+        ("postgresql://ann@db/shop?mode=ro", "sqlite://"),
     ],
 )
 def test_read_models_lie_beside_the_log(log: str, models: str) -> None:
     assert models_url(log) == models
 
 
-@pytest.mark.parametrize("log", ["sqlite://", "mongodb://localhost/bank"])
+@pytest.mark.parametrize("log", ["sqlite://", "mongodb://localhost/bank", "postgresql://db/shop?through=pgbouncer"])
 def test_a_log_without_a_place_for_them_is_refused(log: str) -> None:
     with pytest.raises(InvalidUrl, match="does not say where the read models are to be kept"):
         models_url(log)

@@ -24,6 +24,10 @@ def demo(
     directory: Annotated[
         Path, typer.Option("--dir", metavar="FOLDER", help="Where log and read models are kept.")
     ] = Path(".demo"),
+    database: Annotated[
+        str | None,
+        typer.Option("--database", metavar="URL", help="Keep both in this PostgreSQL database instead of a folder."),
+    ] = None,
 ) -> Outcome:
     """Load real flights, decide on each, and ask about the past.
 
@@ -33,8 +37,9 @@ def demo(
     Examples:
       leftfold demo
       leftfold demo --months 1-12 --dir /tmp/flights
+      leftfold demo --database postgresql://me@localhost/flights
     """
-    code: int = _example().run_demo(months, year, directory, stdout())
+    code: int = _example().run_demo(months, year, directory, stdout(), database=database)
     return Outcome(code)
 
 

@@ -1,9 +1,9 @@
 """Leases: which of several processes does a piece of background work, and who takes over when it dies."""
 
-from leftfold.leases.book import Entry, LeaseBook, MemoryBook
+from leftfold.leases.book import Entry, LeaseBook, MemoryBook, StoredBook
 from leftfold.leases.holder import Holder
 from leftfold.leases.keeper import Keeper
 from leftfold.leases.lease import Lease
 from leftfold.leases.terms import LEASE_SECONDS, Terms
 
-__all__ = ["LEASE_SECONDS", "Entry", "Holder", "Keeper", "Lease", "LeaseBook", "MemoryBook", "Terms"]
+__all__ = ["LEASE_SECONDS", "Entry", "Holder", "Keeper", "Lease", "LeaseBook", "MemoryBook", "StoredBook", "Terms"]

@@ -41,6 +41,14 @@ class LeaseBook(Protocol):
         ...
 
 
+class StoredBook(LeaseBook, Protocol):
+    """A book that holds a file or a connection open."""
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
 class MemoryBook:
     """A book for as long as the object lives."""
 

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from leftfold.errors import InvalidUrl
-from leftfold.store.open import path_in
+from leftfold.store.open import POSTGRES, models_of_postgres, path_in
 
 IN_MEMORY = "sqlite://"
 
@@ -18,11 +18,14 @@ def kept_in_memory(url: str) -> bool:
 def models_url(store_url: str) -> str:
     """The SQLAlchemy URL of the read models of a log: those of `bank.db` are kept in `bank.models.db` beside it.
 
+    Those of a log in PostgreSQL are kept in the same database, in a schema of their own: `bank_models` for `log=bank`.
     Those of a log in memory, or of one that may only be read, are kept in memory.
     """
     parts = urlsplit(store_url)
     if parts.scheme == "memory" or dict(parse_qsl(parts.query)).get("mode") == "ro":
         return IN_MEMORY
+    if parts.scheme in POSTGRES and (found := models_of_postgres(store_url)):
+        return found
     path = PurePosixPath(path_in(store_url))
     if parts.scheme != "sqlite" or not path.name:
         raise InvalidUrl(store_url, "it does not say where the read models are to be kept")

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from leftfold.clock import Clock
 from leftfold.errors import InvalidUrl
+from leftfold.leases import StoredBook
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
@@ -68,6 +69,28 @@ def make_roles(url: str) -> tuple[str, str]:
     server, options = _parts_of(url)
     create_roles(server, _log_in(url, options))
     return names
+
+
+def lease_book(url: str) -> StoredBook | None:
+    """Where the leases of the workers of a log in PostgreSQL are written; None for a log elsewhere."""
+    if urlsplit(url).scheme not in POSTGRES:
+        return None
+    from leftfold.store.postgres_leases import PostgresBook
+
+    server, options = _parts_of(url)
+    return PostgresBook(server, _log_in(url, options), session="through" not in options)
+
+
+def models_of_postgres(url: str) -> str | None:
+    """The SQLAlchemy URL of the database and schema that stand beside a log in PostgreSQL; None where there is none.
+
+    Through PgBouncer in transaction mode there is none: the read models' connections have settings of their own.
+    """
+    server, options = _parts_of(url)
+    if "through" in options:
+        return None
+    schema = f"schema={_log_in(url, options)}_models"
+    return f"{server}{'&' if urlsplit(server).query else '?'}{schema}"
 
 
 def _open_postgres(url: str, clock: Clock | None) -> EventStore:

@@ -382,7 +382,7 @@ class Reading:
 
 def create_log(connection: Connection, log: str) -> None:
     """Make the schema of a log that is not there; of several processes that try at once one does it."""
-    script = _script("postgres.sql", log)
+    script = _script("postgres.sql", log) + _script("postgres_leases.sql", log)
     once = f"""
         SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
         DO $outer$ BEGIN

@@ -1,4 +1,5 @@
--- Two roles for the log "leftfold_log": the writer may call the function that appends, the reader may select.
+-- Two roles for the log "leftfold_log": the writer may call the functions that append and that lend out the workers'
+-- leases, the reader may select.
 -- Neither may do anything else. A program's own role is granted both: GRANT "leftfold_log_writer" TO app.
 
 DO $$
@@ -14,5 +15,7 @@ $$;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA "leftfold_log" FROM PUBLIC, "leftfold_log_writer", "leftfold_log_reader";
 GRANT USAGE ON SCHEMA "leftfold_log" TO "leftfold_log_writer", "leftfold_log_reader";
-GRANT EXECUTE ON FUNCTION "leftfold_log".append TO "leftfold_log_writer";
+GRANT EXECUTE ON FUNCTION
+    "leftfold_log".append, "leftfold_log".take_lease, "leftfold_log".beat_leases, "leftfold_log".release_leases
+TO "leftfold_log_writer";
 GRANT SELECT ON ALL TABLES IN SCHEMA "leftfold_log" TO "leftfold_log_reader";

@@ -1,0 +1,108 @@
+"""An app on a log in PostgreSQL: its workers' leases are in the log's schema, its read models in a schema beside it."""
+
+import os
+import signal
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from examples.orders import OrdersByStanding, Pay, Place, PutInStock, orders
+from examples.worker_process import WorkerProcess
+from leftfold import EventStore, LiveApp
+from leftfold.store import open_store
+from leftfold.store.open import make_roles
+from leftfold.testing.postgres_server import PostgresServer
+from tests.postgres import DATABASE
+
+pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
+SECONDS = 60
+WORK = {"commands", "process Fulfilment", "projection order_status v1"}
+numbers = count(1)
+
+
+@pytest.fixture
+def log() -> str:
+    """The name of a log that is not there yet."""
+    return f"shop_{next(numbers)}"
+
+
+@pytest.fixture
+def url(postgres: PostgresServer, log: str) -> str:
+    return postgres.url(DATABASE, log=log)
+
+
+async def place(live: LiveApp, *names: str) -> None:
+    """Submit orders and their payments, and wait until they are handled."""
+    tickets = [await live.submit(command) for name in names for command in (Place(name, "lamp", 40), Pay(name, 40))]
+    for ticket in tickets:
+        await ticket.result(SECONDS)
+
+
+async def handled(store: EventStore) -> Counter[str]:
+    """How often each submitted command was handled."""
+    events = [event async for batch in store.read() for event in batch.events]
+    return Counter(tag for event in events if event.type == "leftfold.command.handled" for tag in event.tags)
+
+
+async def test_the_work_is_one_app_s_until_it_closes(url: str) -> None:
+    async with orders.open(url) as two:
+        async with orders.open(url) as one:
+            await one.execute(PutInStock("lamp", 1))
+            await place(one, "o-1")
+            held = await one.leases()
+
+        await place(two, "o-2")
+        answer = await two.query(OrdersByStanding(), after=await two.store.head(), timeout=SECONDS)
+
+    assert ({entry.name for entry in held}, len({entry.holder for entry in held})) == (WORK, 1)
+    assert sum(answer.values()) == 2
+
+
+async def test_a_process_that_is_paused_is_replaced_and_does_nothing_twice_when_it_wakes_up(
+    url: str, tmp_path: Path
+) -> None:
+    async with orders.open(url, work=False) as live:
+        await live.execute(PutInStock("lamp", 9))
+    with WorkerProcess(tmp_path / "worker.txt", "--app", "examples.orders:orders", url) as worker:
+        worker.wait_until_healthy()
+        os.kill(worker.pid, signal.SIGSTOP)
+        async with orders.open(url) as live:
+            await place(live, "o-1", "o-2")
+            os.kill(worker.pid, signal.SIGCONT)
+            await place(live, "o-3", "o-4")
+            store = live.store
+            replaced = [
+                event.type async for batch in store.read() for event in batch.events if "replaced" in event.type
+            ]
+            times = await handled(store)
+            answer = await live.query(OrdersByStanding(), after=await store.head(), timeout=SECONDS)
+        assert worker.stop() == 0
+
+    assert "leftfold.worker.replaced" in replaced
+    assert set(times.values()) == {1}
+    assert sum(answer.values()) == 4
+
+
+async def test_a_program_that_has_both_roles_works_and_the_writer_alone_touches_no_lease(
+    postgres: PostgresServer, url: str, log: str
+) -> None:
+    async with open_store(url):
+        writer, reader = make_roles(url)
+    with psycopg.connect(postgres.url(DATABASE), autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE app_{log} LOGIN; GRANT {writer}, {reader} TO app_{log}".encode())
+        owner.execute(f"CREATE SCHEMA {log}_models AUTHORIZATION app_{log}".encode())
+
+    async with orders.open(url.replace("postgres@", f"app_{log}@", 1)) as live:
+        await live.execute(PutInStock("lamp", 1))
+        await place(live, "o-1")
+        held = {entry.name for entry in await live.leases()}
+
+    assert held == WORK
+    with psycopg.connect(postgres.url(DATABASE), autocommit=True) as connection:
+        connection.execute(f"SET ROLE {writer}".encode())
+        for statement in ("DELETE FROM {}.lease", "UPDATE {}.lease SET beat = 1", "SELECT FROM {}.lease"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.format(log).encode())
