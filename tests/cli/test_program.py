@@ -156,8 +156,8 @@ class FakeDemo(ModuleType):
         self.code = code
         self.asked: list[Any] = []
 
-    def run_demo(self, months: list[int], year: int, directory: Path, console: Any) -> int:
-        self.asked = [months, year, directory]
+    def run_demo(self, months: list[int], year: int, directory: Path, console: Any, *, database: str | None) -> int:
+        self.asked = [months, year, directory, database]
         console.print("flown")
         return self.code
 
@@ -167,9 +167,11 @@ def test_demo_runs_the_flights_of_the_asked_months(run: Run, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, PLACES[0], example)
 
     assert run("demo") == (0, "flown\n", "")
-    assert example.asked == [[1, 2], 2013, Path(".demo")]
+    assert example.asked == [[1, 2], 2013, Path(".demo"), None]
     assert run("demo", "--months", "11-12,2,2-3", "--year", 2014, "--dir", "here").code == 0
-    assert example.asked == [[2, 3, 11, 12], 2014, Path("here")]
+    assert example.asked == [[2, 3, 11, 12], 2014, Path("here"), None]
+    assert run("demo", "--database", "postgresql://db/flights").code == 0
+    assert example.asked == [[1, 2], 2013, Path(".demo"), "postgresql://db/flights"]
 
 
 def test_demo_ends_with_the_example_s_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
