@@ -1,6 +1,7 @@
 """The demo: load real flights, ask what is and what was, and check the answers."""
 
 import asyncio
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +94,7 @@ def run_demo(
 
 def hints(url: str) -> list[str]:
     """Commands for whoever wants to see more: the log, a rebuild that keeps nothing, a board that is live."""
+    url = shlex.quote(url)  # that of a database has an ampersand
     app = f"--app {__package__}.app:{flights.name}"
     return [
         f"leftfold info {url}",
