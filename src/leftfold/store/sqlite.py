@@ -16,13 +16,13 @@ from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, Appe
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
-from leftfold.store.inspection import Statistics
+from leftfold.store.inspection import Statistics, StoredKey
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import insert
-from leftfold.store.sqlite_inspection import problems, statistics
+from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import DATA, Arm, arms_of, select
 from leftfold.store.sqlite_tags import index_tags
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
@@ -128,6 +128,17 @@ class SQLiteStore:
         wanted = key if isinstance(key, str) else key.value
         with named_errors(str(self._path)):
             return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))
+
+    async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
+        """Every idempotency key; see `KeyedLog`."""
+        last: StoredKey | None = None
+        while True:
+            self._check_open()
+            page = await self._readers.run(partial(stored_keys, beyond=last))
+            if not page:
+                return
+            yield page
+            last = page[-1]
 
     async def statistics(self) -> Statistics:
         """The log's figures, by its indexes; see `Inspectable`."""
