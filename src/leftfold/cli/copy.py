@@ -98,6 +98,6 @@ def _show(out: Console, found: Copied) -> None:
         problem = f"the logs differ at position {found.difference.position}: {found.difference.problem}"
         out.put(Text.assemble(("✗ ", "bold red"), problem))
         return
-    same = "positions, times, types, versions, bytes, tags and keys are the same"
+    same = "positions, times, bytes, tags and keys are the same"
     out.put(f"{counted(found.position, 'event')} and {counted(found.keys, 'idempotency key')} compared: {same}")
     out.put(f"the copy is the log {found.target}; read models are folded from it anew")
