@@ -50,11 +50,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--accounts", type=int, default=500_000)
     parser.add_argument("--backend", choices=BACKENDS, action="append", help="may come twice; both if left out")
+    parser.add_argument("--way", choices=WAYS[1:], action="append", help="may come several times; all if left out")
     given = parser.parse_args(argv)
     load, problems = Load(given.events, given.accounts), []
     print(f"{load.events:,} events of {load.accounts:,} accounts")
     print(f"{'':20}{'events':>12}{'seconds':>10}{'events/s':>12}{'peak MB':>10}", flush=True)
-    for passage in run(load, given.backend or BACKENDS):
+    for passage in run(load, given.backend or BACKENDS, given.way or WAYS):
         print(shown(passage), flush=True)
         problems += problems_of(passage, load)
     for problem in problems:
@@ -63,11 +64,11 @@ def main(argv: list[str]) -> int:
     return 1 if problems else 0
 
 
-def run(load: Load, backends: Sequence[str] = BACKENDS) -> Iterator[Passage]:
-    """Fill a log on each backend and go through it in each way."""
+def run(load: Load, backends: Sequence[str] = BACKENDS, ways: Sequence[str] = WAYS) -> Iterator[Passage]:
+    """Fill a log on each backend and go through it in some ways."""
     for backend in backends:
         with _places(backend) as place:
-            for way in WAYS:
+            for way in dict.fromkeys(("fill", *ways)):
                 other = place.models if way == "project" else place.copy
                 yield Passage(backend, way, *_go(way, place.log, other, load))
 

@@ -36,7 +36,7 @@ from leftfold.store.postgres_driver import (
     run_script,
 )
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys
-from leftfold.store.postgres_select import DATA, Arm, arms_of, choices, selection
+from leftfold.store.postgres_select import Arm, arms_of, bytes_of, choices, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -365,7 +365,7 @@ class Reading:
         parts = rows_in_parts(connection, sql, parameters)
         for part in parts:
             rows += part
-            room -= sum(len(row[DATA]) for row in part)
+            room -= sum(map(bytes_of, part))
             if room < 0:
                 break
         parts.close()
