@@ -220,4 +220,5 @@ def test_the_progress_on_a_terminal_leaves_only_the_result(run_on_terminal: Run,
     ended = run_on_terminal("copy", log, COPY)
 
     assert ended.code == 0
-    assert "6 events copied, through position 6" in ended.out
+    assert "6/6" in ended.err
+    assert ended.out.startswith("6 events copied, through position 6\n")

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -26,9 +27,14 @@ SELECT_ONE = "SELECT value, first_position, last_position, digest FROM key WHERE
 
 
 class KeySpool:
-    """Keeps keys, and finds those that end in a stretch of the log: a store finds them by their value alone."""
+    """Keeps keys, and finds those that end in a stretch of the log: a store finds them by their value alone.
+
+    It may be used from several threads, and closing it waits for what is under way: a cancelled caller has left a
+    thread at work.
+    """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute(CREATE)
@@ -39,29 +45,35 @@ class KeySpool:
     def add(self, keys: Iterable[StoredKey]) -> None:
         """Keep some keys."""
         rows = [(_bytes(key.value), key.first, key.last, key.digest) for key in keys]
-        self._connection.execute("BEGIN")
-        self._connection.executemany(INSERT, rows)
-        self._connection.execute("COMMIT")
+        with self._lock:
+            self._connection.execute("BEGIN")
+            self._connection.executemany(INSERT, rows)
+            self._connection.execute("COMMIT")
 
     def ready(self) -> None:
         """Make them findable by their positions, now that all are here."""
-        self._connection.execute(CREATE_INDEX)
+        with self._lock:
+            self._connection.execute(CREATE_INDEX)
 
     def count(self, after: int, upto: int) -> int:
         """How many end in a stretch."""
-        (count,) = self._connection.execute(COUNT, (after, upto)).fetchone()
+        with self._lock:
+            (count,) = self._connection.execute(COUNT, (after, upto)).fetchone()
         return int(count)
 
     def ending(self, after: int, upto: int) -> list[StoredKey]:
         """The keys that end in a stretch, in order."""
-        return [_key(*row) for row in self._connection.execute(SELECT_ENDING, (after, upto))]
+        with self._lock:
+            rows = self._connection.execute(SELECT_ENDING, (after, upto)).fetchall()
+        return [_key(*row) for row in rows]
 
     def unlike(self, keys: Iterable[StoredKey]) -> StoredKey | None:
         """The first of these that is not kept here just as it is."""
-        for key in keys:
-            row = self._connection.execute(SELECT_ONE, (_bytes(key.value),)).fetchone()
-            if row is None or _key(*row) != key:
-                return key
+        with self._lock:
+            for key in keys:
+                row = self._connection.execute(SELECT_ONE, (_bytes(key.value),)).fetchone()
+                if row is None or _key(*row) != key:
+                    return key
         return None
 
     def __enter__(self) -> Self:
@@ -70,7 +82,8 @@ class KeySpool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
 
 def _bytes(value: str) -> bytes:
