@@ -35,6 +35,8 @@ LeftfoldError
 │   ├── EventNotWaiting         a reactor was to retry or skip an event that neither waits nor is parked
 │   ├── UnknownModel            the command line asks for a model that the app does not have
 │   ├── LogNotEmpty             a log that is to be tortured holds events
+│   ├── SameLog                 a log is to be copied onto itself
+│   ├── ForeignTarget           the log to copy to holds something else than the beginning of the copy
 │   ├── UnknownNemesis          `leftfold torture` knows no such fault
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
@@ -376,6 +378,30 @@ class LogNotEmpty(UsageError):
             f"the log {url} has {head} events, and torture fills it with nonsense",
             "an empty log",
             "name a new file or schema",
+        )
+
+
+class SameLog(UsageError):
+    """A log is to be copied onto itself."""
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+        super().__init__(
+            f"both are the log {log}",
+            "two logs: a copy has an identity of its own",
+            "name another file or schema to copy to; a file that was copied by other means is still the same log",
+        )
+
+
+class ForeignTarget(UsageError):
+    """The log to copy to holds something else than the beginning of the copy."""
+
+    def __init__(self, position: int, difference: str) -> None:
+        self.position, self.difference = position, difference
+        super().__init__(
+            f"the log to copy to differs from the source at position {position}: {difference}",
+            "a log that is empty, or holds what an earlier copy of this source has written, and no other writer",
+            "copy to a new file or schema, or delete this one if nobody needs it",
         )
 
 

@@ -249,7 +249,7 @@ async def test_a_large_event_and_many_events_are_appended_and_read_back(store: E
 
     batches = [batch async for batch in store.read()]
     assert sum(len(batch.events) for batch in batches) == 10_040
-    assert max(sum(len(event.data) for event in batch.events) for batch in batches) <= 16_777_216 + 500 * len(large)
+    assert max(sum(len(event.data) for event in batch.events) for batch in batches) <= 16_777_216 + 32 * len(large)
     assert batches[0].events[0].data == large
 
 

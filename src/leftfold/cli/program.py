@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from leftfold.cli.commands import commands
+from leftfold.cli.copy import copy
 from leftfold.cli.demo import demo
 from leftfold.cli.events import events
 from leftfold.cli.explain import explain
@@ -47,8 +48,8 @@ def leftfold(
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory, postgresql://user@host/db?log=bank is a
     schema of a database. Commands that compute states need your app too: --app module:attribute. Nothing writes to a
-    log but init, work, torture, demo, --retry, --cancel, reactors where it retries or skips an event, and projections
-    where it skips one.
+    log but init, copy, work, torture, demo, --retry, --cancel, reactors where it retries or skips an event, and
+    projections where it skips one.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -76,6 +77,7 @@ COMMANDS = (
     projections,
     rebuild,
     verify,
+    copy,
     torture,
     work,
     demo,

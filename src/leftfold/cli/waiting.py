@@ -3,7 +3,8 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from leftfold.cli.consoles import stderr
 
@@ -11,11 +12,32 @@ from leftfold.cli.consoles import stderr
 @contextmanager
 def progress(what: str) -> Generator[Callable[[int, int], None]]:
     """A bar; it is moved by the number done and the number in all."""
+    with progress_of_steps(what) as told:
+        yield lambda done, total: told(what, done, total)
+
+
+@contextmanager
+def progress_of_steps(first: str = "") -> Generator[Callable[[str, int, int], None]]:
+    """The same for work of several steps: it is told which one, and each begins anew."""
     console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(first, total=None)
+
+        def told(what: str, done: int, total: int) -> None:
+            if bar.tasks[task].description != what:
+                bar.reset(task, description=what)
+            bar.update(task, completed=done, total=total)
+
+        yield told
+
+
+class Rate(ProgressColumn):
+    """How much is done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Render it, once it is known."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", "dim")
 
 
 @contextmanager

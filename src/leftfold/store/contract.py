@@ -51,7 +51,8 @@ class Key(msgspec.Struct, frozen=True, gc=False):
     """An idempotency key with the digest of the payload it stands for.
 
     A plain string as key stands for the appended events themselves: their types, versions, tags and data. Of several
-    keys each stands for a part of the append: `events` events from `place` on, which counts from 0.
+    keys each stands for a part of the append: `events` events from `place` on, which counts from 0. A copy that cuts
+    an append in two counts back, into what it has written before.
     """
 
     value: str

@@ -1,5 +1,6 @@
-"""What a backend may offer beside the contract: counts that read no event, and a look at its own storage."""
+"""What a backend may offer beside the contract: counts that read no event, its keys, a look at its own storage."""
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -37,6 +38,15 @@ class Statistics(msgspec.Struct, frozen=True):
     file: StoreFile | None = None
 
 
+class StoredKey(msgspec.Struct, frozen=True, gc=False):
+    """An idempotency key as it is stored: the positions it stands for, and the digest of what was appended there."""
+
+    value: str
+    first: int
+    last: int
+    digest: bytes
+
+
 @runtime_checkable
 class Inspectable(Protocol):
     """A store that can be looked into."""
@@ -47,6 +57,18 @@ class Inspectable(Protocol):
 
     async def self_check(self) -> list[str]:
         """What is wrong with the storage itself, one sentence each; nothing when it is sound."""
+        ...
+
+
+@runtime_checkable
+class KeyedLog(EventStore, Protocol):
+    """A store whose idempotency keys can be listed."""
+
+    def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
+        """Every key, some at a time, in an order of the store's own.
+
+        Keys of appends that are committed meanwhile may be among them or not.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from leftfold.errors import StoreClosed
 from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
+from leftfold.store.inspection import StoredKey
 from leftfold.store.recent import Recent
 
 EVENTS_A_BATCH = 1_000
@@ -92,6 +93,11 @@ class MemoryStore:
         """Where the append with this idempotency key lies."""
         self._check_open()
         return recognised(key, self._keys.get(key if isinstance(key, str) else key.value))
+
+    async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
+        """Every idempotency key; see `KeyedLog`."""
+        self._check_open()
+        yield [StoredKey(key, at.first, at.last, digest) for key, (at, digest) in self._keys.items()]
 
     async def close(self) -> None:
         """Refuse everything from now on."""

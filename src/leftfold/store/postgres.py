@@ -22,7 +22,7 @@ from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
-from leftfold.store.inspection import Statistics
+from leftfold.store.inspection import Statistics, StoredKey
 from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
@@ -35,8 +35,8 @@ from leftfold.store.postgres_driver import (
     run,
     run_script,
 )
-from leftfold.store.postgres_inspection import problems, statistics
-from leftfold.store.postgres_select import DATA, Arm, arms_of, choices, selection
+from leftfold.store.postgres_inspection import problems, statistics, stored_keys
+from leftfold.store.postgres_select import Arm, arms_of, bytes_of, choices, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -163,6 +163,17 @@ class PostgresStore:
         rows = await self._readers.run(lambda connection: run(connection, self._sql(SELECT_KEY), [wanted]))
         known = ((Appended(first, last), digest) for first, last, digest in rows)
         return recognised(key, next(known, None))
+
+    async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
+        """Every idempotency key; see `KeyedLog`."""
+        last: StoredKey | None = None
+        while True:
+            self._check_open()
+            page = await self._readers.run(partial(stored_keys, log=f'"{self._log}"', beyond=last))
+            if not page:
+                return
+            yield page
+            last = page[-1]
 
     async def statistics(self) -> Statistics:
         """The log's figures; see `Inspectable`."""
@@ -354,7 +365,7 @@ class Reading:
         parts = rows_in_parts(connection, sql, parameters)
         for part in parts:
             rows += part
-            room -= sum(len(row[DATA]) for row in part)
+            room -= sum(map(bytes_of, part))
             if room < 0:
                 break
         parts.close()

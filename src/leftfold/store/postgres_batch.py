@@ -215,3 +215,8 @@ def key_text(key: str) -> str:
     except UnicodeEncodeError:
         plain = False
     return key if plain or not key else ESCAPED + key.encode("utf-8", "surrogatepass").hex()
+
+
+def key_in(text: str) -> str:
+    """The key that `key_text` wrote."""
+    return bytes.fromhex(text[1:]).decode("utf-8", "surrogatepass") if text.startswith(ESCAPED) else text

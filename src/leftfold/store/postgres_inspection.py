@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from leftfold.clock import from_microseconds
-from leftfold.store.inspection import Statistics, TypeCount
+from leftfold.store.inspection import Statistics, StoredKey, TypeCount
+from leftfold.store.postgres_batch import key_in, key_text
 from leftfold.store.postgres_driver import Connection, run
 
 SHOWN = 10
+KEYS_AT_ONCE = 4_000
 # Readers' connections are set up for looking up a few rows by index; this joins whole tables, however long it takes.
 FOR_WHOLE_TABLES = b"""
     SET LOCAL enable_seqscan = on;
@@ -22,6 +24,8 @@ COUNT_TYPES = """
     GROUP BY type.name
     ORDER BY type.name"""
 COUNT_KEYS = "SELECT count(*) FROM {log}.idempotency_key"
+FIRST_KEYS = "SELECT key, first_position, last_position, digest FROM {log}.idempotency_key ORDER BY key LIMIT %s"
+NEXT_KEYS = FIRST_KEYS.replace("ORDER BY", "WHERE key > %s ORDER BY")
 SELECT_CREATED = "SELECT created FROM {log}.log"
 GAPS = """
     SELECT seen.before + 1, seen.position - 1
@@ -62,6 +66,15 @@ def statistics(connection: Connection, log: str) -> Statistics:
     [(keys,)] = run(connection, COUNT_KEYS.format(log=log))
     [(created,)] = run(connection, SELECT_CREATED.format(log=log))
     return Statistics(tuple(types), from_microseconds(created), keys)
+
+
+def stored_keys(connection: Connection, *, log: str, beyond: StoredKey | None = None) -> list[StoredKey]:
+    """Some idempotency keys in their order: those that come behind one, or the first."""
+    if beyond is None:
+        rows = run(connection, FIRST_KEYS.format(log=log), [KEYS_AT_ONCE])
+    else:
+        rows = run(connection, NEXT_KEYS.format(log=log), [key_text(beyond.value), KEYS_AT_ONCE])
+    return [StoredKey(key_in(text), first, last, digest) for text, first, last, digest in rows]
 
 
 def problems(connection: Connection, log: str) -> list[str]:

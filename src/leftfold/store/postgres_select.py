@@ -8,7 +8,7 @@ from leftfold.store.stretch import Range
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
-DATA = 3  # the place of the data in a row
+DATA, METADATA = 3, 5  # their places in a row
 RARE = 4_096  # rows that are counted at most to find the rarest tag
 COUNTED = 64  # items that are counted for at most; of more, each is found by one of its tags
 
@@ -26,6 +26,11 @@ class Arm(NamedTuple):
     source: str
     condition: str
     parameters: tuple[Any, ...]
+
+
+def bytes_of(row: Sequence[Any]) -> int:
+    """The size of the data in a row, and of the metadata if it has any."""
+    return len(row[DATA]) + (len(row[METADATA]) if len(row) > METADATA else 0)
 
 
 def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:

@@ -16,18 +16,20 @@ from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, Appe
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
-from leftfold.store.inspection import Statistics
+from leftfold.store.inspection import Statistics, StoredKey
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import insert
-from leftfold.store.sqlite_inspection import problems, statistics
-from leftfold.store.sqlite_select import DATA, Arm, arms_of, select
+from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
+from leftfold.store.sqlite_select import Arm, arms_of, select
 from leftfold.store.sqlite_tags import index_tags
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 ROWS_AT_ONCE = 100
+LARGE_ROWS_AT_ONCE = 8
+SMALL_PART = 262_144  # bytes of rows after which many more may be fetched at once
 QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
@@ -128,6 +130,17 @@ class SQLiteStore:
         wanted = key if isinstance(key, str) else key.value
         with named_errors(str(self._path)):
             return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))
+
+    async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
+        """Every idempotency key; see `KeyedLog`."""
+        last: StoredKey | None = None
+        while True:
+            self._check_open()
+            page = await self._readers.run(partial(stored_keys, beyond=last))
+            if not page:
+                return
+            yield page
+            last = page[-1]
 
     async def statistics(self) -> Statistics:
         """The log's figures, by its indexes; see `Inspectable`."""
@@ -298,10 +311,13 @@ class Reading:
         found = select(connection, arms, chosen._replace(limit=size))
         stored = self._types.stored_data if chosen.data_only else self._types.stored
         events: list[StoredEvent] = []
-        room = BYTES_A_BATCH
-        while room >= 0 and (rows := list(islice(found, ROWS_AT_ONCE))):
-            events += stored(connection, rows)
-            room -= sum(len(row[DATA]) for row in rows)
+        room, rows_at_once = BYTES_A_BATCH, LARGE_ROWS_AT_ONCE
+        while room >= 0 and (rows := list(islice(found, rows_at_once))):
+            part = stored(connection, rows)
+            events += part
+            size = sum(len(event.data) + len(event.metadata) for event in part)
+            room -= size
+            rows_at_once = ROWS_AT_ONCE if size < SMALL_PART else LARGE_ROWS_AT_ONCE
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:

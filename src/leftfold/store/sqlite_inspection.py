@@ -4,12 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 
 from leftfold.clock import from_microseconds
-from leftfold.store.inspection import Statistics, StoreFile, TypeCount
+from leftfold.store.inspection import Statistics, StoredKey, StoreFile, TypeCount
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_format import FORMAT, create_schema
 from leftfold.store.sqlite_tags import END
 
 SHOWN = 10
+KEYS_AT_ONCE = 4_000
 
 COUNT_TYPES = """
     SELECT type.name, count(*), min(event.position), max(event.position)
@@ -18,6 +19,8 @@ COUNT_TYPES = """
     GROUP BY event.type
     ORDER BY type.name"""
 COUNT_KEYS = "SELECT count(*) FROM idempotency_key"
+FIRST_KEYS = "SELECT key, first_position, last_position, digest FROM idempotency_key ORDER BY key LIMIT ?"
+NEXT_KEYS = FIRST_KEYS.replace("ORDER BY", "WHERE key > ? ORDER BY")
 SELECT_CREATED = "SELECT created FROM log"
 SELECT_SCHEMA = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
 STRAY_TAGS = """
@@ -76,6 +79,15 @@ def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
     pending = file.wal.stat().st_size if file.wal.exists() else 0
     shown = StoreFile(file.path, file.path.stat().st_size, pending, file.format, file.durable)
     return Statistics(tuple(types), from_microseconds(created), keys, shown)
+
+
+def stored_keys(connection: sqlite3.Connection, *, beyond: StoredKey | None = None) -> list[StoredKey]:
+    """Some idempotency keys in their order: those that come behind one, or the first."""
+    if beyond is None:
+        rows = connection.execute(FIRST_KEYS, (KEYS_AT_ONCE,))
+    else:
+        rows = connection.execute(NEXT_KEYS, (beyond.value, KEYS_AT_ONCE))
+    return [StoredKey(str(key, "utf-8"), first, last, digest) for key, first, last, digest in rows]
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:

@@ -10,7 +10,6 @@ from leftfold.store.stretch import Range
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
-DATA = 3  # the place of the data in a row
 BETWEEN = "position > ? AND position <= ?"
 ARMS_A_STATEMENT = 200
 FROM_TAG = """

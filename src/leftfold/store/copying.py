@@ -1,0 +1,215 @@
+"""Copying a log into another one: events with their positions, times and bytes, and the idempotency keys."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from leftfold.clock import Clock, SystemClock
+from leftfold.criteria import ALL
+from leftfold.errors import Conflict, ForeignTarget, SameLog
+from leftfold.store.contract import AppendCondition, Batch, EventStore, Key, NewEvent, StoredEvent
+from leftfold.store.inspection import KeyedLog, StoredKey
+from leftfold.store.key_spool import KeySpool
+
+Step = Literal["checking", "copying", "comparing"]
+Told = Callable[[Step, int, int], None]
+
+FIELDS = ("type", "version", "data", "metadata", "tags")
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Where a target is not like its source, and in what."""
+
+    position: int
+    problem: str
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """What came of a copy: both logs are the same through `position`, with `keys` keys, unless there is a `difference`.
+
+    Of the events `copied` were written now; those before them were there.
+    """
+
+    source: str
+    target: str
+    position: int
+    copied: int
+    keys: int
+    difference: Difference | None
+
+
+class LatestClock:
+    """The machine's clock, but never behind a time: a log whose clock was ahead has events that a copy must keep."""
+
+    def __init__(self, least: datetime, clock: Clock | None = None) -> None:
+        self._least = least
+        self._clock = clock or SystemClock()
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC, or the one that it may not be behind."""
+        return max(self._clock.now(), self._least)
+
+
+def _untold(step: Step, done: int, upto: int) -> None:
+    pass
+
+
+async def clock_for(source: EventStore) -> LatestClock:
+    """A clock to open the target with: no event that the source has now lies in its future."""
+    newest = [event.time async for batch in source.read(reverse=True, limit=1) for event in batch.events]
+    return LatestClock(*newest or [SystemClock().now()])
+
+
+async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold) -> Copied:
+    """Write what the source holds now behind what the target has of it, then compare what was written.
+
+    The target has to be empty, or the beginning of a copy: that is checked first, and `ForeignTarget` raised before
+    anything is written. Each batch is an append, durable and on the condition that nobody else has written, so a copy
+    that was cut off goes on where the target ends. A key is written with the last event that it stands for. Events that
+    are appended to the source meanwhile are left for the next time. The target's clock may not be behind the source's
+    newest event: see `clock_for`. Raises `SameLog` too.
+    """
+    with KeySpool() as keys:
+        copying = await _begin(source, target, keys, told)
+        begun = await target.head()
+        if found := await copying.difference("checking", 0, min(begun, copying.upto)):
+            raise ForeignTarget(found.position, found.problem)
+        await copying.write(begun)
+        found = await copying.difference("comparing", begun, copying.upto)
+        return copying.outcome(found, copied=copying.upto - begun)
+
+
+async def compare_logs(source: KeyedLog, target: KeyedLog, *, told: Told = _untold) -> Copied:
+    """Compare the two, event by event and key by key, through the source's head; nothing is written."""
+    with KeySpool() as keys:
+        comparing = await _begin(source, target, keys, told)
+        head = await target.head()
+        found = await comparing.difference("comparing", 0, min(head, comparing.upto))
+        if found is None and head < comparing.upto:
+            found = Difference(head + 1, f"the target ends at {head}, the source at {comparing.upto}")
+        return comparing.outcome(found, copied=0)
+
+
+async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told) -> "Copying":
+    """The head is taken first: all keys up to it can be listed by then."""
+    if source.log_id == target.log_id:
+        raise SameLog(source.log_id)
+    upto = await source.head()
+    async for page in source.stored_keys():
+        await asyncio.to_thread(keys.add, [key for key in page if key.last <= upto])
+    await asyncio.to_thread(keys.ready)
+    return Copying(source, target, keys, upto, told)
+
+
+class Copying:
+    """A copy under way, up to a position of the source whose keys are spooled."""
+
+    def __init__(self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told) -> None:
+        self.upto = upto
+        self._source = source
+        self._target = target
+        self._keys = keys
+        self._told = told
+
+    def __repr__(self) -> str:
+        return f"<Copying {self._source!r} to {self._target!r}, up to {self.upto}>"
+
+    def outcome(self, found: Difference | None, *, copied: int) -> Copied:
+        """What to report."""
+        keys = self._keys.count(0, self.upto)
+        return Copied(self._source.log_id, self._target.log_id, self.upto, copied, keys, found)
+
+    async def write(self, after: int) -> None:
+        """Write what comes after a position; the next batch is read while one is written."""
+        async with aclosing(read_ahead(self._source.read(after=after, upto=self.upto))) as batches:
+            async for batch in batches:
+                if batch.events:
+                    await self._append(batch, after)
+                    after = batch.through
+                    self._told("copying", after, self.upto)
+
+    async def difference(self, step: Step, after: int, upto: int) -> Difference | None:
+        """The first thing in which the two differ between these positions, or that the target has too much."""
+        found = await self._unlike_event(step, after, upto) or await self._unlike_key(after, upto)
+        head = await self._target.head()
+        if found is None and head > self.upto:
+            found = Difference(self.upto + 1, f"the target goes on to {head}, the source to {self.upto}")
+        return found
+
+    async def _append(self, batch: Batch, after: int) -> None:
+        events = [_again(event) for event in batch.events]
+        stored = await asyncio.to_thread(self._keys.ending, after, batch.through)
+        keys = [Key(key.value, key.digest, key.first - 1 - after, key.last - key.first + 1) for key in stored]
+        try:
+            await self._target.append(events, condition=AppendCondition(ALL, after), key=keys)
+        except Conflict as conflict:
+            raise ForeignTarget(after + 1, "something else was appended to the target meanwhile") from conflict
+
+    async def _unlike_event(self, step: Step, after: int, upto: int) -> Difference | None:
+        async with aclosing(read_ahead(self._source.read(after=after, upto=upto))) as batches:
+            async for batch in batches:
+                copied = await _events(self._target, after, batch.through)
+                if copied != batch.events:
+                    return _difference(batch.events, copied, after)
+                after = batch.through
+                if batch.events:
+                    self._told(step, after, upto)
+        return None
+
+    async def _unlike_key(self, after: int, upto: int) -> Difference | None:
+        found = 0
+        async for page in self._target.stored_keys():
+            asked = [key for key in page if after < key.last <= upto]
+            unlike = await asyncio.to_thread(self._keys.unlike, asked)
+            if unlike is not None:
+                return Difference(unlike.first, f"the source has no such key as {_shown(unlike)}")
+            found += len(asked)
+        missing = self._keys.count(after, upto) - found
+        if missing:
+            return Difference(after + 1, f"idempotency keys of the source are missing: {missing}")
+        return None
+
+
+async def read_ahead(batches: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
+    """The same batches, each read while whoever takes them deals with the one before."""
+    coming = asyncio.create_task(_next(batches))
+    try:
+        while (batch := await coming) is not None:
+            coming = asyncio.create_task(_next(batches))
+            yield batch
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
+    return await anext(batches, None)
+
+
+async def _events(log: EventStore, after: int, upto: int) -> list[StoredEvent]:
+    return [event async for batch in log.read(after=after, upto=upto) for event in batch.events]
+
+
+def _again(event: StoredEvent) -> NewEvent:
+    return NewEvent(event.type, event.data, event.tags, event.version, event.metadata, event.time)
+
+
+def _difference(expected: Sequence[StoredEvent], found: Sequence[StoredEvent], after: int) -> Difference:
+    for source, target in zip(expected, found, strict=False):
+        if source.position != target.position:
+            break
+        if source.microseconds != target.microseconds:
+            return Difference(source.position, f"its time is {target.time}, the source's {source.time}")
+        for name in FIELDS:
+            if getattr(source, name) != getattr(target, name):
+                return Difference(source.position, f"its {name} and the source's differ")
+    position = after + 1 + min(len(expected), len(found))
+    return Difference(position, "one of the logs has no event there")
+
+
+def _shown(key: StoredKey) -> str:
+    return f"{key.value!r} for positions {key.first} to {key.last}"
