@@ -412,7 +412,7 @@ def create_log(connection: Connection, log: str) -> None:
 
 def create_roles(url: str, log: str) -> None:
     """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
-    with named_errors(f"log {log!r}"), connect(url, session=True) as connection:
+    with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
         run_script(connection, _script("postgres_roles.sql", log))
 
 
