@@ -83,9 +83,9 @@ async def outcomes_of(store: EventStore, keys: Sequence[str]) -> list[Appended |
 
 
 def terminate(server: PostgresServer, which: str) -> int:
-    """End the server's connections that are meant; how many there were."""
+    """End the server's connections that are meant, and return once they are gone; how many there were."""
     with connected(server) as connection:
-        sql = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+        sql = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
         return len(connection.execute(sql.encode()).fetchall())
 
 

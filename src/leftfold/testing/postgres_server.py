@@ -112,6 +112,7 @@ class PostgresServer:
             return
         with contextlib.suppress(ProcessLookupError, _NoStatus):
             os.kill(self.pid, SIGNALS[mode])
+            self._guard.wait()  # its input is closed later: the guard would ask for a fast stop too
         self._guard.communicate()
         self._guard = None
 
