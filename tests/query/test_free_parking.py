@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from leftfold.errors import NotParked, ProjectionParked, ReadModelBehind
+from leftfold.errors import ModelsUnavailable, NotParked, ProjectionParked, ReadModelBehind
 from leftfold.metadata import Metadata
 from leftfold.query import FreeProjection, ParkedKey
 from leftfold.query.rebuild import rebuild
+from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.store import MemoryStore
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading, registry_of
 from tests.query.free_bank import add, metadata, projecting, rows, totals_of
@@ -91,6 +92,29 @@ async def test_a_retry_after_the_cause_is_gone_brings_it_level(store: MemoryStor
 
         assert await amounts(read_side, after=position) == [1, 2, 3, 4, 5]
         assert await amounts(read_side, after=await append(store, Deposited("a", 6))) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_database_that_is_away_when_it_may_go_on_is_waited_out(
+    store: MemoryStore, bad: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [ModelsUnavailable("lines", "away"), ModelsUnavailable("lines", "still away")]
+    reload = FreeFolding.reload
+
+    def reload_later(folding: FreeFolding) -> None:
+        if away:
+            raise away.pop()
+        reload(folding)
+
+    monkeypatch.setattr(FreeFolding, "reload", reload_later)
+    bad.add(2)
+    async with projecting(store, LINES) as read_side:
+        position = await append(store, *(Deposited("a", n) for n in (1, 2, 3)))
+        await read_side.settle(position)
+        bad.discard(2)
+        await read_side.parked_keys("lines").retry(())
+
+        assert await amounts(read_side, after=position, timeout=20) == [1, 2, 3]
+    assert away == []
 
 
 async def test_a_skip_is_in_the_log_and_holds_in_rebuilds_and_in_the_past(

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import sqlalchemy as sa
 
 from leftfold.errors import InvalidModel, InvalidUrl, MissingExtra, ModelsUnavailable, TableTaken
+from leftfold.metadata import Metadata
 from leftfold.query import ReadModel, ReadModels, ReadSide
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import rebuild
@@ -16,6 +18,7 @@ from leftfold.store import MemoryStore, open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE, fresh_schema
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Turnover, append, ask, reading, registry_of
+from tests.query.free_bank import projecting, rows, totals_of
 from tests.query.places import outside
 
 
@@ -157,9 +160,9 @@ def test_connections_are_named_and_wait_for_no_lock_for_ever(postgres: PostgresS
 
 
 @pytest.fixture
-def mortal() -> Iterator[PostgresServer]:
+def mortal(binaries: Path | None) -> Iterator[PostgresServer]:
     """A server for this test alone."""
-    with PostgresServer() as server:
+    with PostgresServer(binaries=binaries) as server:
         yield server
 
 
@@ -190,6 +193,23 @@ async def test_a_server_that_is_down_is_waited_out_and_told_of(store: MemoryStor
         await read_side.wait(Balance, 2, 20)
         assert isinstance(status.problem, ModelsUnavailable)
         assert await balances(read_side) == [Balance("a", "ann", 5, 2)]
+
+
+async def test_a_projection_that_is_held_up_outlives_a_server_that_is_down(
+    store: MemoryStore, mortal: PostgresServer
+) -> None:
+    async with projecting(store, totals_of(), url=mortal.url()) as read_side:
+        position = await append(store, Deposited("a", 5), Deposited("a", 13), Deposited("a", 1))
+        await read_side.settle(position)
+        await asyncio.to_thread(mortal.stop, "kill")
+        with pytest.raises(ModelsUnavailable):
+            await rows(read_side)
+        await asyncio.to_thread(mortal.start)
+
+        await read_side.parked_keys("account totals").skip((), Metadata())
+
+        await read_side.wait("account totals", position, 20)
+        assert await rows(read_side) == [("a", 6)]
 
 
 async def test_a_server_that_is_not_there_is_named_when_the_app_is_opened(store: MemoryStore) -> None:

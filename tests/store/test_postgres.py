@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,15 +17,15 @@ from leftfold.store import AppendCondition, EventStore, NewEvent
 from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore, Types
-from leftfold.testing.conformance import GroupCommit, OpenStore, Races, StoreConformance, Subscription, Waiting
+from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 
 numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as server:
+def server(binaries: Path | None) -> Iterator[PostgresServer]:
+    with PostgresServer(binaries=binaries) as server:
         yield server
 
 
@@ -47,14 +48,6 @@ async def store(open_store: OpenStore) -> AsyncIterator[EventStore]:
 
 class TestPostgres(StoreConformance):
     """Every promise, on the PostgreSQL store."""
-
-
-class TestThroughPgBouncer(Waiting, Subscription, GroupCommit, Races):
-    """What concerns several connections, without prepared statements, settings of the connection, and notifications."""
-
-    @pytest.fixture
-    def open_store(self, server: PostgresServer, log: str) -> OpenStore:
-        return partial(open_url, server.url(log=log, through="pgbouncer"))
 
 
 def connected(server: PostgresServer, role: str | None = None) -> "psycopg.Connection[Any]":
@@ -194,8 +187,8 @@ async def test_appending_is_durable_where_the_server_does_not_wait_for_the_disk_
     assert row == ("on",)
 
 
-async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str) -> None:
-    with PostgresServer() as server:
+async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str, binaries: Path | None) -> None:
+    with PostgresServer(binaries=binaries) as server:
         async with open_url(server.url(log=log)) as store:
             await store.append([NewEvent("opened", b"{}")])
             server.restart()
@@ -207,8 +200,8 @@ async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str) 
     assert read == [1, 2]
 
 
-async def test_waiting_goes_on_when_the_server_comes_back(log: str) -> None:
-    with PostgresServer() as server:
+async def test_waiting_goes_on_when_the_server_comes_back(log: str, binaries: Path | None) -> None:
+    with PostgresServer(binaries=binaries) as server:
         async with open_url(server.url(log=log)) as store, open_url(server.url(log=log)) as other:
             waiting = asyncio.create_task(store.wait(0))
             await asyncio.sleep(0)

@@ -65,23 +65,28 @@ class Projection:
 
     async def _follow_until_disturbed(self) -> None:
         try:
-            await self._follow()
-        except Overtaken:
-            await self._reload()
+            await self._follow_until_held_up()
         except (LeaseLost, ProjectionFailed, StoreClosed):
             raise
-        except ProjectionParked as parked:
-            self.standing.reached(self._folding.position)
-            self.standing.hold_up(parked)
-            await self._until_released()
         except LeftfoldError as trouble:
             self.standing.trouble = trouble
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
+    async def _follow_until_held_up(self) -> None:
+        try:
+            await self._follow()
+        except Overtaken:
+            await self._reload()
+        except ProjectionParked as parked:
+            self.standing.reached(self._folding.position)
+            self.standing.hold_up(parked)
+            await self._until_released()
+
     async def _follow(self) -> None:
         after = self._folding.position
-        async for batch in subscribe(self._store, self._criteria, after=after, data_only=self._data_only):
+        following = subscribe(self._store, self._criteria, after=after, data_only=self._data_only, patience=0)
+        async for batch in following:
             await self._in_writer(partial(self._folding.step, batch))
             self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE

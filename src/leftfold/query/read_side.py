@@ -402,25 +402,35 @@ class ReadSide:
             on_progress=self._on_progress,
             lease=None if self._keeper is None else (definition.lease, self._terms.me),
         )
-        while await self._is_due(database, definition):
-            try:
-                await rebuild.run()
-            except Overtaken:
-                await asyncio.sleep(PAUSE)
-            except LeaseLost:
-                raise
-            except ProjectionParked as parked:  # the present tables are further: they are kept until the code is right
-                standing.end(parked)
+        while (folding := await self._rebuilt(database, definition, rebuild)) is None:
+            if standing.ended is not None:
                 return
-            except LeftfoldError as trouble:
-                standing.trouble = trouble
-                await asyncio.sleep(PAUSE)
-            except Exception as error:
-                standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
-                raise
-        folding = (await self._open(database, (), [definition]))[definition]
+            await asyncio.sleep(PAUSE)
         standing.reached(folding.position)
         await self._project(database, definition, folding)
+
+    async def _rebuilt(
+        self, database: "ModelsDatabase", definition: ReadModelDefinition, rebuild: Rebuild
+    ) -> "StoredFolding | FreeFolding | None":
+        """What goes on with the rebuilt table; None while there is none, or when there will be none."""
+        standing = self._standings[definition]
+        try:
+            if await self._is_due(database, definition):
+                await rebuild.run()
+            if not await self._is_due(database, definition):
+                return (await self._open(database, (), [definition]))[definition]
+        except Overtaken:
+            pass
+        except LeaseLost:
+            raise
+        except (ProjectionParked, ReadModelChanged, StoreClosed) as reason:
+            standing.end(reason)  # if parked: the present tables are further, and kept until the code is right
+        except LeftfoldError as trouble:
+            standing.trouble = trouble
+        except Exception as error:
+            standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
+            raise
+        return None
 
     def _definition(self, model: type | str) -> ReadModelDefinition:
         definition = self._definitions.get(model)

@@ -12,7 +12,7 @@ from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
 
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
-POSTGRES_OPTIONS = ("event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
+POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
 POSTGRES = ("postgresql", "postgres")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
@@ -25,8 +25,8 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     commits, a crash of the process does not).
 
     `postgresql://user@host/database?log=name` is a log in a PostgreSQL schema of that name (needs
-    `leftfold[postgres]`). Its own options are `log`, `mode`, `event_limit`, `queue`, `may_lose`, `readers`
-    (connections that read) and `through=pgbouncer`; all others are libpq's.
+    `leftfold[postgres]`). Its own options are `log`, `mode`, `busy_timeout`, `event_limit`, `queue`, `may_lose`,
+    `readers` (connections that read) and `through=pgbouncer`; all others are libpq's.
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
@@ -109,6 +109,7 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
         event_limit=int(_number(url, options, "event_limit", 1_048_576)),
         queue=int(_number(url, options, "queue", 4_096)),
         readers=int(_number(url, options, "readers", 4)),
+        busy_timeout=_number(url, options, "busy_timeout", 10.0),
         session="through" not in options,
     )
 

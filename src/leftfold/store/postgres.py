@@ -11,8 +11,10 @@ from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria
 from leftfold.errors import (
     LeftfoldError,
+    StoreBusy,
     StoreClosed,
     StoreCorrupt,
+    StoreFailed,
     StoreNotFound,
     StoreReadOnly,
     StoreUnavailable,
@@ -43,6 +45,7 @@ from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 FORMAT = 1
 QUEUE = 4_096
 READING_THREADS = 4
+BUSY_SECONDS = 10.0
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
@@ -53,8 +56,9 @@ SELECT_TYPES = "SELECT id, name FROM {log}.type"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
 APPEND = """
     SELECT codes, firsts, lasts, details, moment, newest
-    FROM {log}.append(
-        %b::boolean, %b::bigint,
+    FROM (SELECT %b::boolean AS durable, set_config('lock_timeout', %b::text, true)) AS asked
+    CROSS JOIN LATERAL {log}.append(
+        asked.durable, %b::bigint,
         %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::integer[], %b::integer[], %b::text[],
         %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[],
         %b::text[], %b::integer[], %b::integer[], %b::integer[],
@@ -68,8 +72,8 @@ class PostgresStore:
 
     `durable=False` commits without waiting for the disk: a crash of the server may lose the latest commits, in order,
     never half of one. `session=False` is for PgBouncer in transaction mode: no prepared statements, no settings of the
-    connection, and commits of others are looked for every 20 ms instead of being notified of. Times are the server's
-    unless a `clock` is given.
+    connection, and commits of others are looked for every 20 ms instead of being notified of. An append waits
+    `busy_timeout` seconds at most for those of others. Times are the server's unless a `clock` is given.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class PostgresStore:
         event_limit: int = EVENT_LIMIT,
         queue: int = QUEUE,
         readers: int = READING_THREADS,
+        busy_timeout: float = BUSY_SECONDS,
         session: bool = True,
     ) -> None:
         self._url = url
@@ -93,6 +98,7 @@ class PostgresStore:
         self._read_only = read_only
         self._event_limit = event_limit
         self._session = session
+        self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would be for ever
         self._head = Head()
         self._following: asyncio.Task[None] | None = None
         self._closed = False
@@ -237,6 +243,8 @@ class PostgresStore:
         for call in calls_of(requests):
             try:
                 outcomes += self._call(call)
+            except (StoreBusy, StoreUnreachable) as error:  # those behind would wait as long, and for nothing
+                return outcomes + [error] * (len(requests) - len(outcomes))
             except LeftfoldError as error:  # what other calls have committed is answered all the same
                 outcomes += [error] * len(call)
         return outcomes
@@ -247,13 +255,24 @@ class PostgresStore:
         clock = None if self._clock is None else to_microseconds(self._clock.now())
         call = AppendCall(requests)
         with committing(self._where, self._writer):
-            [answer] = run(self._writer, self._sql(APPEND), [self._durable, clock, *call.columns()])
+            [answer] = run(self._writer, self._sql(APPEND), [self._durable, self._lock_timeout, clock, *call.columns()])
         return call.outcomes(answer)
 
     # --- following other processes
 
     async def _follow(self) -> None:
-        """Advance the head as others commit; whoever waits hears of it when that is not possible."""
+        """Advance the head as others commit; whoever waits hears of it when that is not possible.
+
+        That is the last thing done here: whoever comes to wait after it finds nobody following, and begins anew.
+        """
+        try:
+            await self._follow_until_trouble()
+        except StoreUnavailable as error:
+            self._head.fail(error)
+        except Exception as error:  # noqa: BLE001 who waits would wait for ever
+            self._head.fail(StoreFailed(self._where, repr(error)))
+
+    async def _follow_until_trouble(self) -> None:
         listening = asyncio.Event()
         tasks = [asyncio.create_task(self._poll(listening))]
         if self._session:
@@ -262,8 +281,6 @@ class PostgresStore:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except StoreUnavailable as error:
-            self._head.fail(error)
         finally:
             for task in tasks:
                 task.cancel()
@@ -406,7 +423,7 @@ def create_log(connection: Connection, log: str) -> None:
 
 def create_roles(url: str, log: str) -> None:
     """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
-    with named_errors(f"log {log!r}"), connect(url, session=True) as connection:
+    with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
         run_script(connection, _script("postgres_roles.sql", log))
 
 

@@ -162,7 +162,6 @@ CREATE FUNCTION append(
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = "leftfold_log", pg_temp
-SET lock_timeout = '10s'
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -179,7 +178,18 @@ BEGIN
             USING HINT = 'call it under READ COMMITTED: it has to see what was committed before it had the lock',
                 ERRCODE = 'invalid_transaction_state';
     END IF;
+    -- Nobody waits for the lock for ever, and nobody who has it keeps it for long: until the transaction ends it may not
+    -- idle, no statement of it may take long, nor (from PostgreSQL 17 on) may all of it.
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);
+    END IF;
     PERFORM set_config('idle_in_transaction_session_timeout', '10s', true);
+    IF current_setting('statement_timeout') = '0' THEN
+        PERFORM set_config('statement_timeout', '60s', true);
+    END IF;
+    IF current_setting('transaction_timeout', true) = '0' THEN
+        PERFORM set_config('transaction_timeout', '60s', true);
+    END IF;
     IF durable = (current_setting('synchronous_commit') = 'off') THEN
         PERFORM set_config('synchronous_commit', CASE WHEN durable THEN 'on' ELSE 'off' END, true);
     END IF;

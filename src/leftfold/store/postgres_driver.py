@@ -4,7 +4,8 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from leftfold.errors import (
     MissingExtra,
@@ -21,13 +22,15 @@ from leftfold.errors import (
 
 try:
     import psycopg
+    from psycopg.abc import PQGen
     from psycopg.conninfo import make_conninfo
 except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "psycopg", "postgres") from error
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+T = TypeVar("T")
 
 STATEMENT_SECONDS = 60
+ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # a server that lives has answered by then, if with an error
 CONNECTING: dict[str, str | int] = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,  # milliseconds without an answer after which a peer is given up
@@ -38,10 +41,12 @@ CONNECTING: dict[str, str | int] = {
 }
 READING_SETTINGS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 ROWS_AT_ONCE = 32  # of 1 MiB each they are 32 MiB, twice; more at once are not faster
+NEVER_SENT = "query_wait_timeout"  # PgBouncer's words when no connection to the server became free in time
 
 NAMES: dict[str, type[StoreUnavailable]] = {
     "55P03": StoreBusy,
     "57014": StoreBusy,
+    "25P04": StoreBusy,
     "53300": StoreBusy,
     "53100": StoreFull,
     "53200": StoreFull,
@@ -56,6 +61,44 @@ NAMES: dict[str, type[StoreUnavailable]] = {
 }
 
 
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is closed when its server has not answered for `patience` seconds.
+
+    The server keeps its own time limits only while it runs, and a machine that is paused acknowledges what it receives.
+    """
+
+    patience: float | None = ANSWER_SECONDS
+
+    def wait(self, gen: PQGen[T], *arguments: Any, **named: Any) -> T:
+        """Wait for the server, within bounds."""
+        if self.patience is None:
+            return super().wait(gen, *arguments, **named)
+        try:
+            return super().wait(_bounded(gen, self.patience), *arguments, **named)
+        except NoAnswer:
+            self.close()
+            raise
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server is silent."""
+
+
+def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
+    """The same, given up when nothing has come for this long; the driver looks in now and then while nothing does."""
+    end = monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and monotonic() > end:
+                raise NoAnswer(f"the server has not answered for {seconds:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        found: T = done.value
+        return found
+
+
 def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
     """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep."""
     settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
@@ -64,7 +107,9 @@ def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
         settings |= {"default_transaction_read_only": "on"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     parameters = CONNECTING | {"options": options} if session else CONNECTING
-    return psycopg.connect(make_conninfo(url, **parameters), autocommit=True, prepare_threshold=5 if session else None)
+    return Connection.connect(
+        make_conninfo(url, **parameters), autocommit=True, prepare_threshold=5 if session else None
+    )
 
 
 def is_lost(connection: Connection) -> bool:
@@ -126,13 +171,21 @@ def named_errors(where: str) -> Generator[None, None, None]:
 
 @contextmanager
 def committing(where: str, connection: Connection) -> Generator[None, None, None]:
-    """The same for a statement that commits: where the connection breaks, nobody knows whether it did."""
+    """The same for a statement that commits: where the connection breaks, nobody knows whether it did.
+
+    Unless the server or the pooler has said before that it ended the statement.
+    """
     try:
         yield
     except psycopg.Error as error:
-        if connection.broken or connection.closed:
+        if (connection.broken or connection.closed) and not _ended_before_the_commit(error):
             raise OutcomeUnknown(_problem(error)) from error
         raise named(where, error) from error
+
+
+def _ended_before_the_commit(error: psycopg.Error) -> bool:
+    """Whether what ended the connection came from inside the function, or from a pooler that never sent the call."""
+    return error.diag.context is not None or error.diag.message_primary == NEVER_SENT
 
 
 def named(where: str, error: psycopg.Error) -> StoreUnavailable:
@@ -140,6 +193,8 @@ def named(where: str, error: psycopg.Error) -> StoreUnavailable:
     state = error.sqlstate or ""
     if state in NAMES:
         return _made(NAMES[state], where, _problem(error))
+    if error.diag.message_primary == NEVER_SENT:
+        return StoreBusy(where, _problem(error))
     if state[:2] in ("", "08", "57", "28") and isinstance(error, psycopg.OperationalError):
         return StoreUnreachable(where, _problem(error))
     return StoreFailed(where, _problem(error))
@@ -150,4 +205,6 @@ def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavai
 
 
 def _problem(error: psycopg.Error) -> str:
-    return " ".join(str(error).split())
+    """What the server says, without the function's arguments in which it says it."""
+    said = (error.diag.message_primary, error.diag.message_detail)
+    return " ".join(" ".join(filter(None, said) if any(said) else [str(error)]).split())

@@ -79,6 +79,7 @@ def stored_keys(connection: Connection, *, log: str, beyond: StoredKey | None = 
 
 def problems(connection: Connection, log: str) -> list[str]:
     """What is wrong with the tables, of each kind the first few."""
+    connection.patience = None
     with connection.transaction():
         connection.execute(FOR_WHOLE_TABLES)
         return list(_problems(connection, log))

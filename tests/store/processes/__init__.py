@@ -25,6 +25,10 @@ class Process:
         """Wait for one line; empty when the process has ended."""
         return _stream(self._process.stdout).readline().rstrip("\n")
 
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> list[str]:
         """Kill with signal 9, and return what it had said before but was not heard yet."""
         self._process.kill()

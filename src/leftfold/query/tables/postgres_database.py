@@ -15,7 +15,14 @@ from leftfold.query.tables.own_tables import checkpoint
 CONNECTIONS, MORE_CONNECTIONS = 5, 5
 SECONDS_FOR_A_CONNECTION = 30.0
 SETTINGS = {"lock_timeout": "10s", "timezone": "UTC"}
-CONNECTING = {"connect_timeout": "10", "application_name": "leftfold", "keepalives_idle": "30"}
+CONNECTING = {
+    "connect_timeout": "10",
+    "application_name": "leftfold",
+    "tcp_user_timeout": "10000",  # milliseconds without an answer after which a peer is given up
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
 LOCK = "pg_advisory_xact_lock"
 LOCK_KEY = "hashtextextended('leftfold models in ' || current_schema(), 0)"
 SCHEMA_LOCK = f"SELECT {LOCK}(hashtextextended('leftfold schemas', 0))"
