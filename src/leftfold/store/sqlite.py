@@ -315,9 +315,9 @@ class Reading:
         while room >= 0 and (rows := list(islice(found, rows_at_once))):
             part = stored(connection, rows)
             events += part
-            size = sum(len(event.data) + len(event.metadata) for event in part)
-            room -= size
-            rows_at_once = ROWS_AT_ONCE if size < SMALL_PART else LARGE_ROWS_AT_ONCE
+            fetched = sum(len(event.data) + len(event.metadata) for event in part)
+            room -= fetched
+            rows_at_once = ROWS_AT_ONCE if fetched < SMALL_PART else LARGE_ROWS_AT_ONCE
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[Arm]:
