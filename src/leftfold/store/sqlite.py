@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -188,7 +188,7 @@ class SQLiteStore:
         if not admission.events:
             return
         types = self._types.ids_for(connection, {event.type for event in admission.events})
-        insert(connection, INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
+        insert(connection, INSERT_EVENT, _rows(admission.events, types))
         tags = [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
         index_tags(connection, tags, admission.events[0].position - 1, admission.head)
         insert(
@@ -323,16 +323,15 @@ def _head_of(connection: sqlite3.Connection) -> int:
     return position or 0
 
 
-def _row(event: StoredEvent, type: int) -> tuple[Any, ...]:
-    return (
-        event.position,
-        event.microseconds,
-        type,
-        event.version,
-        _readable(event.data),
-        _readable(event.metadata),
-        "\n".join(event.tags),
-    )
+def _rows(events: Sequence[StoredEvent], types: Mapping[str, int]) -> list[tuple[Any, ...]]:
+    try:
+        return [_row(event, types, event.data.decode(), event.metadata.decode()) for event in events]
+    except UnicodeDecodeError:
+        return [_row(event, types, _readable(event.data), _readable(event.metadata)) for event in events]
+
+
+def _row(event: StoredEvent, types: Mapping[str, int], data: str | bytes, metadata: str | bytes) -> tuple[Any, ...]:
+    return event.position, event.microseconds, types[event.type], event.version, data, metadata, "\n".join(event.tags)
 
 
 def _tags_of(text: bytes) -> tuple[str, ...]:
