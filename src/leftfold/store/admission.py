@@ -209,7 +209,7 @@ class Admission:
         ]
 
     def _times(self, events: Sequence[NewEvent]) -> Iterable[int]:
-        if all([event.time is None for event in events]):
+        if all(event.time is None for event in events):
             return repeat(max(self._now, self._newest))
         times: list[int] = []
         for index, event in enumerate(events):
