@@ -176,3 +176,29 @@ async def test_tags_that_grow_with_time_are_merged_with_few_copies(
     assert steps < 120  # 240 tags, copied up to three times and deleted, some of it by the store itself
     assert await found(store, criteria(tags=["n:0000"])) == list(range(1, min(in_turn, 240) + 1))
     assert await store.self_check() == []
+
+
+async def test_merging_between_commits_leaves_the_connection_as_durable_and_patient_as_it_was(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "log.db", busy_timeout=7.5) as store:
+        await store.append(some(Random(0), 8))
+        await store._commits.close()  # this test merges in its place
+        store._unmerged = True
+
+        assert store._merge() is False  # there is nothing to merge
+
+        assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._writer.execute("PRAGMA busy_timeout").fetchone() == (7_500,)
+
+
+async def test_merging_between_commits_waits_for_no_other_process(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "log.db", busy_timeout=600.0) as store:
+        await store.append(some(Random(0), 8))
+        await store._commits.close()
+        store._unmerged = True
+
+        with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert store._merge() is False
+            other.execute("ROLLBACK")
+
+        assert store._unmerged

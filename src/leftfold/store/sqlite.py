@@ -202,14 +202,14 @@ class SQLiteStore:
     def _merge(self) -> bool:
         """Merge some tags while nobody waits for a commit; whether there is more to do.
 
-        What goes wrong is left to the next append, which meets it too. A merge is not synced: if a power failure
-        takes it, it is done again, and the next commit's sync includes it.
+        What goes wrong is left to the next append, which meets it too; where another process holds the lock it is put
+        off. A merge is not synced: if a power failure takes it, it is done again, and the next sync includes it.
         """
         if not self._unmerged:
             return False
         try:
             self._file.check_in_place()
-            with named_errors(str(self._path)), self._file.unsynced(self._writer), transaction(self._writer):
+            with named_errors(str(self._path)), self._file.aside(self._writer), transaction(self._writer):
                 self._unmerged = merge_tags(self._writer)
         except Exception:  # noqa: BLE001 nobody waits for it, and the thread must outlive it
             return False

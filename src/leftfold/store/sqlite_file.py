@@ -69,12 +69,14 @@ class LogFile:
         return connection
 
     @contextmanager
-    def unsynced(self, connection: sqlite3.Connection) -> Generator[None]:
-        """Commit without a sync of its own: for what the log does not need, and the next commit takes along."""
+    def aside(self, connection: sqlite3.Connection) -> Generator[None]:
+        """For what can be done later: commit without a sync of its own, and wait for no other process's lock."""
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 0")
         try:
             yield
         finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def check_in_place(self) -> None:
