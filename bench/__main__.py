@@ -22,8 +22,10 @@ from bench import (
     projecting,
     projecting_freely,
     rounds,
+    searching,
     submitting,
     table,
+    tagging,
 )
 from bench.document import PAGE, Page
 from bench.figure import Figure
@@ -32,14 +34,15 @@ from bench.rounds import Effort
 FIGURES: Sequence[Figure] = (
     *deciding.FIGURES,
     *appending.FIGURES,
+    *tagging.FIGURES,
     *loading.FIGURES,
     *projecting.FIGURES,
     *projecting_freely.FIGURES,
     *submitting.FIGURES,
 )
 NAMES = [figure.name for figure in FIGURES]
-CONSISTENCY, FLAT = "consistency", "flat"
-TABLES = [CONSISTENCY, FLAT]
+CONSISTENCY, FLAT, TAGS = "consistency", "flat", "tags"
+TABLES = [CONSISTENCY, FLAT, TAGS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -79,6 +82,11 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
                 costs = asyncio.run(flatness.measure(sizes, Path(fresh), status.update))
             tables.append(table.of_costs(costs, sizes))
+        if TAGS in wanted:
+            events = arguments.events or (searching.QUICK_EVENTS if arguments.quick else searching.EVENTS)
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                searches = asyncio.run(searching.measure(events, Path(fresh), status.update))
+            tables.append(table.of_searches(searches, events))
     return tables
 
 
@@ -89,6 +97,7 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", metavar="NAME", choices=[*NAMES, *TABLES], help=f"may be repeated: {names}"
     )
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
+    parser.add_argument("--events", type=int, metavar="N", help=f"how long the log of {TAGS!r} is")
     parser.add_argument(
         "--profile", metavar="NAME", choices=NAMES, help="where the time of leftfold's part of a figure goes"
     )

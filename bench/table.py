@@ -9,6 +9,8 @@ import rich.table
 from bench.figure import LEFTFOLD, Figure, Row, Target
 from bench.flatness import LIMIT, Cost
 from bench.latency import Latency, beside
+from bench.searching import LIMIT as SEARCH_LIMIT
+from bench.searching import SearchCost
 
 MET, MISSED = "met", "missed"
 
@@ -57,6 +59,23 @@ def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
         for cost in costs
     ]
     return Table("As the log grows", headings, rows)
+
+
+def of_searches(costs: Sequence[SearchCost], events: int) -> Table:
+    """What searches by tag take, beside one tree of tags."""
+    headings = ("microseconds a search", LEFTFOLD, "tags in one tree", "ratio", "target", "")
+    rows = [
+        [
+            cost.title,
+            _number(cost.ours),
+            _number(cost.one_tree),
+            f"{cost.ratio:.2f} ×",
+            f"≤ {SEARCH_LIMIT:g} ×",
+            MET if cost.ratio <= SEARCH_LIMIT else MISSED,
+        ]
+        for cost in costs
+    ]
+    return Table(f"Searches by tag in {events:,} events", headings, rows)
 
 
 def of_latencies(latencies: Sequence[Latency]) -> Table:

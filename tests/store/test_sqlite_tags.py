@@ -11,7 +11,8 @@ import pytest
 
 from leftfold.criteria import Criteria, criteria
 from leftfold.store import NewEvent, SQLiteStore, StoredEvent, sqlite_tags
-from leftfold.store.sqlite_tags import END
+from leftfold.store.sqlite_errors import transaction
+from leftfold.store.sqlite_tags import END, merge_tags
 
 TAGS = [f"n:{n}" for n in range(7)]
 SEARCHES = [
@@ -29,6 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_tags, "SEGMENT", 8)
     monkeypatch.setattr(sqlite_tags, "TOGETHER", 3)
     monkeypatch.setattr(sqlite_tags, "UPKEEP", 4)
+    monkeypatch.setattr(sqlite_tags, "STEP", 5)
 
 
 @pytest.fixture
@@ -52,6 +54,14 @@ async def found(store: SQLiteStore, wanted: Criteria, **options: Any) -> list[in
 def segments(path: Path) -> list[tuple[int, int, int]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT level, first, last FROM segment ORDER BY first").fetchall()
+
+
+def merge_once(path: Path) -> bool:
+    """What the store does between commits, done from outside; whether there may be more."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.text_factory = bytes
+        with transaction(connection):
+            return merge_tags(connection)
 
 
 def matching(events: list[StoredEvent], wanted: Criteria) -> list[int]:
@@ -129,3 +139,66 @@ async def test_two_processes_take_turns_in_merging(store: SQLiteStore, tmp_path:
         assert await found(other, SEARCHES[3]) == await found(store, SEARCHES[3])
     assert await store.self_check() == []
     assert len(segments(tmp_path / "log.db")) < 20
+
+
+async def test_merging_between_commits_changes_nothing_that_is_found_and_comes_to_an_end(
+    store: SQLiteStore, tmp_path: Path
+) -> None:
+    random = Random(0)
+    for _ in range(20):
+        await store.append(some(random, 30))
+    events = [event async for batch in store.read() for event in batch.events]
+
+    while merge_once(tmp_path / "log.db"):
+        for wanted in SEARCHES:
+            assert await found(store, wanted) == matching(events, wanted)
+        assert await store.self_check() == []
+
+    levels = [level for level, _, last in segments(tmp_path / "log.db") if last != END]
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM segment_tag").fetchone()
+    assert max(levels.count(level) for level in levels) < 3
+    assert rows == sum(len(event.tags) for event in events)
+
+
+@pytest.mark.parametrize("in_turn", [1, 40, 1_000])
+async def test_tags_that_grow_with_time_are_merged_with_few_copies(
+    store: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_turn: int
+) -> None:
+    monkeypatch.setattr(sqlite_tags, "STEP", 12)
+    for first in range(0, 240, 8):
+        await store.append([NewEvent("noted", b"", (f"n:{n // in_turn:04}",)) for n in range(first, first + 8)])
+
+    steps = 0
+    while merge_once(tmp_path / "log.db"):
+        steps += 1
+
+    assert steps < 120  # 240 tags, copied up to three times and deleted, some of it by the store itself
+    assert await found(store, criteria(tags=["n:0000"])) == list(range(1, min(in_turn, 240) + 1))
+    assert await store.self_check() == []
+
+
+async def test_merging_between_commits_leaves_the_connection_as_durable_and_patient_as_it_was(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "log.db", busy_timeout=7.5) as store:
+        await store.append(some(Random(0), 8))
+        await store._commits.close()  # this test merges in its place
+        store._unmerged = True
+
+        assert store._merge() is False  # there is nothing to merge
+
+        assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._writer.execute("PRAGMA busy_timeout").fetchone() == (7_500,)
+
+
+async def test_merging_between_commits_waits_for_no_other_process(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "log.db", busy_timeout=600.0) as store:
+        await store.append(some(Random(0), 8))
+        await store._commits.close()
+        store._unmerged = True
+
+        with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert store._merge() is False
+            other.execute("ROLLBACK")
+
+        assert store._unmerged

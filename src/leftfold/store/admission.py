@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import count, islice, repeat
 from typing import Protocol
 
 from leftfold.clock import from_microseconds, to_microseconds
@@ -73,16 +73,21 @@ def _checked_size(index: int, event: NewEvent, limit: int) -> int:
     size = len(event.data) + len(event.metadata)
     if size > limit:
         raise EventTooLarge(index, event.type, size, limit)
-    if not _printable(event.type) or len(event.type) > TYPE_LIMIT:
+    if not _fine(event.type, TYPE_LIMIT):
         raise InvalidType(index, event.type, _problem(event.type, TYPE_LIMIT))
     if not 1 <= event.version <= VERSION_LIMIT:
         raise InvalidType(index, event.type, f"has version {event.version}")
     for tag in event.tags:
-        if not _printable(tag) or len(tag) > TAG_LIMIT:
+        if not _fine(tag, TAG_LIMIT):
             raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
     if event.time is not None:
         to_microseconds(event.time)
     return size
+
+
+def _fine(text: str, limit: int) -> bool:
+    """Whether a name may be stored; what Python finds printable is the greater part of that, and quickly found."""
+    return 0 < len(text) <= limit and (text.isprintable() or _printable(text) is not None)
 
 
 def _problem(text: str, limit: int) -> str:
@@ -197,16 +202,19 @@ class Admission:
         return list(islice(pending, SHOWN_MATCHES))
 
     def _placed(self, events: Sequence[NewEvent]) -> list[StoredEvent]:
-        placed: list[StoredEvent] = []
-        microseconds = self._newest
+        times = self._times(events)
+        return [
+            StoredEvent(position, time, event.type, event.version, event.data, event.metadata, _distinct(event.tags))
+            for position, time, event in zip(count(self.head + 1), times, events, strict=False)
+        ]
+
+    def _times(self, events: Sequence[NewEvent]) -> Iterable[int]:
+        if all(event.time is None for event in events):
+            return repeat(max(self._now, self._newest))
+        times: list[int] = []
         for index, event in enumerate(events):
-            microseconds = self._time_of(index, event, microseconds)
-            tags = tuple(dict.fromkeys(event.tags)) if len(event.tags) > 1 else event.tags
-            position = self.head + 1 + index
-            placed.append(
-                StoredEvent(position, microseconds, event.type, event.version, event.data, event.metadata, tags)
-            )
-        return placed
+            times.append(self._time_of(index, event, times[-1] if times else self._newest))
+        return times
 
     def _time_of(self, index: int, event: NewEvent, newest: int) -> int:
         if event.time is None:
@@ -215,3 +223,8 @@ class Admission:
         if not newest <= microseconds <= self._now:
             raise TimeRefused(index, event.time, from_microseconds(newest), from_microseconds(self._now))
         return microseconds
+
+
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Tags without repetition, in their order."""
+    return tags if len(tags) < 2 or len(set(tags)) == len(tags) else tuple(dict.fromkeys(tags))

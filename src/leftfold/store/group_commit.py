@@ -40,12 +40,21 @@ class GroupCommit:
     """A thread that commits whatever has gathered since its last commit: no timer, no added latency when idle.
 
     `commit` runs in that thread and answers each request in order. Beyond `queue` requests under way, callers wait
-    their turn. Belongs to one event loop.
+    their turn. After a commit, for as long as nobody waits for the next, `tidy` is called: it does a little of what
+    can wait, says whether there is more, and raises nothing. Belongs to one event loop.
     """
 
-    def __init__(self, commit: Commit, settled: Callable[[int], None], *, queue: int) -> None:
+    def __init__(
+        self,
+        commit: Commit,
+        settled: Callable[[int], None],
+        *,
+        queue: int,
+        tidy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._commit = commit
         self._settled = settled
+        self._tidy = tidy
         self._places = asyncio.Semaphore(queue)
         self._gathering: SimpleQueue[Ticket | None] = SimpleQueue()
         self._closed = False
@@ -80,6 +89,8 @@ class GroupCommit:
             batch, closing = self._gather()
             if batch:
                 self._answer(batch, self._outcomes(batch))
+            while self._gathering.empty() and not closing and self._tidy():
+                pass
 
     def _gather(self) -> tuple[list[Ticket], bool]:
         """Wait for a first ticket, then take along all that are there."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import insert
 from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import Arm, arms_of, select
-from leftfold.store.sqlite_tags import index_tags
+from leftfold.store.sqlite_tags import index_tags, merge_tags
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 ROWS_AT_ONCE = 100
@@ -73,7 +73,8 @@ class SQLiteStore:
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
         self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
-        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
+        self._unmerged = False  # whether there may be tags to merge: as each segment is full
+        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue, tidy=self._merge)
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path}{'' if self._file.durable else ', not durable'} at {self._head.known}>"
@@ -201,14 +202,31 @@ class SQLiteStore:
         if not admission.events:
             return
         types = self._types.ids_for(connection, {event.type for event in admission.events})
-        insert(connection, INSERT_EVENT, [_row(event, types[event.type]) for event in admission.events])
+        insert(connection, INSERT_EVENT, _rows(admission.events, types))
         tags = [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
-        index_tags(connection, tags, admission.events[0].position - 1, admission.head)
+        if index_tags(connection, tags, admission.events[0].position - 1, admission.head):
+            self._unmerged = True
         insert(
             connection,
             INSERT_KEY,
             [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys],
         )
+
+    def _merge(self) -> bool:
+        """Merge some tags while nobody waits for a commit; whether there is more to do.
+
+        What goes wrong is left to the next append, which meets it too; where another process holds the lock it is put
+        off. A merge is not synced: if a power failure takes it, it is done again, and the next sync includes it.
+        """
+        if not self._unmerged:
+            return False
+        try:
+            self._file.check_in_place()
+            with named_errors(str(self._path)), self._file.aside(self._writer), transaction(self._writer):
+                self._unmerged = merge_tags(self._writer)
+        except Exception:  # noqa: BLE001 nobody waits for it, and the thread must outlive it
+            return False
+        return self._unmerged
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         """The first few committed events after `after` that match the item; asked under the write lock."""
@@ -339,16 +357,15 @@ def _head_of(connection: sqlite3.Connection) -> int:
     return position or 0
 
 
-def _row(event: StoredEvent, type: int) -> tuple[Any, ...]:
-    return (
-        event.position,
-        event.microseconds,
-        type,
-        event.version,
-        _readable(event.data),
-        _readable(event.metadata),
-        "\n".join(event.tags),
-    )
+def _rows(events: Sequence[StoredEvent], types: Mapping[str, int]) -> list[tuple[Any, ...]]:
+    try:
+        return [_row(event, types, event.data.decode(), event.metadata.decode()) for event in events]
+    except UnicodeDecodeError:
+        return [_row(event, types, _readable(event.data), _readable(event.metadata)) for event in events]
+
+
+def _row(event: StoredEvent, types: Mapping[str, int], data: str | bytes, metadata: str | bytes) -> tuple[Any, ...]:
+    return event.position, event.microseconds, types[event.type], event.version, data, metadata, "\n".join(event.tags)
 
 
 def _tags_of(text: bytes) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +38,10 @@ class LogFile:
         return f"<LogFile {self.path}>"
 
     @property
+    def _synchronous(self) -> str:
+        return "FULL" if self.durable else "NORMAL"
+
+    @property
     def wal(self) -> Path:
         """Where SQLite keeps commits that are not in the file yet."""
         return self.path.with_name(f"{self.path.name}-wal")
@@ -62,6 +68,17 @@ class LogFile:
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
+
+    @contextmanager
+    def aside(self, connection: sqlite3.Connection) -> Generator[None]:
+        """For what can be done later: commit without a sync of its own, and wait for no other process's lock."""
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def check_in_place(self) -> None:
         """Raise `StoreFailed` if the file has been moved, replaced or deleted: what is written to it would be lost."""
@@ -107,7 +124,7 @@ class LogFile:
             self.format = version
             return
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA cache_size = -65536")

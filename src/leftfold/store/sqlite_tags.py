@@ -1,24 +1,27 @@
-"""The tag index of an SQLite log: segments that new tags go into, and their merging, a little with each append.
+"""The tag index of an SQLite log: segments that new tags go into, and their merging, bit by bit.
 
 A tree over all tags takes each new one to a page of its own, and every touched page is written twice. So tags are
 written into a small segment; a full one is left as it is, and once there are `TOGETHER` of one level they become one
-of the next. What a commit does for that is bounded, and is part of its transaction.
+of the next. That is done between commits while nobody waits for one. Where there is no such time, and half as many
+again have come together, appends do it: a bounded part each, in their transaction.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from leftfold.store.sqlite_insert import insert
 
 SEGMENT = 8_192  # events, before the next segment is begun
-TOGETHER = 16  # segments of one level that are merged
+TOGETHER = 12  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
-SPEED = 4  # tags are merged so many times faster than they come
+SPEED = 8  # tags are merged so many times faster than they come, by appends
+STEP = 4_096  # tags that are merged at once between commits
 END = 2**63 - 1  # where the newest segment ends
 
 TagRow = tuple[str, int, int]
+TagKey = tuple[str, int]
 
 INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type)"
 SELECT_NEWEST_SEGMENT = "SELECT id, first FROM segment ORDER BY first DESC LIMIT 1"
@@ -40,8 +43,23 @@ BEGIN_MERGE = """
     INSERT INTO segment_merge (id, first, last, level)
     SELECT ?, min(first), max(last), ?
     FROM (SELECT first, last FROM segment WHERE level = ? AND last < ? ORDER BY first LIMIT ?)"""
+SELECT_MOST = """
+    SELECT max(segments)
+    FROM (SELECT count(*) AS segments FROM segment GROUP BY level UNION ALL SELECT count(*) FROM segment_merged)"""
 SELECT_MERGES = "SELECT id, first, last, level FROM segment_merge ORDER BY level"
 SELECT_REACHED = "SELECT tag, position FROM segment_tag WHERE segment = ? ORDER BY tag DESC, position DESC LIMIT 1"
+SELECT_KEY_AT = """
+    SELECT tag, position
+    FROM segment_tag
+    WHERE segment = ? AND (tag, position) > (?, ?)
+    ORDER BY tag, position
+    LIMIT 1 OFFSET ?"""
+COPY = """
+    INSERT INTO segment_tag (segment, tag, position, type)
+    SELECT ?, tag, position, type
+    FROM segment_tag
+    WHERE segment IN ({sources}) AND (tag, position) > (?, ?){bound}
+    ORDER BY tag, position"""
 DELETE_MERGE = "DELETE FROM segment_merge WHERE id = ?"
 
 INSERT_MERGED = "INSERT INTO segment_merged (id) VALUES (?)"
@@ -61,62 +79,119 @@ class Merge(NamedTuple):
     level: int
 
 
-def index_tags(connection: sqlite3.Connection, rows: Sequence[TagRow], before: int, head: int) -> None:
-    """Write the tags (tag, position, type) of the events after `before` to `head`, in the transaction that does."""
+def index_tags(connection: sqlite3.Connection, rows: Sequence[TagRow], before: int, head: int) -> bool:
+    """Write the tags (tag, position, type) of the events after `before` to `head`, in the transaction that does.
+
+    They come in the order of their positions. Whether that has filled a segment, so that there may be some to merge.
+    """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    insert(connection, INSERT_TAG, [(segment, *row) for row in sorted(rows)])
-    if head - first + 1 >= SEGMENT:
+    insert(connection, INSERT_TAG, [(segment, *row) for row in sorted(rows, key=itemgetter(0))])
+    full: bool = head - first + 1 >= SEGMENT
+    if full:
         connection.execute(END_SEGMENT, (head, first))
         connection.execute(INSERT_SEGMENT, (head + 1, END, _next_id(connection), 0))
-    if head // UPKEEP > before // UPKEEP:
+    if head // UPKEEP > before // UPKEEP and _is_behind(connection):
         _keep_up(connection, SPEED * max(len(rows), UPKEEP * len(rows) // (head - before), UPKEEP))
+    return full
+
+
+def merge_tags(connection: sqlite3.Connection) -> bool:
+    """Merge or delete about `STEP` tags, in the caller's transaction; whether there may be more to do."""
+    merges = _merges(connection)
+    if merges:
+        _move_on(connection, merges[0], STEP)
+    return bool(merges) or _delete_merged(connection, STEP) < STEP
+
+
+def _is_behind(connection: sqlite3.Connection) -> bool:
+    """Whether so many segments have come together that appends have to see to them."""
+    (most,) = connection.execute(SELECT_MOST).fetchone()
+    return int(most) > TOGETHER + TOGETHER // 2
 
 
 def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
     """Move every merge on by so many tags: one for each level, so that none waits for a larger one to end."""
-    for (level,) in connection.execute(SELECT_FULL_LEVELS, (END, TOGETHER)).fetchall():
-        connection.execute(BEGIN_MERGE, (_next_id(connection), level + 1, level, END, TOGETHER))
-    merges = [Merge(*row) for row in connection.execute(SELECT_MERGES)]
+    merges = _merges(connection)
     for merge in merges:
         _move_on(connection, merge, tags)
     _delete_merged(connection, tags * (1 + len(merges)))
 
 
+def _merges(connection: sqlite3.Connection) -> list[Merge]:
+    """The merges under way, those of small segments first; with those that are due."""
+    for (level,) in connection.execute(SELECT_FULL_LEVELS, (END, TOGETHER)).fetchall():
+        connection.execute(BEGIN_MERGE, (_next_id(connection), level + 1, level, END, TOGETHER))
+    return [Merge(*row) for row in connection.execute(SELECT_MERGES)]
+
+
 def _move_on(connection: sqlite3.Connection, merge: Merge, tags: int) -> None:
     """Copy the next tags in their order; after the last the new segment takes the place of the old ones."""
     sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
-    tag, position = _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
-    parameters = [value for source in sources for value in (source, tag, position)]
-    copied = connection.execute(_copy(len(sources)), (merge.id, *parameters, tags)).rowcount
-    if copied < tags:
-        connection.executemany(INSERT_MERGED, [(source,) for source in sources])
-        connection.execute(DELETE_SEGMENTS, merge[1:3])
-        connection.execute(INSERT_SEGMENT, (merge.first, merge.last, merge.id, merge.level))
-        connection.execute(DELETE_MERGE, (merge.id,))
+    reached = _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
+    copied = 0
+    while copied <= tags // 2:
+        bound = _bound(connection, sources, reached, tags - copied)
+        copied += _copy(connection, merge.id, sources, reached, bound)
+        if bound is None:
+            _put_in_place(connection, merge, sources)
+            return
+        reached = bound
 
 
-@lru_cache
-def _copy(sources: int) -> str:
-    """Each source is read in the order of its key, and SQLite merges them: no step sorts more than it copies."""
-    source = "SELECT tag, position, type FROM segment_tag WHERE segment = ? AND (tag, position) > (?, ?)"
-    return f"""
-        INSERT INTO segment_tag (segment, tag, position, type)
-        SELECT ?, tag, position, type
-        FROM ({" UNION ALL ".join([source] * sources)} ORDER BY tag, position LIMIT ?)"""
+def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequence[int]) -> None:
+    connection.executemany(INSERT_MERGED, [(source,) for source in sources])
+    connection.execute(DELETE_SEGMENTS, merge[1:3])
+    connection.execute(INSERT_SEGMENT, (merge.first, merge.last, merge.id, merge.level))
+    connection.execute(DELETE_MERGE, (merge.id,))
 
 
-def _delete_merged(connection: sqlite3.Connection, tags: int) -> None:
-    """Delete so many tags that nobody searches."""
+def _copy(
+    connection: sqlite3.Connection, into: int, sources: Sequence[int], reached: TagKey, bound: TagKey | None
+) -> int:
+    """Copy what lies after one key and not after the other; sorting is quicker than merging dozens of sources."""
+    copy = COPY.format(
+        sources=", ".join("?" * len(sources)), bound="" if bound is None else " AND (tag, position) <= (?, ?)"
+    )
+    return connection.execute(copy, (into, *sources, *reached, *(bound or ()))).rowcount
+
+
+def _bound(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey, tags: int) -> TagKey | None:
+    """How far to copy, so that it is at most `tags` and no small part of that; None when all that is left is so few.
+
+    Each source that has a part in it is granted an equal share. Where few have one, as with tags that grow with time,
+    those alone share it, up to where the next one begins.
+    """
+    firsts = sorted((first, source) for source in sources if (first := _key_at(connection, source, reached, 0)))
+    parts = len(firsts)
+    while parts:
+        ends = [_key_at(connection, source, reached, tags // parts - 1) for _, source in firsts[:parts]]
+        bound = min([end for end in ends if end] + [first for first, _ in firsts[parts : parts + 1]], default=None)
+        if bound is None:
+            return None
+        having_part = sum(first <= bound for first, _ in firsts)
+        if having_part * 2 > parts:
+            return bound
+        parts = having_part
+    return None
+
+
+def _key_at(connection: sqlite3.Connection, segment: int, after: TagKey, offset: int) -> TagKey | None:
+    return _key(connection.execute(SELECT_KEY_AT, (segment, *after, max(offset, 0))).fetchone())
+
+
+def _delete_merged(connection: sqlite3.Connection, tags: int) -> int:
+    """Delete so many tags that nobody searches; how many it could have been more."""
     merged = connection.execute(SELECT_MERGED).fetchone()
     while tags > 0 and merged:
         (id,) = merged
         bound = _key(connection.execute(SELECT_BOUND, (id, tags)).fetchone())
         if bound:
             connection.execute(DELETE_TAGS_TO, (id, *bound))
-            return
+            return 0
         tags -= connection.execute(DELETE_TAGS, (id,)).rowcount
         connection.execute(DELETE_MERGED, (id,))
         merged = connection.execute(SELECT_MERGED).fetchone()
+    return tags
 
 
 def _key(row: tuple[bytes, int] | None) -> tuple[str, int] | None:
