@@ -75,7 +75,7 @@ class Projection:
             self.standing.hold_up(parked)
             await self._until_released()
         except LeftfoldError as trouble:
-            self.standing.trouble = trouble
+            self.standing.get_into(trouble)
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
