@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,10 +20,12 @@ from tests.holders import Stopwatch
 class Party:
     """One process that takes part, and what it was told."""
 
-    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str) -> None:
+    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()) -> None:
         self.told: list[str] = []
         self.formers: list[str | None] = []
-        self.keeper = Keeper(book, names or ["work"], Terms(me, 5.0, now), on_gained=self.gain, on_lost=self.lose)
+        every, terms = [*names, *shared] or ["work"], Terms(me, 5.0, now)
+        groups = [shared] if shared else []
+        self.keeper = Keeper(book, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
     async def gain(self, name: str, former: Entry | None) -> None:
         self.told.append(f"gained {name}")
