@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from leftfold.errors import ReadModelBehind, ReadModelChanged
 from leftfold.events import Event
-from leftfold.query import QueryHandler, ReadModelDefinition, ReadSide
+from leftfold.query import FreeProjection, QueryHandler, ReadModelDefinition, ReadSide
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.query.tables.stored_models import stored_positions
@@ -31,6 +31,7 @@ from tests.query.bank import (
     ask,
     folded,
     reading,
+    registry_of,
     sorted_rows,
 )
 from tests.query.places import outside, place, url
@@ -328,11 +329,10 @@ async def test_a_rebuild_goes_on_beside_processes_that_fold(store: MemoryStore, 
         await turns(one, two)
         events: list[Event] = [*OPENED, *MOVED]
         await one.read_side.wait(Balance, await append(store, *events), 5)
-        registry = one.read_side.answering._registry  # pyright: ignore[reportPrivateUsage]
         definition = ReadModelDefinition(Balance, shards=4)
 
-        dry = await rebuild(definition, store, registry, url, dry_run=True)
-        found = await rebuild(definition, store, registry, url)
+        dry = await rebuild(definition, store, registry_of(), url, dry_run=True)
+        found = await rebuild(definition, store, registry_of(), url)
 
         assert (dry.swapped, found.swapped, dry.differences.none, found.differences.none) == (False, True, True, True)
         events += [Deposited(key, 1) for key in KEYS]
@@ -469,3 +469,42 @@ async def open_again_and_again(
         async with reading(store, Balance, url=place, shards=openings[-1][0]) as read_side:
             rows = await ask(read_side, lambda models: models.select(Balance), after=len(events), timeout=10)
     return sorted_rows(rows), events
+
+
+async def test_a_rebuild_by_code_with_another_number_is_split_again_by_those_who_fold(
+    store: MemoryStore, url: str
+) -> None:
+    now = Stopwatch()
+    async with processes(store, url, now, "one", shards=4) as [one]:
+        events: list[Event] = [*OPENED, *MOVED]
+        await one.read_side.wait(Balance, await append(store, *events), 5)
+
+        await rebuild(ReadModelDefinition(Balance, shards=2), store, registry_of(), url)
+        assert list(checkpoints(url)) == names_of(2)
+        events.append(Deposited("a", 1))
+        position = await append(store, events[-1])
+        async with asyncio.timeout(20):
+            while checkpoints(url) != dict.fromkeys(names_of(4), position):  # it finds out, and takes its leases again
+                now.seconds += 5.0
+                await one.turn()
+
+        assert await one.rows(after=position) == expected(events)
+
+
+async def test_a_projection_whose_name_begins_like_a_shard_is_left_alone(store: MemoryStore, url: str) -> None:
+    counted = sa.Table("counted", sa.MetaData(), sa.Column("amount", sa.Integer))
+
+    def count(event: Deposited, connection: sa.Connection) -> None:
+        connection.execute(sa.insert(counted).values(amount=event.amount))
+
+    registry, beside = registry_of(), FreeProjection(count, "balance#old", [counted])
+    for shards in (1, 2):
+        model = ReadModelDefinition(Balance, shards=shards)
+        read_side = ReadSide(store, registry, [model, beside], url)
+        await read_side.start()
+        position = await append(store, Opened("a"), Deposited("a", 1))
+        await read_side.wait(Balance, position, 5)
+        await read_side.wait("balance#old", position, 5)
+        if shards == 2:
+            await wait_until(lambda: checkpoints(url) == {"balance#1/2": 4, "balance#2/2": 4, "balance#old": 4})
+        await read_side.close()

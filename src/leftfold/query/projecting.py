@@ -216,9 +216,8 @@ class Projecting:
         while True:
             try:
                 await self._skips.read(self._store, self._registry.decode)
-                if shard.is_first:
-                    await splitting.attempt()
-                if await self._fold([shard]):
+                ready = await splitting.attempt() if shard.is_first else await self._is_split_so(shard)
+                if ready and await self._fold([shard]):
                     return self._tell_those_who_wait()
             except (ReadModelChanged, StoreClosed) as reason:
                 return standing.end(reason)
@@ -227,6 +226,11 @@ class Projecting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
                     await self._begun.wait()
+
+    async def _is_split_so(self, shard: Shard) -> bool:
+        """Whether the model is stored by this code, in as many shards; asked for by reading alone."""
+        stored = partial(self._models.shards, shard.definition, self._store.log_id)
+        return len(await asyncio.get_running_loop().run_in_executor(self._writer, stored)) == shard.count
 
     def _tell_those_who_wait(self) -> None:
         """A model can be folded on; its other shards need not wait until they look again."""

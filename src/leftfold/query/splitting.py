@@ -54,19 +54,20 @@ class Splitting:
     def __repr__(self) -> str:
         return f"<Splitting {self._definition.name} into {self._definition.shards}>"
 
-    async def attempt(self) -> None:
-        """Do it if the model is stored otherwise, and nobody folds it."""
+    async def attempt(self) -> bool:
+        """Do it if the model is stored otherwise, and nobody folds it; False if somebody does."""
         stored = await self._in_writer(self._database.shards, self._definition, self._store.log_id)
         if not stored or len(stored) == self._definition.shards:
-            return
+            return True
         keeper = self._keeper_of(stored)
         if not await keeper.take_all():
-            return
+            return False
         keeping = asyncio.create_task(keeper.run(), name=repr(self))
         try:
             await self._split(stored)
+            return True
         except (LeaseLost, Overtaken):
-            pass  # a process of the former number folds it after all
+            return False  # a process of the former number folds it after all
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
