@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -27,10 +27,12 @@ numbers = count(1)
 class Party:
     """One process that takes part, and what it was told."""
 
-    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str) -> None:
+    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()) -> None:
         self.told: list[str] = []
         self.formers: list[str | None] = []
-        self.keeper = Keeper(book, names or ["work"], Terms(me, 5.0, now), on_gained=self.gain, on_lost=self.lose)
+        every, terms = [*names, *shared] or ["work"], Terms(me, 5.0, now)
+        groups = [shared] if shared else []
+        self.keeper = Keeper(book, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
     async def gain(self, name: str, former: Entry | None) -> None:
         self.told.append(f"gained {name}")

@@ -93,16 +93,21 @@ class App:
     @overload
     def read_model(self, owner: type[M], /) -> type[M]: ...
     @overload
-    def read_model(self, /, *, history: bool = False, version: int = 1) -> Callable[[type[M]], type[M]]: ...
-    def read_model(self, owner: type[M] | None = None, /, *, history: bool = False, version: int = 1) -> Any:
+    def read_model(
+        self, /, *, history: bool = False, version: int = 1, shards: int = 1
+    ) -> Callable[[type[M]], type[M]]: ...
+    def read_model(
+        self, owner: type[M] | None = None, /, *, history: bool = False, version: int = 1, shards: int = 1
+    ) -> Any:
         """Keep a read model as a table: `@app.read_model`, or `@app.read_model(history=True)` to ask it as of the past.
 
         History keeps every version of a row with the positions between which it was true. Raise `version` when the
         code changes: the table is then rebuilt beside the present one, which answers until they are swapped.
+        `shards=4` splits the keys, so that up to four processes fold the model at the same time.
         """
         if owner is None:
-            return partial(self._add_read_model, history=history, version=version)
-        return self._add_read_model(owner, history=history, version=version)
+            return partial(self._add_read_model, history=history, version=version, shards=shards)
+        return self._add_read_model(owner, history=history, version=version, shards=shards)
 
     def projection(
         self, name: str, /, *, tables: "sa.MetaData | Sequence[sa.Table]", version: int = 1
@@ -226,8 +231,8 @@ class App:
         fixed = Options(clock=clock, work=work, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
         return open_live(self, MemoryStore(clock), **fixed)
 
-    def _add_read_model(self, owner: type[M], *, history: bool, version: int) -> type[M]:
-        definition = ReadModelDefinition(owner, history=history, version=version)
+    def _add_read_model(self, owner: type[M], *, history: bool, version: int, shards: int) -> type[M]:
+        definition = ReadModelDefinition(owner, history=history, version=version, shards=shards)
         self.event(*(event.owner for event in definition.fold.events), EventSkipped)
         self.read_models[owner] = definition
         return owner

@@ -121,10 +121,14 @@ async def reading(
     url: str | None = None,
     history: bool = False,
     version: int = 1,
+    shards: int = 1,
     **options: Any,
 ) -> AsyncIterator[ReadSide]:
     """A read side of these models, started."""
-    definitions = [ReadModelDefinition(model, history=history, version=version) for model in models]
+    definitions = [
+        ReadModelDefinition(model, history=history, version=version, shards=shards if fold_of(model).key else 1)
+        for model in models
+    ]
     place = url or (own_urls[-1]() if own_urls else IN_MEMORY)
     read_side = ReadSide(store, options.pop("registry", registry_of()), definitions, place, **options)
     await read_side.start()

@@ -56,8 +56,10 @@ histories = st.lists(
 class Kept:
     """One read model's tables, to be folded into and looked at."""
 
-    def __init__(self, model: type[ReadModel], *, history: bool = False, url: str | None = None) -> None:
-        self.table = ModelTable(ReadModelDefinition(model, history=history))
+    def __init__(
+        self, model: type[ReadModel], *, history: bool = False, shards: int = 1, url: str | None = None
+    ) -> None:
+        self.table = ModelTable(ReadModelDefinition(model, history=history, shards=shards))
         self.database = present_place().database(url)
         with self.database.writing() as connection:
             begin_anew(connection, self.table, "log")

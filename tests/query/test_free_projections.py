@@ -15,6 +15,7 @@ from leftfold import Recorded, recording
 from leftfold.errors import ReadModelBehind, UnknownReadModel, UsageError
 from leftfold.metadata import encode_metadata
 from leftfold.query import FreeProjection
+from leftfold.query.shard import Shard
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
@@ -276,7 +277,7 @@ def test_neither_the_size_of_batches_nor_restarts_change_the_tables(
     for start, end in _pieces(cuts, len(stored)):
         database = ModelsDatabase(f"sqlite:///{path}", [definition])  # each piece by another process, as it were
         database.positions()
-        folding = database.open(registry.decode, "", ())[definition]
+        folding = database.open(registry.decode, "", ())[Shard(definition)]
         folding.step(Batch(stored[start:end], end))
         database.close()
 

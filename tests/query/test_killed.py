@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from leftfold.events import Event
-from leftfold.store import open_store
+from leftfold.store import EventStore, open_store
 from tests.query.bank import Balance, Deposited, Opened, Transferred, append, ask, folded, reading, sorted_rows
 from tests.query.places import place, url
 
@@ -23,9 +24,14 @@ from leftfold.store import open_store
 from tests.query.bank import Balance, reading
 
 async def main(url):
-    async with open_store(url) as store, reading(store, Balance, url=sys.argv[2], history=True) as read_side:
+    options = dict(url=sys.argv[2], history=True, shards=int(sys.argv[3]))
+    async with open_store(url) as store, reading(store, Balance, **options) as read_side:
+        before = 0
         while True:
-            print((await read_side.status())[0].position, flush=True)
+            position = (await read_side.status())[0].position
+            if position > before:
+                print(position, flush=True)
+            before = position
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -33,12 +39,21 @@ asyncio.run(main(sys.argv[1]))
 
 def fold_until_killed(log: str, url: str, after: int) -> int:
     """Run a process that folds, and kill it as soon as it has got any further; how far it said it was."""
-    command = [sys.executable, "-c", FOLDING, log, url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        position = next(position for line in process.stdout if (position := int(line)) > after)
+    with folding(log, url) as process:
+        position = position_beyond(after, process)
         process.kill()
     return position
+
+
+def folding(log: str, url: str, shards: int = 1) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", FOLDING, log, url, str(shards)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def position_beyond(after: int, process: "subprocess.Popen[str]") -> int:
+    """The first position beyond this one that a process says the model has reached."""
+    assert process.stdout is not None
+    return next(position for line in process.stdout if (position := int(line)) > after)
 
 
 async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path: Path, url: str) -> None:
@@ -50,13 +65,33 @@ async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path:
             position = fold_until_killed(log, url, position)
         assert 0 < position < len(EVENTS)
 
-        async with reading(store, Balance, url=url, history=True) as read_side:
-            await read_side.wait(Balance, len(EVENTS), 20)
-            rows = await ask(read_side, lambda models: models.select(Balance))
-            versions = sa.text("SELECT count(*), count(DISTINCT valid_from || '/' || account) FROM balance_history")
-            counted = await ask(read_side, lambda models: tuple(models.execute(versions)[0]))
-            past = await ask(read_side, lambda models: models.select(Balance), as_of=position)
+        await check(store, url, position)
+
+
+async def test_of_several_processes_that_share_a_model_any_may_be_killed(tmp_path: Path, url: str) -> None:
+    log = f"sqlite:///{tmp_path}/bank.db"
+    async with open_store(log) as store:
+        half = await append(store, *EVENTS[: len(EVENTS) // 2])
+        with folding(log, url, 4) as first, folding(log, url, 4) as second:
+            position_beyond(0, first)
+            position_beyond(half - 1, second)
+            await append(store, *EVENTS[half:])
+            first.kill()
+            position = position_beyond(half, second)  # with what the first one has left
+            second.kill()
+
+        await check(store, url, position, shards=4)
+
+
+async def check(store: EventStore, url: str, past_position: int, **options: Any) -> None:
+    """Fold what is missing, and compare with the plain fold: rows, versions, and those of the past."""
+    async with reading(store, Balance, url=url, history=True, **options) as read_side:
+        await read_side.wait(Balance, len(EVENTS), 20)
+        rows = await ask(read_side, lambda models: models.select(Balance))
+        versions = sa.text("SELECT count(*), count(DISTINCT valid_from || '/' || account) FROM balance_history")
+        counted = await ask(read_side, lambda models: tuple(models.execute(versions)[0]))
+        past = await ask(read_side, lambda models: models.select(Balance), as_of=past_position)
 
     assert sorted_rows(rows) == sorted_rows(folded(Balance, EVENTS).values())
-    assert sorted_rows(past) == sorted_rows(folded(Balance, EVENTS, position).values())
+    assert sorted_rows(past) == sorted_rows(folded(Balance, EVENTS, past_position).values())
     assert counted == (sum(row.changes for row in rows),) * 2

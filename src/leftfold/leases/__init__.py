@@ -4,6 +4,18 @@ from leftfold.leases.book import Entry, LeaseBook, MemoryBook, StoredBook
 from leftfold.leases.holder import Holder
 from leftfold.leases.keeper import Keeper
 from leftfold.leases.lease import Lease
+from leftfold.leases.share import is_presence
 from leftfold.leases.terms import LEASE_SECONDS, Terms
 
-__all__ = ["LEASE_SECONDS", "Entry", "Holder", "Keeper", "Lease", "LeaseBook", "MemoryBook", "StoredBook", "Terms"]
+__all__ = [
+    "LEASE_SECONDS",
+    "Entry",
+    "Holder",
+    "Keeper",
+    "Lease",
+    "LeaseBook",
+    "MemoryBook",
+    "StoredBook",
+    "Terms",
+    "is_presence",
+]

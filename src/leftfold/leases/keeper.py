@@ -1,11 +1,12 @@
 """The keeper of one process's leases in one book: it takes what is free, and says in time that it lives."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from leftfold.errors import LeftfoldError
 from leftfold.leases.book import Entry, LeaseBook
 from leftfold.leases.lease import Lease
+from leftfold.leases.share import Share
 from leftfold.leases.terms import Terms
 
 OnGained = Callable[[str, Entry | None], Awaitable[None]]
@@ -17,18 +18,27 @@ log = logging.getLogger("leftfold.leases")
 class Keeper:
     """Holds as many of the named leases as are free, and lets those go that others have taken.
 
+    Of those that are `shared` it holds no more than its share among all who take part, and frees the rest.
     `on_gained` and `on_lost` are told of each; of one that is gained with the entry of the holder that it was taken
     from, None when it was free. That a lease is held here is never certain: whoever works under one
     has to be fenced where it writes. `trouble` is what keeps the book from being read or written.
     """
 
     def __init__(
-        self, book: LeaseBook, names: Iterable[str], terms: Terms, *, on_gained: OnGained, on_lost: OnLost
+        self,
+        book: LeaseBook,
+        names: Iterable[str],
+        terms: Terms,
+        *,
+        on_gained: OnGained,
+        on_lost: OnLost,
+        shared: Iterable[Sequence[str]] = (),
     ) -> None:
         self.trouble: LeftfoldError | None = None
         self._book = book
         self._terms = terms
         self._leases = {name: Lease(name, terms) for name in names}
+        self._shares = [Share(names, terms) for names in shared]
         self._on_gained = on_gained
         self._on_lost = on_lost
 
@@ -57,8 +67,20 @@ class Keeper:
     async def turn(self) -> None:
         """Say that the holder of what is held lives, and take what is free."""
         await self._beat()
-        if len(self._held()) < len(self._leases):
+        if self._shares or len(self._held()) < len(self._leases):
             await self._take()
+
+    async def take_all(self) -> bool:
+        """Take every lease if all of them are free, else none; whether they are held here now."""
+        entries = await self._book.read()
+        free = [lease.may_be_taken(entries.get(name)) for name, lease in self._leases.items()]  # each has to look
+        if not all(free):
+            return False
+        await self._take()
+        if len(self._held()) < len(self._leases):
+            await self.release()
+            return False
+        return True
 
     async def confirm(self, name: str) -> bool:
         """Whether a lease is held here, by the book."""
@@ -79,20 +101,27 @@ class Keeper:
 
     async def release(self) -> None:
         """Free all that is held, so that others need not wait."""
-        held = self._held()
+        held, present = self._held(), self._present()
         for entry in held:
             self._leases[entry.name].held = None
-        if held:
-            await self._book.release(held)
+        for share in self._shares:
+            share.entry = None
+        if held or present:
+            await self._book.release([*held, *present])
 
     def _held(self) -> list[Entry]:
         return [lease.held for lease in self._leases.values() if lease.held]
 
+    def _present(self) -> list[Entry]:
+        return [share.entry for share in self._shares if share.entry]
+
     async def _beat(self) -> None:
-        held = self._held()
-        if not held:
+        held, present = self._held(), self._present()
+        if not held and not present:
             return
-        still = {entry.name: entry for entry in await self._book.beat(held)}
+        still = {entry.name: entry for entry in await self._book.beat([*held, *present])}
+        for share in self._shares:
+            share.entry = still.get(share.presence)
         for entry in held:
             if entry.name not in still:
                 self.drop(entry.name)
@@ -100,13 +129,32 @@ class Keeper:
                 self._leases[entry.name].held = still[entry.name]
 
     async def _take(self) -> None:
+        for share in self._shares:
+            share.entry = share.entry or await self._book.take(share.presence, None, self._terms.me)
         entries = await self._book.read()
-        for name, lease in self._leases.items():
-            if lease.held is None and lease.may_be_taken(entries.get(name)):
-                former = entries.get(name)
-                lease.held = await self._book.take(name, former, self._terms.me)
-                if lease.held is not None:
-                    await self._tell(lease, former)
+        free = [each for each in self._leases.values() if not each.held and each.may_be_taken(entries.get(each.name))]
+        for share in self._shares:
+            free = await self._within(share, free, entries)
+        for lease in free:
+            former = entries.get(lease.name)
+            lease.held = await self._book.take(lease.name, former, self._terms.me)
+            if lease.held is not None:
+                await self._tell(lease, former)
+
+    async def _within(self, share: Share, free: Sequence[Lease], entries: Mapping[str, Entry]) -> list[Lease]:
+        """What may be taken of what is free so that the share is not exceeded; what exceeds it already is freed."""
+        gone, size = share.gone(entries), share.size(entries)
+        held = [name for name in share.names if self._leases[name].held]
+        excess = [entry for name in held[size:] if (entry := self._leases[name].held)]
+        for entry in excess:
+            log.info("%s: left to another process", entry.name)
+            self._leases[entry.name].held = None
+            self._on_lost(entry.name)
+        if excess or gone:
+            await self._book.release([*excess, *gone])
+        others = [lease for lease in free if lease.name not in share.names]
+        mine = [lease for lease in free if lease.name in share.names]
+        return [*others, *mine[: max(size - len(held), 0)]]
 
     async def _tell(self, lease: Lease, former: Entry | None) -> None:
         if former is None:

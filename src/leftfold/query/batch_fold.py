@@ -1,6 +1,6 @@
 """The fold of a batch, in memory: rows and events in, changed rows out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from leftfold.query.event_keys import Key, key_of, key_reader, keys_by_tags, tex
 from leftfold.query.parking import NOTHING_HELD, Parking, Unread, in_words
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.row_cache import Row
+from leftfold.query.shard import Owns
 from leftfold.store.contract import StoredEvent
 
 Decode = Callable[[StoredEvent], Any]
@@ -42,7 +43,10 @@ class Changes(NamedTuple):
 
 
 class BatchFold:
-    """Folds the events of a read model, row by row; `skipped` has the keys, as text, that an event is left out for."""
+    """Folds the events of a read model, row by row; `skipped` has the keys, as text, that an event is left out for.
+
+    With `owns` only the rows of those keys are folded.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,10 @@ class BatchFold:
         *,
         history: bool,
         skipped: Mapping[int, AbstractSet[str]] = NOTHING_SKIPPED,
+        owns: Owns | None = None,
     ) -> None:
         fold = definition.fold
+        self._owns = owns
         self._definition = fold
         self._skipped = skipped
         self._owner = definition.owner
@@ -79,7 +85,7 @@ class BatchFold:
             reader = readers.get(type(event))
             if reader is not None:
                 found.append(Concern(stored.position, event, reader(event)))
-        return found
+        return found if self._owns is None else list(_owned(found, self._owns))
 
     def fold(
         self, concerns: Iterable[Concern], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
@@ -150,3 +156,11 @@ class BatchFold:
             if self._history:
                 versions.append(Version(row.state, row.since, None))
         return Changes(present, gone, versions, parked)
+
+
+def _owned(concerns: Iterable[Concern], owns: Owns) -> Iterator[Concern]:
+    """What is left of the concerns when only these keys are folded."""
+    for concern in concerns:
+        keys = [key for key in concern.keys if owns(key)]
+        if keys:
+            yield Concern(concern.position, concern.event, keys)

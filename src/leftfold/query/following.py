@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from leftfold.errors import LeftfoldError, StoreClosed
-from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.shard import Shard
 from leftfold.query.standing import Standing
 from leftfold.store.contract import EventStore
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 SELDOM = 1.0  # seconds between two looks while nobody waits
 SHORTEST, LONGEST = 0.002, 0.02  # seconds, while someone does
 log = logging.getLogger("leftfold.following")
-Look = Callable[[Collection[ReadModelDefinition]], Awaitable[Mapping[ReadModelDefinition, "Seen"]]]
-OnSeen = Callable[[ReadModelDefinition, "Seen"], None]
+Look = Callable[[Collection[Shard]], Awaitable[Mapping[Shard, "Seen"]]]
+OnSeen = Callable[[Shard, "Seen"], None]
 
 
 class Following:
-    """Keeps the standings of models up to date that are not folded here.
+    """Keeps the standings of shards up to date that are not folded here.
 
     `wanted` is set when someone begins to wait for one.
     """
@@ -32,19 +32,19 @@ class Following:
         self._look = look
         self._on_seen = on_seen
         self._head = 0
-        self._followed: dict[ReadModelDefinition, Standing] = {}
+        self._followed: dict[Shard, Standing] = {}
 
     def __repr__(self) -> str:
-        return f"<Following {len(self._followed)} read models>"
+        return f"<Following {len(self._followed)} shards>"
 
-    def follow(self, definition: ReadModelDefinition, standing: Standing) -> None:
+    def follow(self, shard: Shard, standing: Standing) -> None:
         """Keep this standing up to date from the next look on."""
-        self._followed[definition] = standing
+        self._followed[shard] = standing
         self.wanted.set()
 
-    def leave(self, definition: ReadModelDefinition) -> None:
+    def leave(self, shard: Shard) -> None:
         """Look at it no more: it is folded here."""
-        self._followed.pop(definition, None)
+        self._followed.pop(shard, None)
 
     async def run(self) -> None:
         """Look until cancelled; trouble with the models database is waited out, and the standings tell of it."""
@@ -56,7 +56,7 @@ class Following:
                 return
             except LeftfoldError as trouble:
                 for standing in self._followed.values():
-                    standing.trouble = trouble
+                    standing.get_into(trouble)
             except Exception:  # who waits would wait for ever if this ended
                 log.exception("the stored checkpoints could not be looked at, and are looked at again")
             pause = await self._pause(pause)
@@ -66,9 +66,9 @@ class Following:
         followed = dict(self._followed)
         if not followed:
             return
-        for definition, seen in (await self._look(tuple(followed))).items():
-            standing = followed[definition]
-            if self._followed.get(definition) is not standing:
+        for shard, seen in (await self._look(tuple(followed))).items():
+            standing = followed[shard]
+            if self._followed.get(shard) is not standing:
                 continue  # it came to be folded here meanwhile
             if seen.position > self._head:
                 self._head = await self._store.head()
@@ -76,9 +76,9 @@ class Following:
                 continue  # the log is an older copy, and whoever folds will begin anew
             if seen.problem is not None:
                 standing.end(seen.problem)
-                self.leave(definition)
+                self.leave(shard)
                 continue
-            self._on_seen(definition, seen)
+            self._on_seen(shard, seen)
             if seen.position != standing.position or standing.trouble is not None:
                 standing.reached(seen.position)
 

@@ -8,6 +8,7 @@ from leftfold.errors import InvalidProjection, LeftfoldError, ProjectionChanged
 from leftfold.fingerprint import fingerprint_of_function
 from leftfold.query.projection_handler import HandledEvents, ProjectionHandler
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.shard import model_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -37,6 +38,7 @@ class FreeProjection(ReadModelDefinition):
         self.name = self.table = name
         self.version = version
         self.history = False
+        self.shards = 1
         self.handler = ProjectionHandler(function, name)
         self.fold = HandledEvents(name, self.handler.events)
         self.schema: tuple[sa.Table, ...] = checked_tables(name, tables)
@@ -75,5 +77,7 @@ def _check_name(name: object) -> None:
         raise InvalidProjection(repr(name), "that is no name", "printable characters, none of them blank at the ends")
     if len(name) > LONGEST_NAME:
         raise InvalidProjection(name, f"its name has {len(name)} characters", f"at most {LONGEST_NAME}")
+    if model_of(name) != name:
+        raise InvalidProjection(name, "its name ends like that of a shard", "a name without a number behind '#'")
     if name.startswith("leftfold"):
         raise InvalidProjection(name, "its name begins with 'leftfold'", "a name that leftfold does not use itself")

@@ -69,7 +69,7 @@ class Projection:
         except (LeaseLost, ProjectionFailed, StoreClosed):
             raise
         except LeftfoldError as trouble:
-            self.standing.trouble = trouble
+            self.standing.get_into(trouble)
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

@@ -13,6 +13,7 @@ from leftfold.tags import TagField, hints_of
 
 TABLE_FORMAT = 1
 VERSION_FIELDS = ("valid_from", "valid_until")
+MOST_SHARDS = 64
 _word_starts = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -34,15 +35,17 @@ class ReadModel(Message):
 class ReadModelDefinition:
     """A read model as an app has it: its fold, its version, the name of its table, whether former rows are kept."""
 
-    def __init__(self, owner: type[ReadModel], *, history: bool = False, version: int = 1) -> None:
+    def __init__(self, owner: type[ReadModel], *, history: bool = False, version: int = 1, shards: int = 1) -> None:
         self.owner = owner
         self.version = version
         self.history = history
+        self.shards = shards
         self.fold = fold_of(owner)
         _check_keys(self.fold)
         self.name = self.fold.name
         self.table = _word_starts.sub("_", self.name).lower()
         self._check_names()
+        self._check_shards()
         _check_columns(owner)
 
     def __repr__(self) -> str:
@@ -52,11 +55,6 @@ class ReadModelDefinition:
     def tables(self) -> tuple[str, ...]:
         """The names of the tables that the model is kept in."""
         return (self.table, f"{self.table}_history") if self.history else (self.table,)
-
-    @property
-    def lease(self) -> str:
-        """The name under which one process at a time folds this version."""
-        return f"projection {self.table} v{self.version}"
 
     @property
     def handle(self) -> type | str:
@@ -85,6 +83,14 @@ class ReadModelDefinition:
                 f"other names than {' and '.join(VERSION_FIELDS)}, which say when a row was true",
                 "rename the field",
             )
+
+    def _check_shards(self) -> None:
+        if type(self.shards) is not int or not 1 <= self.shards <= MOST_SHARDS:
+            found, expected = f"{self.name} has shards={self.shards!r}", f"a whole number from 1 to {MOST_SHARDS}"
+            raise InvalidModel(found, expected, "leave it out unless several workers are to share the model")
+        if self.shards > 1 and not self.fold.key:
+            found = f"{self.name} has shards={self.shards!r} and no key: it is one row"
+            raise InvalidModel(found, "a key by which rows can be divided", "leave shards out")
 
 
 def _check_columns(owner: type[ReadModel]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind, StoreClosed
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.shard import Shard
 
 
 class Overtaken(Exception):
@@ -51,6 +52,10 @@ class Standing:
         self.trouble = None
         self._wake()
 
+    def get_into(self, trouble: LeftfoldError) -> None:
+        """Note what keeps it from going on for the time being."""
+        self.trouble = trouble
+
     def disturbed(self) -> None:
         """Note that rows may have changed while the position did not."""
         self.changes += 1
@@ -94,8 +99,57 @@ class Standing:
         self.waiting.clear()
 
 
+class SplitStanding(Standing):
+    """The standing of a model in shards: it has come as far as the last of them, and changes with each."""
+
+    def __init__(self, model: str, position: int, count: int, wanted: asyncio.Event | None = None) -> None:
+        super().__init__(model, position, wanted)
+        self.parts = [Part(self, position) for _ in range(count)]
+
+    def gather(self, changed: bool) -> None:
+        """Note what is noted of the shards."""
+        self.position = min(part.position for part in self.parts)
+        self.changes += changed
+        self.ended = self.ended or next((part.ended for part in self.parts if part.ended), None)
+        self.trouble = next((part.trouble for part in self.parts if part.trouble), None)
+        self._wake()
+
+
+class Part(Standing):
+    """The standing of one shard."""
+
+    def __init__(self, whole: SplitStanding, position: int) -> None:
+        super().__init__(whole.model, position)
+        self._whole = whole
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anyone waits for the model."""
+        return self._whole.awaited
+
+    def reached(self, position: int, *, changed: bool = True) -> None:
+        """Note where the shard stands now."""
+        super().reached(position, changed=changed)
+        self._whole.gather(changed)
+
+    def get_into(self, trouble: LeftfoldError) -> None:
+        """Note what keeps the shard, and with it the model, from going on for the time being."""
+        super().get_into(trouble)
+        self._whole.gather(False)
+
+    def end(self, reason: LeftfoldError) -> None:
+        """Note that the shard will not go on, and so neither will the model."""
+        super().end(reason)
+        self._whole.gather(False)
+
+
 Seen = Mapping[Standing, int]
 """The read models behind an answer, and the `changes` of each before it was read."""
+
+
+def standing_of(shard: Shard, whole: Standing) -> Standing:
+    """The standing of a shard: the model's own where it is not split."""
+    return whole.parts[shard.number - 1] if isinstance(whole, SplitStanding) else whole
 
 
 def unchanged(seen: Seen) -> bool:

@@ -80,12 +80,12 @@ class Tables:
             self._check_parked()
 
     def _check_parked(self) -> None:
-        for definition in (definition for definition, folding in self._foldings.items() if folding.parked):
-            for parked in self._database.parked(definition)[:1]:
+        for shard in (shard for shard, folding in self._foldings.items() if folding.parked):
+            for parked in self._database.parked(shard.definition)[:1]:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:
         """What the function reads from the tables."""
-        reached = {definition: folding.position for definition, folding in self._foldings.items()}
+        reached = {shard.definition: folding.position for shard, folding in self._foldings.items()}
         with self._database.present(reached, 0) as moment:
             return function(ReadModels(self._definitions, moment))

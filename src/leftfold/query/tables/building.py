@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from leftfold.query.rebuild_report import Differences
-from leftfold.query.tables.checkpoints import find
+from leftfold.query.tables.checkpoints import furthest
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
@@ -32,10 +32,9 @@ class Building:
         return self._folding.position
 
     def target(self) -> int:
-        """How far the present tables are; 0 when there are none."""
+        """How far the present tables are, those of the shard that is furthest; 0 when there are none."""
         with self._database.reading() as connection:
-            found = find(connection, self._present)
-        return found.position if found else 0
+            return furthest(connection, self._present)
 
     def step(self, batch: Batch) -> None:
         """Fold a batch."""
@@ -48,8 +47,7 @@ class Building:
     def finish(self, tail: Tail) -> Differences:
         """Fold what is missing, compare, and swap, all in one transaction."""
         with self._database.writing() as connection:
-            found = find(connection, self._present)
-            position = max(found.position if found else 0, self.position)
+            position = max(furthest(connection, self._present), self.position)
             missing = tail(self.position, position) if position > self.position else []
             self._folding.finish(connection, Batch(missing, position))  # tells, too, when another process has swapped
             compared = differences(connection, self._table)

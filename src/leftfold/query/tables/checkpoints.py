@@ -1,10 +1,13 @@
 """Checkpoints: up to which position each table has been folded, from which log, by which code."""
 
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
 
+from leftfold.query.shard import Shard, model_of
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
@@ -14,7 +17,7 @@ BESIDE = "__new_"
 
 
 class Checkpoint(NamedTuple):
-    """Where one model stands."""
+    """Where one model stands, or one shard of it, whose name has a number then."""
 
     model: str
     position: int
@@ -31,14 +34,41 @@ def create_checkpoints(connection: sa.Connection) -> None:
 
 
 def find(connection: sa.Connection, table: KeptTables) -> Checkpoint | None:
-    """The checkpoint of a model, if it has been begun."""
-    row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == table.stem)).first()
+    """The checkpoint of a model, if it has been begun; of one in shards that of them all."""
+    return together(find_shards(connection, table.stem))
+
+
+def find_one(connection: sa.Connection, name: str) -> Checkpoint | None:
+    """The checkpoint of this name, be it a model's or a shard's."""
+    row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == name)).first()
     return Checkpoint(*row) if row else None
 
 
-def find_all(connection: sa.Connection) -> dict[str, Checkpoint]:
-    """Every checkpoint, by the name of its table."""
-    return {row.model: Checkpoint(*row) for row in connection.execute(sa.select(checkpoint))}
+def find_shards(connection: sa.Connection, stem: str) -> list[Checkpoint]:
+    """The checkpoints of a model, one for each shard in which it is stored."""
+    like = sa.or_(checkpoint.c.model == stem, checkpoint.c.model.startswith(f"{stem}#", autoescape=True))
+    found = connection.execute(sa.select(checkpoint).where(like).order_by(checkpoint.c.model))
+    return [Checkpoint(*row) for row in found if model_of(row.model) == stem]
+
+
+def find_all(connection: sa.Connection) -> dict[str, Sequence[Checkpoint]]:
+    """The checkpoints of every model, by the name of its table."""
+    found = [Checkpoint(*row) for row in connection.execute(sa.select(checkpoint).order_by(checkpoint.c.model))]
+    models = sorted(found, key=lambda each: model_of(each.model))
+    return {stem: tuple(rows) for stem, rows in groupby(models, key=lambda each: model_of(each.model))}
+
+
+def together(shards: Sequence[Checkpoint]) -> Checkpoint | None:
+    """What holds for a model: it is as far as the last of its shards, and its build changes with any of theirs."""
+    if len(shards) < 2:
+        return shards[0] if shards else None
+    lowest, builds = min(shard.position for shard in shards), " ".join(shard.build for shard in shards)
+    return shards[0]._replace(model=model_of(shards[0].model), position=lowest, build=builds)
+
+
+def furthest(connection: sa.Connection, table: KeptTables) -> int:
+    """The position of the shard that is furthest; 0 when the model has not been begun."""
+    return max((shard.position for shard in find_shards(connection, table.stem)), default=0)
 
 
 def position_of(connection: sa.Connection, table: KeptTables) -> int:
@@ -59,14 +89,16 @@ def advance(connection: sa.Connection, at: Checkpoint, position: int) -> bool:
 
 def disturb(connection: sa.Connection, table: KeptTables) -> None:
     """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
-    of_model = checkpoint.c.model == table.stem
+    of_model = checkpoint.c.model.in_(_names(find_shards(connection, table.stem)))
     connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
 
 
-def disturb_all(connection: sa.Connection, stem: str) -> None:
-    """The same for a table and for what is built beside it: another process folds them from now on."""
-    built = checkpoint.c.model.startswith(f"{stem}{BESIDE}", autoescape=True)
-    concerned = sa.or_(checkpoint.c.model == stem, built)
+def disturb_all(connection: sa.Connection, shard: Shard) -> None:
+    """The same for a shard and for what is built beside it: another process folds them from now on."""
+    concerned = checkpoint.c.model == shard.checkpoint
+    if shard.is_first:
+        built = checkpoint.c.model.startswith(f"{shard.definition.table}{BESIDE}", autoescape=True)
+        concerned = sa.or_(concerned, built)
     connection.execute(sa.update(checkpoint).where(concerned).values(build=uuid4().hex))
 
 
@@ -78,10 +110,17 @@ def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Che
         drop(connection, name)
     table.create(connection)
     fingerprint, tables = table.definition.fingerprint(), " ".join(table.tables)
-    begun = Checkpoint(table.stem, 0, uuid4().hex, fingerprint, log_id, tables, table.definition.version)
-    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == begun.model))
-    connection.execute(sa.insert(checkpoint).values(begun._asdict()))
+    begun = Checkpoint(table.stem, 0, "", fingerprint, log_id, tables, table.definition.version)
+    put(connection, table, begun)
     return begun
+
+
+def put(connection: sa.Connection, table: KeptTables, begun: Checkpoint) -> None:
+    """Let a model stand here, in the shards that this code has for it, instead of those in which it stood."""
+    former = _names(find_shards(connection, table.stem))
+    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model.in_(former)))
+    rows = [begun._replace(model=name, build=uuid4().hex)._asdict() for name in table.checkpoints]
+    connection.execute(sa.insert(checkpoint), rows)
 
 
 def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id: str) -> bool:
@@ -92,3 +131,7 @@ def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id
 def is_of(found: Checkpoint, table: KeptTables) -> bool:
     """Whether the rows were made by this code, under this version."""
     return (found.fingerprint, found.version) == (table.definition.fingerprint(), table.definition.version)
+
+
+def _names(shards: Iterable[Checkpoint]) -> list[str]:
+    return [shard.model for shard in shards]

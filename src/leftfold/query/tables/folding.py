@@ -9,8 +9,9 @@ from leftfold.query.batch_fold import NOTHING_SKIPPED, BatchFold, Concern, Decod
 from leftfold.query.event_keys import Key
 from leftfold.query.parking import Parking, in_words
 from leftfold.query.row_cache import Row, RowCache
+from leftfold.query.shard import Owns
 from leftfold.query.standing import Overtaken
-from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
+from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find_one, find_shards
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.lease_book import is_held
 from leftfold.query.tables.model_table import ModelTable
@@ -51,9 +52,10 @@ class Folding:
         *,
         history: bool,
         skipped: Skipped = NOTHING_SKIPPED,
+        owns: Owns | None = None,
     ) -> None:
         self._rows = Rows(table, dialect)
-        self._fold = BatchFold(table.definition, decode, history=history, skipped=skipped)
+        self._fold = BatchFold(table.definition, decode, history=history, skipped=skipped, owns=owns)
         self._cache = RowCache()
 
     def apply(self, connection: "sa.Connection", events: Iterable[StoredEvent], lot: Lot) -> dict[Key, Row]:
@@ -102,7 +104,8 @@ class StoredFolding:
 
     The checkpoint is moved first, and only if it stands where this process left it. Of several processes that fold
     the same events one commits; the others find the checkpoint moved and write nothing. With a lease (its name and
-    its holder) the checkpoint is loaded again only while the lease is held.
+    its holder) the checkpoint is loaded again only while the lease is held. With a checkpoint of a shard the events
+    are folded into the rows that the shard `owns`. Those who fold other shards of the model share its `lot`.
     """
 
     def __init__(
@@ -113,19 +116,34 @@ class StoredFolding:
         checkpoint: Checkpoint,
         skipped: Skipped = NOTHING_SKIPPED,
         lease: Lease | None = None,
+        owns: Owns | None = None,
+        lot: ParkingLot | None = None,
     ) -> None:
         self._table = table
         self._lease = lease
         self._database = database
         self._checkpoint = checkpoint
-        self.parked = 0
-        self._lot = ParkingLot(table.definition, table.stem)
-        self._folding = Folding(table, decode, database.dialect, history=table.history, skipped=skipped)
+        self._lot = lot or ParkingLot(table.definition, table.stem)
+        self._folding = Folding(table, decode, database.dialect, history=table.history, skipped=skipped, owns=owns)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, as far as this process knows."""
+        return self._checkpoint
 
     @property
     def position(self) -> int:
-        """Where the checkpoint stands, as far as this process knows."""
+        """Where it stands."""
         return self._checkpoint.position
+
+    @property
+    def parked(self) -> int:
+        """How many keys of the model are parked, as far as this process knows."""
+        return self._lot.known
+
+    @parked.setter
+    def parked(self, count: int) -> None:
+        self._lot.known = count
 
     def recount(self, connection: "sa.Connection") -> None:
         """Count the parked keys."""
@@ -165,13 +183,14 @@ class StoredFolding:
     def reload(self) -> None:
         """Take the checkpoint as it is stored, to go on from there.
 
-        `LeaseLost` when another process folds the model now, `ProjectionFailed` when other code has rebuilt the table.
+        `LeaseLost` when another process folds the model now, or it is split otherwise; `ProjectionFailed` when other
+        code has rebuilt the table.
         """
         self._folding.forget()
         with self._database.writing() as connection:
-            if self._lease is not None and not is_held(connection, *self._lease):
+            found = find_one(connection, self._checkpoint.model)
+            if self._lease is not None and not (is_held(connection, *self._lease) and self._is_split_so(connection)):
                 raise LeaseLost(self._lease[0])
-            found = find(connection, self._table)
             self.recount(connection)
         if found is None or found.fingerprint != self._checkpoint.fingerprint:
             problem = "another version of the app has rebuilt its table"
@@ -184,6 +203,12 @@ class StoredFolding:
             raise Overtaken
         self._folding.apply_one_by_one(connection, batch.events, self._lot)
         self._checkpoint = self._checkpoint._replace(position=batch.through)
+
+    def _is_split_so(self, connection: "sa.Connection") -> bool:
+        """Whether the model, unless it is of other code, is still in the shards of which this one is."""
+        shards = find_shards(connection, self._table.stem)
+        names = [shard.model for shard in shards if shard.fingerprint == self._checkpoint.fingerprint]
+        return not names or self._checkpoint.model in names
 
     def _try(self, batch: Batch, apply: Apply) -> Exception | None:
         try:

@@ -47,8 +47,13 @@ class FreeFolding:
         return f"<FreeFolding of {self._table.name} at {self.position}>"
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, as far as this process knows."""
+        return self._checkpoint
+
+    @property
     def position(self) -> int:
-        """Where the checkpoint stands, as far as this process knows."""
+        """Where it stands."""
         return self._checkpoint.position
 
     def recount(self, connection: sa.Connection) -> None:

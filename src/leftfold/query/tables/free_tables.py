@@ -16,6 +16,7 @@ class FreeTables:
         self.definition = definition
         self.name = definition.name
         self.stem = definition.table
+        self.checkpoints = [self.stem]
         self.tables = definition.tables
         self.schema = definition.schema
 

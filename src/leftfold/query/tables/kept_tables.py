@@ -1,5 +1,6 @@
 """What checkpoints need to know of the tables that something is kept in, whether a read model or a projection."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -23,6 +24,11 @@ class KeptTables(Protocol):
     @property
     def stem(self) -> str:
         """The name of the checkpoint."""
+        ...
+
+    @property
+    def checkpoints(self) -> Sequence[str]:
+        """The names of its checkpoints: one, or one for each shard that is defined."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from sqlalchemy import exc
 
 from leftfold.errors import ModelsUnavailable
 from leftfold.leases import Entry
+from leftfold.query.shard import Shard
 from leftfold.query.tables.checkpoints import create_checkpoints, disturb_all
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.own_tables import lease
@@ -26,11 +27,11 @@ def is_held(connection: sa.Connection, name: str, holder: str) -> bool:
 
 
 class ModelsBook:
-    """Leases in the models database. `stems` are the tables that are folded under each."""
+    """Leases in the models database, of these shards."""
 
-    def __init__(self, database: Database, stems: Mapping[str, str], thread: Executor) -> None:
+    def __init__(self, database: Database, shards: Iterable[Shard], thread: Executor) -> None:
         self._database = database
-        self._stems = stems
+        self._shards = {shard.lease: shard for shard in shards}
         self._thread = thread
         self._begun = False
 
@@ -76,8 +77,8 @@ class ModelsBook:
                     create_checkpoints(connection)
                 if not _put(connection, expected, taken):
                     return None
-                if expected is not None:  # a holder that gave it up has stopped writing
-                    disturb_all(connection, self._stems[name])
+                if expected is not None and name in self._shards:  # a holder that gave it up has stopped writing
+                    disturb_all(connection, self._shards[name])
         except exc.IntegrityError:  # another process was first to take a lease that nobody had
             return None
         return taken

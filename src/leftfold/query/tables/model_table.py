@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import column_type
 from leftfold.tags import hints_of
 
@@ -25,6 +26,8 @@ class ModelTable:
         self.definition = definition
         self.stem = stem or definition.table
         self.tables = tables_of(self.stem, history=definition.history)
+        shards = [shard.checkpoint for shard in shards_of(definition)]
+        self.checkpoints = [self.stem] if stem else shards  # what is built beside is folded by one process
         self.name = definition.name
         self.history = definition.history
         self.fields: tuple[str, ...] = definition.owner.__struct_fields__

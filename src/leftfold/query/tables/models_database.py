@@ -1,23 +1,33 @@
 """The read models of one app in one database: opened, folded into, and seen at a moment."""
 
 import asyncio
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from leftfold.errors import NotKept
+from leftfold.errors import LeaseLost, NotKept
 from leftfold.leases import LeaseBook
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.shard import Shard, count_in, shards_of
 from leftfold.query.skips import Skips
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.building import Building
-from leftfold.query.tables.checkpoints import Checkpoint, begin_anew, create_checkpoints, find, fits, is_of
+from leftfold.query.tables.checkpoints import (
+    Checkpoint,
+    begin_anew,
+    create_checkpoints,
+    find,
+    find_shards,
+    fits,
+    is_of,
+    put,
+)
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import Lease, StoredFolding
 from leftfold.query.tables.free_building import FreeBuilding
@@ -25,7 +35,7 @@ from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.query.tables.free_swap import drop_old as drop_old_tables
 from leftfold.query.tables.free_tables import FreeTables, tables_for
 from leftfold.query.tables.handling import Handling
-from leftfold.query.tables.lease_book import ModelsBook
+from leftfold.query.tables.lease_book import ModelsBook, is_held
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
@@ -33,7 +43,7 @@ from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.places import check_name, check_place
 from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
 
-NO_LEASES: Mapping[ReadModelDefinition, Lease] = {}
+NO_LEASES: Mapping[Shard, Lease] = {}
 
 
 class ModelsDatabase:
@@ -56,17 +66,18 @@ class ModelsDatabase:
                 self._free[definition] = table
             else:
                 self._tables[definition] = table
+        self._lots: dict[ReadModelDefinition, ParkingLot] = {}
         self._loop = loop
 
     def __repr__(self) -> str:
         return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
 
     def positions(self) -> dict[ReadModelDefinition, int]:
-        """The stored checkpoints."""
+        """The stored checkpoints; of a model in shards the one that is furthest."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            found = {definition: find(connection, table) for definition, table in self._kept.items()}
-        return {definition: checkpoint.position for definition, checkpoint in found.items() if checkpoint}
+            found = {definition: find_shards(connection, table.stem) for definition, table in self._kept.items()}
+        return {definition: max(each.position for each in shards) for definition, shards in found.items() if shards}
 
     def builds(self) -> dict[ReadModelDefinition, str]:
         """What changes whenever others than who follows the log have written a model's rows."""
@@ -80,23 +91,26 @@ class ModelsDatabase:
         log_id: str,
         beyond: Collection[ReadModelDefinition],
         skips: Skips | None = None,
-        only: Collection[ReadModelDefinition] | None = None,
-        leases: Mapping[ReadModelDefinition, Lease] = NO_LEASES,
-    ) -> dict[ReadModelDefinition, StoredFolding | FreeFolding]:
-        """Each model ready to be folded on; those that fit neither code nor log, or are `beyond` it, begin anew."""
-        foldings: dict[ReadModelDefinition, StoredFolding | FreeFolding] = {}
+        only: Collection[Shard] | None = None,
+        leases: Mapping[Shard, Lease] = NO_LEASES,
+    ) -> dict[Shard, StoredFolding | FreeFolding]:
+        """Each shard ready to be folded on; models that fit neither code nor log, or are `beyond` it, begin anew.
+
+        They do so with their first shard. Until then, and while the model is split otherwise, a shard is left out.
+        """
+        foldings: dict[Shard, StoredFolding | FreeFolding] = {}
         skips = skips or Skips()
         with self._database.writing() as connection:
             for definition, table in self._kept.items():
-                if only is not None and definition not in only:
+                wanted = [shard for shard in shards_of(definition) if only is None or shard in only]
+                if not wanted or not self._is_ready(connection, table, wanted[0], log_id, definition in beyond):
                     continue
-                found = find(connection, table)
-                check_place(connection, self._database, table, found, log_id)
-                if found is None or definition in beyond or not fits(found, connection, table, log_id):
-                    found = begin_anew(connection, table, log_id)
-                folding = self._folding(table, found, decode, skips, leases.get(definition))
-                folding.recount(connection)
-                foldings[definition] = folding
+                stored = {each.model: each for each in find_shards(connection, table.stem)}
+                for shard in wanted:
+                    found = stored.get(shard.checkpoint)
+                    if found is not None:
+                        foldings[shard] = self._folding(table, found, decode, skips, leases.get(shard), shard)
+                        foldings[shard].recount(connection)
         return foldings
 
     def due(
@@ -124,9 +138,50 @@ class ModelsDatabase:
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
 
-    def book(self, names: Mapping[ReadModelDefinition, str], thread: Executor) -> LeaseBook:
-        """Where the leases of projections are written, by these names."""
-        return ModelsBook(self._database, {name: definition.table for definition, name in names.items()}, thread)
+    def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseBook:
+        """Where the leases of these shards are written."""
+        return ModelsBook(self._database, shards, thread)
+
+    def shards(self, definition: ReadModelDefinition, log_id: str) -> list[Shard]:
+        """The shards in which a model is stored; none when it is not kept, or was made by other code."""
+        table = self._kept[definition]
+        with self._database.reading() as connection:
+            found = find_shards(connection, table.stem)
+            if not found or not fits(found[0], connection, table, log_id):
+                return []
+        return shards_of(definition, count_in(found[0].model))
+
+    def lagging(
+        self, shards: Sequence[Shard], decode: Decode, skips: Skips, leases: Mapping[Shard, Lease]
+    ) -> tuple[int, list[StoredFolding]]:
+        """How far the furthest of a model's shards is, and those that are not so far, ready to be folded on."""
+        table = self._tables[shards[0].definition]
+        with self._database.reading() as connection:
+            found = {each.model: each for each in find_shards(connection, table.stem)}
+        target = max((each.position for each in found.values()), default=0)
+        behind = [shard for shard in shards if shard.checkpoint in found]
+        behind = [shard for shard in behind if found[shard.checkpoint].position < target]
+        return target, [
+            self._stored_folding(table, found[shard.checkpoint], decode, skips, leases[shard], shard)
+            for shard in behind
+        ]
+
+    def split(self, shards: Sequence[Shard], leases: Mapping[Shard, Lease]) -> bool:
+        """Let a model whose shards are level be in those that it is defined with; whether it is now.
+
+        `LeaseLost` when the lease of one of its present shards is not held.
+        """
+        table = self._tables[shards[0].definition]
+        with self._database.writing() as connection:
+            lost = [name for name, holder in leases.values() if not is_held(connection, name, holder)]
+            if lost:
+                raise LeaseLost(lost[0])
+            found = find_shards(connection, table.stem)
+            names = {shard.checkpoint for shard in shards}
+            if {each.model for each in found} != names or len({each.position for each in found}) > 1:
+                return False
+            put(connection, table, found[0])
+        return True
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
@@ -136,7 +191,7 @@ class ModelsDatabase:
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
     ) -> StoredFolding | FreeFolding:
         """A model that another process folds, for its parked keys alone."""
-        return self._folding(self._kept[definition], stored, decode, skips)
+        return self._folding(self._kept[definition], stored, decode, skips, None, Shard(definition))
 
     def build(
         self,
@@ -217,13 +272,32 @@ class ModelsDatabase:
         found: Checkpoint,
         decode: Decode,
         skips: Skips,
-        lease: Lease | None = None,
+        lease: Lease | None,
+        shard: Shard,
     ) -> StoredFolding | FreeFolding:
-        skipped = skips.of(table.definition)
         if isinstance(table, FreeTables):
-            handling = Handling(table.definition, decode, self._loop, skipped)
+            handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
             return FreeFolding(table, self._database, handling, found, lease)
-        return StoredFolding(table, self._database, decode, found, skipped, lease)
+        return self._stored_folding(table, found, decode, skips, lease, shard)
+
+    def _stored_folding(
+        self, table: ModelTable, found: Checkpoint, decode: Decode, skips: Skips, lease: Lease | None, shard: Shard
+    ) -> StoredFolding:
+        lot = self._lots.setdefault(table.definition, ParkingLot(table.definition))
+        skipped = skips.of(table.definition)
+        return StoredFolding(table, self._database, decode, found, skipped, lease, shard.owns, lot)
+
+    def _is_ready(
+        self, connection: sa.Connection, table: ModelTable | FreeTables, first: Shard, log_id: str, beyond: bool
+    ) -> bool:
+        """Whether a model's tables are there to be folded on; with its first shard they are made so."""
+        found = find(connection, table)
+        check_place(connection, self._database, table, found, log_id)
+        if found is not None and not beyond and fits(found, connection, table, log_id):
+            return True
+        if first.is_first:
+            begin_anew(connection, table, log_id)
+        return first.is_first
 
     def _build_free(
         self,

@@ -1,6 +1,6 @@
 """Looking at the checkpoints of read models that other processes fold."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -8,7 +8,8 @@ from sqlalchemy import exc
 
 from leftfold.errors import ModelsUnavailable, ReadModelChanged
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.tables.checkpoints import Checkpoint, find_all
+from leftfold.query.shard import Shard
+from leftfold.query.tables.checkpoints import Checkpoint, find_all, together
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.model_table import ModelTable
@@ -39,37 +40,48 @@ class Observer:
         self._tables = tables
         self._log_id = log_id
         self._begun = False
-        self._last: dict[ReadModelDefinition, tuple[Checkpoint, Seen]] = {}
+        self._last: dict[ReadModelDefinition, tuple[Sequence[Checkpoint], Seen]] = {}
 
     def __repr__(self) -> str:
         return f"<Observer of {self._database!r}>"
 
-    def look(self, definitions: Collection[ReadModelDefinition]) -> dict[ReadModelDefinition, Seen]:
-        """How far each of these models is; `ModelsUnavailable` when that cannot be seen."""
+    def look(self, shards: Collection[Shard]) -> dict[Shard, Seen]:
+        """How far each of these shards is; `ModelsUnavailable` when that cannot be seen.
+
+        Where a model is split otherwise at present, that is as far as the last of its shards is.
+        """
         try:
-            return self._look(definitions)
+            return self._look(shards)
         except exc.DBAPIError as error:
             if not is_trouble(error):
                 raise
             raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
 
-    def _look(self, definitions: Collection[ReadModelDefinition]) -> dict[ReadModelDefinition, Seen]:
+    def _look(self, shards: Collection[Shard]) -> dict[Shard, Seen]:
         with self._database.reading() as connection:
             self._begun = self._begun or own_tables_are_there(connection)
             found = find_all(connection) if self._begun else {}
-            return {each: self._seen(connection, each, found.get(each.table)) for each in definitions}
+            return {shard: self._seen(connection, shard, found.get(shard.definition.table, ())) for shard in shards}
 
-    def _seen(self, connection: sa.Connection, definition: ReadModelDefinition, found: Checkpoint | None) -> Seen:
+    def _seen(self, connection: sa.Connection, shard: Shard, stored: Sequence[Checkpoint]) -> Seen:
+        model = self._seen_model(connection, shard.definition, stored)
+        own = next((each.position for each in stored if each.model == shard.checkpoint), model.position)
+        return model if model.position == NOT_TO_BE_ANSWERED_FROM else model._replace(position=own)
+
+    def _seen_model(
+        self, connection: sa.Connection, definition: ReadModelDefinition, stored: Sequence[Checkpoint]
+    ) -> Seen:
+        found = together(stored)
         if found is None:
             return NOTHING
-        last = self._last.get(definition)
-        if last is not None and last[0] == found:
-            return last[1]
-        if last is not None and last[0].build == found.build and last[1].position >= 0:
+        before, last = self._last.get(definition, ((), NOTHING))
+        if before == stored:
+            return last
+        if [each.build for each in before] == [each.build for each in stored] and last.position >= 0:
             seen = Seen(found.position, ParkingLot(definition).count(connection), checkpoint=found)
         else:
             seen = self._judge(connection, definition, found)
-        self._last[definition] = found, seen
+        self._last[definition] = stored, seen
         return seen
 
     def _judge(self, connection: sa.Connection, definition: ReadModelDefinition, found: Checkpoint) -> Seen:

@@ -22,6 +22,7 @@ class ParkingLot:
         self._definition = definition
         self._table = stem or definition.table
         self.grown = False
+        self.known = 0  # how many keys were parked when they were last counted
 
     def __repr__(self) -> str:
         return f"<ParkingLot of {self._table}>"

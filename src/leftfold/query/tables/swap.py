@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
-from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of
+from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of, put
 from leftfold.query.tables.database import before_renaming
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.kept_tables import KeptTables
@@ -74,9 +74,10 @@ def swap(connection: sa.Connection, built: ModelTable) -> None:
         _rename(connection, name, new_name)
     ParkingLot(table.definition).clear(connection)
     ParkingLot(table.definition, built.stem).move(connection, table.stem)
-    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == table.stem))
-    values = {"model": table.stem, "build": uuid4().hex, "tables": " ".join(table.tables)}
-    connection.execute(sa.update(checkpoint).where(checkpoint.c.model == built.stem).values(values))
+    begun = find(connection, built)
+    assert begun is not None, "tables that were built without a checkpoint"
+    connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == built.stem))
+    put(connection, table, begun._replace(tables=" ".join(table.tables)))
 
 
 def drop_old(connection: sa.Connection, definition: ReadModelDefinition) -> bool:

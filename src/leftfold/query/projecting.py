@@ -1,0 +1,351 @@
+"""Projecting: the shards that are this process's to fold are folded, and those that others fold are followed."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from leftfold.errors import (
+    LeaseLost,
+    LeftfoldError,
+    ProjectionFailed,
+    ProjectionParked,
+    ReadModelChanged,
+    StoreClosed,
+)
+from leftfold.leases import Entry, Keeper, LeaseBook, Terms, is_presence
+from leftfold.query.following import Following
+from leftfold.query.free_projection import FreeProjection
+from leftfold.query.held_projection import HeldProjection
+from leftfold.query.models_url import kept_in_memory
+from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.past import OnProgress
+from leftfold.query.projection import Projection
+from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.rebuild import Rebuild
+from leftfold.query.shard import Shard, shards_of
+from leftfold.query.skips import Skips
+from leftfold.query.splitting import Splitting
+from leftfold.query.standing import Overtaken, SplitStanding, Standing, standing_of
+from leftfold.registry import Registry
+from leftfold.store.contract import EventStore
+
+if TYPE_CHECKING:
+    from leftfold.query.tables.folding import StoredFolding
+    from leftfold.query.tables.free_folding import FreeFolding
+    from leftfold.query.tables.models_database import ModelsDatabase
+    from leftfold.query.tables.observer import Observer, Seen
+
+PAUSE = 0.5  # seconds, where the models database gives trouble, or another process has yet to do its part
+
+log = logging.getLogger("leftfold.leases")
+
+
+class Projecting:
+    """Keeps `standings` up to date, by folding or by following, and `parked` with what is held up.
+
+    Of the processes that may fold a shard the one does that has its lease; but of models in memory this process folds
+    all. What concerns a whole model, as a rebuild does, is done by whoever folds its first shard.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        definitions: Collection[ReadModelDefinition],
+        folds: Collection[ReadModelDefinition],
+        url: str,
+        skips: Skips,
+        readers: Executor,
+        *,
+        on_progress: OnProgress | None,
+        terms: Terms,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._shards = [shard for definition in definitions for shard in shards_of(definition)]
+        self._folds = [shard for shard in self._shards if shard.definition in folds]
+        self._in_memory = kept_in_memory(url)
+        self._skips = skips
+        self._readers = readers
+        self._on_progress = on_progress
+        self._terms = terms
+        self._following = Following(store, self._look, self._note)
+        self._observer: Observer | None = None
+        self._keeper: Keeper | None = None
+        self._gained: list[Shard] | None = []  # while the app is opened, to be begun together
+        self._begun = asyncio.Event()
+        self._working: dict[Shard, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
+        self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold models leases")
+        self._database: ModelsDatabase | None = None
+        self.parked: dict[ReadModelDefinition, ParkedKeys] = {}
+        self.standings = {definition: self._standing(definition) for definition in definitions}
+
+    def __repr__(self) -> str:
+        return f"<Projecting {len(self._working)} of {len(self._folds)} shards>"
+
+    async def start(self, database: "ModelsDatabase") -> None:
+        """Fold what nobody else folds, now and from then on, and follow the rest."""
+        self._database = database
+        await self._skips.read(self._store, self._registry.decode)
+        self._observer = database.observer(self._store.log_id)
+        begun = await self._fold(self._folds) if self._in_memory else await self._take_part() if self._folds else ()
+        if not self._in_memory:
+            await self._follow_others([shard for shard in self._shards if shard not in begun])
+
+    async def close(self) -> None:
+        """Let the batches under way come to their end, and leave the work to others."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for standing in self.standings.values():
+            standing.end(StoreClosed())
+        await asyncio.to_thread(self._writer.shutdown)
+        if self._keeper is not None:
+            with suppress(LeftfoldError):  # others then wait for the time of the lease
+                await self._keeper.release()
+        await asyncio.to_thread(self._lease_thread.shutdown)
+
+    async def leases(self, database: "ModelsDatabase") -> list[Entry]:
+        """Which process folds each shard, and when it was last heard of; none for models in memory."""
+        if self._in_memory or not self._shards:
+            return []
+        entries = await self._book_in(database, self._shards).read()
+        return [entry for entry in entries.values() if not is_presence(entry)]
+
+    def _standing(self, definition: ReadModelDefinition) -> Standing:
+        wanted = self._following.wanted
+        if definition.shards == 1:
+            return Standing(definition.name, -1, wanted)
+        return SplitStanding(definition.name, -1, definition.shards, wanted)
+
+    def _standing_of(self, shard: Shard) -> Standing:
+        return standing_of(shard, self.standings[shard.definition])
+
+    @property
+    def _models(self) -> "ModelsDatabase":
+        assert self._database is not None, "nothing is folded before it is started"
+        return self._database
+
+    # --- which shards are folded here
+
+    async def _take_part(self) -> Collection[Shard]:
+        """Fold what nobody else folds; what that is at once."""
+        names = [shard.lease for shard in self._folds]
+        split = [shard.definition for shard in self._folds if shard.is_first and shard.count > 1]
+        shared = [[shard.lease for shard in shards_of(definition)] for definition in split]
+        book = self._book(self._folds)
+        self._keeper = Keeper(book, names, self._terms, on_gained=self._gain, on_lost=self._lose, shared=shared)
+        await self._keeper.turn()
+        gained, self._gained = self._gained or [], None
+        begun = await self._fold(gained)
+        for shard in gained:
+            if shard not in begun:
+                self._start(shard, self._take_up(shard))
+        self._tasks.append(asyncio.create_task(self._keeper.run(), name="leases of read models"))
+        return begun
+
+    def _book(self, shards: Sequence[Shard]) -> LeaseBook:
+        return self._book_in(self._models, shards)
+
+    def _book_in(self, database: "ModelsDatabase", shards: Sequence[Shard]) -> LeaseBook:
+        return database.book(shards, self._lease_thread)
+
+    async def _gain(self, name: str, former: Entry | None) -> None:
+        shard = self._under(name)
+        if self._gained is not None:
+            self._gained.append(shard)
+        else:
+            self._start(shard, self._take_up(shard))
+
+    def _lose(self, name: str) -> None:
+        shard = self._under(name)
+        task = self._working.pop(shard, None)
+        if task is not None:
+            task.cancel()
+        if self._standing_of(shard).ended is None:
+            self._following.follow(shard, self._standing_of(shard))
+
+    def _under(self, lease: str) -> Shard:
+        return next(shard for shard in self._folds if shard.lease == lease)
+
+    # --- following
+
+    async def _follow_others(self, others: Sequence[Shard]) -> None:
+        for shard in others:
+            self._following.follow(shard, self._standing_of(shard))
+        await self._following.look()
+        for standing in map(self._standing_of, others):
+            if standing.ended is not None:
+                raise standing.ended
+        self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))
+
+    async def _look(self, shards: Collection[Shard]) -> "Mapping[Shard, Seen]":
+        assert self._observer is not None, "nothing is followed before the database is open"
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._observer.look, shards)
+
+    def _note(self, shard: Shard, seen: "Seen") -> None:
+        """What else is known of a followed model: its parked keys."""
+        definition = shard.definition
+        if definition not in self.parked and seen.checkpoint is not None:
+            folding = self._models.attached(definition, seen.checkpoint, self._registry.decode, self._skips)
+            self.parked[definition] = self._parked_keys_of(definition, folding)
+        if definition in self.parked:
+            self.parked[definition].counted(seen.parked)
+
+    # --- folding
+
+    async def _take_up(self, shard: Shard) -> None:
+        """Fold a shard as soon as its model can be folded on, split as it is defined."""
+        standing = self._standing_of(shard)
+        splitting = Splitting(
+            shard.definition,
+            self._store,
+            self._registry,
+            self._models,
+            self._skips,
+            self._writer,
+            self._book,
+            self._terms,
+        )
+        while True:
+            try:
+                await self._skips.read(self._store, self._registry.decode)
+                ready = await splitting.attempt() if shard.is_first else await self._is_split_so(shard)
+                if ready and await self._fold([shard]):
+                    return self._tell_those_who_wait()
+            except (ReadModelChanged, StoreClosed) as reason:
+                return standing.end(reason)
+            except LeftfoldError as trouble:
+                standing.get_into(trouble)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await self._begun.wait()
+
+    async def _is_split_so(self, shard: Shard) -> bool:
+        """Whether the model is stored by this code, in as many shards; asked for by reading alone."""
+        stored = partial(self._models.shards, shard.definition, self._store.log_id)
+        return len(await asyncio.get_running_loop().run_in_executor(self._writer, stored)) == shard.count
+
+    def _tell_those_who_wait(self) -> None:
+        """A model can be folded on; its other shards need not wait until they look again."""
+        self._begun.set()
+        self._begun.clear()
+
+    async def _fold(self, shards: Collection[Shard]) -> Collection[Shard]:
+        """Begin to fold what of these can be folded now, or is to be rebuilt first; which these are."""
+        loop = asyncio.get_running_loop()
+        stored = await loop.run_in_executor(self._writer, self._models.positions)
+        head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
+        beyond = {definition for definition, position in stored.items() if position > head}
+        models = {shard.definition for shard in shards}
+        due = await loop.run_in_executor(self._writer, self._models.due, self._store.log_id, beyond, models)
+        rebuilt = [shard for shard in shards if shard.definition in due and shard.is_first]
+        for shard in rebuilt:
+            self._stand(shard, due[shard.definition])
+            self._start(shard, self._rebuild_and_follow(shard))
+        foldings = await self._open(beyond, [shard for shard in shards if shard.definition not in due])
+        for shard, folding in foldings.items():
+            self._stand(shard, folding.position)
+            self._start(shard, self._project(shard, folding))
+        return [*rebuilt, *foldings]
+
+    def _stand(self, shard: Shard, position: int) -> None:
+        """The shard is folded here from now on."""
+        self._following.leave(shard)
+        self._standing_of(shard).reached(position)
+
+    async def _open(
+        self, beyond: Collection[ReadModelDefinition], only: Collection[Shard]
+    ) -> "dict[Shard, StoredFolding | FreeFolding]":
+        leases = {} if self._keeper is None else {shard: (shard.lease, self._terms.me) for shard in only}
+        opening = partial(
+            self._models.open, self._registry.decode, self._store.log_id, beyond, self._skips, only, leases
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
+
+    def _start(self, shard: Shard, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"projection {shard.definition.name}")
+        task.add_done_callback(partial(self._ended, shard))
+        self._working[shard] = task
+        self._tasks.append(task)
+
+    def _ended(self, shard: Shard, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, LeaseLost):
+            log.error("%s ended", shard.lease, exc_info=error)
+        if self._keeper is not None and isinstance(error, LeaseLost):
+            log.info("%s: what it wrote was refused", shard.lease)
+            self._keeper.drop(shard.lease)
+
+    def _project(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> Coroutine[Any, Any, None]:
+        definition = shard.definition
+        self.parked[definition] = self._parked_keys_of(definition, self._of_whole_model(shard, folding))
+        criteria = self._registry.stored(definition.fold.all_criteria())
+        standing, data_only = self._standing_of(shard), definition.data_only
+        return Projection(self._store, criteria, folding, standing, self._writer, data_only=data_only).run()
+
+    def _of_whole_model(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> "StoredFolding | FreeFolding":
+        """What folds the events of any parked key, not of the shard's alone."""
+        if shard.count == 1:
+            return folding
+        return self._models.attached(shard.definition, folding.checkpoint, self._registry.decode, self._skips)
+
+    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding | FreeFolding") -> ParkedKeys:
+        kind = HeldProjection if isinstance(definition, FreeProjection) else ParkedKeys
+        disturbed = self.standings[definition].disturbed
+        return kind(
+            definition, folding, self._models, self._store, self._registry, self._skips, self._writer, disturbed
+        )
+
+    async def _rebuild_and_follow(self, shard: Shard) -> None:
+        """Rebuild the model beside its present table, waiting out trouble with the database, then follow the log."""
+        standing, definition = self._standing_of(shard), shard.definition
+        rebuild = Rebuild(
+            definition,
+            self._store,
+            self._registry,
+            self._models,
+            self._skips,
+            self._writer,
+            only_if_due=True,
+            on_progress=self._on_progress,
+            lease=None if self._keeper is None else (shard.lease, self._terms.me),
+        )
+        while (folding := await self._rebuilt(shard, rebuild)) is None:
+            if standing.ended is not None:
+                return
+            await asyncio.sleep(PAUSE)
+        standing.reached(folding.position)
+        self._tell_those_who_wait()
+        await self._project(shard, folding)
+
+    async def _rebuilt(self, shard: Shard, rebuild: Rebuild) -> "StoredFolding | FreeFolding | None":
+        """What goes on with the rebuilt table; None while there is none, or when there will be none."""
+        standing, definition = self._standing_of(shard), shard.definition
+        try:
+            if await self._is_due(definition):
+                await rebuild.run()
+            if not await self._is_due(definition):
+                return (await self._open((), [shard]))[shard]
+        except Overtaken:
+            pass
+        except LeaseLost:
+            raise
+        except (ProjectionParked, ReadModelChanged, StoreClosed) as reason:
+            standing.end(reason)  # if parked: the present tables are further, and kept until the code is right
+        except LeftfoldError as trouble:
+            standing.get_into(trouble)
+        except Exception as error:
+            standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
+            raise
+        return None
+
+    async def _is_due(self, definition: ReadModelDefinition) -> bool:
+        due = partial(self._models.due, self._store.log_id, (), [definition])
+        return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)
