@@ -193,6 +193,6 @@ FIGURES = (
         f"load, decide, append on one entity of 1,000 events, {MANY} callers",
         "commands/s",
         partial(long_history, callers=MANY),
-        (Target(60, PEER),),
+        (Target(60, PEER), Target(8_000)),
     ),
 )
