@@ -67,10 +67,10 @@ def connected(server: PostgresServer, role: str | None = None) -> "psycopg.Conne
 def sql_append(log: str, tag: str = "account:a") -> bytes:
     """An append of one event by plain SQL."""
     return f"""
-        SELECT firsts FROM {log}.append(
+        SELECT head FROM {log}.append(
             true, null, ARRAY[1], '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', ARRAY['opened'],
-            ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea], '{{}}',
-            ARRAY['{tag}'], ARRAY[1], ARRAY[0], ARRAY[1],
+            ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea], '{{}}',
+            ARRAY['{tag}'], ARRAY[1],
             '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}'
         )""".encode()
 

@@ -23,7 +23,7 @@ from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEv
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics
-from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
+from leftfold.store.postgres_batch import COLUMNS, AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
     committing,
@@ -36,7 +36,7 @@ from leftfold.store.postgres_driver import (
     run_script,
 )
 from leftfold.store.postgres_inspection import problems, statistics
-from leftfold.store.postgres_select import DATA, Arm, arms_of, choices, selection
+from leftfold.store.postgres_select import DATA, FEW, Arm, arms_of, choices, first_look, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -51,16 +51,9 @@ SELECT_LOG = "SELECT id, format FROM {log}.log"
 SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
 SELECT_TYPES = "SELECT id, name FROM {log}.type"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
-APPEND = """
-    SELECT codes, firsts, lasts, details, moment, newest
-    FROM {log}.append(
-        %b::boolean, %b::bigint,
-        %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::integer[], %b::integer[], %b::text[],
-        %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[],
-        %b::text[], %b::integer[], %b::integer[], %b::integer[],
-        %b::integer[], %b::bigint[], %b::text[], %b::text[],
-        %b::integer[], %b::integer[], %b::integer[], %b::bigint[]
-    )"""
+APPEND = f"""
+    SELECT codes, firsts, lasts, details, moment, newest, head
+    FROM {{log}}.append({", ".join(["%s"] * (2 + COLUMNS))})"""
 
 
 class PostgresStore:
@@ -341,12 +334,34 @@ class Reading:
 
     def next_batch(self, connection: Connection) -> Batch:
         """Read the next batch; in a reading thread."""
+        if self._arms is None and (few := self._first_look(connection)) is not None:
+            return few
         arms = self._arms if self._arms is not None else self._begin(connection)
         if not arms:
             return Batch([], self._stretch.advance([], cut=False))
         chosen, size = self._stretch.chosen, self._stretch.size
         sql, parameters = selection(arms, chosen, size)
         return self._batch(connection, sql.format(log=self._log), parameters, size)
+
+    def _first_look(self, connection: Connection) -> Batch | None:
+        """All events of one tag, where they are few."""
+        chosen, items = self._stretch.chosen, self._criteria.items
+        if chosen.reverse or chosen.limit == 0 or len(items) != 1 or len(items[0].tags) != 1:
+            return None
+        [tag] = items[0].tags
+        sql, parameters = first_look(tag, chosen)
+        rows = run(connection, sql.format(log=self._log), parameters)
+        if len(rows) > FEW:
+            return None
+        self._stretch.end_at(rows[0][0])
+        found = self._stored(connection, [row[1:] for row in rows if row[1] is not None])
+        types = items[0].types
+        events = [event for event in found if not types or event.type in types][: chosen.limit]
+        return Batch(events, self._stretch.advance(events, cut=len(events) == chosen.limit))
+
+    def _stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        of_rows = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
+        return of_rows(connection, rows)
 
     def _batch(self, connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Batch:
         rows: list[tuple[Any, ...]] = []
@@ -358,8 +373,7 @@ class Reading:
             if room < 0:
                 break
         parts.close()
-        stored = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
-        events = stored(connection, rows)
+        events = self._stored(connection, rows)
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: Connection) -> Sequence[Arm]:
