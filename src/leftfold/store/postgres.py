@@ -129,12 +129,19 @@ class PostgresStore:
         reverse: bool = False,
         data_only: bool = False,
     ) -> AsyncIterator[Batch]:
-        """Read matching events in batches; see `EventStore.read`."""
+        """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
-        while not reading.complete:
+        coming = self._readers.begin(reading.next_batch)
+        while True:
+            batch = await coming
+            complete = reading.complete
+            if not complete:
+                coming = self._readers.begin(reading.next_batch)
+            yield batch
+            if complete:
+                return
             self._check_open()
-            yield await self._readers.run(reading.next_batch)
 
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
