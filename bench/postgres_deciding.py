@@ -71,11 +71,8 @@ def long_history(_: Path) -> Generator[Slices]:
         server = opened.enter_context(opened_server())
         ours = opened.enter_context(ours_on(server))
         durability.check(ours)
-        peers = peers_on(server, opened)
-        yield {
-            LEFTFOLD: our_long_history(ours, MANY),
-            **{name: their_long_history(peer, threads_for(MANY)) for name, peer in peers.items()},
-        }
+        peer = peers_on(server, opened)[PEER]
+        yield {LEFTFOLD: our_long_history(ours, MANY), PEER: their_long_history(peer, threads_for(MANY))}
 
 
 FIGURES = (

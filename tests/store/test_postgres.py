@@ -377,9 +377,10 @@ class Overtaken(Types):
         super().__init__(sql)
         self._overtake = overtake
 
-    def _load(self, connection: Any) -> None:
-        super()._load(connection)
+    def load(self, connection: Any) -> int:
+        head = super().load(connection)
         self._overtake()
+        return head
 
 
 async def test_a_type_that_is_new_to_the_log_while_a_read_begins_is_not_passed_over(

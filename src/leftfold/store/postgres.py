@@ -36,7 +36,7 @@ from leftfold.store.postgres_driver import (
     run_script,
 )
 from leftfold.store.postgres_inspection import problems, statistics
-from leftfold.store.postgres_select import DATA, FEW, Arm, arms_of, choices, first_look, selection
+from leftfold.store.postgres_select import DATA, FEW, Arm, arms_of, choices, first_look, leaves_a_choice, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -49,7 +49,10 @@ SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
 
 SELECT_LOG = "SELECT id, format FROM {log}.log"
 SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
-SELECT_TYPES = "SELECT id, name FROM {log}.type"
+SELECT_TYPES = f"""
+    SELECT head.position, type.id, type.name
+    FROM ({SELECT_HEAD}) AS head (position)
+    LEFT JOIN {{log}}.type ON true"""
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
 APPEND = f"""
     SELECT codes, firsts, lasts, details, moment, newest, head
@@ -293,10 +296,9 @@ class Types:
         """Whether some of these names have not been seen in the log so far."""
         return any(name not in self._ids for name in names)
 
-    def ids_among(self, connection: Connection, names: Iterable[str]) -> Mapping[str, int]:
-        """The ids of those names that the log has."""
-        if self.lacks(names):
-            self._load(connection)
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """The ids of the names that have been seen."""
         return self._ids
 
     def stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
@@ -315,13 +317,16 @@ class Types:
 
     def _names_of(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Mapping[int, str]:
         if {row[1] for row in rows} - self._names.keys():
-            self._load(connection)
+            self.load(connection)
         return self._names
 
-    def _load(self, connection: Connection) -> None:
-        names = dict(run(connection, self._sql))
+    def load(self, connection: Connection) -> int:
+        """See all that there are, and return the head of the same moment: events of other types lie after it."""
+        rows = run(connection, self._sql)
+        names = {id: name for _, id, name in rows if id is not None}
         self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
         self._ids.update((name, id) for id, name in names.items())
+        return int(rows[0][0])
 
 
 class Reading:
@@ -384,18 +389,19 @@ class Reading:
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: Connection) -> Sequence[Arm]:
-        """Take the head first, then look at events up to it.
+        """Take the head first, or in the same moment, then look at events up to it.
 
-        Also before types are looked up that may not be in the log yet: an event of such a type that is committed in
-        between must lie after the head, or it would be passed over.
+        That goes for types too which may not be in the log yet: an event of such a type that is committed in between
+        must lie after the head, or it would be passed over.
         """
         names = [name for item in self._criteria.items for name in item.types]
-        if self._types.lacks(names):
-            [(head,)] = run(connection, SELECT_HEAD.format(log=self._log))
-            self._stretch.end_at(head)
-        ids = self._types.ids_among(connection, names)
-        sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
-        [(head, *counted)] = run(connection, sql.format(log=self._log), parameters)
+        head = self._types.load(connection) if self._types.lacks(names) else None
+        ids = self._types.ids
+        counted: Sequence[Sequence[int]] = []
+        if head is None or leaves_a_choice(self._criteria):
+            sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
+            [(now, *counted)] = run(connection, sql.format(log=self._log), parameters)
+            head = now if head is None else head
         self._stretch.end_at(head)
         self._arms = arms_of(self._criteria, ids, counted)
         return self._arms

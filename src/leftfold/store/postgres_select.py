@@ -55,6 +55,11 @@ def first_look(tag: str, chosen: Range) -> Statement:
     return Statement(sql, [tag, chosen.after, LAST if chosen.upto is None else chosen.upto])
 
 
+def leaves_a_choice(criteria: Criteria) -> bool:
+    """Whether an item could be found in several ways."""
+    return any(_ways(item, criteria) for item in criteria.items)
+
+
 def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
     """The head, and of each item that could be found in several ways how many rows each way would see, bounded.
 
