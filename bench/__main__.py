@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import fnmatch
 import shlex
 import sys
 import tempfile
@@ -18,6 +19,10 @@ from bench import (
     latency,
     loading,
     machine,
+    percentiles,
+    postgres_appending,
+    postgres_deciding,
+    postgres_loading,
     profiling,
     projecting,
     projecting_freely,
@@ -39,10 +44,13 @@ FIGURES: Sequence[Figure] = (
     *projecting.FIGURES,
     *projecting_freely.FIGURES,
     *submitting.FIGURES,
+    *postgres_deciding.FIGURES,
+    *postgres_appending.FIGURES,
+    *postgres_loading.FIGURES,
 )
 NAMES = [figure.name for figure in FIGURES]
-CONSISTENCY, FLAT, TAGS = "consistency", "flat", "tags"
-TABLES = [CONSISTENCY, FLAT, TAGS]
+CONSISTENCY, LATENCY, FLAT, TAGS = "consistency", "latency", "flat", "tags"
+TABLES = [CONSISTENCY, LATENCY, FLAT, TAGS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -67,7 +75,7 @@ def main() -> None:
 
 
 def _measured(arguments: argparse.Namespace) -> list[table.Table]:
-    wanted = arguments.only or [*NAMES, *TABLES]
+    wanted = [name for only in arguments.only or ["*"] for name in _named(only)]
     console = Console(stderr=True, highlight=False)
     with console.status("") as status:
         effort = QUICK if arguments.quick else THOROUGH
@@ -77,6 +85,9 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
         if CONSISTENCY in wanted:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh, consistency.opened(Path(fresh)) as ways:
                 tables.append(table.of_latencies(list(latency.measure(ways, effort, status.update))))
+        if LATENCY in wanted:
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                tables.append(table.of_percentiles(percentiles.measure(Path(fresh), effort, status.update)))
         if FLAT in wanted:
             sizes = flatness.QUICK_SIZES if arguments.quick else flatness.SIZES
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
@@ -93,9 +104,7 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = ", ".join([*NAMES, *TABLES])
-    parser.add_argument(
-        "--only", action="append", metavar="NAME", choices=[*NAMES, *TABLES], help=f"may be repeated: {names}"
-    )
+    parser.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated, and be a pattern: {names}")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
     parser.add_argument("--events", type=int, metavar="N", help=f"how long the log of {TAGS!r} is")
     parser.add_argument(
@@ -107,7 +116,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=Path(tempfile.gettempdir()), help="where the databases are made"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for only in arguments.only or ():
+        if not _named(only):
+            parser.error(f"--only {only}: there is no such name; the names are {names}")
+    return arguments
+
+
+def _named(pattern: str) -> list[str]:
+    """Figures and tables by name, or by a pattern such as `pg-*`."""
+    return fnmatch.filter([*NAMES, *TABLES], pattern)
 
 
 if __name__ == "__main__":

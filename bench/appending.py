@@ -27,13 +27,13 @@ def ready_events(directory: Path) -> Generator[Slices]:
         floor = opened.enter_context(opened_floor(directory / "floor.db"))
         durability.check(ours, peer, floor)
         yield {
-            LEFTFOLD: _append_of(ours),
+            LEFTFOLD: append_of(ours),
             PEER: lambda seconds: EVENTS * timed(seconds, lambda: new_account(EVENTS - 1), peer.save),
             FLOOR: thousand_rows(floor),
         }
 
 
-def _append_of(ours: Ours) -> Slice:
+def append_of(ours: Ours) -> Slice:
     names = (f"bulk-{number}" for number in count())
     encode, append = bank.registry.encode, ours.live.store.append
 

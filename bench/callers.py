@@ -1,12 +1,19 @@
 """Callers: many tasks of one event loop, or many threads, that do the same for a while."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from random import Random
 from time import perf_counter
 from typing import TypeVar
 
 P = TypeVar("P")
+
+
+def shuffled_for_ever(names: Sequence[str]) -> Iterator[str]:
+    """The names in random order, over and over: one comes again only when all others have."""
+    return cycle(Random(1).sample(names, len(names)))
 
 
 async def tasks(callers: int, seconds: float, calls: Iterator[Awaitable[object]]) -> float:

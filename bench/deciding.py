@@ -82,13 +82,13 @@ def _others(opened: ExitStack, directory: Path, callers: int) -> Slices:
     floor = opened.enter_context(opened_floor(directory / "floor.db"))
     durability.check(floor, peer, cached)
     return {
-        PEER: _random_deposits(peer, threads_for(callers)),
-        PEER_CACHED: _random_deposits(cached, threads_for(callers)),
+        PEER: random_deposits(peer, threads_for(callers)),
+        PEER_CACHED: random_deposits(cached, threads_for(callers)),
         FLOOR: single_rows(floor),
     }
 
 
-def _random_deposits(peer: Bank, callers: int) -> Slice:
+def random_deposits(peer: Bank, callers: int) -> Slice:
     accounts = open_accounts(peer, ENTITIES)
     choose = Random(1).choice
     return lambda seconds: threads(callers, seconds, lambda: peer.deposit(choose(accounts), 1))
@@ -106,18 +106,18 @@ def long_history(directory: Path, callers: int) -> Generator[Slices]:
         durability.check(ours, floor, peer, cached, snapshots)
         many = threads_for(callers)
         slices: dict[str, Slice] = {
-            LEFTFOLD: _our_long_history(ours, callers),
-            PEER: _their_long_history(peer, many),
-            PEER_CACHED: _their_long_history(cached, many),
-            PEER_SNAPSHOTS: _their_long_history(snapshots, many),
+            LEFTFOLD: our_long_history(ours, callers),
+            PEER: their_long_history(peer, many),
+            PEER_CACHED: their_long_history(cached, many),
+            PEER_SNAPSHOTS: their_long_history(snapshots, many),
             FLOOR: single_rows(floor),
         }
         if many > 1:
-            slices[PEER_ALONE] = _their_long_history(peer, 1)
+            slices[PEER_ALONE] = their_long_history(peer, 1)
         yield slices
 
 
-def _our_long_history(ours: Ours, callers: int) -> Slice:
+def our_long_history(ours: Ours, callers: int) -> Slice:
     names = (f"long-{number}" for number in count())
 
     def deposits(seconds: float) -> float:
@@ -128,7 +128,7 @@ def _our_long_history(ours: Ours, callers: int) -> Slice:
     return deposits
 
 
-def _their_long_history(peer: Bank, callers: int) -> Slice:
+def their_long_history(peer: Bank, callers: int) -> Slice:
     def deposits(seconds: float) -> float:
         account = _saved(peer)
         return threads(callers, seconds, lambda: peer.deposit(account, 1))

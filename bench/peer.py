@@ -58,6 +58,17 @@ def new_account(deposits: int) -> Account:
     return account
 
 
+def save_in_parts(peer: Bank, events: int) -> UUID:
+    """An account of so many events, a thousand in a save: more in one hang for ever in psycopg's pipeline mode."""
+    account = new_account(0)
+    for saved in range(1, events + 1):
+        if saved % 1_000 == 0 or saved == events:
+            peer.save(account)
+        if saved < events:
+            account.deposit(1)
+    return account.id
+
+
 def open_accounts(peer: Bank, count: int) -> list[UUID]:
     """So many accounts of one event each."""
     accounts = [new_account(0) for _ in range(count)]

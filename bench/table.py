@@ -9,6 +9,7 @@ import rich.table
 from bench.figure import LEFTFOLD, Figure, Row, Target
 from bench.flatness import LIMIT, Cost
 from bench.latency import Latency, beside
+from bench.percentiles import Percentiles
 from bench.searching import LIMIT as SEARCH_LIMIT
 from bench.searching import SearchCost
 
@@ -83,6 +84,18 @@ def of_latencies(latencies: Sequence[Latency]) -> Table:
     headings = ("milliseconds a call", "p50", "p99", "calls", "beside", "p50", "p99", "calls", "target", "")
     rows = [_latency_cells(each, beside(latencies, each.title)) for each in latencies if each.contestant == LEFTFOLD]
     return Table("How long one call takes", headings, rows)
+
+
+def of_percentiles(found: Sequence[Percentiles]) -> Table:
+    """How long `execute` takes, by backend and number of callers; the note has the calls of every run."""
+    headings = ("milliseconds of execute", "p50", "p99", "p99.9", "calls", "")
+    rows = [[_whose(each), *map(_number, (each.p50, each.p99, each.p999)), f"{sum(each.runs):,}", ""] for each in found]
+    runs = [f"{_whose(each)}, calls of each run: {', '.join(f'{run:,}' for run in each.runs)}" for each in found]
+    return Table("How long execute takes with many callers", headings, rows, runs)
+
+
+def _whose(each: Percentiles) -> str:
+    return f"{each.backend}, {each.callers} caller{'s' if each.callers > 1 else ''}"
 
 
 def _latency_cells(ours: Latency, theirs: Latency | None) -> list[str]:

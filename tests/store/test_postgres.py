@@ -13,10 +13,13 @@ import pytest
 from leftfold.clock import SystemClock
 from leftfold.criteria import criteria
 from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, StoreReadOnly, StoreUnavailable
-from leftfold.store import AppendCondition, EventStore, NewEvent
+from leftfold.store import AppendCondition, Batch, EventStore, NewEvent
 from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore, Types
+from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
+from leftfold.store.postgres_driver import PREPARED, connect, rows_in_parts, run
+from leftfold.store.postgres_select import FEW
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -60,10 +63,10 @@ def connected(server: PostgresServer, role: str | None = None) -> "psycopg.Conne
 def sql_append(log: str, tag: str = "account:a") -> bytes:
     """An append of one event by plain SQL."""
     return f"""
-        SELECT firsts FROM {log}.append(
+        SELECT head FROM {log}.append(
             true, null, ARRAY[1], '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', ARRAY['opened'],
-            ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea], '{{}}',
-            ARRAY['{tag}'], ARRAY[1], ARRAY[0], ARRAY[1],
+            ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea], '{{}}',
+            ARRAY['{tag}'], ARRAY[1],
             '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}'
         )""".encode()
 
@@ -246,6 +249,82 @@ async def test_a_large_event_and_many_events_are_appended_and_read_back(store: E
     assert batches[0].events[0].data == large
 
 
+@pytest.mark.parametrize("events", [FEW - 1, FEW, FEW + 1, 3 * FEW])
+async def test_an_entity_is_read_alike_whether_one_look_is_enough_or_not(store: EventStore, events: int) -> None:
+    await store.append([NewEvent(("odd", "even")[n % 2], b"%d" % n, ("account:a",)) for n in range(events)])
+    await store.append([NewEvent("odd", b"", ("account:b",))])
+    even = criteria("even", tags=["account:a"])
+
+    everything = [batch async for batch in store.read(even)]
+    part = [batch async for batch in store.read(even, after=2, upto=events - 2)]
+    first = [batch async for batch in store.read(even, limit=3)]
+
+    positions = range(2, events + 1, 2)
+    assert positions_in(everything) == list(positions)
+    assert everything[-1].through == events + 1
+    assert positions_in(part) == [each for each in positions if 2 < each <= events - 2]
+    assert part[-1].through == events - 2
+    assert positions_in(first) == [2, 4, 6]
+    assert first[-1].through == 6
+
+
+def positions_in(batches: list[Batch]) -> list[int]:
+    return [event.position for batch in batches for event in batch.events]
+
+
+async def test_an_entity_that_nobody_has_written_is_read_up_to_the_head(store: EventStore) -> None:
+    await store.append([NewEvent("opened", b"", ("account:b",))])
+
+    [batch] = [batch async for batch in store.read(criteria(tags=["account:a"]))]
+
+    assert (batch.events, batch.through) == ([], 1)
+
+
+def test_arrays_are_those_that_the_server_knows(server: PostgresServer) -> None:
+    numbers = [0, 1, -1, 2**31 - 1, -(2**31)]
+    large = [0, -1, 2**63 - 1, None, -(2**63)]
+    words = ["", "a", "zwölf\n", "x" * 300]
+    blobs_ = [b"", b"\0\xff", b"y" * 300]
+
+    with connect(server.url(), session=True) as connection:
+        [found] = run(
+            connection, "SELECT %s, %s, %s, %s", [integers(numbers), bigints(large), texts(words), blobs(blobs_)]
+        )
+        [none] = run(connection, "SELECT %s, %s, %s, %s", [integers([]), bigints([]), texts([]), blobs([])])
+
+    assert found == (numbers, large, words, blobs_)
+    assert none == ([], [], [], [])
+
+
+def test_a_connection_keeps_the_plans_of_so_many_statements_and_runs_the_others_as_well(server: PostgresServer) -> None:
+    with connect(server.url(), session=True) as connection:
+        found = [run(connection, f"SELECT {number}") for _ in range(3) for number in range(PREPARED + 5)]
+        [(prepared,)] = run(connection, "SELECT count(*) FROM pg_prepared_statements")
+
+    assert found == [[(number,)] for _ in range(3) for number in range(PREPARED + 5)]
+    assert prepared == PREPARED
+
+
+def test_what_is_not_fetched_does_not_hold_up_what_comes_next(server: PostgresServer) -> None:
+    with connect(server.url(), session=True) as connection:
+        rows = rows_in_parts(connection, "SELECT number FROM generate_series(1, %s) AS number", [10_000_000])
+        part = next(rows)
+        rows.close()
+
+        assert part[0] == (1,)
+        assert run(connection, "SELECT 1") == [(1,)]
+
+
+def test_an_error_on_the_way_is_named_and_the_connection_goes_on(server: PostgresServer) -> None:
+    with connect(server.url(), session=True) as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            list(rows_in_parts(connection, "SELECT 1 / (1000 - number) FROM generate_series(1, %s) AS number", [2_000]))
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            run(connection, "SELECT FROM nowhere")
+
+        assert run(connection, "SELECT 1") == [(1,)]
+
+
 @pytest.mark.parametrize("name", ["", "Bank", "1st", 'a"b', "x" * 49])
 def test_a_log_s_name_is_checked(name: str) -> None:
     with pytest.raises(InvalidUrl, match="lower-case"):
@@ -291,9 +370,10 @@ class Overtaken(Types):
         super().__init__(sql)
         self._overtake = overtake
 
-    def _load(self, connection: Any) -> None:
-        super()._load(connection)
+    def load(self, connection: Any) -> int:
+        head = super().load(connection)
         self._overtake()
+        return head
 
 
 async def test_a_type_that_is_new_to_the_log_while_a_read_begins_is_not_passed_over(

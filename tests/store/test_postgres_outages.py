@@ -111,6 +111,8 @@ async def test_neighbours_in_one_group_commit_get_the_same_honest_answer(
     server: PostgresServer, log: str, store: EventStore, far: Any, proxy: CuttingProxy, moment: Moment, written: bool
 ) -> None:
     keys = [f"k-{n}" for n in range(50)]
+    for n in range(2):  # the second time a statement is prepared; then a call is one exchange
+        await far.append([EVENT], key=f"before-{n}")
     with connected(server) as holder:
         holder.execute("BEGIN")
         holder.execute(sql_append(log))
@@ -126,10 +128,22 @@ async def test_neighbours_in_one_group_commit_get_the_same_honest_answer(
     known = {key: one for key, one in zip(keys, outcomes, strict=True) if isinstance(one, Appended)}
     unknown = [key for key, one in zip(keys, outcomes, strict=True) if isinstance(one, OutcomeUnknown)]
     assert len(known) + len(unknown) == 50
-    assert (await store.head() == 51) == (written or not unknown)
+    assert (await store.head() == 53) == (written or not unknown)
     retried = await outcomes_of(far, unknown)
     assert {one.duplicate for one in retried if isinstance(one, Appended)} <= {written}
-    assert await positions_of(store) == list(range(1, 52))
+    assert await positions_of(store) == list(range(1, 54))
+
+
+async def test_an_append_whose_preparation_is_lost_was_not_sent_and_nothing_is_in_doubt(
+    store: EventStore, far: EventStore, proxy: CuttingProxy
+) -> None:
+    await far.append([EVENT])
+    proxy.cut("answer")  # the second time the statement is prepared first
+
+    with pytest.raises(StoreUnreachable):
+        await far.append([EVENT])
+
+    assert await positions_of(store) == [1]
 
 
 async def test_a_connection_that_is_lost_before_an_append_is_replaced_and_nothing_is_in_doubt(
@@ -214,7 +228,8 @@ async def test_a_server_that_is_silent_is_given_up(
 ) -> None:
     monkeypatch.setattr(Connection, "patience", 0.5)
     async with open_store(server.url(log=log, application_name="silenced")) as silenced:
-        await silenced.append([EVENT])
+        for _ in range(2):  # the second time a statement is prepared; then a call is one exchange
+            await silenced.append([EVENT])
         with connected(server) as connection:
             pids = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'silenced'").fetchall()
         for (pid,) in pids:
@@ -228,8 +243,8 @@ async def test_a_server_that_is_silent_is_given_up(
 
         appended = await silenced.append([EVENT], key="k")
 
-    assert (appended.first, appended.last) == (2, 2)
-    assert await positions_of(store) == [1, 2]
+    assert (appended.first, appended.last) == (3, 3)
+    assert await positions_of(store) == [1, 2, 3]
 
 
 # --- the log's lock

@@ -25,7 +25,7 @@ from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEv
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey
-from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
+from leftfold.store.postgres_batch import COLUMNS, AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
     committing,
@@ -38,7 +38,7 @@ from leftfold.store.postgres_driver import (
     run_script,
 )
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys
-from leftfold.store.postgres_select import Arm, arms_of, bytes_of, choices, selection
+from leftfold.store.postgres_select import FEW, Arm, arms_of, bytes_of, choices, first_look, leaves_a_choice, selection
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -52,19 +52,15 @@ SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
 
 SELECT_LOG = "SELECT id, format FROM {log}.log"
 SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
-SELECT_TYPES = "SELECT id, name FROM {log}.type"
+SELECT_TYPES = f"""
+    SELECT head.position, type.id, type.name
+    FROM ({SELECT_HEAD}) AS head (position)
+    LEFT JOIN {{log}}.type ON true"""
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
-APPEND = """
-    SELECT codes, firsts, lasts, details, moment, newest
-    FROM (SELECT %b::boolean AS durable, set_config('lock_timeout', %b::text, true)) AS asked
-    CROSS JOIN LATERAL {log}.append(
-        asked.durable, %b::bigint,
-        %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::integer[], %b::integer[], %b::text[],
-        %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[],
-        %b::text[], %b::integer[], %b::integer[], %b::integer[],
-        %b::integer[], %b::bigint[], %b::text[], %b::text[],
-        %b::integer[], %b::integer[], %b::integer[], %b::bigint[]
-    )"""
+APPEND = f"""
+    SELECT codes, firsts, lasts, details, moment, newest, head
+    FROM (SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked
+    CROSS JOIN LATERAL {{log}}.append(asked.durable, {", ".join(["%s"] * (1 + COLUMNS))})"""
 
 
 class PostgresStore:
@@ -142,12 +138,19 @@ class PostgresStore:
         reverse: bool = False,
         data_only: bool = False,
     ) -> AsyncIterator[Batch]:
-        """Read matching events in batches; see `EventStore.read`."""
+        """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
-        while not reading.complete:
+        coming = self._readers.begin(reading.next_batch)
+        while True:
+            batch = await coming
+            complete = reading.complete
+            if not complete:
+                coming = self._readers.begin(reading.next_batch)
+            yield batch
+            if complete:
+                return
             self._check_open()
-            yield await self._readers.run(reading.next_batch)
 
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
@@ -321,10 +324,9 @@ class Types:
         """Whether some of these names have not been seen in the log so far."""
         return any(name not in self._ids for name in names)
 
-    def ids_among(self, connection: Connection, names: Iterable[str]) -> Mapping[str, int]:
-        """The ids of those names that the log has."""
-        if self.lacks(names):
-            self._load(connection)
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """The ids of the names that have been seen."""
         return self._ids
 
     def stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
@@ -343,13 +345,16 @@ class Types:
 
     def _names_of(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Mapping[int, str]:
         if {row[1] for row in rows} - self._names.keys():
-            self._load(connection)
+            self.load(connection)
         return self._names
 
-    def _load(self, connection: Connection) -> None:
-        names = dict(run(connection, self._sql))
+    def load(self, connection: Connection) -> int:
+        """See all that there are, and return the head of the same moment: events of other types lie after it."""
+        rows = run(connection, self._sql)
+        names = {id: name for _, id, name in rows if id is not None}
         self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
         self._ids.update((name, id) for id, name in names.items())
+        return int(rows[0][0])
 
 
 class Reading:
@@ -369,12 +374,34 @@ class Reading:
 
     def next_batch(self, connection: Connection) -> Batch:
         """Read the next batch; in a reading thread."""
+        if self._arms is None and (few := self._first_look(connection)) is not None:
+            return few
         arms = self._arms if self._arms is not None else self._begin(connection)
         if not arms:
             return Batch([], self._stretch.advance([], cut=False))
         chosen, size = self._stretch.chosen, self._stretch.size
         sql, parameters = selection(arms, chosen, size)
         return self._batch(connection, sql.format(log=self._log), parameters, size)
+
+    def _first_look(self, connection: Connection) -> Batch | None:
+        """All events of one tag, where they are few."""
+        chosen, items = self._stretch.chosen, self._criteria.items
+        if chosen.reverse or chosen.limit == 0 or len(items) != 1 or len(items[0].tags) != 1:
+            return None
+        [tag] = items[0].tags
+        sql, parameters = first_look(tag, chosen)
+        rows = run(connection, sql.format(log=self._log), parameters)
+        if len(rows) > FEW:
+            return None
+        self._stretch.end_at(rows[0][0])
+        found = self._stored(connection, [row[1:] for row in rows if row[1] is not None])
+        types = items[0].types
+        events = [event for event in found if not types or event.type in types][: chosen.limit]
+        return Batch(events, self._stretch.advance(events, cut=len(events) == chosen.limit))
+
+    def _stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        of_rows = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
+        return of_rows(connection, rows)
 
     def _batch(self, connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Batch:
         rows: list[tuple[Any, ...]] = []
@@ -386,23 +413,23 @@ class Reading:
             if room < 0:
                 break
         parts.close()
-        stored = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
-        events = stored(connection, rows)
+        events = self._stored(connection, rows)
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
 
     def _begin(self, connection: Connection) -> Sequence[Arm]:
-        """Take the head first, then look at events up to it.
+        """Take the head first, or in the same moment, then look at events up to it.
 
-        Also before types are looked up that may not be in the log yet: an event of such a type that is committed in
-        between must lie after the head, or it would be passed over.
+        That goes for types too which may not be in the log yet: an event of such a type that is committed in between
+        must lie after the head, or it would be passed over.
         """
         names = [name for item in self._criteria.items for name in item.types]
-        if self._types.lacks(names):
-            [(head,)] = run(connection, SELECT_HEAD.format(log=self._log))
-            self._stretch.end_at(head)
-        ids = self._types.ids_among(connection, names)
-        sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
-        [(head, *counted)] = run(connection, sql.format(log=self._log), parameters)
+        head = self._types.load(connection) if self._types.lacks(names) else None
+        ids = self._types.ids
+        counted: Sequence[Sequence[int]] = []
+        if head is None or leaves_a_choice(self._criteria):
+            sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
+            [(now, *counted)] = run(connection, sql.format(log=self._log), parameters)
+            head = now if head is None else head
         self._stretch.end_at(head)
         self._arms = arms_of(self._criteria, ids, counted)
         return self._arms

@@ -3,15 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from leftfold.clock import from_microseconds, to_microseconds
 from leftfold.criteria import Item
 from leftfold.errors import Conflict, PartsAppended, StoreError, TimeRefused
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
-from leftfold.store.contract import Appended, Key, StoredEvent
+from leftfold.store.contract import Appended, Key, NewEvent, StoredEvent
+from leftfold.store.postgres_arrays import Array, bigints, blobs, integers, texts
 
 ESCAPED = "\x01"
+COLUMNS = 24  # of a call
 
 
 def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendRequest]]:
@@ -50,13 +53,13 @@ class AppendCall:
         self._type_numbers: dict[str, int] = {}
         self._keys = Columns(5)
         self._asked: list[Key] = []
-        self._events = Columns(8)
-        self._tags = Columns(4)
+        self._events = EventColumns()
         self._items = Columns(4)
         self._shown: list[tuple[Item, int]] = []
         self._clashes = Columns(4)
         self._clashing: list[tuple[Item, int, AppendRequest, int]] = []
         self._placed = Placed()
+        self._conditional = len(requests) > 1 and any(request.conditions for request in requests)
         for number, request in enumerate(requests, 1):
             self._add_keys(number, request)
             self._add_conditions(number, request)
@@ -65,24 +68,35 @@ class AppendCall:
     def __repr__(self) -> str:
         return f"<AppendCall of {len(self._requests)} requests>"
 
-    def columns(self) -> list[list[Any]]:
+    def columns(self) -> list[Array]:
         """The arguments of the function from `request_events` on, in their order."""
-        timed = any(event.time is not None for event in self._requests[0].events)
-        events = self._events.all
+        key_request, key_text, key_digest, key_place, key_events = self._keys.all
+        item_request, item_after, item_types, item_tags = self._items.all
+        clash_later, clash_earlier, clash_place, clash_after = self._clashes.all
         return [
-            [len(request.events) for request in self._requests],
-            *self._keys.all,
-            list(self._type_numbers),
-            *events[:-1],
-            events[-1] if timed else [],
-            *self._tags.all,
-            *self._items.all,
-            *self._clashes.all,
+            integers([len(request.events) for request in self._requests]),
+            integers(key_request),
+            texts(key_text),
+            blobs(key_digest),
+            integers(key_place),
+            integers(key_events),
+            texts(self._type_numbers),
+            *self._events.arrays(),
+            integers(item_request),
+            bigints(item_after),
+            texts(item_types),
+            texts(item_tags),
+            integers(clash_later),
+            integers(clash_earlier),
+            integers(clash_place),
+            bigints(clash_after),
         ]
 
     def outcomes(self, answer: Sequence[Any]) -> list[Appended | StoreError]:
         """What the answer says to each request."""
-        codes, firsts, lasts, details, moment, newest = answer
+        codes, firsts, lasts, details, moment, newest, head = answer
+        if codes is None:
+            return list(self._all_appended(head))
         found: list[Appended | StoreError] = []
         for index, request in enumerate(self._requests):
             code, first, last = codes[index], firsts[index], lasts[index]
@@ -99,6 +113,11 @@ class AppendCall:
                     found.append(_untimely(request, moment, newest))
         return found
 
+    def _all_appended(self, head: int) -> Iterator[Appended]:
+        for request in self._requests:
+            first, head = head + 1, head + len(request.events)
+            yield Appended(first, head)
+
     def _add_keys(self, number: int, request: AppendRequest) -> None:
         for key in request.keys:
             events = len(request.events) if key.events is None else key.events
@@ -108,21 +127,20 @@ class AppendCall:
     def _add_conditions(self, number: int, request: AppendRequest) -> None:
         for condition in request.conditions:
             for item in condition.criteria.items:
-                self._items.add(number, condition.after, "\n".join(sorted(item.types)), "\n".join(sorted(item.tags)))
+                self._items.add(number, condition.after, _lines(item.types), _lines(item.tags))
                 self._shown.append((item, condition.after))
                 for earlier, place in self._placed.matching(item):
                     self._clashes.add(number, earlier, place, condition.after)
                     self._clashing.append((item, condition.after, self._requests[earlier - 1], place))
 
     def _add_events(self, number: int, request: AppendRequest) -> None:
+        numbers = self._type_numbers
         for place, event in enumerate(request.events):
-            type = self._type_numbers.setdefault(event.type, len(self._type_numbers) + 1)
             tags = tuple(dict.fromkeys(event.tags)) if len(event.tags) > 1 else event.tags
-            time = to_microseconds(event.time) if event.time is not None else None
-            self._events.add(number, place, type, event.version, "\n".join(tags), event.data, event.metadata, time)
-            for tag in tags:
-                self._tags.add(tag, number, place, type)
-            self._placed.add(number, place, event.type, tags)
+            type = numbers.get(event.type) or numbers.setdefault(event.type, len(numbers) + 1)
+            self._events.add(number, type, event, tags)
+            if self._conditional:
+                self._placed.add(number, place, event.type, tags)
 
     def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
         """The append of a key that was used before, or which of several were."""
@@ -165,6 +183,46 @@ class Columns:
             column.append(value)
 
 
+class EventColumns:
+    """The events of all requests with their tags; both count from 1."""
+
+    def __init__(self) -> None:
+        self._requests: list[int] = []
+        self._types: list[int] = []
+        self._events: list[NewEvent] = []
+        self._joined: list[str] = []
+        self._tags: list[str] = []
+        self._tagged: list[int] = []
+
+    def add(self, request: int, type: int, event: NewEvent, tags: Sequence[str]) -> None:
+        """Add an event; its tags are given apart, each once."""
+        self._requests.append(request)
+        self._types.append(type)
+        self._events.append(event)
+        self._joined.append("\n".join(tags))
+        for tag in tags:
+            self._tags.append(tag)
+            self._tagged.append(len(self._events))
+
+    def arrays(self) -> Iterator[Array]:
+        """As the function takes them."""
+        yield integers(self._requests)
+        yield integers(self._types)
+        yield integers([event.version for event in self._events])
+        yield texts(self._joined)
+        yield blobs([event.data for event in self._events])
+        yield blobs([event.metadata for event in self._events])
+        yield bigints(self._times())
+        yield texts(self._tags)
+        yield integers(self._tagged)
+
+    def _times(self) -> Sequence[int | None]:
+        """Of each event, or none at all: where there are any, the call has one request."""
+        if all(event.time is None for event in self._events):
+            return []
+        return [None if event.time is None else to_microseconds(event.time) for event in self._events]
+
+
 class Placed:
     """The events of the requests so far, found by tag and type."""
 
@@ -191,6 +249,11 @@ class Placed:
             candidates = self._all
         last = {request: place for request, place, type, tags in candidates if item.matches(type, tags)}
         return list(last.items())
+
+
+@lru_cache(4096)
+def _lines(names: frozenset[str]) -> str:
+    return "\n".join(sorted(names))
 
 
 def _untimely(request: AppendRequest, moment: int, newest: int) -> TimeRefused:

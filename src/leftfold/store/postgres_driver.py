@@ -4,8 +4,10 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import count
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from leftfold.errors import (
     MissingExtra,
@@ -19,11 +21,16 @@ from leftfold.errors import (
     StoreUnavailable,
     StoreUnreachable,
 )
+from leftfold.store.postgres_arrays import Array, Integers, integers
 
 try:
     import psycopg
     from psycopg.abc import PQGen
+    from psycopg.adapt import Transformer
     from psycopg.conninfo import make_conninfo
+    from psycopg.generators import execute, fetch
+    from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
+    from psycopg.pq.abc import PGresult
 except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "psycopg", "postgres") from error
 
@@ -31,6 +38,7 @@ T = TypeVar("T")
 
 STATEMENT_SECONDS = 60
 ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # a server that lives has answered by then, if with an error
+PREPARED = 200  # statements of a connection at most whose plans are kept
 CONNECTING: dict[str, str | int] = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,  # milliseconds without an answer after which a peer is given up
@@ -65,9 +73,16 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when its server has not answered for `patience` seconds.
 
     The server keeps its own time limits only while it runs, and a machine that is paused acknowledges what it receives.
+    It knows which statements it has seen, and under which name those that are prepared; b"" is none yet.
     """
 
     patience: float | None = ANSWER_SECONDS
+    prepares: bool
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self.names = map(b"leftfold_%d".__mod__, count(1))
 
     def wait(self, gen: PQGen[T], *arguments: Any, **named: Any) -> T:
         """Wait for the server, within bounds."""
@@ -82,6 +97,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 class NoAnswer(psycopg.OperationalError):
     """The server is silent."""
+
+
+class NotSent(psycopg.OperationalError):
+    """The connection was lost before the statement was sent."""
 
 
 def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
@@ -107,9 +126,9 @@ def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
         settings |= {"default_transaction_read_only": "on"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     parameters = CONNECTING | {"options": options} if session else CONNECTING
-    return Connection.connect(
-        make_conninfo(url, **parameters), autocommit=True, prepare_threshold=5 if session else None
-    )
+    connection = Connection.connect(make_conninfo(url, **parameters), autocommit=True, prepare_threshold=None)
+    connection.prepares = session
+    return connection
 
 
 def is_lost(connection: Connection) -> bool:
@@ -125,23 +144,122 @@ def is_lost(connection: Connection) -> bool:
 
 
 def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of a statement, in binary form."""
-    return connection.execute(sql.encode(), parameters, binary=True).fetchall()
+    """All rows of a statement, in binary form.
+
+    Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
+    """
+    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
+    result = _executed(connection, _numbered(sql), types, values)
+    if result.status != ExecStatus.TUPLES_OK:
+        raise _error(connection, result)
+    transformer = Transformer(connection)
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
+
+
+def _executed(connection: Connection, sql: bytes, types: tuple[int, ...], values: tuple[Any, ...]) -> PGresult:
+    """Prepared where it may be, when it comes for the second time; so what comes once takes one round trip."""
+    formats = [Format.BINARY] * len(values)
+    server, statement = connection.pgconn, (sql, types)
+    name = connection.prepared.get(statement) if connection.prepares else None
+    if name is None:
+        if connection.prepares and len(connection.prepared) < PREPARED:
+            connection.prepared[statement] = b""
+        server.send_query_params(sql, values, types, formats, Format.BINARY)
+        return _answer(connection)
+    if not name:
+        name = connection.prepared[statement] = _prepared(connection, sql, types)
+    server.send_query_prepared(name, values, formats, Format.BINARY)
+    return _answer(connection)
+
+
+def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
+    """Have the server prepare a statement; its name. Where that fails, the statement itself was not sent."""
+    name = next(connection.names)
+    connection.pgconn.send_prepare(name, sql, types)
+    try:
+        result = _answer(connection)
+    except psycopg.OperationalError as error:
+        raise NotSent(str(error)) from error
+    if result.status != ExecStatus.COMMAND_OK:
+        refused = _error(connection, result)
+        raise NotSent(str(refused)) if connection.closed else refused
+    return name
+
+
+def _answer(connection: Connection) -> PGresult:
+    """The result of what was sent, within bounds. The driver reads while it still sends: libpq alone may hang there."""
+    results: list[PGresult] = connection.wait(execute(connection.pgconn))
+    return results[-1]
+
+
+def _encoded(value: Any) -> tuple[int, bytes | None]:
+    """The type of a parameter and its binary form."""
+    match value:
+        case None:
+            return 0, None
+        case bool():
+            return 16, b"\1" if value else b"\0"
+        case int():
+            return 20, value.to_bytes(8, "big", signed=True)
+        case str():
+            return 25, value.encode()
+        case list():
+            listed = cast("list[int]", value)
+            return Integers.OID, integers(listed)
+        case _:
+            array: Array = value
+            return array.OID, array
+
+
+@lru_cache(256)
+def _numbered(sql: str) -> bytes:
+    """With the placeholders that the server knows."""
+    first, *others = sql.split("%s")
+    return "".join((first, *(f"${number}{part}" for number, part in enumerate(others, 1)))).encode()
+
+
+def _error(connection: Connection, result: PGresult) -> psycopg.Error:
+    if connection.pgconn.status == ConnStatus.BAD and not result.error_field(DiagnosticField.SQLSTATE):
+        return psycopg.OperationalError(connection.pgconn.get_error_message())
+    return psycopg.errors.error_from_result(result)
 
 
 def rows_in_parts(
     connection: Connection, sql: str, parameters: Sequence[Any]
 ) -> Generator[list[tuple[Any, ...]], None, None]:
     """The rows of a statement, some at a time; what is not asked for is not kept."""
-    with connection.cursor(binary=True) as cursor:
-        part: list[tuple[Any, ...]] = []
-        for row in cursor.stream(sql.encode(), parameters, binary=True, size=ROWS_AT_ONCE):
-            part.append(row)
-            if len(part) == ROWS_AT_ONCE:
-                yield part
-                part = []
-        if part:
-            yield part
+    server, transformer = connection.pgconn, Transformer(connection)
+    types, values = zip(*map(_encoded, parameters), strict=True)
+    server.send_query_params(_numbered(sql), values, types, [Format.BINARY] * len(values), Format.BINARY)
+    server.set_chunked_rows_mode(ROWS_AT_ONCE)
+    complete = False
+    try:
+        while result := _next_result(connection):
+            if result.status not in (ExecStatus.TUPLES_CHUNK, ExecStatus.TUPLES_OK):
+                raise _error(connection, result)
+            transformer.set_pgresult(result)
+            yield transformer.load_rows(0, result.ntuples, tuple)
+        complete = True
+    finally:
+        if not complete:
+            _abandon(connection)
+
+
+def _next_result(connection: Connection) -> PGresult | None:
+    """The next part of an answer, or None at its end, within bounds; other threads go on while it is on its way."""
+    result: PGresult | None = connection.wait(fetch(connection.pgconn))
+    return result
+
+
+def _abandon(connection: Connection) -> None:
+    """Tell the server that the rest is not wanted, and pass over what comes all the same."""
+    try:
+        connection.cancel_safe()
+        while _next_result(connection):
+            pass
+    except psycopg.Error:
+        connection.close()
 
 
 def run_script(connection: Connection, script: str) -> None:
@@ -184,7 +302,9 @@ def committing(where: str, connection: Connection) -> Generator[None, None, None
 
 
 def _ended_before_the_commit(error: psycopg.Error) -> bool:
-    """Whether what ended the connection came from inside the function, or from a pooler that never sent the call."""
+    """Whether what ended the connection came before the call, from inside it, or from a pooler that never sent it."""
+    if isinstance(error, NotSent):
+        return True
     return error.diag.context is not None or error.diag.message_primary == NEVER_SENT
 
 

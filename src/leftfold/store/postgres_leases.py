@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from leftfold.leases.book import Entry
+from leftfold.store.postgres_arrays import texts
 from leftfold.store.postgres_driver import Connection, connect, is_lost, named_errors, run
 
 READ = "SELECT name, holder, beat, microseconds FROM {log}.lease"
@@ -42,12 +43,12 @@ class PostgresBook:
     async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
         """Say that their holder lives."""
         held = _by_holder(entries)
-        return [each for holder, names in held.items() for each in await self._entries(BEAT, holder, names)]
+        return [each for holder, names in held.items() for each in await self._entries(BEAT, holder, texts(names))]
 
     async def release(self, entries: Iterable[Entry]) -> None:
         """Free them."""
         for holder, names in _by_holder(entries).items():
-            await self._in_thread(partial(run, sql=self._sql(RELEASE), parameters=[holder, names]))
+            await self._in_thread(partial(run, sql=self._sql(RELEASE), parameters=[holder, texts(names)]))
 
     async def close(self) -> None:
         """Close the connection."""

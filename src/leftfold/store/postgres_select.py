@@ -1,6 +1,7 @@
 """From criteria to PostgreSQL's SQL: which index drives each item, and the statement that merges them in order."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from leftfold.criteria import Criteria, Item
@@ -9,6 +10,8 @@ from leftfold.store.stretch import Range
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 DATA, METADATA = 3, 5  # their places in a row
+FEW = 64  # events of a tag that a first look reads
+LAST = 2**63 - 1
 RARE = 4_096  # rows that are counted at most to find the rarest tag
 COUNTED = 64  # items that are counted for at most; of more, each is found by one of its tags
 
@@ -33,32 +36,69 @@ def bytes_of(row: Sequence[Any]) -> int:
     return len(row[DATA]) + (len(row[METADATA]) if len(row) > METADATA else 0)
 
 
+def first_look(tag: str, chosen: Range) -> Statement:
+    """The head, and the first few events of a tag in the same moment; one row without an event where there is none.
+
+    Most entities are short: this answers what would else take two statements, of which the first only chooses an index.
+    """
+    columns = DATA_COLUMNS if chosen.data_only else COLUMNS
+    sql = f"""
+        SELECT head.position, found.*
+        FROM (SELECT coalesce(max(position), 0) FROM {{log}}.event) AS head (position)
+        LEFT JOIN LATERAL (
+            SELECT {columns}
+            FROM (
+                SELECT position
+                FROM {{log}}.tag
+                WHERE tag = %s AND position > %s AND position <= %s
+                ORDER BY position
+                LIMIT {FEW + 1}
+            ) AS few
+            JOIN {{log}}.event USING (position)
+        ) AS found ON true
+        ORDER BY found.position"""
+    return Statement(sql, [tag, chosen.after, LAST if chosen.upto is None else chosen.upto])
+
+
+def leaves_a_choice(criteria: Criteria) -> bool:
+    """Whether an item could be found in several ways."""
+    return any(_ways(item, criteria) for item in criteria.items)
+
+
 def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
     """The head, and of each item that could be found in several ways how many rows each way would see, bounded.
 
-    One statement for all: the counts come as arrays, in the order of the items.
+    One statement for all: of each item an array, its tags in order and then its types. A way is counted no further
+    than those before it came: it is not better then.
     """
     counts = ["SELECT coalesce(max(position), 0) FROM {log}.event"]
     parameters: list[Any] = []
     for item in criteria.items:
-        for tag in _ways(item, criteria):
-            counts.append(
-                "SELECT count(*) FROM (SELECT FROM {log}.tag WHERE tag = %s AND position > %s LIMIT %s) AS few"
-            )
-            parameters += [tag, after, RARE]
-        if _ways(item, criteria) and item.types:
-            counts.append(
-                "SELECT count(*) FROM (SELECT FROM {log}.event WHERE type = ANY (%s::integer[]) AND position > %s"
-                " LIMIT %s) AS few"
-            )
-            parameters += [_ids(item, ids), after, RARE]
+        ways = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item, criteria)]
+        if ways and item.types:
+            ways.append(("{log}.event WHERE type = ANY (%s::integer[])", _ids(item, ids)))  # type: ignore[arg-type]
+        if ways:
+            counts.append(_counted([rows for rows, _ in ways]))
+            parameters += [each for _, wanted in ways for each in (wanted, after)]
     return Statement(f"SELECT {', '.join(f'({count})' for count in counts)}", parameters)
 
 
-def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[int]) -> list[Arm]:
+def _counted(ways: Sequence[str]) -> str:
+    """How many rows each way has, as an array."""
+    limit = str(RARE)
+    tables: list[str] = []
+    for number, rows in enumerate(ways):
+        few = f"SELECT FROM {rows} AND position > %s LIMIT {limit}"
+        tables.append(f"LATERAL (SELECT count(*) FROM ({few}) AS few) AS way_{number} (rows)")
+        limit = f"least({', '.join(f'way_{counted}.rows' for counted in range(number + 1))})"
+    rows = ", ".join(f"way_{number}.rows" for number in range(len(ways)))
+    return f"SELECT ARRAY[{rows}] FROM {', '.join(tables)}"
+
+
+def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[Sequence[int]]) -> list[Arm]:
     """One arm or more for each item, by what `choices` counted; none for types that the log has never seen."""
     arms: list[Arm] = []
-    counts = iter(counted)
+    counts = chain.from_iterable(counted)
     for item in criteria.items:
         ways = _ways(item, criteria)
         rows = {tag: next(counts) for tag in ways}
@@ -71,7 +111,11 @@ def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[int]) 
 
 
 def selection(arms: Sequence[Arm], chosen: Range, size: int) -> Statement:
-    """The events of the arms, each once, in order, `size` at most."""
+    """The events of the arms, each once, in order, `size` at most.
+
+    Where the events are not the arm itself they are looked up by all their positions at once: PostgreSQL 17 and later
+    walk the index along an array of them, and neighbours cost one descent together.
+    """
     columns = DATA_COLUMNS if chosen.data_only else COLUMNS
     order = "DESC" if chosen.reverse else "ASC"
     if len(arms) == 1 and arms[0].source.endswith("event"):
@@ -80,8 +124,8 @@ def selection(arms: Sequence[Arm], chosen: Range, size: int) -> Statement:
     positions = " UNION ".join(f"SELECT * FROM ({_along(arm, order, 'position')}) AS arm" for arm in arms)
     sql = f"""
         SELECT {columns}
-        FROM ({positions} ORDER BY position {order} LIMIT %s) AS chosen
-        JOIN {{log}}.event USING (position)
+        FROM {{log}}.event
+        WHERE position = ANY (ARRAY({positions} ORDER BY position {order} LIMIT %s))
         ORDER BY position {order}"""
     return Statement(sql, [each for arm in arms for each in _parameters(arm, chosen, size)] + [size])
 

@@ -68,10 +68,14 @@ class ReadingThreads(Generic[C]):
 
     async def run(self, read: Callable[[C], T]) -> T:
         """Run `read` in one of the threads."""
-        job = Job(read, asyncio.get_running_loop().create_future())
-        self._jobs.put(job)
-        found: T = await job.outcome
-        return found
+        return await self.begin(read)
+
+    def begin(self, read: Callable[[C], T]) -> asyncio.Future[T]:
+        """Have `read` run in one of the threads, whether or not anybody comes to wait for its outcome."""
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        outcome.add_done_callback(_seen)
+        self._jobs.put(Job(read, outcome))
+        return outcome
 
     async def run_apart(self, read: Callable[[C], T]) -> T:
         """Run what takes long in a thread of its own, so that nobody waits behind it."""
@@ -129,6 +133,12 @@ class ReadingThreads(Generic[C]):
             except Empty:
                 return jobs, False
         return jobs, True
+
+
+def _seen(outcome: asyncio.Future[Any]) -> None:
+    """An error that nobody waits for any more is not worth a word in the log."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def _answer(jobs: Sequence[Job[Any]]) -> None:
