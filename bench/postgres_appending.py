@@ -77,12 +77,6 @@ def _saves_of(peer: Bank) -> Slice:
 
 FIGURES = (
     Figure(
-        "pg-conditional-1",
-        "PostgreSQL: append an event on a condition, 1 caller",
-        "appends/s",
-        partial(on_condition, callers=1),
-    ),
-    Figure(
         f"pg-conditional-{CALLERS}",
         f"PostgreSQL: append an event on a condition, {CALLERS} callers",
         "appends/s",

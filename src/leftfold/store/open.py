@@ -120,7 +120,8 @@ def _parts_of(url: str) -> tuple[str, dict[str, str]]:
     given = parse_qsl(parts.query, keep_blank_values=True)
     ours = {name: value for name, value in given if name in POSTGRES_OPTIONS}
     libpq = urlencode([(name, value) for name, value in given if name not in ours], quote_via=quote)
-    return urlunsplit(parts._replace(query=libpq)), ours
+    server = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit leaves the slashes of an empty host away
+    return f"{server}?{libpq}" if libpq else server, ours
 
 
 def _log_in(url: str, options: Mapping[str, str]) -> str:
