@@ -84,6 +84,7 @@ LeftfoldError
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from shlex import quote
@@ -321,13 +322,18 @@ class NotAnEvent(UsageError):
         )
 
 
+def _without_password(text: str) -> str:
+    """The text, with stars for the password of a URL in it: messages end up in logs."""
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
+
+
 class InvalidUrl(UsageError):
     """A store URL that is not understood."""
 
     def __init__(self, url: str, problem: str) -> None:
         self.url = url
         super().__init__(
-            f"the store URL {url!r} is not understood: {problem}",
+            f"the store URL {_without_password(url)!r} is not understood: {_without_password(problem)}",
             "sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://host/database?log=name or memory:",
             "correct the URL; the options are listed in docs/store.md",
         )
@@ -764,7 +770,7 @@ class StoreReadOnly(StoreUnavailable):
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(
             f"{where} cannot be written: {problem}",
-            "a file and a folder that this user may write",
+            "a file and a folder, or a log in PostgreSQL, that this user may write",
             "correct the permissions; reading works with ?mode=ro",
         )
 
@@ -786,8 +792,8 @@ class StoreFailed(StoreUnavailable):
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(
             f"{where} failed: {problem}",
-            "a file on a working local disk",
-            "look at the system's log for errors of the disk; nothing was written",
+            "a file on a working local disk, or a server without trouble of its own",
+            "look at the log of the system or of the server; nothing was written",
         )
 
 

@@ -331,6 +331,19 @@ def test_a_log_s_name_is_checked(name: str) -> None:
         open_url(f"postgresql://localhost/bank?log={name}")
 
 
+def test_a_url_that_libpq_refuses_is_named_without_its_password() -> None:
+    with pytest.raises(InvalidUrl, match=r'libpq says: invalid .*"nonsense"') as caught:
+        open_url("postgresql://ann:secret@/bank?nonsense=1")
+
+    assert "secret" not in str(caught.value)
+    assert "postgresql://ann:***@/bank" in str(caught.value)
+
+
+async def test_a_url_without_a_host_means_the_one_of_its_options(server: PostgresServer, log: str) -> None:
+    async with open_url(f"postgresql:///postgres?host={server.directory}&user=postgres&log={log}") as store:
+        assert (await store.append([NewEvent("opened", b"{}")])).first == 1
+
+
 async def test_reading_alone_creates_no_log(server: PostgresServer, log: str) -> None:
     with pytest.raises(StoreNotFound, match=log):
         open_url(server.url(log=log, mode="ro"))

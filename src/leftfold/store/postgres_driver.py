@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from leftfold.errors import (
+    InvalidUrl,
     MissingExtra,
     OutcomeUnknown,
     StoreBusy,
@@ -126,7 +127,11 @@ def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
         settings |= {"default_transaction_read_only": "on"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     parameters = CONNECTING | {"options": options} if session else CONNECTING
-    connection = Connection.connect(make_conninfo(url, **parameters), autocommit=True, prepare_threshold=None)
+    try:
+        conninfo = make_conninfo(url, **parameters)
+    except psycopg.ProgrammingError as error:
+        raise InvalidUrl(url, f"libpq says: {_problem(error)}") from error
+    connection = Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
     connection.prepares = session
     return connection
 
