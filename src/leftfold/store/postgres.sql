@@ -189,7 +189,7 @@ BEGIN
     IF set_config('idle_in_transaction_session_timeout', '10s', true) IS NULL
         OR current_setting('lock_timeout') = '0' AND set_config('lock_timeout', '10s', true) IS NULL
         OR current_setting('statement_timeout') = '0' AND set_config('statement_timeout', '60s', true) IS NULL
-        OR current_setting('transaction_timeout', true) = '0'
+        OR coalesce(current_setting('transaction_timeout', true), '') = '0'  -- which 15 does not know
             AND set_config('transaction_timeout', '60s', true) IS NULL
         OR durable = (current_setting('synchronous_commit') = 'off')
             AND set_config('synchronous_commit', CASE WHEN durable THEN 'on' ELSE 'off' END, true) IS NULL
