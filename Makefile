@@ -10,6 +10,9 @@ MONTHS ?=
 YEAR   ?=
 ARGS   ?=
 
+# Processes that test at the same time, a file each: a good part of the tests waits for others.
+JOBS   ?= 3
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -25,8 +28,8 @@ demo-workers: $(VENV)/.demo ## Run orders in one process and in four, and kill o
 	@$(BIN)/python -m examples.orders_workers $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest, JOBS=0 runs them one after the other)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format, types and import directions
