@@ -8,22 +8,32 @@ from pathlib import Path
 from time import perf_counter
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bench import durability
+from bench import durability, peer_postgres
 from bench.bank import Deposited, Opened
 from bench.figure import LEFTFOLD, PEER, Figure, Slices
-from bench.peer import open_peer
-from bench.projecting import ACCOUNTS, EVENTS, BalanceOf, fill_ours, fill_peer, process
+from bench.peer import Bank, open_peer
+from bench.projecting import ACCOUNTS, DATABASE, EVENTS, PEER_EVENTS, BalanceOf, fill_ours, fill_peer, process
 from leftfold import App, ReadModels
+from leftfold.testing.postgres_server import PostgresServer
 
 tables = sa.MetaData()
 balances = sa.Table(
     "balances", tables, sa.Column("account", sa.String, primary_key=True), sa.Column("amount", sa.Integer)
 )
-row = insert(balances).values(account=sa.bindparam("account"), amount=sa.bindparam("more"))
-add = row.on_conflict_do_update(index_elements=["account"], set_={"amount": balances.c.amount + row.excluded.amount})
+DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+def adding(dialect: str) -> sa.Executable:
+    """The statement that adds to a balance, which the two write alike and SQLAlchemy has apart."""
+    row = DIALECTS[dialect].insert(balances).values(account=sa.bindparam("account"), amount=sa.bindparam("more"))
+    changed = {"amount": balances.c.amount + row.excluded.amount}
+    return row.on_conflict_do_update(index_elements=["account"], set_=changed)
+
+
+ADD = {dialect: adding(dialect) for dialect in DIALECTS}
 
 
 def amount_of(event: Opened | Deposited) -> int:
@@ -31,18 +41,20 @@ def amount_of(event: Opened | Deposited) -> int:
 
 
 def one_by_one(event: Opened | Deposited, connection: sa.Connection) -> None:
-    connection.execute(add, {"account": event.account, "more": amount_of(event)})
+    connection.execute(ADD[connection.dialect.name], {"account": event.account, "more": amount_of(event)})
 
 
 async def one_by_one_async(event: Opened | Deposited, connection: AsyncConnection) -> None:
-    await connection.execute(add, {"account": event.account, "more": amount_of(event)})
+    await connection.execute(ADD[connection.dialect.name], {"account": event.account, "more": amount_of(event)})
 
 
 def batch(events: Sequence[Opened | Deposited], connection: sa.Connection) -> None:
     changes: Counter[str] = Counter()
     for event in events:
         changes[event.account] += amount_of(event)
-    connection.execute(add, [{"account": account, "more": more} for account, more in changes.items()])
+    connection.execute(
+        ADD[connection.dialect.name], [{"account": account, "more": more} for account, more in changes.items()]
+    )
 
 
 def app_of(handler: object) -> App:
@@ -68,7 +80,8 @@ def own_tables(directory: Path) -> Generator[Slices]:
         numbers = count()
 
         def projecting(handler: object) -> float:
-            return _project_all(app_of(handler), directory / "leftfold.db", directory / f"models-{next(numbers)}.db")
+            log, models = directory / "leftfold.db", directory / f"models-{next(numbers)}.db"
+            return _project_all(app_of(handler), f"sqlite:///{log}?mode=ro", f"sqlite:///{models}")
 
         yield {
             LEFTFOLD: lambda _: projecting(one_by_one),
@@ -78,10 +91,33 @@ def own_tables(directory: Path) -> Generator[Slices]:
         }
 
 
-def _project_all(app: App, log: Path, models: Path) -> float:
+@contextmanager
+def own_tables_on_postgres(_: Path) -> Generator[Slices]:
+    """The log of `pg-project-100000`; every round fills a table in a new schema."""
+    with ExitStack() as opened:
+        server = opened.enter_context(PostgresServer())
+        server.create(DATABASE)
+        peer = opened.enter_context(Bank(peer_postgres.environment(server, DATABASE)))
+        log = server.url(DATABASE, log="ours")
+        fill_ours(log)
+        fill_peer(peer, PEER_EVENTS)
+        numbers = count()
+
+        def projecting(handler: object) -> float:
+            models = server.url(DATABASE, schema=f"models_{next(numbers)}")
+            return _project_all(app_of(handler), f"{log}&mode=ro", models)
+
+        yield {
+            LEFTFOLD: lambda _: projecting(one_by_one),
+            f"{LEFTFOLD}, batches": lambda _: projecting(batch),
+            PEER: lambda seconds: peer_postgres.run_projection(server, DATABASE, f"view_{next(numbers)}", seconds),
+        }
+
+
+def _project_all(app: App, log: str, models: str) -> float:
     """From opening the app to the answer that has seen every event."""
     start = perf_counter()
-    with app.open_sync(f"sqlite:///{log}?mode=ro", models=f"sqlite:///{models}") as live:
+    with app.open_sync(log, models=models) as live:
         balance = live.query(BalanceOf("account-0"), after=EVENTS, timeout=600)
         assert balance == EVENTS // ACCOUNTS - 1
         return EVENTS / (perf_counter() - start)
@@ -95,5 +131,12 @@ FIGURES = (
         own_tables,
         note="Handlers of free-form projections: one upsert for each event; the same as `async def`; and one that "
         "takes a batch and adds up in Python first. The peer syncs each event with its tracking.",
+    ),
+    Figure(
+        "pg-project-freely-100000",
+        "PostgreSQL: handle 100,000 events with one SQL statement each",
+        "events/s",
+        own_tables_on_postgres,
+        note="Here each statement is a round trip to the server, but for a handler that takes a batch.",
     ),
 )

@@ -141,15 +141,8 @@ class PostgresStore:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
-        coming = self._readers.begin(reading.next_batch)
-        while True:
-            batch = await coming
-            complete = reading.complete
-            if not complete:
-                coming = self._readers.begin(reading.next_batch)
+        async for batch in self._readers.ahead(reading):
             yield batch
-            if complete:
-                return
             self._check_open()
 
     async def head(self) -> int:

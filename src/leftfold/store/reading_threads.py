@@ -1,11 +1,13 @@
 """Threads that read, each with a database connection of its own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
+
+from leftfold.store.contract import Batch
 
 TOGETHER = 128
 
@@ -20,6 +22,20 @@ class Closable(Protocol):
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Closable)
+C_contra = TypeVar("C_contra", bound=Closable, contravariant=True)
+
+
+class Batches(Protocol[C_contra]):
+    """A read that goes on batch by batch."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to read."""
+        ...
+
+    def next_batch(self, connection: C_contra, /) -> Batch:
+        """Read the next one."""
+        ...
 
 
 class Job(Generic[C]):
@@ -76,6 +92,14 @@ class ReadingThreads(Generic[C]):
         outcome.add_done_callback(_seen)
         self._jobs.put(Job(read, outcome))
         return outcome
+
+    async def ahead(self, reading: "Batches[C]") -> AsyncIterator[Batch]:
+        """The batches of a reading, each read while the one before is used."""
+        coming = None if reading.complete else self.begin(reading.next_batch)
+        while coming is not None:
+            batch = await coming
+            coming = None if reading.complete else self.begin(reading.next_batch)
+            yield batch
 
     async def run_apart(self, read: Callable[[C], T]) -> T:
         """Run what takes long in a thread of its own, so that nobody waits behind it."""

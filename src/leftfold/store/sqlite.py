@@ -104,13 +104,12 @@ class SQLiteStore:
         reverse: bool = False,
         data_only: bool = False,
     ) -> AsyncIterator[Batch]:
-        """Read matching events in batches; see `EventStore.read`."""
+        """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         chosen = Range(after, upto, limit, reverse, data_only)
-        reading = Reading(self._types, criteria, chosen)
-        while not reading.complete:
+        async for batch in self._readers.ahead(Reading(self._types, criteria, chosen)):
+            yield batch
             self._check_open()
-            yield await self._readers.run(reading.next_batch)
 
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
