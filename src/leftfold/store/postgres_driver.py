@@ -29,7 +29,7 @@ try:
     from psycopg.abc import PQGen
     from psycopg.adapt import Transformer
     from psycopg.conninfo import make_conninfo
-    from psycopg.generators import execute, fetch
+    from psycopg.generators import execute, fetch, send
     from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
     from psycopg.pq.abc import PGresult
 except ModuleNotFoundError as error:
@@ -240,6 +240,7 @@ def rows_in_parts(
     server.set_chunked_rows_mode(ROWS_AT_ONCE)
     complete = False
     try:
+        connection.wait(send(server))  # a long statement does not leave at once
         while result := _next_result(connection):
             if result.status not in (ExecStatus.TUPLES_CHUNK, ExecStatus.TUPLES_OK):
                 raise _error(connection, result)
