@@ -18,7 +18,7 @@ from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore, Types
 from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, connect, rows_in_parts, run
+from leftfold.store.postgres_driver import PREPARED, Connection, connect, rows_in_parts, run
 from leftfold.store.postgres_select import FEW
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
@@ -342,6 +342,18 @@ def test_a_url_that_libpq_refuses_is_named_without_its_password() -> None:
 async def test_a_url_without_a_host_means_the_one_of_its_options(server: PostgresServer, log: str) -> None:
     async with open_url(f"postgresql:///postgres?host={server.directory}&user=postgres&log={log}") as store:
         assert (await store.append([NewEvent("opened", b"{}")])).first == 1
+
+
+def test_a_statement_longer_than_the_socket_takes_at_once_is_sent_to_its_end(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "patience", 10.0)
+    long = "x" * 8_000_000
+
+    with connect(server.url(), session=True) as connection:
+        parts = list(rows_in_parts(connection, "SELECT length(%s)", [long]))
+
+    assert parts == [[(len(long),)]]
 
 
 async def test_reading_alone_creates_no_log(server: PostgresServer, log: str) -> None:
