@@ -74,9 +74,9 @@ def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement
     counts = ["SELECT coalesce(max(position), 0) FROM {log}.event"]
     parameters: list[Any] = []
     for item in criteria.items:
-        ways = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item, criteria)]
+        ways: list[tuple[str, Any]] = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item, criteria)]
         if ways and item.types:
-            ways.append(("{log}.event WHERE type = ANY (%s::integer[])", _ids(item, ids)))  # type: ignore[arg-type]
+            ways.append(("{log}.event WHERE type = ANY (%s::integer[])", _ids(item, ids)))
         if ways:
             counts.append(_counted([rows for rows, _ in ways]))
             parameters += [each for _, wanted in ways for each in (wanted, after)]
