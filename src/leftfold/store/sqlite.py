@@ -1,6 +1,7 @@
 """The SQLite store: one file in WAL mode, one writing thread, a few reading threads, any number of processes."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
-from leftfold.errors import StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
+from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
@@ -26,6 +27,8 @@ from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import Arm, arms_of, select
 from leftfold.store.sqlite_tags import index_tags, merge_tags
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
+
+log = logging.getLogger("leftfold.store")
 
 ROWS_AT_ONCE = 100
 LARGE_ROWS_AT_ONCE = 8
@@ -223,7 +226,10 @@ class SQLiteStore:
             self._file.check_in_place()
             with named_errors(str(self._path)), self._file.aside(self._writer), transaction(self._writer):
                 self._unmerged = merge_tags(self._writer)
-        except Exception:  # noqa: BLE001 nobody waits for it, and the thread must outlive it
+        except LeftfoldError:
+            return False
+        except Exception:  # nobody waits for it, and the thread must outlive it
+            log.exception("tags of %s were not merged", self._path)
             return False
         return self._unmerged
 
