@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from leftfold.clock import Clock
+from leftfold.command.beginnings import Beginnings
 from leftfold.command.chains import Chains
 from leftfold.command.decision import Decision, stamped
 from leftfold.command.gathering import Gathering
@@ -53,6 +54,7 @@ class Executor:
         self._new_id = new_id
         self._random = randomness
         self._attempts = attempts
+        self._beginnings = Beginnings()
         self._chains = Chains(self._carry_out, self._carry_out_together)
 
     def on(self, store: EventStore) -> "Executor":
@@ -148,16 +150,30 @@ class Executor:
                 try:
                     return await self._try(decision, key)
                 except Conflict as conflict:
+                    if not all(state.loaded for state in decision.states):
+                        self._beginnings.met(decision.handler, history=True)
                     await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
         raise AssertionError("unreachable: the last attempt raises")
 
     async def _try(self, decision: Decision, key: Key | None) -> Receipt:
-        working = await self._settle([decision], decision.states)
+        working = self._begun(decision) or await self._settle([decision], decision.states)
         if decision.records:
             return await self._append(decision, working, key)
         if key is not None and (known := await self._store.lookup(key)) is not None:
             return await self._duplicate(known)
         return _nothing_happened(decision)
+
+    def _begun(self, decision: Decision) -> Working | None:
+        """Decide on the model's start, unread, where no history is expected; None where nothing came of it."""
+        [state, *others] = decision.states or (None,)
+        if others or state is None or state.loaded or not self._beginnings.expected(decision.handler):
+            return None
+        working = Working(decision.states)
+        try:
+            decision.decide(self._registry, working, self._clock.now())
+        except Exception:  # noqa: BLE001 the handler is asked again, about what is in the log
+            return None
+        return working if decision.records else None
 
     async def _append(self, decision: Decision, working: Working, key: Key | None) -> Receipt:
         appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
@@ -266,7 +282,7 @@ class Executor:
 
     async def _settle(self, decisions: Sequence[Decision], states: Sequence[State]) -> Working:
         """Decide, and when nothing is to be appended decide again until the states have nothing new."""
-        fresh = await self._load(states)
+        fresh = await self._load(states, decisions[0].handler if len(decisions) == 1 else None)
         while True:
             working = Working(states)
             for decision in decisions:
@@ -275,15 +291,16 @@ class Executor:
                 return working
             fresh = len(states) == 1
 
-    async def _load(self, states: Sequence[State]) -> bool:
+    async def _load(self, states: Sequence[State], handler: CommandHandler | None = None) -> bool:
         """Read what has never been read; whether a decision on these states needs no second look.
 
         States that were read one after the other were all true at one moment only if a second look at each finds
         nothing new; an append's conditions see to that, a rejection has none.
         """
         cold = [state for state in states if not state.loaded]
-        if cold:
-            await self._states.refresh_all(cold)
+        found = bool(cold) and await self._states.refresh_all(cold)
+        if handler is not None and len(cold) == len(states) == 1:
+            self._beginnings.met(handler, history=found)
         return len(states) == len(cold) <= 1
 
     async def _refresh(self, states: Iterable[State]) -> bool:

@@ -30,7 +30,7 @@ TOGETHER = 500  # commands that are handled at once
 HELD = 20_000  # tickets in memory
 LISTED = 1_000  # open tickets that a checkpoint names
 EVENTS_A_CHECKPOINT = 10_000
-GATHERING = 0.005  # seconds: an append by others is rarely a command, so that they need no read each
+GATHERING, LONGEST_GATHERING = 0.005, 0.04  # seconds: few appends are commands, so that they need no read each
 LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
 TROUBLE = (LeaseLost, OutcomeUnknown, StoreUnavailable)
 CHECKPOINTS = criteria(InboxCheckpoint)
@@ -70,6 +70,7 @@ class InboxWorker:
         self._position: int | None = None
         self._unsaved = 0
         self._handled = 0
+        self._gathering = GATHERING
 
     def __repr__(self) -> str:
         return f"<InboxWorker at {self._position}, {len(self._schedule)} open, {self._handled} handled>"
@@ -99,7 +100,9 @@ class InboxWorker:
             await self._handle(tickets)
         if self._unsaved >= EVENTS_A_CHECKPOINT:
             await self._save()
-        return read or bool(tickets)
+        found = read or bool(tickets)
+        self._gathering = GATHERING if found else min(2 * self._gathering, LONGEST_GATHERING)
+        return found
 
     async def until_there_is_work(self) -> None:
         """Return when the log has grown or a command is due."""
@@ -107,14 +110,22 @@ class InboxWorker:
         timeout = None
         if due is not None:
             timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
+        time = asyncio.get_running_loop().time
+        began = time()
         head = await self._store.wait(self._position or 0, timeout)
+        if time() - began > LONGEST_GATHERING:
+            self._gathering = GATHERING
         if head > (self._position or 0):
-            try:
-                async with asyncio.timeout(GATHERING):
-                    await self._inbox.submitted.wait()
-            except TimeoutError:
-                pass
-            self._inbox.submitted.clear()
+            await self._let_gather()
+
+    async def _let_gather(self) -> None:
+        """Wait a little for more, longer while a busy log has no commands; one of this process's ends it at once."""
+        try:
+            async with asyncio.timeout(self._gathering):
+                await self._inbox.submitted.wait()
+        except TimeoutError:
+            pass
+        self._inbox.submitted.clear()
 
     # --- following the log
 
