@@ -12,14 +12,15 @@ import pytest
 
 from leftfold.clock import SystemClock
 from leftfold.criteria import criteria
-from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, StoreReadOnly, StoreUnavailable
+from leftfold.errors import InvalidUrl, LeftfoldError, StoreFailed, StoreNotFound, StoreReadOnly, StoreUnavailable
 from leftfold.store import AppendCondition, Batch, EventStore, NewEvent
 from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
-from leftfold.store.postgres import SELECT_TYPES, PostgresStore, Types
+from leftfold.store.postgres import SELECT_TYPES, PostgresStore
 from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, Connection, connect, rows_in_parts, run
-from leftfold.store.postgres_select import FEW
+from leftfold.store.postgres_driver import PREPARED, Connection, ask, connect, rows_in_parts, run
+from leftfold.store.postgres_reading import QuickReads, Types
+from leftfold.store.postgres_select import FEW, Statement
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -71,19 +72,32 @@ def sql_append(log: str, tag: str = "account:a") -> bytes:
         )""".encode()
 
 
+def sql_append_few(log: str, tag: str = "account:a") -> bytes:
+    """The same by the function that takes few events."""
+    return f"""
+        SELECT head FROM {log}.append_few(
+            true, null, ARRAY['opened'], ARRAY[1], ARRAY['{tag}'], ARRAY['{{}}'::bytea], ARRAY['{{}}'::bytea],
+            '{{}}', '{{}}', '{{}}'
+        )""".encode()
+
+
+by_either_function = pytest.mark.parametrize("sql", [sql_append, sql_append_few])
+
+
 def until_someone_waits_for_the_lock(server: PostgresServer) -> None:
     with connected(server) as connection:
         while not connection.execute("SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'").fetchall():
             pass
 
 
+@by_either_function
 async def test_an_append_waits_for_a_transaction_that_has_appended_and_comes_after_it(
-    server: PostgresServer, log: str, store: EventStore
+    server: PostgresServer, log: str, store: EventStore, sql: Callable[[str], bytes]
 ) -> None:
     make_roles(server.url(log=log))
     with connected(server, f"{log}_writer") as slow:
         slow.execute("BEGIN")
-        slow.execute(sql_append(log))
+        slow.execute(sql(log))
 
         later = asyncio.create_task(store.append([NewEvent("opened", b"{}")]))
         await asyncio.to_thread(until_someone_waits_for_the_lock, server)
@@ -168,22 +182,24 @@ async def test_a_program_with_both_roles_opens_the_log_and_one_without_is_told(
         open_url(server.url(log=log).replace("postgres@", f"stranger_{log}@", 1))
 
 
+@by_either_function
 async def test_an_append_under_another_isolation_level_is_refused(
-    server: PostgresServer, log: str, store: EventStore
+    server: PostgresServer, log: str, store: EventStore, sql: Callable[[str], bytes]
 ) -> None:
     with connected(server) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         with pytest.raises(psycopg.errors.InvalidTransactionState):
-            connection.execute(sql_append(log))
+            connection.execute(sql(log))
 
 
+@by_either_function
 async def test_appending_is_durable_where_the_server_does_not_wait_for_the_disk_by_default(
-    server: PostgresServer, log: str, store: EventStore
+    server: PostgresServer, log: str, store: EventStore, sql: Callable[[str], bytes]
 ) -> None:
     with connected(server) as connection:
         connection.execute("SET synchronous_commit = off")
         connection.execute("BEGIN")
-        connection.execute(sql_append(log))
+        connection.execute(sql(log))
         row = connection.execute("SHOW synchronous_commit").fetchone()
         connection.execute("COMMIT")
 
@@ -386,6 +402,92 @@ async def test_times_are_the_server_s(store: EventStore) -> None:
     [event] = [event async for batch in store.read() for event in batch.events]
 
     assert abs((event.time - before).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("tags", [(), ("account:a",), ("account:a", "account:b", "account:a")])
+async def test_a_few_events_are_stored_as_many_are(
+    server: PostgresServer, log: str, store: Any, tags: tuple[str, ...]
+) -> None:
+    few = [NewEvent("opened", b"{}", tags), NewEvent("closed", b"\0", ("account:b",), version=7, metadata=b"{}")]
+
+    await store.append(few)
+    with connected(server) as connection:
+        connection.execute(f"DROP FUNCTION {log}.append_few".encode())
+        with pytest.raises(StoreNotFound):
+            await store.append(few)  # it was that function
+    await store.append(few * 3)
+
+    [batch] = [batch async for batch in store.read()]
+    found = [(event.type, event.version, event.data, event.tags, event.metadata) for event in batch.events]
+    assert found[:2] == found[2:4] == found[6:]
+    assert found[0][3] == tuple(dict.fromkeys(tags))
+    assert await store.self_check() == []
+
+
+async def test_a_notification_that_is_no_position_is_told_to_those_who_wait(
+    server: PostgresServer, log: str, store: EventStore
+) -> None:
+    waiting = asyncio.create_task(store.wait(0))
+    with connected(server) as connection:
+        while not waiting.done():
+            connection.execute(f"NOTIFY {log}, 'nonsense'".encode())
+            await asyncio.sleep(0)
+
+    with pytest.raises(StoreFailed, match="nonsense"):
+        await waiting
+    await store.append([NewEvent("opened", b"{}")])
+    assert await store.wait(0) == 1
+
+
+# --- short reads
+
+
+@pytest.fixture
+async def quick(server: PostgresServer) -> AsyncIterator[QuickReads]:
+    quick = QuickReads(lambda: connect(server.url(), session=True, reading=True))
+    yield quick
+    await quick.close()
+
+
+async def test_a_short_read_is_one_at_a_time(quick: QuickReads) -> None:
+    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(0.1)", [])))
+    await asyncio.sleep(0)
+
+    assert await quick.rows(Statement("SELECT 2", [])) is None
+    assert await first == [(1,)]
+    assert await quick.rows(Statement("SELECT 2", [])) == [(2,)]
+
+
+async def test_a_short_read_that_is_cancelled_leaves_its_answer_to_nobody(quick: QuickReads) -> None:
+    assert await quick.rows(Statement("SELECT 1", [])) == [(1,)]
+    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(60)", [])))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+    assert first.cancelled()
+    assert await quick.rows(Statement("SELECT 2", [])) == [(2,)]
+
+
+async def test_closing_waits_for_a_short_read_that_is_under_way(server: PostgresServer) -> None:
+    quick = QuickReads(lambda: connect(server.url(), session=True, reading=True))
+    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(0.1)", [])))
+    await asyncio.sleep(0)
+
+    await quick.close()
+
+    assert first.done()
+    assert first.result() == [(1,)]
+
+
+async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(server: PostgresServer) -> None:
+    with connect(server.url(), session=True) as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await ask(connection, "SELECT 1 / %s::integer", ["0"])
+
+        assert await ask(connection, "SELECT %s", ["0"]) == [("0",)]
 
 
 class Overtaken(Types):

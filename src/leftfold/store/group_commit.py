@@ -36,6 +36,24 @@ class Ticket:
             self.outcome.set_exception(outcome)
 
 
+class Room:
+    """How much more one batch may take."""
+
+    def __init__(self) -> None:
+        self._events = EVENTS_A_BATCH
+        self._bytes = BYTES_A_BATCH
+
+    @property
+    def left(self) -> bool:
+        """Whether there is any."""
+        return self._events > 0 and self._bytes > 0
+
+    def take(self, request: AppendRequest) -> None:
+        """Give a request its place."""
+        self._events -= len(request.events)
+        self._bytes -= request.size
+
+
 class GroupCommit:
     """A thread that commits whatever has gathered since its last commit: no timer, no added latency when idle.
 
@@ -95,14 +113,13 @@ class GroupCommit:
     def _gather(self) -> tuple[list[Ticket], bool]:
         """Wait for a first ticket, then take along all that are there."""
         batch: list[Ticket] = []
-        events = size = 0
+        room = Room()
         ticket = self._gathering.get()
         while ticket is not None:
             if not ticket.abandoned:
                 batch.append(ticket)
-                events += len(ticket.request.events)
-                size += ticket.request.size
-            if events >= EVENTS_A_BATCH or size >= BYTES_A_BATCH:
+                room.take(ticket.request)
+            if not room.left:
                 return batch, False
             try:
                 ticket = self._gathering.get_nowait()

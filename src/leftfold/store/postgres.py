@@ -1,7 +1,7 @@
 """The PostgreSQL store: a schema a log, any number of processes and machines, one round trip a batch of appends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from importlib.resources import files
 from types import TracebackType
@@ -20,30 +20,36 @@ from leftfold.errors import (
     StoreUnavailable,
     StoreUnreachable,
 )
+from leftfold.store import postgres_batch, postgres_few
 from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
-from leftfold.store.group_commit import GroupCommit, Outcome
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
+from leftfold.store.group_commit import Outcome
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey
-from leftfold.store.postgres_batch import COLUMNS, AppendCall, calls_of, key_text
+from leftfold.store.loop_commit import LoopCommit
+from leftfold.store.postgres_arrays import Array
+from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
+    ask,
     committing,
     connect,
     is_lost,
+    listen,
     named_errors,
-    notifications,
-    rows_in_parts,
     run,
     run_script,
 )
+from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys
-from leftfold.store.postgres_select import FEW, Arm, arms_of, bytes_of, choices, first_look, leaves_a_choice, selection
+from leftfold.store.postgres_reading import QuickReads, Reading, Types
+from leftfold.store.postgres_select import Statement
 from leftfold.store.reading_threads import ReadingThreads
-from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
+from leftfold.store.stretch import Range
 
 FORMAT = 1
 QUEUE = 4_096
+MANY = 500  # events: a millisecond or two of the event loop's time
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
 POLL_SECONDS = 1.0  # what a lost notification costs
@@ -57,10 +63,15 @@ SELECT_TYPES = f"""
     FROM ({SELECT_HEAD}) AS head (position)
     LEFT JOIN {{log}}.type ON true"""
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
+ASKED = "(SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked"
 APPEND = f"""
     SELECT codes, firsts, lasts, details, moment, newest, head
-    FROM (SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked
-    CROSS JOIN LATERAL {{log}}.append(asked.durable, {", ".join(["%s"] * (1 + COLUMNS))})"""
+    FROM {ASKED}
+    CROSS JOIN LATERAL {{log}}.append(asked.durable, {", ".join(["%s"] * (1 + postgres_batch.COLUMNS))})"""
+APPEND_FEW = f"""
+    SELECT head
+    FROM {ASKED}
+    CROSS JOIN LATERAL {{log}}.append_few(asked.durable, {", ".join(["%s"] * (1 + postgres_few.COLUMNS))})"""
 
 
 class PostgresStore:
@@ -108,7 +119,8 @@ class PostgresStore:
         self._readers = ReadingThreads(
             partial(connect, url, session=session, reading=True), readers, partial(named_errors, self._where), is_lost
         )
-        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue)
+        self._quick = QuickReads(partial(self._connect, reading=True))
+        self._commits = LoopCommit(self._commit, self._head.advance, queue=queue)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self._log}{'' if self._durable else ', not durable'} at {self._head.known}>"
@@ -141,6 +153,9 @@ class PostgresStore:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
+        if (few := await self._first_look(reading)) is not None:
+            yield few
+            self._check_open()
         async for batch in self._readers.ahead(reading):
             yield batch
             self._check_open()
@@ -148,7 +163,8 @@ class PostgresStore:
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
         self._check_open()
-        self._head.advance(await self._readers.run(self._head_of))
+        [(position,)] = await self._rows(self._sql(SELECT_HEAD))
+        self._head.advance(position)
         return self._head.known
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
@@ -162,7 +178,7 @@ class PostgresStore:
         """Where the append with this idempotency key lies."""
         self._check_open()
         wanted = key_text(key if isinstance(key, str) else key.value)
-        rows = await self._readers.run(lambda connection: run(connection, self._sql(SELECT_KEY), [wanted]))
+        rows = await self._rows(self._sql(SELECT_KEY), [wanted])
         known = ((Appended(first, last), digest) for first, last, digest in rows)
         return recognised(key, next(known, None))
 
@@ -198,6 +214,7 @@ class PostgresStore:
             await asyncio.gather(self._following, return_exceptions=True)
         await self._commits.close()
         await self._readers.close()
+        await self._quick.close()
         self._writer.close()
 
     async def __aenter__(self) -> Self:
@@ -211,9 +228,9 @@ class PostgresStore:
     def _sql(self, text: str) -> str:
         return text.format(log=f'"{self._log}"')
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, reading: bool = False) -> Connection:
         with named_errors(self._where):
-            return connect(self._url, session=self._session, reading=self._read_only)
+            return connect(self._url, session=self._session, reading=reading or self._read_only)
 
     def _identify(self, connection: Connection) -> str:
         with named_errors(self._where):
@@ -232,27 +249,59 @@ class PostgresStore:
         [(position,)] = run(connection, self._sql(SELECT_HEAD))
         return int(position)
 
-    # --- committing, in the writing thread
+    # --- short reads
 
-    def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+    async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a short statement."""
+        rows = await self._quickly(Statement(sql, parameters))
+        return (
+            rows if rows is not None else await self._readers.run(lambda connection: run(connection, sql, parameters))
+        )
+
+    async def _first_look(self, reading: Reading) -> Batch | None:
+        look = reading.first_look
+        rows = None if look is None else await self._quickly(look)
+        return None if rows is None else reading.seen(rows)
+
+    async def _quickly(self, statement: Statement) -> list[tuple[Any, ...]] | None:
+        if not (self._readers.idle and self._commits.idle):
+            return None  # callers who go on together share a commit: none of them is to run ahead
+        with named_errors(self._where):
+            return await self._quick.rows(statement)
+
+    # --- committing
+
+    async def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         outcomes: list[Outcome] = []
         for call in calls_of(requests):
             try:
-                outcomes += self._call(call)
+                outcomes += await self._call(call)
             except (StoreBusy, StoreUnreachable) as error:  # those behind would wait as long, and for nothing
                 return outcomes + [error] * (len(requests) - len(outcomes))
             except LeftfoldError as error:  # what other calls have committed is answered all the same
                 outcomes += [error] * len(call)
         return outcomes
 
-    def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+    async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         if is_lost(self._writer):
-            self._writer = self._connect()
-        clock = None if self._clock is None else to_microseconds(self._clock.now())
-        call = AppendCall(requests)
+            self._writer = await asyncio.to_thread(self._connect)
         with committing(self._where, self._writer):
-            [answer] = run(self._writer, self._sql(APPEND), [self._durable, self._lock_timeout, clock, *call.columns()])
-        return call.outcomes(answer)
+            if is_few(requests) and (appended := await self._append_few(*requests)) is not None:
+                return [appended]
+            call, columns = await _call_of(requests)
+            return call.outcomes(await self._appended(APPEND, columns))
+
+    async def _append_few(self, request: AppendRequest) -> Appended | None:
+        """What was appended; None when something is in the way of it."""
+        [head] = await self._appended(APPEND_FEW, columns_of(request))
+        return None if head is None else Appended(head + 1, head + len(request.events))
+
+    async def _appended(self, statement: str, columns: Sequence[Array]) -> tuple[Any, ...]:
+        """The one row that a function of the log answers."""
+        clock = None if self._clock is None else to_microseconds(self._clock.now())
+        parameters = [self._durable, self._lock_timeout, clock, *columns]
+        [answer] = await ask(self._writer, self._sql(statement), parameters)
+        return answer
 
     # --- following other processes
 
@@ -284,9 +333,7 @@ class PostgresStore:
 
     async def _listen(self, listening: asyncio.Event) -> None:
         with named_errors(self._where):
-            async for head in notifications(self._url, self._log, listening):
-                self._head.advance(int(head))
-        raise StoreUnreachable(self._where, "the server ended the connection")
+            await listen(self._url, self._log, lambda head: self._head.advance(int(head)), listening)
 
     async def _poll(self, listening: asyncio.Event) -> None:
         """Look once when notifications begin to come, then now and then, in case one is lost."""
@@ -305,127 +352,14 @@ class PostgresStore:
             raise StoreClosed
 
 
-class Types:
-    """The type names of the log and their ids; grows as the log does."""
+async def _call_of(requests: Sequence[AppendRequest]) -> tuple[AppendCall, Sequence[Array]]:
+    """A call and its columns; those of many events are made in a thread, so that other tasks go on."""
 
-    def __init__(self, sql: str) -> None:
-        self._sql = sql
-        self._ids: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+    def made() -> tuple[AppendCall, Sequence[Array]]:
+        call = AppendCall(requests)
+        return call, call.columns()
 
-    def lacks(self, names: Iterable[str]) -> bool:
-        """Whether some of these names have not been seen in the log so far."""
-        return any(name not in self._ids for name in names)
-
-    @property
-    def ids(self) -> Mapping[str, int]:
-        """The ids of the names that have been seen."""
-        return self._ids
-
-    def stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
-        """The events of whole rows."""
-        names = self._names_of(connection, rows)
-        tags = {text: tuple(text.split("\n")) if text else () for text in {row[6] for row in rows}}
-        return [
-            StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
-            for position, type, version, data, microseconds, metadata, text in rows
-        ]
-
-    def stored_data(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
-        """The events of rows that have their data only."""
-        names = self._names_of(connection, rows)
-        return [StoredEvent(position, 0, names[type], version, data, b"", ()) for position, type, version, data in rows]
-
-    def _names_of(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Mapping[int, str]:
-        if {row[1] for row in rows} - self._names.keys():
-            self.load(connection)
-        return self._names
-
-    def load(self, connection: Connection) -> int:
-        """See all that there are, and return the head of the same moment: events of other types lie after it."""
-        rows = run(connection, self._sql)
-        names = {id: name for _, id, name in rows if id is not None}
-        self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
-        self._ids.update((name, id) for id, name in names.items())
-        return int(rows[0][0])
-
-
-class Reading:
-    """One read under way: what it still has to look at."""
-
-    def __init__(self, log: str, types: Types, criteria: Criteria, chosen: Range) -> None:
-        self._log = f'"{log}"'
-        self._types = types
-        self._criteria = criteria
-        self._stretch = Stretch(chosen)
-        self._arms: Sequence[Arm] | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether there is nothing left to read."""
-        return self._stretch.complete
-
-    def next_batch(self, connection: Connection) -> Batch:
-        """Read the next batch; in a reading thread."""
-        if self._arms is None and (few := self._first_look(connection)) is not None:
-            return few
-        arms = self._arms if self._arms is not None else self._begin(connection)
-        if not arms:
-            return Batch([], self._stretch.advance([], cut=False))
-        chosen, size = self._stretch.chosen, self._stretch.size
-        sql, parameters = selection(arms, chosen, size)
-        return self._batch(connection, sql.format(log=self._log), parameters, size)
-
-    def _first_look(self, connection: Connection) -> Batch | None:
-        """All events of one tag, where they are few."""
-        chosen, items = self._stretch.chosen, self._criteria.items
-        if chosen.reverse or chosen.limit == 0 or len(items) != 1 or len(items[0].tags) != 1:
-            return None
-        [tag] = items[0].tags
-        sql, parameters = first_look(tag, chosen)
-        rows = run(connection, sql.format(log=self._log), parameters)
-        if len(rows) > FEW:
-            return None
-        self._stretch.end_at(rows[0][0])
-        found = self._stored(connection, [row[1:] for row in rows if row[1] is not None])
-        types = items[0].types
-        events = [event for event in found if not types or event.type in types][: chosen.limit]
-        return Batch(events, self._stretch.advance(events, cut=len(events) == chosen.limit))
-
-    def _stored(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
-        of_rows = self._types.stored_data if self._stretch.chosen.data_only else self._types.stored
-        return of_rows(connection, rows)
-
-    def _batch(self, connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Batch:
-        rows: list[tuple[Any, ...]] = []
-        room = BYTES_A_BATCH
-        parts = rows_in_parts(connection, sql, parameters)
-        for part in parts:
-            rows += part
-            room -= sum(map(bytes_of, part))
-            if room < 0:
-                break
-        parts.close()
-        events = self._stored(connection, rows)
-        return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
-
-    def _begin(self, connection: Connection) -> Sequence[Arm]:
-        """Take the head first, or in the same moment, then look at events up to it.
-
-        That goes for types too which may not be in the log yet: an event of such a type that is committed in between
-        must lie after the head, or it would be passed over.
-        """
-        names = [name for item in self._criteria.items for name in item.types]
-        head = self._types.load(connection) if self._types.lacks(names) else None
-        ids = self._types.ids
-        counted: Sequence[Sequence[int]] = []
-        if head is None or leaves_a_choice(self._criteria):
-            sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
-            [(now, *counted)] = run(connection, sql.format(log=self._log), parameters)
-            head = now if head is None else head
-        self._stretch.end_at(head)
-        self._arms = arms_of(self._criteria, ids, counted)
-        return self._arms
+    return await asyncio.to_thread(made) if sum(len(request.events) for request in requests) > MANY else made()
 
 
 def create_log(connection: Connection, log: str) -> None:

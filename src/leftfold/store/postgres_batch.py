@@ -127,7 +127,7 @@ class AppendCall:
     def _add_conditions(self, number: int, request: AppendRequest) -> None:
         for condition in request.conditions:
             for item in condition.criteria.items:
-                self._items.add(number, condition.after, _lines(item.types), _lines(item.tags))
+                self._items.add(number, condition.after, lines(item.types), lines(item.tags))
                 self._shown.append((item, condition.after))
                 for earlier, place in self._placed.matching(item):
                     self._clashes.add(number, earlier, place, condition.after)
@@ -252,7 +252,8 @@ class Placed:
 
 
 @lru_cache(4096)
-def _lines(names: frozenset[str]) -> str:
+def lines(names: frozenset[str]) -> str:
+    """Types or tags as the log's functions take them: one a line."""
     return "\n".join(sorted(names))
 
 

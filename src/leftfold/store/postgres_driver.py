@@ -2,7 +2,7 @@
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
@@ -32,6 +32,7 @@ try:
     from psycopg.generators import execute, fetch, send
     from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
     from psycopg.pq.abc import PGresult
+    from psycopg.waiting import Ready, Wait
 except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "psycopg", "postgres") from error
 
@@ -91,7 +92,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return super().wait(gen, *arguments, **named)
         try:
             return super().wait(_bounded(gen, self.patience), *arguments, **named)
-        except NoAnswer:
+        except (NoAnswer, NotSent):
             self.close()
             raise
 
@@ -112,11 +113,15 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
         while True:
             ready = yield wanted
             if not ready and monotonic() > end:
-                raise NoAnswer(f"the server has not answered for {seconds:g} s")
+                gen.throw(_silent(seconds))
             wanted = gen.send(ready)
     except StopIteration as done:
         found: T = done.value
         return found
+
+
+def _silent(seconds: float) -> NoAnswer:
+    return NoAnswer(f"the server has not answered for {seconds:g} s")
 
 
 def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
@@ -153,8 +158,62 @@ def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> lis
 
     Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
     """
-    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
-    result = _executed(connection, _numbered(sql), types, values)
+    return _rows(connection, connection.wait(_executed(connection, sql, parameters)))
+
+
+async def ask(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The same from an event loop, which does other things meanwhile.
+
+    The connection is closed where that is given up half-way: what is on its way can then not be told from what is next.
+    """
+    statement = _executed(connection, sql, parameters)
+    try:
+        async with asyncio.timeout(connection.patience):
+            result = await _on_loop(statement, connection.fileno())
+    except TimeoutError:
+        connection.close()
+        statement.throw(_silent(connection.patience or 0))
+        raise
+    except psycopg.Error:
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    return _rows(connection, result)
+
+
+async def _on_loop(statement: PQGen[T], descriptor: int) -> T:
+    """What a statement of the driver's comes to; it says each time what it waits for."""
+    loop = asyncio.get_running_loop()
+    try:
+        wanted = next(statement)
+        while True:
+            wanted = statement.send(await _ready(loop, descriptor, wanted))
+    except StopIteration as done:
+        found: T = done.value
+        return found
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, descriptor: int, wanted: Wait) -> Ready:
+    """Which of what is wanted can be done: reading, or writing."""
+    ready: asyncio.Future[Ready] = loop.create_future()
+
+    def can(what: Ready) -> None:
+        if not ready.done():
+            ready.set_result(what)
+
+    if wanted & Wait.R:
+        loop.add_reader(descriptor, can, Ready.R)
+    if wanted & Wait.W:
+        loop.add_writer(descriptor, can, Ready.W)
+    try:
+        return await ready
+    finally:
+        loop.remove_reader(descriptor)
+        loop.remove_writer(descriptor)
+
+
+def _rows(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
     if result.status != ExecStatus.TUPLES_OK:
         raise _error(connection, result)
     transformer = Transformer(connection)
@@ -162,28 +221,29 @@ def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> lis
     return transformer.load_rows(0, result.ntuples, tuple)
 
 
-def _executed(connection: Connection, sql: bytes, types: tuple[int, ...], values: tuple[Any, ...]) -> PGresult:
+def _executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
     """Prepared where it may be, when it comes for the second time; so what comes once takes one round trip."""
+    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
     formats = [Format.BINARY] * len(values)
-    server, statement = connection.pgconn, (sql, types)
+    server, statement = connection.pgconn, (_numbered(sql), types)
     name = connection.prepared.get(statement) if connection.prepares else None
     if name is None:
         if connection.prepares and len(connection.prepared) < PREPARED:
             connection.prepared[statement] = b""
-        server.send_query_params(sql, values, types, formats, Format.BINARY)
-        return _answer(connection)
+        server.send_query_params(statement[0], values, types, formats, Format.BINARY)
+        return (yield from _answer(connection))
     if not name:
-        name = connection.prepared[statement] = _prepared(connection, sql, types)
+        name = connection.prepared[statement] = yield from _prepared(connection, *statement)
     server.send_query_prepared(name, values, formats, Format.BINARY)
-    return _answer(connection)
+    return (yield from _answer(connection))
 
 
-def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> bytes:
+def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> PQGen[bytes]:
     """Have the server prepare a statement; its name. Where that fails, the statement itself was not sent."""
     name = next(connection.names)
     connection.pgconn.send_prepare(name, sql, types)
     try:
-        result = _answer(connection)
+        result = yield from _answer(connection)
     except psycopg.OperationalError as error:
         raise NotSent(str(error)) from error
     if result.status != ExecStatus.COMMAND_OK:
@@ -192,9 +252,9 @@ def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> byt
     return name
 
 
-def _answer(connection: Connection) -> PGresult:
-    """The result of what was sent, within bounds. The driver reads while it still sends: libpq alone may hang there."""
-    results: list[PGresult] = connection.wait(execute(connection.pgconn))
+def _answer(connection: Connection) -> PQGen[PGresult]:
+    """The result of what was sent. The driver reads while it still sends: libpq alone may hang there."""
+    results: list[PGresult] = yield from execute(connection.pgconn)
     return results[-1]
 
 
@@ -274,14 +334,33 @@ def run_script(connection: Connection, script: str) -> None:
         connection.execute(script.encode())
 
 
-async def notifications(url: str, channel: str, listening: asyncio.Event) -> AsyncIterator[str]:
-    """What is notified on a channel, once `listening` is set."""
+async def listen(url: str, channel: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
+    """Tell `heard` what is notified on a channel, once `listening` is set, until the connection ends, which it raises.
+
+    Without the driver's own waiting, which would cost a busy writer as much for each of its commits as they do.
+    """
     connection = await psycopg.AsyncConnection.connect(make_conninfo(url, **CONNECTING), autocommit=True)
     async with connection:
         await connection.execute(f'LISTEN "{channel}"'.encode())
         listening.set()
-        async for notification in connection.notifies():
-            yield notification.payload
+        loop, server, descriptor = asyncio.get_running_loop(), connection.pgconn, connection.fileno()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def look() -> None:
+            try:
+                server.consume_input()
+                while notification := server.notifies():
+                    heard(notification.extra.decode())
+            except Exception as error:  # noqa: BLE001 it is raised where the notifications are waited for
+                loop.remove_reader(descriptor)
+                ended.set_exception(error)
+
+        look()
+        loop.add_reader(descriptor, look)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(descriptor)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Statement(NamedTuple):
     """SQL over the tables of `{log}`, and its parameters."""
 
     sql: str
-    parameters: list[Any]
+    parameters: Sequence[Any]
 
 
 class Arm(NamedTuple):

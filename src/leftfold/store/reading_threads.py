@@ -78,9 +78,15 @@ class ReadingThreads(Generic[C]):
         self._named_errors = named_errors
         self._lost = lost
         self._jobs: SimpleQueue[Job[C] | None] = SimpleQueue()
+        self._under_way = 0
         self._threads = [Thread(target=self._run, name=f"leftfold reader {n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no read is under way."""
+        return self._under_way == 0
 
     async def run(self, read: Callable[[C], T]) -> T:
         """Run `read` in one of the threads."""
@@ -89,7 +95,8 @@ class ReadingThreads(Generic[C]):
     def begin(self, read: Callable[[C], T]) -> asyncio.Future[T]:
         """Have `read` run in one of the threads, whether or not anybody comes to wait for its outcome."""
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        outcome.add_done_callback(_seen)
+        outcome.add_done_callback(self._over)
+        self._under_way += 1
         self._jobs.put(Job(read, outcome))
         return outcome
 
@@ -116,6 +123,11 @@ class ReadingThreads(Generic[C]):
             self._jobs.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
+
+    def _over(self, outcome: asyncio.Future[Any]) -> None:
+        self._under_way -= 1
+        if not outcome.cancelled():
+            outcome.exception()  # one that nobody waits for any more is not worth a word in the log
 
     def _run(self) -> None:
         connection: C | None = None
@@ -157,12 +169,6 @@ class ReadingThreads(Generic[C]):
             except Empty:
                 return jobs, False
         return jobs, True
-
-
-def _seen(outcome: asyncio.Future[Any]) -> None:
-    """An error that nobody waits for any more is not worth a word in the log."""
-    if not outcome.cancelled():
-        outcome.exception()
 
 
 def _answer(jobs: Sequence[Job[Any]]) -> None:

@@ -1,0 +1,138 @@
+"""Group commit from the event loop: what gathers while a commit is under way shares the next one."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
+from leftfold.store import Appended, NewEvent
+from leftfold.store.admission import AppendRequest
+from leftfold.store.group_commit import EVENTS_A_BATCH, Outcome
+from leftfold.store.loop_commit import LoopCommit
+
+
+def request(events: int = 1) -> AppendRequest:
+    return AppendRequest([NewEvent("noted", b"")] * events, None, None)
+
+
+class Log:
+    """Commits when it is told to, one batch after the other."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[AppendRequest]] = []
+        self.head = 0
+        self.go_on = asyncio.Event()
+        self.refuse: Callable[[AppendRequest], Exception | None] = lambda request: None
+
+    async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        self.batches.append(requests)
+        await self.go_on.wait()
+        outcomes: list[Outcome] = []
+        for one in requests:
+            error = self.refuse(one)
+            if error is not None and not isinstance(error, LeftfoldError):
+                raise error
+            outcomes.append(error or Appended(1, 1))
+        return outcomes
+
+    def settled(self, position: int) -> None:
+        self.head = max(self.head, position)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def commits(log: Log) -> LoopCommit:
+    return LoopCommit(log.commit, log.settled, queue=100)
+
+
+async def begun(commits: LoopCommit, *requests: AppendRequest) -> list["asyncio.Task[Appended]"]:
+    """Appends that have been handed in, each waiting for its outcome."""
+    tasks = [asyncio.create_task(commits.append(request)) for request in requests]
+    await asyncio.sleep(0)  # they hand in
+    await asyncio.sleep(0)  # the commit begins
+    return tasks
+
+
+async def test_what_comes_during_a_commit_shares_the_next_one(log: Log, commits: LoopCommit) -> None:
+    first = await begun(commits, request())
+    others = await begun(commits, *(request() for _ in range(10)))
+    log.go_on.set()
+
+    await asyncio.gather(*first, *others)
+
+    assert [len(batch) for batch in log.batches] == [1, 10]
+    assert log.head == 1
+    assert commits.idle
+
+
+async def test_a_batch_is_cut_where_it_has_enough_events(log: Log, commits: LoopCommit) -> None:
+    log.go_on.set()
+
+    await asyncio.gather(*await begun(commits, request(EVENTS_A_BATCH - 1), request(2), request()))
+
+    assert [len(batch) for batch in log.batches] == [2, 1]
+
+
+async def test_an_append_that_is_cancelled_before_its_batch_is_gathered_is_never_written(
+    log: Log, commits: LoopCommit
+) -> None:
+    [first] = await begun(commits, request())
+    kept, cancelled = request(), request()
+    waiting, given_up = await begun(commits, kept, cancelled)
+
+    given_up.cancel()
+    await asyncio.sleep(0)
+    log.go_on.set()
+    await asyncio.gather(first, waiting)
+
+    assert log.batches[1:] == [[kept]]
+
+
+async def test_one_that_is_cancelled_later_leaves_its_neighbours_their_outcomes(log: Log, commits: LoopCommit) -> None:
+    first, second = await begun(commits, request(), request())
+
+    first.cancel()
+    await asyncio.sleep(0)
+    log.go_on.set()
+
+    assert await second == Appended(1, 1)
+    assert first.cancelled()
+
+
+async def test_each_gets_its_own_refusal(log: Log, commits: LoopCommit) -> None:
+    bad = request()
+    log.refuse = lambda one: StoreFailed("the log", "it is bad") if one is bad else None
+    log.go_on.set()
+
+    outcomes = await asyncio.gather(*await begun(commits, request(), bad, request()), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [Appended, StoreFailed, Appended]
+
+
+async def test_what_a_driver_cannot_send_fails_alone(log: Log, commits: LoopCommit) -> None:
+    bad = request()
+    log.refuse = lambda one: UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogate") if one is bad else None
+    log.go_on.set()
+
+    outcomes = await asyncio.gather(*await begun(commits, request(), bad, request()), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [Appended, StoreFailed, Appended]
+
+
+async def test_closing_waits_for_what_was_handed_in_and_takes_nothing_more(log: Log, commits: LoopCommit) -> None:
+    handed_in = await begun(commits, request(), request())
+    closing = asyncio.create_task(commits.close())
+    await asyncio.sleep(0)
+
+    with pytest.raises(StoreClosed):
+        await commits.append(request())
+    assert not closing.done()
+    log.go_on.set()
+    await closing
+
+    assert [task.result() for task in handed_in] == [Appended(1, 1)] * 2
