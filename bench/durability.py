@@ -48,9 +48,10 @@ def settings_of(contestant: object) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _of_connection(contestant: object) -> tuple[dict[str, str], dict[str, str]]:
+    connection: Any = getattr(contestant, "_writer", contestant)  # a store's; a floor is a connection itself
     if isinstance(contestant, PostgresStore):
         assert contestant._durable, "an append asks for it, whatever the connection has"
-    connection: Connection = getattr(contestant, "_writer", contestant)  # a store's; a floor is a connection itself
+        connection = contestant._writer.connection
     if isinstance(connection, psycopg.Connection):
         return _of_postgres(connection), EQUAL_ON_POSTGRES
     return _of_sqlite(connection), EQUAL

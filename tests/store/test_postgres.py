@@ -18,9 +18,10 @@ from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore
 from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, Connection, ask, connect, rows_in_parts, run
-from leftfold.store.postgres_reading import QuickReads, Types
-from leftfold.store.postgres_select import FEW, Statement
+from leftfold.store.postgres_driver import PREPARED, Connection, connect, rows_in_parts, run
+from leftfold.store.postgres_line import Line
+from leftfold.store.postgres_reading import Types
+from leftfold.store.postgres_select import FEW
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -439,28 +440,35 @@ async def test_a_notification_that_is_no_position_is_told_to_those_who_wait(
     assert await store.wait(0) == 1
 
 
-# --- short reads
+# --- a connection in the hands of the event loop
 
 
 @pytest.fixture
-async def quick(server: PostgresServer) -> AsyncIterator[QuickReads]:
-    quick = QuickReads(lambda: connect(server.url(), session=True, reading=True))
-    yield quick
-    await quick.close()
+async def line(server: PostgresServer) -> AsyncIterator[Line]:
+    line = Line(lambda: connect(server.url(), session=True))
+    yield line
+    await line.close()
 
 
-async def test_a_short_read_is_one_at_a_time(quick: QuickReads) -> None:
-    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(0.1)", [])))
+async def test_statements_take_turns(line: Line) -> None:
+    asked = [asyncio.create_task(line.ask("SELECT %s FROM pg_sleep(0.01)", [n])) for n in range(5)]
     await asyncio.sleep(0)
 
-    assert await quick.rows(Statement("SELECT 2", [])) is None
-    assert await first == [(1,)]
-    assert await quick.rows(Statement("SELECT 2", [])) == [(2,)]
+    assert line.busy
+    assert await asyncio.gather(*asked) == [[(n,)] for n in range(5)]
+    assert not line.busy
 
 
-async def test_a_short_read_that_is_cancelled_leaves_its_answer_to_nobody(quick: QuickReads) -> None:
-    assert await quick.rows(Statement("SELECT 1", [])) == [(1,)]
-    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(60)", [])))
+async def test_a_statement_larger_than_the_socket_takes_at_once_is_sent_to_its_end(line: Line) -> None:
+    large = "x" * 5_000_000
+
+    assert await line.ask("SELECT length(%s)", [large]) == [(len(large),)]
+    assert await line.ask("SELECT %s", [large]) == [(large,)]
+
+
+async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: Line) -> None:
+    assert await line.ask("SELECT 1") == [(1,)]
+    first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(60)"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -468,26 +476,67 @@ async def test_a_short_read_that_is_cancelled_leaves_its_answer_to_nobody(quick:
     await asyncio.gather(first, return_exceptions=True)
 
     assert first.cancelled()
-    assert await quick.rows(Statement("SELECT 2", [])) == [(2,)]
+    assert line.lost
+    assert await line.ask("SELECT 2") == [(2,)]
 
 
-async def test_closing_waits_for_a_short_read_that_is_under_way(server: PostgresServer) -> None:
-    quick = QuickReads(lambda: connect(server.url(), session=True, reading=True))
-    first = asyncio.create_task(quick.rows(Statement("SELECT 1 FROM pg_sleep(0.1)", [])))
+async def test_closing_waits_for_the_statement_that_is_under_way(server: PostgresServer) -> None:
+    line = Line(lambda: connect(server.url(), session=True))
+    first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(0.1)"))
     await asyncio.sleep(0)
 
-    await quick.close()
+    await line.close()
 
     assert first.done()
     assert first.result() == [(1,)]
 
 
-async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(server: PostgresServer) -> None:
-    with connect(server.url(), session=True) as connection:
-        with pytest.raises(psycopg.errors.DivisionByZero):
-            await ask(connection, "SELECT 1 / %s::integer", ["0"])
+async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(line: Line) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await line.ask("SELECT 1 / %s::integer", ["0"])
+    connection = line.connection
 
-        assert await ask(connection, "SELECT %s", ["0"]) == [("0",)]
+    assert await line.ask("SELECT %s", ["0"]) == [("0",)]
+    assert line.connection is connection
+
+
+async def test_notifications_are_heard_between_statements_and_with_their_answers(
+    server: PostgresServer, line: Line
+) -> None:
+    heard: list[str] = []
+    listening, two = asyncio.Event(), asyncio.Event()
+
+    def hear(said: str) -> None:
+        heard.append(said)
+        if len(heard) == 2:
+            two.set()
+
+    task = asyncio.create_task(line.listen("news", hear, listening))
+    await listening.wait()
+    await line.ask("SELECT pg_notify('news', 'own')")
+    with connected(server) as connection:
+        connection.execute("NOTIFY news, 'others'")
+    await asyncio.wait_for(two.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await line.ask("SELECT pg_notify('news', 'nobody listens any more')")
+
+    assert heard == ["own", "others"]
+
+
+async def test_who_listens_hears_that_an_idle_connection_has_ended(server: PostgresServer, line: Line) -> None:
+    listening = asyncio.Event()
+    task = asyncio.create_task(line.listen("news", print, listening))
+    await listening.wait()
+    [(pid,)] = await line.ask("SELECT pg_backend_pid()")
+
+    with connected(server) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    with pytest.raises(psycopg.OperationalError):
+        await asyncio.wait_for(task, 10)
+    assert line.lost
+    assert await line.ask("SELECT 1") == [(1,)]
 
 
 class Overtaken(Types):

@@ -31,18 +31,17 @@ from leftfold.store.postgres_arrays import Array
 from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
 from leftfold.store.postgres_driver import (
     Connection,
-    ask,
     committing,
     connect,
     is_lost,
-    listen,
     named_errors,
     run,
     run_script,
 )
 from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys
-from leftfold.store.postgres_reading import QuickReads, Reading, Types
+from leftfold.store.postgres_line import Line
+from leftfold.store.postgres_reading import Reading, Types
 from leftfold.store.postgres_select import Statement
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import Range
@@ -109,17 +108,19 @@ class PostgresStore:
         self._head = Head()
         self._following: asyncio.Task[None] | None = None
         self._closed = False
-        self._writer = self._connect()
+        connection = self._connect()
         try:
-            self.log_id = self._identify(self._writer)
+            self.log_id = self._identify(connection)
         except BaseException:
-            self._writer.close()
+            connection.close()
             raise
+        self._writer = Line(self._connect, connection)
+        self._quick = Line(partial(self._connect, reading=True))
+        self._append_sql, self._append_few_sql = self._sql(APPEND), self._sql(APPEND_FEW)
         self._types = Types(self._sql(SELECT_TYPES))
         self._readers = ReadingThreads(
             partial(connect, url, session=session, reading=True), readers, partial(named_errors, self._where), is_lost
         )
-        self._quick = QuickReads(partial(self._connect, reading=True))
         self._commits = LoopCommit(self._commit, self._head.advance, queue=queue)
 
     def __repr__(self) -> str:
@@ -215,7 +216,7 @@ class PostgresStore:
         await self._commits.close()
         await self._readers.close()
         await self._quick.close()
-        self._writer.close()
+        await self._writer.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -264,10 +265,14 @@ class PostgresStore:
         return None if rows is None else reading.seen(rows)
 
     async def _quickly(self, statement: Statement) -> list[tuple[Any, ...]] | None:
-        if not (self._readers.idle and self._commits.idle):
-            return None  # callers who go on together share a commit: none of them is to run ahead
+        """All rows from the event loop, which saves waking a thread; None where others are at it too.
+
+        Callers who go on together share a commit: none of them is to run ahead.
+        """
+        if self._quick.busy or not (self._readers.idle and self._commits.idle):
+            return None
         with named_errors(self._where):
-            return await self._quick.rows(statement)
+            return await self._quick.ask(*statement)
 
     # --- committing
 
@@ -283,24 +288,22 @@ class PostgresStore:
         return outcomes
 
     async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
-        if is_lost(self._writer):
-            self._writer = await asyncio.to_thread(self._connect)
-        with committing(self._where, self._writer):
+        with committing(self._where, lambda: self._writer.lost):
             if is_few(requests) and (appended := await self._append_few(*requests)) is not None:
                 return [appended]
             call, columns = await _call_of(requests)
-            return call.outcomes(await self._appended(APPEND, columns))
+            return call.outcomes(await self._appended(self._append_sql, columns))
 
     async def _append_few(self, request: AppendRequest) -> Appended | None:
         """What was appended; None when something is in the way of it."""
-        [head] = await self._appended(APPEND_FEW, columns_of(request))
+        [head] = await self._appended(self._append_few_sql, columns_of(request))
         return None if head is None else Appended(head + 1, head + len(request.events))
 
     async def _appended(self, statement: str, columns: Sequence[Array]) -> tuple[Any, ...]:
         """The one row that a function of the log answers."""
         clock = None if self._clock is None else to_microseconds(self._clock.now())
         parameters = [self._durable, self._lock_timeout, clock, *columns]
-        [answer] = await ask(self._writer, self._sql(statement), parameters)
+        [answer] = await self._writer.ask(statement, parameters)
         return answer
 
     # --- following other processes
@@ -333,7 +336,7 @@ class PostgresStore:
 
     async def _listen(self, listening: asyncio.Event) -> None:
         with named_errors(self._where):
-            await listen(self._url, self._log, lambda head: self._head.advance(int(head)), listening)
+            await self._writer.listen(self._log, lambda head: self._head.advance(int(head)), listening)
 
     async def _poll(self, listening: asyncio.Event) -> None:
         """Look once when notifications begin to come, then now and then, in case one is lost."""

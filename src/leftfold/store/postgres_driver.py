@@ -1,6 +1,5 @@
-"""psycopg, and what its errors mean for a log; imported nowhere else."""
+"""psycopg, and what its errors mean for a log; imported here and in `postgres_line` alone."""
 
-import asyncio
 import select
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ try:
     from psycopg.generators import execute, fetch, send
     from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
     from psycopg.pq.abc import PGresult
-    from psycopg.waiting import Ready, Wait
 except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "psycopg", "postgres") from error
 
@@ -113,15 +111,11 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
         while True:
             ready = yield wanted
             if not ready and monotonic() > end:
-                gen.throw(_silent(seconds))
+                gen.throw(NoAnswer(f"the server has not answered for {seconds:g} s"))
             wanted = gen.send(ready)
     except StopIteration as done:
         found: T = done.value
         return found
-
-
-def _silent(seconds: float) -> NoAnswer:
-    return NoAnswer(f"the server has not answered for {seconds:g} s")
 
 
 def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
@@ -158,62 +152,13 @@ def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> lis
 
     Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
     """
-    return _rows(connection, connection.wait(_executed(connection, sql, parameters)))
+    return rows_of(connection, connection.wait(executed(connection, sql, parameters)))
 
 
-async def ask(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """The same from an event loop, which does other things meanwhile.
-
-    The connection is closed where that is given up half-way: what is on its way can then not be told from what is next.
-    """
-    statement = _executed(connection, sql, parameters)
-    try:
-        async with asyncio.timeout(connection.patience):
-            result = await _on_loop(statement, connection.fileno())
-    except TimeoutError:
-        connection.close()
-        statement.throw(_silent(connection.patience or 0))
-        raise
-    except psycopg.Error:
-        raise
-    except BaseException:
-        connection.close()
-        raise
-    return _rows(connection, result)
-
-
-async def _on_loop(statement: PQGen[T], descriptor: int) -> T:
-    """What a statement of the driver's comes to; it says each time what it waits for."""
-    loop = asyncio.get_running_loop()
-    try:
-        wanted = next(statement)
-        while True:
-            wanted = statement.send(await _ready(loop, descriptor, wanted))
-    except StopIteration as done:
-        found: T = done.value
-        return found
-
-
-async def _ready(loop: asyncio.AbstractEventLoop, descriptor: int, wanted: Wait) -> Ready:
-    """Which of what is wanted can be done: reading, or writing."""
-    ready: asyncio.Future[Ready] = loop.create_future()
-
-    def can(what: Ready) -> None:
-        if not ready.done():
-            ready.set_result(what)
-
-    if wanted & Wait.R:
-        loop.add_reader(descriptor, can, Ready.R)
-    if wanted & Wait.W:
-        loop.add_writer(descriptor, can, Ready.W)
-    try:
-        return await ready
-    finally:
-        loop.remove_reader(descriptor)
-        loop.remove_writer(descriptor)
-
-
-def _rows(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
+def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
+    """All rows of a result; what the server refused is raised."""
+    if result.status == ExecStatus.COMMAND_OK:
+        return []
     if result.status != ExecStatus.TUPLES_OK:
         raise _error(connection, result)
     transformer = Transformer(connection)
@@ -221,8 +166,11 @@ def _rows(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
     return transformer.load_rows(0, result.ntuples, tuple)
 
 
-def _executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
-    """Prepared where it may be, when it comes for the second time; so what comes once takes one round trip."""
+def executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
+    """Send a statement and take its result; it says each time what it waits for.
+
+    It is prepared where it may be, when it comes for the second time; so what comes once takes one round trip.
+    """
     types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
     formats = [Format.BINARY] * len(values)
     server, statement = connection.pgconn, (_numbered(sql), types)
@@ -334,35 +282,6 @@ def run_script(connection: Connection, script: str) -> None:
         connection.execute(script.encode())
 
 
-async def listen(url: str, channel: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
-    """Tell `heard` what is notified on a channel, once `listening` is set, until the connection ends, which it raises.
-
-    Without the driver's own waiting, which would cost a busy writer as much for each of its commits as they do.
-    """
-    connection = await psycopg.AsyncConnection.connect(make_conninfo(url, **CONNECTING), autocommit=True)
-    async with connection:
-        await connection.execute(f'LISTEN "{channel}"'.encode())
-        listening.set()
-        loop, server, descriptor = asyncio.get_running_loop(), connection.pgconn, connection.fileno()
-        ended: asyncio.Future[None] = loop.create_future()
-
-        def look() -> None:
-            try:
-                server.consume_input()
-                while notification := server.notifies():
-                    heard(notification.extra.decode())
-            except Exception as error:  # noqa: BLE001 it is raised where the notifications are waited for
-                loop.remove_reader(descriptor)
-                ended.set_exception(error)
-
-        look()
-        loop.add_reader(descriptor, look)
-        try:
-            await ended
-        finally:
-            loop.remove_reader(descriptor)
-
-
 @contextmanager
 def named_errors(where: str) -> Generator[None, None, None]:
     """Turn the driver's errors into leftfold's."""
@@ -373,15 +292,15 @@ def named_errors(where: str) -> Generator[None, None, None]:
 
 
 @contextmanager
-def committing(where: str, connection: Connection) -> Generator[None, None, None]:
-    """The same for a statement that commits: where the connection breaks, nobody knows whether it did.
+def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None, None]:
+    """The same for a statement that commits: where the connection is lost, nobody knows whether it did.
 
     Unless the server or the pooler has said before that it ended the statement.
     """
     try:
         yield
     except psycopg.Error as error:
-        if (connection.broken or connection.closed) and not _ended_before_the_commit(error):
+        if is_lost() and not _ended_before_the_commit(error):
             raise OutcomeUnknown(_problem(error)) from error
         raise named(where, error) from error
 

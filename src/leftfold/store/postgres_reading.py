@@ -1,12 +1,11 @@
 """Reading a log in PostgreSQL: batch by batch over a thread's connection, or by one first look from the event loop."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leftfold.criteria import Criteria
 from leftfold.store.contract import Batch, StoredEvent
-from leftfold.store.postgres_driver import Connection, ask, is_lost, rows_in_parts, run
+from leftfold.store.postgres_driver import Connection, rows_in_parts, run
 from leftfold.store.postgres_select import (
     FEW,
     Arm,
@@ -153,30 +152,3 @@ class Reading:
         self._stretch.end_at(head)
         self._arms = arms_of(self._criteria, ids, counted)
         return self._arms
-
-
-class QuickReads:
-    """Short reads from the event loop, over a connection of their own: to wake a thread costs more than they do.
-
-    One at a time: whoever finds it busy asks a thread. Belongs to one event loop.
-    """
-
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        self._connect = connect
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
-
-    async def rows(self, statement: Statement) -> list[tuple[Any, ...]] | None:
-        """All rows of a statement; None where another one is under way."""
-        if self._turn.locked():
-            return None
-        async with self._turn:
-            if self._connection is None or is_lost(self._connection):
-                self._connection = await asyncio.to_thread(self._connect)
-            return await ask(self._connection, *statement)
-
-    async def close(self) -> None:
-        """Wait for what is under way, then close the connection."""
-        async with self._turn:
-            if self._connection is not None:
-                self._connection.close()

@@ -1,0 +1,196 @@
+"""A connection in the hands of an event loop: one statement at a time, and between them what it is notified of."""
+
+import asyncio
+import select
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq.abc import PGresult
+from psycopg.pq.misc import PGnotify
+from psycopg.waiting import Ready, Wait
+
+from leftfold.store.postgres_driver import Connection, NoAnswer, executed, rows_of
+
+ENDED = "the server ended the connection"
+
+
+class Line:
+    """Sends statements and takes their answers without a thread, and without the driver's own waiting.
+
+    Both cost a caller who waits for each of its commits as much as they do. The connection is opened, in a thread, when
+    one is needed and the last one is lost. Belongs to one event loop.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], connection: Connection | None = None) -> None:
+        self.connection = connection
+        self._connect = connect
+        self._loop: AbstractEventLoop | None = None  # that looks for what the connection has to say
+        self._descriptor = -1
+        self._turn = asyncio.Lock()
+        self._statement: PQGen[PGresult] | None = None
+        self._answer: Future[PGresult]
+        self._sending = False
+        self._heard: Callable[[str], None] | None = None
+        self._ended: Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Line {self.connection!r}{', busy' if self.busy else ''}>"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a statement is under way."""
+        return self._turn.locked()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection that can be used."""
+        return self.connection is None or bool(self.connection.closed)
+
+    async def ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement.
+
+        Where that is cancelled half-way the connection is given up: what is on its way can then not be told from what
+        comes next. So it is when its server has not answered for as long as the connection's patience.
+        """
+        async with self._turn:
+            connection = await self._usable()
+            loop = asyncio.get_running_loop()
+            self._answer = loop.create_future()
+            self._statement = executed(connection, sql, parameters)
+            patience = None if connection.patience is None else loop.call_later(connection.patience, self._give_up)
+            self._go_on(None)
+            try:
+                result = await self._answer
+            except asyncio.CancelledError:
+                self._lose(psycopg.OperationalError("the statement was given up"))
+                raise
+            finally:
+                if patience is not None:
+                    patience.cancel()
+            return rows_of(connection, result)
+
+    async def listen(self, channel: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
+        """Tell `heard` what is notified on a channel, once `listening` is set, until the connection is lost.
+
+        Raises what ended it, the connection's error or that of `heard`.
+        """
+        await self.ask(f'LISTEN "{channel}"')
+        self._ended = asyncio.get_running_loop().create_future()
+        self._heard = heard
+        listening.set()
+        try:
+            await self._ended
+        finally:
+            self._heard = self._ended = None
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close the connection."""
+        async with self._turn:
+            self._lose(psycopg.OperationalError("the connection was closed"))
+
+    async def _usable(self) -> Connection:
+        """The connection, or a new one where it is lost, which may be known only now."""
+        if self.connection is not None and not self.lost and _has_word(self.connection):
+            self._take_in()
+        if self.connection is None or self.lost:
+            self._lose(psycopg.OperationalError(ENDED))
+            self.connection = await asyncio.to_thread(self._connect)
+        if self._loop is None:
+            self._loop, self._descriptor = asyncio.get_running_loop(), self.connection.fileno()
+            self._loop.add_reader(self._descriptor, self._arrived)
+            self.connection.pgconn.notify_handler = self._tell
+            self.connection.add_notice_handler(self._noticed)
+        return self.connection
+
+    def _arrived(self) -> None:
+        if self._statement is None:
+            self._take_in()
+        else:
+            self._go_on(Ready.R)
+
+    def _go_on(self, ready: Ready | None) -> None:
+        """Let the statement do what it can, until it has its answer or waits for more."""
+        assert self._statement is not None
+        assert self._loop is not None
+        try:
+            wanted = next(self._statement) if ready is None else self._statement.send(ready)
+        except StopIteration as done:
+            self._settle(done.value)
+        except Exception as error:  # noqa: BLE001 it is the caller's
+            self._settle(error)
+        else:
+            sending = bool(wanted & Wait.W)
+            if sending and not self._sending:
+                self._loop.add_writer(self._descriptor, self._go_on, Ready.W)
+            elif self._sending and not sending:
+                self._loop.remove_writer(self._descriptor)
+            self._sending = sending
+
+    def _settle(self, outcome: PGresult | Exception) -> None:
+        self._statement = None
+        if self.lost:
+            self._lose(psycopg.OperationalError(ENDED))
+        if self._answer.done():
+            return
+        if isinstance(outcome, Exception):
+            self._answer.set_exception(outcome)
+        else:
+            self._answer.set_result(outcome)
+
+    def _give_up(self) -> None:
+        """The server is silent: let the statement say what that means for it."""
+        assert self._statement is not None
+        assert self.connection is not None
+        silent = NoAnswer(f"the server has not answered for {self.connection.patience:g} s")
+        try:
+            self._statement.throw(silent)
+        except Exception as error:  # noqa: BLE001 it is the caller's
+            self._lose(error)
+            self._settle(error)
+
+    def _take_in(self) -> None:
+        """Take what comes unasked: a notification, or the end."""
+        assert self.connection is not None
+        server = self.connection.pgconn
+        try:
+            server.consume_input()
+            while notification := server.notifies():
+                self._tell(notification)
+        except psycopg.Error as error:
+            self._lose(error)
+
+    def _tell(self, notification: PGnotify) -> None:
+        if self._heard is None:
+            return
+        try:
+            self._heard(notification.extra.decode())
+        except Exception as error:  # noqa: BLE001 it is raised where notifications are waited for
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_exception(error)
+
+    def _noticed(self, said: psycopg.errors.Diagnostic) -> None:
+        """A server that ends an idle connection says so before it does."""
+        if self._statement is None and said.severity_nonlocalized in ("FATAL", "PANIC"):
+            self._lose(psycopg.OperationalError(said.message_primary or ENDED))
+
+    def _lose(self, error: Exception) -> None:
+        """Close the connection, and tell those who wait for notifications."""
+        self._statement = None
+        if self._loop is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+        self._loop, self._sending = None, False
+        if self.connection is not None:
+            self.connection.close()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+
+def _has_word(connection: Connection) -> bool:
+    """Whether something came while no statement was under way."""
+    ready = select.poll()
+    ready.register(connection.fileno(), select.POLLIN)
+    return bool(ready.poll(0))
