@@ -202,6 +202,22 @@ async def test_a_connection_that_the_server_ends_between_two_appends_is_not_noti
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
+@pytest.mark.parametrize("used_before", [True, False])
+async def test_a_restart_between_two_appends_is_not_noticed(
+    mortal: PostgresServer, log: str, mode: Mode, used_before: bool
+) -> None:
+    async with open_store(mortal.url(log=log)) as store:
+        if used_before:
+            await store.append([EVENT])
+        mortal.stop(mode)  # while nothing here can look
+        mortal.start()
+
+        appended = await store.append([EVENT])
+
+        assert appended.first == (2 if used_before else 1)
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
 async def test_an_append_that_waits_while_the_server_goes_down_is_settled_when_it_is_back(
     mortal: PostgresServer, log: str, mode: Mode
 ) -> None:

@@ -29,10 +29,12 @@ class Line:
         self._connect = connect
         self._loop: AbstractEventLoop | None = None  # that looks for what the connection has to say
         self._descriptor = -1
+        self._connecting: Future[Connection] | None = None
         self._turn = asyncio.Lock()
         self._statement: PQGen[PGresult] | None = None
         self._answer: Future[PGresult]
         self._sending = False
+        self._farewell: str | None = None
         self._heard: Callable[[str], None] | None = None
         self._ended: Future[None] | None = None
 
@@ -89,21 +91,41 @@ class Line:
     async def close(self) -> None:
         """Wait for what is under way, then close the connection."""
         async with self._turn:
+            if self._connecting is not None:
+                await asyncio.wait([self._connecting])
+                if self._connecting.exception() is None:
+                    self._connecting.result().close()
             self._lose(psycopg.OperationalError("the connection was closed"))
 
     async def _usable(self) -> Connection:
-        """The connection, or a new one where it is lost, which may be known only now."""
-        if self.connection is not None and not self.lost and _has_word(self.connection):
-            self._take_in()
+        """The connection, or a new one where it is lost, which may show only now."""
+        if self.connection is not None and not self.lost:
+            self._look_after(self.connection)
+            if _has_word(self.connection):
+                self._take_in()
         if self.connection is None or self.lost:
             self._lose(psycopg.OperationalError(ENDED))
-            self.connection = await asyncio.to_thread(self._connect)
-        if self._loop is None:
-            self._loop, self._descriptor = asyncio.get_running_loop(), self.connection.fileno()
-            self._loop.add_reader(self._descriptor, self._arrived)
-            self.connection.pgconn.notify_handler = self._tell
-            self.connection.add_notice_handler(self._noticed)
+            self.connection = await self._new()
+            self._look_after(self.connection)
         return self.connection
+
+    async def _new(self) -> Connection:
+        """A new connection; whoever is cancelled meanwhile leaves it to the next."""
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(asyncio.to_thread(self._connect))
+        connecting = self._connecting
+        try:
+            return await asyncio.shield(connecting)
+        finally:
+            if connecting.done():
+                self._connecting = None
+
+    def _look_after(self, connection: Connection) -> None:
+        if self._loop is None:
+            self._loop, self._descriptor = asyncio.get_running_loop(), connection.fileno()
+            self._loop.add_reader(self._descriptor, self._arrived)
+            connection.pgconn.notify_handler = self._tell
+            connection.add_notice_handler(self._noticed)
 
     def _arrived(self) -> None:
         if self._statement is None:
@@ -152,13 +174,15 @@ class Line:
             self._settle(error)
 
     def _take_in(self) -> None:
-        """Take what comes unasked: a notification, or the end."""
+        """Take what comes unasked: a notification, or the end. Whatever else a server says is its farewell."""
         assert self.connection is not None
         server = self.connection.pgconn
         try:
             server.consume_input()
             while notification := server.notifies():
                 self._tell(notification)
+            if self._farewell is not None:
+                raise psycopg.OperationalError(self._farewell)
         except psycopg.Error as error:
             self._lose(error)
 
@@ -172,9 +196,8 @@ class Line:
                 self._ended.set_exception(error)
 
     def _noticed(self, said: psycopg.errors.Diagnostic) -> None:
-        """A server that ends an idle connection says so before it does."""
-        if self._statement is None and said.severity_nonlocalized in ("FATAL", "PANIC"):
-            self._lose(psycopg.OperationalError(said.message_primary or ENDED))
+        if self._statement is None:
+            self._farewell = said.message_primary or ENDED  # inside libpq, where nothing may be closed
 
     def _lose(self, error: Exception) -> None:
         """Close the connection, and tell those who wait for notifications."""
@@ -182,7 +205,7 @@ class Line:
         if self._loop is not None:
             self._loop.remove_reader(self._descriptor)
             self._loop.remove_writer(self._descriptor)
-        self._loop, self._sending = None, False
+        self._loop, self._sending, self._farewell = None, False, None
         if self.connection is not None:
             self.connection.close()
         if self._ended is not None and not self._ended.done():
