@@ -101,7 +101,13 @@ class Registry:
 
     def decode(self, stored: StoredEvent) -> Any:
         """The event of a record in its present form, or None when its type is unknown."""
-        return self._decoded(stored.type, stored.version, stored.data, stored.position)
+        decode = self._decoders.get((stored.type, stored.version))
+        if decode is None:
+            return self._decoded(stored.type, stored.version, stored.data, stored.position)
+        try:
+            return decode(stored.data)
+        except NOT_DECODED as error:
+            raise CannotDecode(stored.type, stored.version, stored.position, str(error)) from error
 
     def decode_new(self, record: NewEvent) -> Any:
         """The event as it will come back from the log."""

@@ -1,7 +1,7 @@
 """Projections in the background: following, stopping, sharing a database, beginning anew."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from leftfold.errors import (
     UnknownReadModel,
 )
 from leftfold.events import Event
-from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
+from leftfold.query import ReadModel, ReadModelDefinition, ReadSide, projection
+from leftfold.query.standing import Standing
 from leftfold.query.tables.postgres_database import SETTINGS
 from leftfold.store import MemoryStore, NewEvent, open_store
 from tests.query.bank import (
@@ -85,6 +86,44 @@ async def test_the_checkpoint_moves_on_where_nothing_matches(store: MemoryStore,
         await read_side.wait(Turnover, await append(store, *[Audited("a")] * 10), 5)
 
         assert await ask(read_side, lambda models: models.position(Turnover)) == 10
+
+
+async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "AT_ONCE", 4_000)
+    events = [Opened("a"), *[Deposited(f"{n % 7}", n) for n in range(9_999)]]
+    reached = list[int]()
+    monkeypatch.setattr(Standing, "reached", noting(reached, Standing.reached))
+    position = await append(store, *events)
+
+    async with reading(store, Balance) as read_side:
+        await read_side.wait(Balance, position, 20)
+
+        assert [each for each in reached if each > 0] == [4_000, 8_000, 10_000]
+        assert await balances(read_side) == sorted_rows(folded(Balance, events).values())
+
+
+async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "BYTES_AT_ONCE", 1_000)
+    reached = list[int]()
+    monkeypatch.setattr(Standing, "reached", noting(reached, Standing.reached))
+    position = await append(store, *[Opened("a")] * 3_000)
+
+    async with reading(store, Balance) as read_side:
+        await read_side.wait(Balance, position, 20)
+
+        assert [each for each in reached if each > 0] == [1_000, 2_000, 3_000]
+
+
+def noting(positions: list[int], reached: Callable[..., None]) -> Callable[..., None]:
+    """`Standing.reached`, which notes the positions too."""
+
+    def note(standing: Standing, position: int, *, changed: bool = True) -> None:
+        positions.append(position)
+        reached(standing, position, changed=changed)
+
+    return note
 
 
 async def test_events_of_unknown_types_are_passed_over(store: MemoryStore) -> None:

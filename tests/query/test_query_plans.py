@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from leftfold.query import ReadModel
+from leftfold.query.tables.sqlite_rows import SQLiteRows
 from tests.query.bank import Balance
-from tests.query.test_folding import Kept
+from tests.query.test_folding import Enrolment, Kept
 
 BY_INDEX = [
     "MULTI-INDEX OR",
@@ -42,11 +44,40 @@ def test_rows_are_found_by_their_keys_and_past_ones_by_when_they_ended(
     assert plan_of(kept, statement) == plan
 
 
-def test_the_rows_of_a_batch_are_found_by_their_keys() -> None:
-    kept = Kept(Balance)
-    columns = kept.table.key_columns(kept.table.current)
-    wanted = sa.or_(*(sa.and_(*(column == name for column in columns)) for name in "abc"))
+@pytest.mark.parametrize(
+    ("model", "keys", "plan"),
+    [
+        (Balance, [("a",), ("b",)], ["SEARCH balance USING PRIMARY KEY (account=?)"]),
+        (
+            Enrolment,
+            [("a", "b"), ("a", "c")],
+            [
+                "MULTI-INDEX OR",
+                "INDEX 1",
+                "SEARCH enrolment USING PRIMARY KEY (source=? AND target=?)",
+                "INDEX 2",
+                "SEARCH enrolment USING PRIMARY KEY (source=? AND target=?)",
+            ],
+        ),
+    ],
+)
+def test_the_rows_of_a_batch_are_found_by_their_keys(
+    model: type[ReadModel], keys: list[tuple[str, ...]], plan: list[str]
+) -> None:
+    kept, sent = Kept(model), list[tuple[str, Any]]()
+    rows = SQLiteRows(kept.table, kept.database.dialect)
 
-    assert plan_of(kept, sa.select(kept.table.current).where(wanted)) == [
-        "SEARCH balance USING PRIMARY KEY (account=?)"
-    ]
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        sent.append((statement, parameters))
+
+    with kept.database.writing() as connection:
+        sa.event.listen(connection, "before_cursor_execute", note)
+        list(rows.select(connection, keys * 8))
+        rows.delete(connection, keys * 8)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        found = [
+            [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            for statement, parameters in sent
+        ]
+
+    assert [steps[: len(plan)] for steps in found] == [plan, plan]

@@ -95,7 +95,7 @@ class BatchFold:
         The events of a key that is `held`, or that one of them holds up, are not folded but parked. With None nothing
         is parked: what goes wrong is raised.
         """
-        changed: dict[Key, None] = {}
+        changed: dict[Key, Row] = {}
         versions: list[Version] = []
         parked: list[Parking] = []
         stuck = set(held or ())
@@ -117,9 +117,8 @@ class BatchFold:
                     continue
                 if self._history and row.state is not None:
                     versions.append(Version(row.state, row.since, concern.position))
-                rows[key] = Row(state, concern.position)
-                changed[key] = None
-        return self._changes(changed, rows, versions, parked)
+                rows[key] = changed[key] = Row(state, concern.position)
+        return self._changes(changed, versions, parked)
 
     def _unread(self, stored: StoredEvent, problem: Exception) -> Concern:
         keys = keys_by_tags(self._definition, stored.tags)
@@ -142,20 +141,12 @@ class BatchFold:
             raise ValueError(f"evolve changed the key {key!r} to {self._key_of(after)!r} for {type(event).__name__}")
         return after
 
-    def _changes(
-        self, changed: Iterable[Key], rows: dict[Key, Row], versions: list[Version], parked: list[Parking]
-    ) -> Changes:
-        present: list[Any] = []
-        gone: list[Key] = []
-        for key in changed:
-            row = rows[key]
-            if row.state is None:
-                gone.append(key)
-                continue
-            present.append(row.state)
-            if self._history:
-                versions.append(Version(row.state, row.since, None))
-        return Changes(present, gone, versions, parked)
+    def _changes(self, changed: Mapping[Key, Row], versions: list[Version], parked: list[Parking]) -> Changes:
+        present = [row for row in changed.values() if row.state is not None]
+        gone = [key for key, row in changed.items() if row.state is None]
+        if self._history:
+            versions.extend(Version(row.state, row.since, None) for row in present)
+        return Changes([row.state for row in present], gone, versions, parked)
 
 
 def _owned(concerns: Iterable[Concern], owns: Owns) -> Iterator[Concern]:

@@ -1,7 +1,7 @@
 """Projections: each read model follows the log in a task of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from leftfold.criteria import Criteria
 from leftfold.errors import LeaseLost, LeftfoldError, ProjectionFailed, ProjectionParked, StoreClosed
 from leftfold.query.standing import Overtaken, Standing
-from leftfold.store.contract import EventStore
+from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up a free-form projection
+MANY = 1_000  # events in one batch, after which it is worth a look how far the log is ahead
+AT_ONCE, BYTES_AT_ONCE = 16_000, 4_194_304  # when events are enough for one transaction
 
 T = TypeVar("T")
 
@@ -86,10 +88,24 @@ class Projection:
     async def _follow(self) -> None:
         after = self._folding.position
         following = subscribe(self._store, self._criteria, after=after, data_only=self._data_only, patience=0)
-        async for batch in following:
+        async for batch in self._together(following):
             await self._in_writer(partial(self._folding.step, batch))
             self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
+
+    async def _together(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+        """Several batches as one while the log is far ahead: a row that many events concern is then written once."""
+        head, size, events = 0, 0, list[StoredEvent]()
+        async for batch in batches:
+            events += batch.events
+            size += sum(len(event.data) + len(event.metadata) for event in batch.events)
+            if len(batch.events) >= MANY and len(events) < AT_ONCE and size < BYTES_AT_ONCE:
+                if batch.through >= head:
+                    head = await self._store.head()
+                if batch.through < head:  # so that the next batch is sure to come
+                    continue
+            yield Batch(events, batch.through)
+            size, events = 0, []
 
     async def _until_released(self) -> None:
         """Until someone, here or in another process, has let it go on."""

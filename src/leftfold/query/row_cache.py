@@ -34,15 +34,10 @@ class RowCache:
 
     def among(self, keys: Iterable[Key]) -> tuple[dict[Key, Row], list[Key]]:
         """The rows that are known, and the keys of those that are not."""
-        known: dict[Key, Row] = {}
-        missing: list[Key] = []
-        for key in keys:
-            row = self._young.get(key) or self._old.get(key)
-            if row is None:
-                missing.append(key)
-            else:
-                known[key] = row
-        return known, missing
+        young, old = self._young, self._old
+        found = {key: young.get(key) or old.get(key) for key in keys}
+        known = {key: row for key, row in found.items() if row is not None}
+        return known, [] if len(known) == len(found) else [key for key in found if key not in known]
 
     def keep(self, rows: Mapping[Key, Row]) -> None:
         """Take rows that are committed."""

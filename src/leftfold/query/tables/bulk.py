@@ -1,4 +1,4 @@
-"""Statements over many rows at once, compiled once for a few sizes.
+"""Statements over many rows at once, made once for a few sizes.
 
 One statement for many rows is not only faster than many: the driver lets go of the interpreter's lock once per
 statement, and where other threads are busy each such moment can cost milliseconds.
@@ -9,7 +9,6 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import ClauseElement
 
 SIZES = (256, 16, 1)
 VARIABLES = 30_000  # SQLite takes 32,766 since 3.32
@@ -18,12 +17,11 @@ VARIABLES = 30_000  # SQLite takes 32,766 since 3.32
 class Bulk:
     """A statement for a number of rows, each of `width` values in the order in which the statement has them."""
 
-    def __init__(self, statement: Callable[[int], ClauseElement], width: int, dialect: sa.Dialect) -> None:
+    def __init__(self, statement: Callable[[int], str], width: int) -> None:
         limit = VARIABLES // max(width, 1)
         self._sizes = [size for size in SIZES if size <= limit]
         self._statement = statement
-        self._dialect = dialect
-        self._compiled: dict[int, str] = {}
+        self._made: dict[int, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Iterator[sa.CursorResult[Any]]:
         """Execute for all rows, in as few statements as the sizes allow."""
@@ -35,7 +33,7 @@ class Bulk:
                 start += size
 
     def _sql(self, size: int) -> str:
-        known = self._compiled.get(size)
+        known = self._made.get(size)
         if known is None:
-            known = self._compiled[size] = str(self._statement(size).compile(dialect=self._dialect))
+            known = self._made[size] = self._statement(size)
         return known

@@ -61,7 +61,7 @@ class Folding:
     def apply(self, connection: "sa.Connection", events: Iterable[StoredEvent], lot: Lot) -> dict[Key, Row]:
         """Fold the events and write what they changed; give the rows to `keep` once that is committed."""
         concerns = self._fold.concerns(events)
-        rows, missing = self._cache.among({key: None for concern in concerns for key in concern.keys})
+        rows, missing = self._cache.among(key for concern in concerns for key in concern.keys)
         rows.update(self._rows.load(connection, missing))
         changes = self._fold.fold(concerns, rows, lot.held(connection, rows.keys()))
         self._rows.write(connection, changes)

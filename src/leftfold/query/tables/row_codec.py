@@ -21,14 +21,15 @@ class RowCodec:
         types = [column.type.dialect_impl(dialect) for column in columns]
         binds = [sql.bind_processor(dialect) for sql in types]
         self._read = _reader(table.fields)
-        self._encode = _each(binds)
+        self._bind = _each(binds) if any(binds) else None
         self._encode_key = _each([bind for bind, name in zip(binds, table.fields, strict=True) if name in table.key])
         self._decode = _each([_result_processor(sql, dialect) for sql in types])
         self._make = table.make
 
-    def encode(self, state: Any) -> Values:
-        """The values of a row, in the order of the fields."""
-        return self._encode(self._read(state))
+    def encode(self, states: Iterable[Any]) -> list[Values]:
+        """The values of rows, each in the order of the fields."""
+        rows = map(self._read, states)
+        return list(rows if self._bind is None else map(self._bind, rows))
 
     def encode_key(self, key: Values) -> Values:
         """The values of a key."""
@@ -43,8 +44,12 @@ class PlainCodec:
     """Lets SQLAlchemy do it, statement by statement."""
 
     def __init__(self, table: ModelTable) -> None:
-        self.encode = _reader(table.fields)
+        self._read = _reader(table.fields)
         self.decode = table.make
+
+    def encode(self, states: Iterable[Any]) -> list[Values]:
+        """The values of rows, each in the order of the fields."""
+        return list(map(self._read, states))
 
     def encode_key(self, key: Values) -> Values:
         """The key."""

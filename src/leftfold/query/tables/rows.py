@@ -41,9 +41,10 @@ class Rows:
         if changes.present and not self._table.key:
             gone = [()]  # the one row has no key by which it could be replaced
         self._statements.delete(connection, [self._codec.encode_key(key) for key in gone])
-        self._statements.put(connection, [self._codec.encode(state) for state in changes.present])
+        self._statements.put(connection, self._codec.encode(changes.present))
         if changes.versions:
-            versions = [(*self._codec.encode(row.state), row.since, row.until) for row in changes.versions]
+            states = self._codec.encode(row.state for row in changes.versions)
+            versions = [(*state, row.since, row.until) for state, row in zip(states, changes.versions, strict=True)]
             self._statements.put_versions(connection, versions)
 
 
