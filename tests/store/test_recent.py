@@ -20,7 +20,7 @@ def events(first: int, *tags: str, type: str = "opened") -> Sequence[StoredEvent
 
 def committed(recent: Recent, *new: StoredEvent, head: int = 0) -> Recent:
     recent.begin(head)
-    recent.add(new)
+    recent.add(head + 1, new)
     recent.done(head + len(new))
     return recent
 
@@ -63,7 +63,7 @@ def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
     recent = committed(Recent(), *events(1, "owner:bob"))
 
     recent.begin(1)
-    recent.add(events(2, "owner:bob"))
+    recent.add(2, events(2, "owner:bob"))
     recent.begin(2)  # another process wrote as many events as were lost
 
     assert not recent.excludes(ANN, after=1)

@@ -2,31 +2,31 @@
 
 A tree over all tags takes each new one to a page of its own, and every touched page is written twice. So tags are
 written into a small segment; a full one is left as it is, and once there are `TOGETHER` of one level they become one
-of the next. That is done between commits while nobody waits for one. Where there is no such time, and half as many
-again have come together, appends do it: a bounded part each, in their transaction.
+of the next. That is done between commits while nobody waits for one. Where there is no such time, and twice as many
+have come together, appends do it: a bounded part each, in their transaction.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
+from leftfold.store.contract import NewEvent
 from leftfold.store.sqlite_insert import insert
 
 SEGMENT = 8_192  # events, before the next segment is begun
 TOGETHER = 12  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
 SPEED = 8  # tags are merged so many times faster than they come, by appends
-STEP = 4_096  # tags that are merged at once between commits
+STEP = 2_048  # tags that are merged at once between commits
+DELETED = 4  # tags are deleted so many times faster than they are merged
 END = 2**63 - 1  # where the newest segment ends
 
-TagRow = tuple[str, int, int]
 TagKey = tuple[str, int]
+Step = tuple[str, tuple[str | int, ...]]  # a statement and its parameters
 
-INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type)"
 SELECT_NEWEST_SEGMENT = "SELECT id, first FROM segment ORDER BY first DESC LIMIT 1"
-SELECT_NEXT_ID = """
-    SELECT 1 + max(id)
+SELECT_IDS = """
+    SELECT min(id), max(id)
     FROM (SELECT id FROM segment UNION ALL SELECT id FROM segment_merge UNION ALL SELECT id FROM segment_merged)"""
 END_SEGMENT = "UPDATE segment SET last = ? WHERE first = ?"
 INSERT_SEGMENT = "INSERT INTO segment (first, last, id, level) VALUES (?, ?, ?, ?)"
@@ -59,13 +59,19 @@ COPY = """
     SELECT ?, tag, position, type
     FROM segment_tag
     WHERE segment IN ({sources}) AND (tag, position) > (?, ?){bound}
+        AND EXISTS (SELECT 1 FROM segment_merge WHERE (id, first, last, level) = (?, ?, ?, ?))
+        AND NOT EXISTS (
+            SELECT 1 FROM segment_tag AS copied WHERE copied.segment = ? AND (copied.tag, copied.position) > (?, ?)
+        )
     ORDER BY tag, position"""
 DELETE_MERGE = "DELETE FROM segment_merge WHERE id = ?"
 
 INSERT_MERGED = "INSERT INTO segment_merged (id) VALUES (?)"
 SELECT_MERGED = "SELECT id FROM segment_merged ORDER BY id LIMIT 1"
 SELECT_BOUND = "SELECT tag, position FROM segment_tag WHERE segment = ? ORDER BY tag, position LIMIT 1 OFFSET ?"
-DELETE_TAGS_TO = "DELETE FROM segment_tag WHERE segment = ? AND (tag, position) < (?, ?)"
+DELETE_TAGS_TO = """
+    DELETE FROM segment_tag
+    WHERE segment = (SELECT id FROM segment_merged WHERE id = ?) AND (tag, position) < (?, ?)"""
 DELETE_TAGS = "DELETE FROM segment_tag WHERE segment = ?"
 DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
@@ -79,34 +85,75 @@ class Merge(NamedTuple):
     level: int
 
 
-def index_tags(connection: sqlite3.Connection, rows: Sequence[TagRow], before: int, head: int) -> bool:
-    """Write the tags (tag, position, type) of the events after `before` to `head`, in the transaction that does.
+def index_tags(
+    connection: sqlite3.Connection, events: Sequence[NewEvent], positions: range, types: Sequence[int]
+) -> bool:
+    """Write the tags of these events, in the transaction that writes them at these positions with these types.
 
-    They come in the order of their positions. Whether that has filled a segment, so that there may be some to merge.
+    Whether that has filled a segment, so that there may be some to merge.
     """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    insert(connection, INSERT_TAG, [(segment, *row) for row in sorted(rows, key=itemgetter(0))])
+    rows = _rows(segment, events, positions, types)
+    count = len(rows["tag"])
+    if count:
+        insert(connection, "segment_tag", rows)
+    head = positions[-1]
     full: bool = head - first + 1 >= SEGMENT
     if full:
         connection.execute(END_SEGMENT, (head, first))
-        connection.execute(INSERT_SEGMENT, (head + 1, END, _next_id(connection), 0))
-    if head // UPKEEP > before // UPKEEP and _is_behind(connection):
-        _keep_up(connection, SPEED * max(len(rows), UPKEEP * len(rows) // (head - before), UPKEEP))
+        connection.execute(INSERT_SEGMENT, (head + 1, END, _lowest_id(connection), 0))
+    if head // UPKEEP > (positions[0] - 1) // UPKEEP and _is_behind(connection):
+        _keep_up(connection, SPEED * max(count, UPKEEP * count // len(positions), UPKEEP))
     return full
 
 
+def _rows(
+    segment: int, events: Sequence[NewEvent], positions: Sequence[int], types: Sequence[int]
+) -> dict[str, Sequence[str] | Sequence[int]]:
+    """The columns of the index in the order of the tags: so one of its pages is touched after the other."""
+    tags = [tag for event in events for tag in event.tags]
+    event_of = [number for number, event in enumerate(events) for _ in event.tags]
+    order = sorted(range(len(tags)), key=tags.__getitem__)
+    return {
+        "segment": [segment] * len(tags),
+        "type": [types[event_of[each]] for each in order],
+        "tag": [tags[each] for each in order],
+        "position": [positions[event_of[each]] for each in order],
+    }
+
+
+def next_step(connection: sqlite3.Connection) -> Step | None:
+    """What `merge_tags` would do, if that is one statement: it can be run by itself, and does nothing once it is late.
+
+    For as long as a statement runs, other threads of Python do too; between two of them they have to give way first.
+    """
+    merged = connection.execute(SELECT_MERGED).fetchone()
+    if merged:
+        bound = _key(connection.execute(SELECT_BOUND, (*merged, STEP * DELETED)).fetchone())
+        return (DELETE_TAGS_TO, (*merged, *bound)) if bound else None
+    for row in connection.execute(SELECT_MERGES).fetchall()[:1]:
+        merge = Merge(*row)
+        sources, reached = _state_of(connection, merge)
+        bound = _bound(connection, sources, reached, STEP)
+        return _copy_step(merge, sources, reached, bound) if bound else None
+    return None
+
+
 def merge_tags(connection: sqlite3.Connection) -> bool:
-    """Merge or delete about `STEP` tags, in the caller's transaction; whether there may be more to do."""
+    """Delete or merge about `STEP` tags, in the caller's transaction; whether there may be more to do."""
+    room = STEP * DELETED
+    if _delete_merged(connection, room) < room:
+        return True
     merges = _merges(connection)
     if merges:
         _move_on(connection, merges[0], STEP)
-    return bool(merges) or _delete_merged(connection, STEP) < STEP
+    return bool(merges)
 
 
 def _is_behind(connection: sqlite3.Connection) -> bool:
     """Whether so many segments have come together that appends have to see to them."""
     (most,) = connection.execute(SELECT_MOST).fetchone()
-    return int(most) > TOGETHER + TOGETHER // 2
+    return int(most) > 2 * TOGETHER
 
 
 def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
@@ -120,22 +167,27 @@ def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
 def _merges(connection: sqlite3.Connection) -> list[Merge]:
     """The merges under way, those of small segments first; with those that are due."""
     for (level,) in connection.execute(SELECT_FULL_LEVELS, (END, TOGETHER)).fetchall():
-        connection.execute(BEGIN_MERGE, (_next_id(connection), level + 1, level, END, TOGETHER))
+        connection.execute(BEGIN_MERGE, (_highest_id(connection), level + 1, level, END, TOGETHER))
     return [Merge(*row) for row in connection.execute(SELECT_MERGES)]
 
 
 def _move_on(connection: sqlite3.Connection, merge: Merge, tags: int) -> None:
     """Copy the next tags in their order; after the last the new segment takes the place of the old ones."""
-    sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
-    reached = _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
+    sources, reached = _state_of(connection, merge)
     copied = 0
     while copied <= tags // 2:
         bound = _bound(connection, sources, reached, tags - copied)
-        copied += _copy(connection, merge.id, sources, reached, bound)
+        copied += connection.execute(*_copy_step(merge, sources, reached, bound)).rowcount
         if bound is None:
             _put_in_place(connection, merge, sources)
             return
         reached = bound
+
+
+def _state_of(connection: sqlite3.Connection, merge: Merge) -> tuple[list[int], TagKey]:
+    """The segments that a merge copies, and what it has copied last."""
+    sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
+    return sources, _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
 
 
 def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequence[int]) -> None:
@@ -145,14 +197,12 @@ def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequenc
     connection.execute(DELETE_MERGE, (merge.id,))
 
 
-def _copy(
-    connection: sqlite3.Connection, into: int, sources: Sequence[int], reached: TagKey, bound: TagKey | None
-) -> int:
+def _copy_step(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> Step:
     """Copy what lies after one key and not after the other; sorting is quicker than merging dozens of sources."""
     copy = COPY.format(
         sources=", ".join("?" * len(sources)), bound="" if bound is None else " AND (tag, position) <= (?, ?)"
     )
-    return connection.execute(copy, (into, *sources, *reached, *(bound or ()))).rowcount
+    return copy, (merge.id, *sources, *reached, *(bound or ()), *merge, merge.id, *reached)
 
 
 def _bound(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey, tags: int) -> TagKey | None:
@@ -199,6 +249,13 @@ def _key(row: tuple[bytes, int] | None) -> tuple[str, int] | None:
     return (str(row[0], "utf-8"), row[1]) if row else None
 
 
-def _next_id(connection: sqlite3.Connection) -> int:
-    (id,) = connection.execute(SELECT_NEXT_ID).fetchone()
-    return int(id)
+def _lowest_id(connection: sqlite3.Connection) -> int:
+    """For a segment that new tags go into: all over it, wherever it lies."""
+    (lowest, _) = connection.execute(SELECT_IDS).fetchone()
+    return int(lowest) - 1
+
+
+def _highest_id(connection: sqlite3.Connection) -> int:
+    """For a segment that is filled in order: at the tree's right end that is quick, and leaves full pages."""
+    (_, highest) = connection.execute(SELECT_IDS).fetchone()
+    return int(highest) + 1
