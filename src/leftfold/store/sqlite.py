@@ -22,10 +22,10 @@ from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
-from leftfold.store.sqlite_insert import insert
+from leftfold.store.sqlite_insert import MANY, insert_many
 from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import Arm, arms_of, select
-from leftfold.store.sqlite_tags import Step, index_tags, merge_tags, next_step
+from leftfold.store.sqlite_tags import Step, index_tags, next_step, settle
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 log = logging.getLogger("leftfold.store")
@@ -37,6 +37,9 @@ QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
 
+INSERT_EVENT = """
+    INSERT INTO event (position, time, type, version, data, metadata, tags)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
 INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest) VALUES (?, ?, ?, ?)"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
@@ -209,12 +212,15 @@ class SQLiteStore:
         positions = range(admission.placed[0].first, admission.head + 1)
         ids = self._types.ids_for(connection, {event.type for event in events})
         types = [ids[event.type] for event in events]
-        insert(connection, "event", _columns(events, positions, times, types))
+        columns = _columns(events, positions, times, types)
+        if len(events) < MANY:
+            connection.executemany(INSERT_EVENT, zip(*columns.values(), strict=True))
+        else:
+            insert_many(connection, "event", columns)
         if index_tags(connection, events, positions, types):
             self._unmerged = True
-        connection.executemany(
-            INSERT_KEY, [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys]
-        )
+        for key, appended in admission.keys:
+            connection.execute(INSERT_KEY, (key.value, appended.first, appended.last, key.digest))
 
     def _prepare_merge(self) -> None:
         """Find out what to merge next, before the callers have their answers and go on with work of theirs."""
@@ -247,13 +253,15 @@ class SQLiteStore:
         return self._unmerged
 
     def _merge_some(self, connection: sqlite3.Connection) -> bool:
-        step, self._step = self._step, None
-        if step is not None:
-            connection.execute(*step)
-            return True
         self._file.check_in_place()
-        with transaction(connection):
-            return merge_tags(connection)
+        if self._step is None:
+            with transaction(connection):
+                more = settle(connection)
+        else:
+            more = True
+            connection.execute(*self._step)
+        self._step = next_step(connection) if more else None
+        return more
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         """The first few committed events after `after` that match the item; asked under the write lock."""

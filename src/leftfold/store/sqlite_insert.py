@@ -1,4 +1,4 @@
-"""Inserting rows: one by one, or, of many, several a statement."""
+"""Inserting many rows: several a statement."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,22 @@ MANY = 512
 TOGETHER = 64
 
 
-def insert(connection: sqlite3.Connection, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Insert rows, given by their columns; of many, what a column has throughout is bound once a statement.
+def insert_many(connection: sqlite3.Connection, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Insert rows, given by their columns; what a column has throughout is bound once a statement.
 
     Python's driver gives up the interpreter lock at each step of a statement, and `executemany` is a step a row: for
-    many rows that costs more than the long statements. For the few of a group commit it costs less.
+    `MANY` rows that costs more than the long statements, for the few of a group commit it costs less.
     """
-    count, start = len(next(iter(columns.values()))), 0
-    same = tuple(name for name, column in columns.items() if count >= MANY and column.count(column[0]) == count)
+    count = len(next(iter(columns.values())))
+    same = tuple(name for name, column in columns.items() if column.count(column[0]) == count)
     other = tuple(name for name in columns if name not in same)
-    if count >= MANY:
-        first, width = [columns[name][0] for name in same], len(other)
-        values = list(chain.from_iterable(zip(*[columns[name] for name in other], strict=True)))
-        for start in range(TOGETHER, count + 1, TOGETHER):
-            part = values[(start - TOGETHER) * width : start * width]
-            connection.execute(_statement(table, same, other, TOGETHER), [*first, *part])
-    rest = zip(*[columns[name][start:] for name in (*same, *other)], strict=True)
+    first, width = [columns[name][0] for name in same], len(other)
+    values = list(chain.from_iterable(zip(*[columns[name] for name in other], strict=True)))
+    step = TOGETHER * width
+    end = count // TOGETHER * step
+    for start in range(0, end, step):
+        connection.execute(_statement(table, same, other, TOGETHER), [*first, *values[start : start + step]])
+    rest = [[*first, *values[start : start + width]] for start in range(end, len(values), width)]
     connection.executemany(_statement(table, same, other, 1), rest)
 
 

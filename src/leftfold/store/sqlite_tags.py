@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from leftfold.store.contract import NewEvent
-from leftfold.store.sqlite_insert import insert
+from leftfold.store.sqlite_insert import MANY, insert_many
 
-SEGMENT = 8_192  # events, before the next segment is begun
+SEGMENT = 4_096  # events, before the next segment is begun
 TOGETHER = 12  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
 SPEED = 8  # tags are merged so many times faster than they come, by appends
@@ -24,6 +24,7 @@ END = 2**63 - 1  # where the newest segment ends
 TagKey = tuple[str, int]
 Step = tuple[str, tuple[str | int, ...]]  # a statement and its parameters
 
+INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type) VALUES (?, ?, ?, ?)"
 SELECT_NEWEST_SEGMENT = "SELECT id, first FROM segment ORDER BY first DESC LIMIT 1"
 SELECT_IDS = """
     SELECT min(id), max(id)
@@ -67,12 +68,10 @@ COPY = """
 DELETE_MERGE = "DELETE FROM segment_merge WHERE id = ?"
 
 INSERT_MERGED = "INSERT INTO segment_merged (id) VALUES (?)"
-SELECT_MERGED = "SELECT id FROM segment_merged ORDER BY id LIMIT 1"
+SELECT_MERGED = "SELECT id FROM segment_merged ORDER BY id"
 SELECT_BOUND = "SELECT tag, position FROM segment_tag WHERE segment = ? ORDER BY tag, position LIMIT 1 OFFSET ?"
-DELETE_TAGS_TO = """
-    DELETE FROM segment_tag
-    WHERE segment = (SELECT id FROM segment_merged WHERE id = ?) AND (tag, position) < (?, ?)"""
-DELETE_TAGS = "DELETE FROM segment_tag WHERE segment = ?"
+DELETE_TAGS = "DELETE FROM segment_tag WHERE segment = (SELECT id FROM segment_merged WHERE id = ?)"
+DELETE_TAGS_TO = f"{DELETE_TAGS} AND (tag, position) < (?, ?)"
 DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
 
@@ -90,64 +89,81 @@ def index_tags(
 ) -> bool:
     """Write the tags of these events, in the transaction that writes them at these positions with these types.
 
-    Whether that has filled a segment, so that there may be some to merge.
+    Whether that has filled a segment, and there are tags to merge now.
     """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    rows = _rows(segment, events, positions, types)
-    count = len(rows["tag"])
-    if count:
-        insert(connection, "segment_tag", rows)
+    count = _write_tags(connection, segment, events, positions, types)
     head = positions[-1]
-    full: bool = head - first + 1 >= SEGMENT
-    if full:
+    unmerged = False
+    if head - first + 1 >= SEGMENT:
         connection.execute(END_SEGMENT, (head, first))
         connection.execute(INSERT_SEGMENT, (head + 1, END, _lowest_id(connection), 0))
+        unmerged = settle(connection)
     if head // UPKEEP > (positions[0] - 1) // UPKEEP and _is_behind(connection):
         _keep_up(connection, SPEED * max(count, UPKEEP * count // len(positions), UPKEEP))
-    return full
+    return unmerged
 
 
-def _rows(
-    segment: int, events: Sequence[NewEvent], positions: Sequence[int], types: Sequence[int]
-) -> dict[str, Sequence[str] | Sequence[int]]:
-    """The columns of the index in the order of the tags: so one of its pages is touched after the other."""
+def _write_tags(
+    connection: sqlite3.Connection, segment: int, events: Sequence[NewEvent], positions: range, types: Sequence[int]
+) -> int:
+    """Write them in their order, so that one page of the index is touched after the other; how many there are."""
+    if len(events) < MANY:
+        numbered = zip(events, positions, types, strict=True)
+        rows = sorted([(segment, tag, position, type) for event, position, type in numbered for tag in event.tags])
+        connection.executemany(INSERT_TAG, rows)
+        return len(rows)
     tags = [tag for event in events for tag in event.tags]
     event_of = [number for number, event in enumerate(events) for _ in event.tags]
     order = sorted(range(len(tags)), key=tags.__getitem__)
-    return {
+    columns: dict[str, list[str] | list[int]] = {
         "segment": [segment] * len(tags),
-        "type": [types[event_of[each]] for each in order],
         "tag": [tags[each] for each in order],
         "position": [positions[event_of[each]] for each in order],
+        "type": [types[event_of[each]] for each in order],
     }
+    if tags:
+        insert_many(connection, "segment_tag", columns)
+    return len(tags)
 
 
 def next_step(connection: sqlite3.Connection) -> Step | None:
-    """What `merge_tags` would do, if that is one statement: it can be run by itself, and does nothing once it is late.
+    """The next tags to delete or to copy: one statement, which can be run by itself, and does nothing once it is late.
 
     For as long as a statement runs, other threads of Python do too; between two of them they have to give way first.
     """
     merged = connection.execute(SELECT_MERGED).fetchone()
     if merged:
-        bound = _key(connection.execute(SELECT_BOUND, (*merged, STEP * DELETED)).fetchone())
-        return (DELETE_TAGS_TO, (*merged, *bound)) if bound else None
-    for row in connection.execute(SELECT_MERGES).fetchall()[:1]:
+        return _deletion(connection, merged[0])
+    for row in connection.execute(SELECT_MERGES).fetchall():
         merge = Merge(*row)
         sources, reached = _state_of(connection, merge)
-        bound = _bound(connection, sources, reached, STEP)
-        return _copy_step(merge, sources, reached, bound) if bound else None
+        if not _is_copied(connection, sources, reached):
+            return _copy(merge, sources, reached, _bound(connection, sources, reached, STEP))
     return None
 
 
+def settle(connection: sqlite3.Connection) -> bool:
+    """Begin what is due, and end what has been done, in the caller's transaction; whether there is something to do."""
+    for (id,) in connection.execute(SELECT_MERGED).fetchall():
+        if _deletion(connection, id) is None:
+            connection.execute(DELETE_MERGED, (id,))
+    ended = False
+    for merge in _merges(connection):
+        sources, reached = _state_of(connection, merge)
+        if _is_copied(connection, sources, reached):
+            _put_in_place(connection, merge, sources)
+            ended = True
+    return ended or next_step(connection) is not None
+
+
 def merge_tags(connection: sqlite3.Connection) -> bool:
-    """Delete or merge about `STEP` tags, in the caller's transaction; whether there may be more to do."""
-    room = STEP * DELETED
-    if _delete_merged(connection, room) < room:
-        return True
-    merges = _merges(connection)
-    if merges:
-        _move_on(connection, merges[0], STEP)
-    return bool(merges)
+    """Delete or merge some tags, in the caller's transaction; whether there may be more to do."""
+    step = next_step(connection)
+    if step is None:
+        return settle(connection)
+    connection.execute(*step)
+    return True
 
 
 def _is_behind(connection: sqlite3.Connection) -> bool:
@@ -177,7 +193,7 @@ def _move_on(connection: sqlite3.Connection, merge: Merge, tags: int) -> None:
     copied = 0
     while copied <= tags // 2:
         bound = _bound(connection, sources, reached, tags - copied)
-        copied += connection.execute(*_copy_step(merge, sources, reached, bound)).rowcount
+        copied += connection.execute(*_copy(merge, sources, reached, bound)).rowcount
         if bound is None:
             _put_in_place(connection, merge, sources)
             return
@@ -190,6 +206,10 @@ def _state_of(connection: sqlite3.Connection, merge: Merge) -> tuple[list[int], 
     return sources, _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
 
 
+def _is_copied(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey) -> bool:
+    return not any(_key_at(connection, source, reached, 0) for source in sources)
+
+
 def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequence[int]) -> None:
     connection.executemany(INSERT_MERGED, [(source,) for source in sources])
     connection.execute(DELETE_SEGMENTS, merge[1:3])
@@ -197,7 +217,7 @@ def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequenc
     connection.execute(DELETE_MERGE, (merge.id,))
 
 
-def _copy_step(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> Step:
+def _copy(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> Step:
     """Copy what lies after one key and not after the other; sorting is quicker than merging dozens of sources."""
     copy = COPY.format(
         sources=", ".join("?" * len(sources)), bound="" if bound is None else " AND (tag, position) <= (?, ?)"
@@ -242,6 +262,14 @@ def _delete_merged(connection: sqlite3.Connection, tags: int) -> int:
         connection.execute(DELETE_MERGED, (id,))
         merged = connection.execute(SELECT_MERGED).fetchone()
     return tags
+
+
+def _deletion(connection: sqlite3.Connection, merged: int) -> Step | None:
+    """Delete some tags of a segment that has been merged; None when it has none."""
+    bound = _key(connection.execute(SELECT_BOUND, (merged, STEP * DELETED)).fetchone())
+    if bound:
+        return DELETE_TAGS_TO, (merged, *bound)
+    return (DELETE_TAGS, (merged,)) if connection.execute(SELECT_BOUND, (merged, 0)).fetchone() else None
 
 
 def _key(row: tuple[bytes, int] | None) -> tuple[str, int] | None:
