@@ -7,7 +7,7 @@ import pytest
 
 from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
 from leftfold.errors import Conflict, StoreReadOnly
-from leftfold.store.recent import MANY, Recent
+from leftfold.store.recent import ASIDE, MANY, Recent
 from leftfold.store.sqlite import SQLiteStore
 
 ANN = Item(tags=["owner:ann"])
@@ -68,6 +68,20 @@ def test_many_events_at_once_are_let_go_as_single_ones_are() -> None:
 
     assert not recent.excludes(ANN, after=0)
     assert recent.excludes(ANN, after=3 * MANY)
+
+
+def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() -> None:
+    recent, head = Recent(), 0
+    while head < 10 * ASIDE:
+        recent.begin(head)
+        recent.add(head + 1, events(head + 1, *[f"owner:{number}" for number in range(head, head + 1_000)]))
+        head += 1_000
+        recent.done(head)
+
+    assert recent._young.aside + recent._old.aside <= 2 * (ASIDE + 1_000)
+    assert recent.excludes(Item(tags=["owner:0"]), after=head - 1)
+    assert not recent.excludes(Item(tags=["owner:0"]), after=0)
+    assert recent._young.aside + recent._old.aside == 0
 
 
 def test_an_item_without_types_and_tags_is_never_excluded() -> None:

@@ -8,11 +8,14 @@ from leftfold.store.contract import NewEvent, StoredEvent
 
 TAGS = 32_768
 MANY = 64  # events of one append whose tags are put aside until somebody asks
+ASIDE = 4_096  # tags that may be put aside, so that nobody who asks has to wait for long
 UNKNOWN = -1
 
 
 class Recent:
     """For each tag and type the newest position that has it, as far back as `tags` tags of events reach, at least.
+
+    Less far while bulk appends follow each other, and none of them asks.
 
     Kept by the one who writes, under the write lock. A commit of another process, or one of its own that failed,
     shows in a head that is not the expected one; then everything is forgotten. Tags are let go by the generation:
@@ -47,7 +50,7 @@ class Recent:
         else:
             self._types.update(zip([event.type for event in events], count(first), strict=False))
             self._young.put_aside(first, [event.tags for event in events])
-        if self._young.size > self._limit:
+        if self._young.size > self._limit or self._young.aside > ASIDE:
             self._old, self._young = self._young, Generation()
             self._since, self._old_end = self._old_end, first + len(events) - 1
 
@@ -74,6 +77,7 @@ class Generation:
 
     def __init__(self) -> None:
         self.size = 0
+        self.aside = 0  # of these tags, some more than once
         self._newest: dict[str, int] = {}
         self._aside: list[tuple[int, Sequence[tuple[str, ...]]]] = []
 
@@ -88,7 +92,8 @@ class Generation:
     def put_aside(self, first: int, tags: Sequence[tuple[str, ...]]) -> None:
         """Keep the tags of events from position `first` on until somebody asks."""
         self._aside.append((first, tags))
-        self.size += sum(map(len, tags))
+        self.aside += sum(map(len, tags))
+        self.size = len(self._newest) + self.aside
 
     def newest(self, tag: str) -> int:
         """The newest position that has the tag, or 0."""
@@ -102,4 +107,5 @@ class Generation:
                 for tag in tags:
                     self._newest[tag] = position
         self._aside.clear()
+        self.aside = 0
         self.size = len(self._newest)
