@@ -97,13 +97,13 @@ async def test_searches_find_all_that_match_at_every_stage_of_merging(store: SQL
 @pytest.mark.parametrize("together", [1, 5, 50])
 async def test_segments_are_few_and_the_older_the_larger(store: SQLiteStore, tmp_path: Path, together: int) -> None:
     random = Random(0)
-    for _ in range(1_000 // together):
+    for _ in range(3_000 // together):
         await store.append(some(random, together))
 
     levels = [level for level, _, _ in segments(tmp_path / "log.db")]
 
     assert levels == sorted(levels, reverse=True)
-    assert len(levels) <= 20
+    assert max(levels.count(level) for level in levels) <= 12
     assert max(levels) >= 2
 
 
@@ -146,7 +146,7 @@ async def test_two_processes_take_turns_in_merging(store: SQLiteStore, tmp_path:
 
         assert await found(other, SEARCHES[3]) == await found(store, SEARCHES[3])
     assert await store.self_check() == []
-    assert len(segments(tmp_path / "log.db")) < 20
+    assert len(segments(tmp_path / "log.db")) < 30
 
 
 async def test_merging_between_commits_changes_nothing_that_is_found_and_comes_to_an_end(

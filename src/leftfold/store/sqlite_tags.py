@@ -2,8 +2,8 @@
 
 A tree over all tags takes each new one to a page of its own, and every touched page is written twice. So tags are
 written into a small segment; a full one is left as it is, and once there are `TOGETHER` of one level they become one
-of the next. That is done between commits while nobody waits for one. Where there is no such time, and twice as many
-have come together, appends do it: a bounded part each, in their transaction.
+of the next. That is done between commits while nobody waits for one. Where there is no such time, and three times
+as many have come together, appends do it: a bounded part each, in their transaction.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ SEGMENT = 4_096  # events, before the next segment is begun
 TOGETHER = 12  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
 SPEED = 8  # tags are merged so many times faster than they come, by appends
-STEP = 2_048  # tags that are merged at once between commits
+STEP = 512  # tags that are merged at once between commits
 DELETED = 4  # tags are deleted so many times faster than they are merged
 END = 2**63 - 1  # where the newest segment ends
 
@@ -169,7 +169,7 @@ def merge_tags(connection: sqlite3.Connection) -> bool:
 def _is_behind(connection: sqlite3.Connection) -> bool:
     """Whether so many segments have come together that appends have to see to them."""
     (most,) = connection.execute(SELECT_MOST).fetchone()
-    return int(most) > 2 * TOGETHER
+    return int(most) > 3 * TOGETHER
 
 
 def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
