@@ -7,7 +7,7 @@ import pytest
 
 from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
 from leftfold.errors import Conflict, StoreReadOnly
-from leftfold.store.recent import Recent
+from leftfold.store.recent import ASIDE, MANY, Recent
 from leftfold.store.sqlite import SQLiteStore
 
 ANN = Item(tags=["owner:ann"])
@@ -20,7 +20,7 @@ def events(first: int, *tags: str, type: str = "opened") -> Sequence[StoredEvent
 
 def committed(recent: Recent, *new: StoredEvent, head: int = 0) -> Recent:
     recent.begin(head)
-    recent.add(new)
+    recent.add(head + 1, new)
     recent.done(head + len(new))
     return recent
 
@@ -37,6 +37,51 @@ def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() ->
 
     assert recent.excludes(OPENED, after=1)
     assert not recent.excludes(Item(types=["opened", "closed"]), after=1)
+
+
+def test_of_many_events_at_once_it_knows_where_each_tag_and_type_was_last() -> None:
+    many = events(1, *[f"owner:{number}" for number in range(MANY)])
+    recent = committed(Recent(), *many, *events(MANY + 1, "owner:3", type="closed"))
+
+    assert not recent.excludes(Item(tags=["owner:3"]), after=MANY)
+    assert not recent.excludes(Item(tags=["owner:5"]), after=5)
+    assert recent.excludes(Item(tags=["owner:5"]), after=6)
+    assert recent.excludes(OPENED, after=MANY)
+
+
+def test_an_event_after_many_at_once_is_the_newest_with_its_tag() -> None:
+    recent = committed(Recent(), *events(1, *["owner:ann"] * MANY))
+
+    recent.begin(MANY)
+    recent.add(MANY + 1, events(MANY + 1, "owner:ann"))
+
+    assert not recent.excludes(ANN, after=MANY)
+    assert recent.excludes(ANN, after=MANY + 1)
+
+
+def test_many_events_at_once_are_let_go_as_single_ones_are() -> None:
+    recent = Recent(tags=MANY)
+    for first in (1, 1 + MANY, 1 + 2 * MANY, 1 + 3 * MANY):
+        recent.begin(first - 1)
+        recent.add(first, events(first, *[f"owner:{number}" for number in range(first, first + MANY)]))
+        recent.done(first - 1 + MANY)
+
+    assert not recent.excludes(ANN, after=0)
+    assert recent.excludes(ANN, after=3 * MANY)
+
+
+def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() -> None:
+    recent, head = Recent(), 0
+    while head < 10 * ASIDE:
+        recent.begin(head)
+        recent.add(head + 1, events(head + 1, *[f"owner:{number}" for number in range(head, head + 1_000)]))
+        head += 1_000
+        recent.done(head)
+
+    assert recent._young.aside + recent._old.aside <= 2 * (ASIDE + 1_000)
+    assert recent.excludes(Item(tags=["owner:0"]), after=head - 1)
+    assert not recent.excludes(Item(tags=["owner:0"]), after=0)
+    assert recent._young.aside + recent._old.aside == 0
 
 
 def test_an_item_without_types_and_tags_is_never_excluded() -> None:
@@ -63,7 +108,7 @@ def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
     recent = committed(Recent(), *events(1, "owner:bob"))
 
     recent.begin(1)
-    recent.add(events(2, "owner:bob"))
+    recent.add(2, events(2, "owner:bob"))
     recent.begin(2)  # another process wrote as many events as were lost
 
     assert not recent.excludes(ANN, after=1)

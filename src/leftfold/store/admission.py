@@ -1,9 +1,11 @@
 """What may enter the log: checks of one append on its own, and of a batch of them against the log and each other."""
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import count, islice, repeat
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, count, islice
+from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from leftfold.clock import from_microseconds, to_microseconds
 from leftfold.criteria import Item
@@ -26,6 +28,7 @@ TAG_LIMIT = 512
 TYPE_LIMIT = 256
 VERSION_LIMIT = 2**31 - 1
 SHOWN_MATCHES = 3
+MANY = 64  # events of one append from which on they are checked together first
 
 _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 
@@ -51,8 +54,18 @@ class AppendRequest:
         """Raise `InvalidAppend` for what no log may take."""
         if not self.events:
             raise EmptyAppend
+        if len(self.events) >= MANY:
+            self.size = _size_together(self.events, event_limit)
+        if not self.size:
+            self._check_each(event_limit)
+
+    def _check_each(self, event_limit: int) -> None:
+        repeated = False
         for index, event in enumerate(self.events):
             self.size += _checked_size(index, event, event_limit)
+            repeated = repeated or _has_repetition(event.tags)
+        if repeated:
+            self.events = [replace(event, tags=tuple(dict.fromkeys(event.tags))) for event in self.events]
 
 
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
@@ -67,6 +80,26 @@ def _keys_of(key: str | Key | Sequence[Key] | None, events: Sequence[NewEvent]) 
     if isinstance(key, str):
         return (Key(key, digest_of(events)),)
     return (key,) if isinstance(key, Key) else tuple(key)
+
+
+def _size_together(events: Sequence[NewEvent], limit: int) -> int:
+    """The bytes of all events, or 0 where one of them needs a look of its own."""
+    sizes = [len(event.data) + len(event.metadata) for event in events]
+    tags = [event.tags for event in events]
+    plain = (
+        max(sizes) <= limit
+        and _fine_together(list(chain.from_iterable(tags)), TAG_LIMIT)
+        and _fine_together({event.type for event in events}, TYPE_LIMIT)
+        and all(1 <= version <= VERSION_LIMIT for version in {event.version for event in events})
+        and _all_now(events)
+        and not any(map(_has_repetition, tags))
+    )
+    return sum(sizes) if plain else 0
+
+
+def _fine_together(texts: Collection[str], limit: int) -> bool:
+    """Whether all are found fine at once; False says nothing."""
+    return all(texts) and max(map(len, texts), default=0) <= limit and "".join(texts).isprintable()
 
 
 def _checked_size(index: int, event: NewEvent, limit: int) -> int:
@@ -126,15 +159,30 @@ def part_of(appended: Appended, key: Key) -> Appended:
     return Appended(first, first + key.events - 1)
 
 
+class Placed(NamedTuple):
+    """The events of one append where they will lie in the log."""
+
+    first: int
+    times: Sequence[int]  # microseconds since 1970
+    events: Sequence[NewEvent]
+
+    def stored(self) -> list[StoredEvent]:
+        """The events as they will be read."""
+        return [
+            StoredEvent(position, time, event.type, event.version, event.data, event.metadata, event.tags)
+            for position, time, event in zip(count(self.first), self.times, self.events, strict=False)
+        ]
+
+
 class Admission:
     """Decides a batch of appends in order; each sees those that were accepted before it.
 
-    `events` and `keys` are what the backend then writes, all in one transaction. `recent` is what the backend keeps
+    `placed` and `keys` are what the backend then writes, all in one transaction. `recent` is what the backend keeps
     from one transaction to the next.
     """
 
     def __init__(self, log: CommittedLog, recent: Recent, *, head: int, newest: int, now: int) -> None:
-        self.events: list[StoredEvent] = []
+        self.placed: list[Placed] = []
         self.keys: list[tuple[Key, Appended]] = []
         self.head = head
         self._log = log
@@ -144,6 +192,16 @@ class Admission:
         self._newest = newest
         self._now = now
         self._by_key: dict[str, tuple[Appended, bytes]] = {}
+        self._events: list[StoredEvent] = []
+        self._made = 0  # of what was placed: the events are made for those who ask
+
+    @property
+    def events(self) -> list[StoredEvent]:
+        """All accepted events, as they are to be stored."""
+        for placed in self.placed[self._made :]:
+            self._events += placed.stored()
+        self._made = len(self.placed)
+        return self._events
 
     def admit(self, request: AppendRequest) -> Appended | StoreError:
         """The outcome of one append; an error means that nothing of it is written."""
@@ -169,11 +227,7 @@ class Admission:
         for condition in request.conditions:
             self._check(condition)
         first = self.head + 1
-        accepted = self._placed(request.events)
-        self.events += accepted
-        self.head += len(accepted)
-        self._newest = accepted[-1].microseconds
-        self._recent.add(accepted)
+        self._place(first, request.events)
         appended = Appended(first, self.head)
         for key in request.keys:
             part = part_of(appended, key)
@@ -201,16 +255,16 @@ class Admission:
         pending = (event for event in self.events if event.position > after and item.matches(event.type, event.tags))
         return list(islice(pending, SHOWN_MATCHES))
 
-    def _placed(self, events: Sequence[NewEvent]) -> list[StoredEvent]:
+    def _place(self, first: int, events: Sequence[NewEvent]) -> None:
         times = self._times(events)
-        return [
-            StoredEvent(position, time, event.type, event.version, event.data, event.metadata, _distinct(event.tags))
-            for position, time, event in zip(count(self.head + 1), times, events, strict=False)
-        ]
+        self.placed.append(Placed(first, times, events))
+        self.head += len(events)
+        self._newest = times[-1]
+        self._recent.add(first, events)
 
-    def _times(self, events: Sequence[NewEvent]) -> Iterable[int]:
-        if all(event.time is None for event in events):
-            return repeat(max(self._now, self._newest))
+    def _times(self, events: Sequence[NewEvent]) -> list[int]:
+        if _all_now(events):
+            return [max(self._now, self._newest)] * len(events)
         times: list[int] = []
         for index, event in enumerate(events):
             times.append(self._time_of(index, event, times[-1] if times else self._newest))
@@ -225,6 +279,10 @@ class Admission:
         return microseconds
 
 
-def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
-    """Tags without repetition, in their order."""
-    return tags if len(tags) < 2 or len(set(tags)) == len(tags) else tuple(dict.fromkeys(tags))
+def _all_now(events: Sequence[NewEvent]) -> bool:
+    """Whether the store gives all times."""
+    return [event.time for event in events].count(None) == len(events)
+
+
+def _has_repetition(tags: tuple[str, ...]) -> bool:
+    return len(tags) > 1 and (tags[0] == tags[1] or (len(tags) > 2 and len(set(tags)) < len(tags)))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,10 +22,10 @@ from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
-from leftfold.store.sqlite_insert import insert
+from leftfold.store.sqlite_insert import MANY, insert_many
 from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import Arm, arms_of, select
-from leftfold.store.sqlite_tags import index_tags, merge_tags
+from leftfold.store.sqlite_tags import Step, index_tags, next_step, settle
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 log = logging.getLogger("leftfold.store")
@@ -37,9 +37,11 @@ QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
 
-INSERT_EVENT = "INSERT INTO event (position, time, type, version, data, metadata, tags)"
+INSERT_EVENT = """
+    INSERT INTO event (position, time, type, version, data, metadata, tags)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
-INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest)"
+INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest) VALUES (?, ?, ?, ?)"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
 SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
 SELECT_HEAD = "SELECT max(position) FROM event"
@@ -77,6 +79,7 @@ class SQLiteStore:
         self.log_id = self._identify(self._writer)
         self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
         self._unmerged = False  # whether there may be tags to merge: as each segment is full
+        self._step: Step | None = None  # of merging, to be done between commits
         self._commits = GroupCommit(self._commit, self._head.advance, queue=queue, tidy=self._merge)
 
     def __repr__(self) -> str:
@@ -192,27 +195,42 @@ class SQLiteStore:
     def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         connection = self._writer
         self._file.check_in_place()
-        with named_errors(str(self._path)), transaction(connection):
+        with named_errors(str(self._path)), transaction(self._file.in_front(connection)):
             head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission)
         self._recent.done(admission.head)
+        self._prepare_merge()
         return outcomes
 
     def _write(self, connection: sqlite3.Connection, admission: Admission) -> None:
-        if not admission.events:
+        if not admission.placed:
             return
-        types = self._types.ids_for(connection, {event.type for event in admission.events})
-        insert(connection, INSERT_EVENT, _rows(admission.events, types))
-        tags = [(tag, event.position, types[event.type]) for event in admission.events for tag in event.tags]
-        if index_tags(connection, tags, admission.events[0].position - 1, admission.head):
+        events = [event for placed in admission.placed for event in placed.events]
+        times = [time for placed in admission.placed for time in placed.times]
+        positions = range(admission.placed[0].first, admission.head + 1)
+        ids = self._types.ids_for(connection, {event.type for event in events})
+        types = [ids[event.type] for event in events]
+        columns = _columns(events, positions, times, types)
+        if len(events) < MANY:
+            connection.executemany(INSERT_EVENT, zip(*columns.values(), strict=True))
+        else:
+            insert_many(connection, "event", columns)
+        if index_tags(connection, events, positions, types):
             self._unmerged = True
-        insert(
-            connection,
-            INSERT_KEY,
-            [(key.value, appended.first, appended.last, key.digest) for key, appended in admission.keys],
-        )
+        for key, appended in admission.keys:
+            connection.execute(INSERT_KEY, (key.value, appended.first, appended.last, key.digest))
+
+    def _prepare_merge(self) -> None:
+        """Find out what to merge next, before the callers have their answers and go on with work of theirs."""
+        if not self._unmerged:
+            return
+        try:
+            connection = self._file.aside(self._writer)
+            self._step = self._step or next_step(connection)
+        except sqlite3.Error:
+            log.exception("tags of %s are not merged", self._path)
 
     def _merge(self) -> bool:
         """Merge some tags while nobody waits for a commit; whether there is more to do.
@@ -223,15 +241,27 @@ class SQLiteStore:
         if not self._unmerged:
             return False
         try:
-            self._file.check_in_place()
-            with named_errors(str(self._path)), self._file.aside(self._writer), transaction(self._writer):
-                self._unmerged = merge_tags(self._writer)
+            with named_errors(str(self._path)):
+                self._unmerged = self._merge_some(self._file.aside(self._writer))
+                if not self._unmerged:
+                    self._file.in_front(self._writer)
         except LeftfoldError:
             return False
         except Exception:  # nobody waits for it, and the thread must outlive it
             log.exception("tags of %s were not merged", self._path)
             return False
         return self._unmerged
+
+    def _merge_some(self, connection: sqlite3.Connection) -> bool:
+        self._file.check_in_place()
+        if self._step is None:
+            with transaction(connection):
+                more = settle(connection)
+        else:
+            more = True
+            connection.execute(*self._step)
+        self._step = next_step(connection) if more else None
+        return more
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
         """The first few committed events after `after` that match the item; asked under the write lock."""
@@ -362,15 +392,27 @@ def _head_of(connection: sqlite3.Connection) -> int:
     return position or 0
 
 
-def _rows(events: Sequence[StoredEvent], types: Mapping[str, int]) -> list[tuple[Any, ...]]:
+def _columns(
+    events: Sequence[NewEvent], positions: Sequence[int], times: Sequence[int], types: Sequence[int]
+) -> dict[str, Sequence[Any]]:
+    return {
+        "position": positions,
+        "time": times,
+        "type": types,
+        "version": [event.version for event in events],
+        "data": _texts([event.data for event in events]),
+        "metadata": _texts([event.metadata for event in events]),
+        "tags": ["\n".join(event.tags) for event in events],
+    }
+
+
+def _texts(column: Sequence[bytes]) -> list[str] | list[str | bytes]:
     try:
-        return [_row(event, types, event.data.decode(), event.metadata.decode()) for event in events]
+        if column.count(column[0]) == len(column):
+            return [column[0].decode()] * len(column)
+        return [data.decode() for data in column]
     except UnicodeDecodeError:
-        return [_row(event, types, _readable(event.data), _readable(event.metadata)) for event in events]
-
-
-def _row(event: StoredEvent, types: Mapping[str, int], data: str | bytes, metadata: str | bytes) -> tuple[Any, ...]:
-    return event.position, event.microseconds, types[event.type], event.version, data, metadata, "\n".join(event.tags)
+        return [_readable(data) for data in column]
 
 
 def _tags_of(text: bytes) -> tuple[str, ...]:

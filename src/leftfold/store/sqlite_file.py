@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,6 +30,7 @@ class LogFile:
         self._busy_timeout = busy_timeout
         self.format = FORMAT
         self._standing: os.stat_result | None = None
+        self._aside = False
         self._identity = (0, 0)
 
     def __repr__(self) -> str:
@@ -69,16 +68,21 @@ class LogFile:
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
 
-    @contextmanager
-    def aside(self, connection: sqlite3.Connection) -> Generator[None]:
-        """For what can be done later: commit without a sync of its own, and wait for no other process's lock."""
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            yield
-        finally:
+    def aside(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """The connection for what can be done later: it commits without a sync, and waits for no other's lock."""
+        if not self._aside:
+            self._aside = True
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA busy_timeout = 0")
+        return connection
+
+    def in_front(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """The connection for what somebody waits for."""
+        if self._aside:
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._aside = False
+        return connection
 
     def check_in_place(self) -> None:
         """Raise `StoreFailed` if the file has been moved, replaced or deleted: what is written to it would be lost."""

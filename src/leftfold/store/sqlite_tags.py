@@ -2,31 +2,32 @@
 
 A tree over all tags takes each new one to a page of its own, and every touched page is written twice. So tags are
 written into a small segment; a full one is left as it is, and once there are `TOGETHER` of one level they become one
-of the next. That is done between commits while nobody waits for one. Where there is no such time, and half as many
-again have come together, appends do it: a bounded part each, in their transaction.
+of the next. That is done between commits while nobody waits for one. Where there is no such time, and three times
+as many have come together, appends do it: a bounded part each, in their transaction.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
-from leftfold.store.sqlite_insert import insert
+from leftfold.store.contract import NewEvent
+from leftfold.store.sqlite_insert import MANY, insert_many
 
-SEGMENT = 8_192  # events, before the next segment is begun
+SEGMENT = 4_096  # events, before the next segment is begun
 TOGETHER = 12  # segments of one level that are merged
 UPKEEP = 256  # positions from one round of merging to the next
 SPEED = 8  # tags are merged so many times faster than they come, by appends
-STEP = 4_096  # tags that are merged at once between commits
+STEP = 512  # tags that are merged at once between commits
+DELETED = 4  # tags are deleted so many times faster than they are merged
 END = 2**63 - 1  # where the newest segment ends
 
-TagRow = tuple[str, int, int]
 TagKey = tuple[str, int]
+Step = tuple[str, tuple[str | int, ...]]  # a statement and its parameters
 
-INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type)"
+INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type) VALUES (?, ?, ?, ?)"
 SELECT_NEWEST_SEGMENT = "SELECT id, first FROM segment ORDER BY first DESC LIMIT 1"
-SELECT_NEXT_ID = """
-    SELECT 1 + max(id)
+SELECT_IDS = """
+    SELECT min(id), max(id)
     FROM (SELECT id FROM segment UNION ALL SELECT id FROM segment_merge UNION ALL SELECT id FROM segment_merged)"""
 END_SEGMENT = "UPDATE segment SET last = ? WHERE first = ?"
 INSERT_SEGMENT = "INSERT INTO segment (first, last, id, level) VALUES (?, ?, ?, ?)"
@@ -59,14 +60,18 @@ COPY = """
     SELECT ?, tag, position, type
     FROM segment_tag
     WHERE segment IN ({sources}) AND (tag, position) > (?, ?){bound}
+        AND EXISTS (SELECT 1 FROM segment_merge WHERE (id, first, last, level) = (?, ?, ?, ?))
+        AND NOT EXISTS (
+            SELECT 1 FROM segment_tag AS copied WHERE copied.segment = ? AND (copied.tag, copied.position) > (?, ?)
+        )
     ORDER BY tag, position"""
 DELETE_MERGE = "DELETE FROM segment_merge WHERE id = ?"
 
 INSERT_MERGED = "INSERT INTO segment_merged (id) VALUES (?)"
-SELECT_MERGED = "SELECT id FROM segment_merged ORDER BY id LIMIT 1"
+SELECT_MERGED = "SELECT id FROM segment_merged ORDER BY id"
 SELECT_BOUND = "SELECT tag, position FROM segment_tag WHERE segment = ? ORDER BY tag, position LIMIT 1 OFFSET ?"
-DELETE_TAGS_TO = "DELETE FROM segment_tag WHERE segment = ? AND (tag, position) < (?, ?)"
-DELETE_TAGS = "DELETE FROM segment_tag WHERE segment = ?"
+DELETE_TAGS = "DELETE FROM segment_tag WHERE segment = (SELECT id FROM segment_merged WHERE id = ?)"
+DELETE_TAGS_TO = f"{DELETE_TAGS} AND (tag, position) < (?, ?)"
 DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
 
@@ -79,34 +84,92 @@ class Merge(NamedTuple):
     level: int
 
 
-def index_tags(connection: sqlite3.Connection, rows: Sequence[TagRow], before: int, head: int) -> bool:
-    """Write the tags (tag, position, type) of the events after `before` to `head`, in the transaction that does.
+def index_tags(
+    connection: sqlite3.Connection, events: Sequence[NewEvent], positions: range, types: Sequence[int]
+) -> bool:
+    """Write the tags of these events, in the transaction that writes them at these positions with these types.
 
-    They come in the order of their positions. Whether that has filled a segment, so that there may be some to merge.
+    Whether that has filled a segment, and there are tags to merge now.
     """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    insert(connection, INSERT_TAG, [(segment, *row) for row in sorted(rows, key=itemgetter(0))])
-    full: bool = head - first + 1 >= SEGMENT
-    if full:
+    count = _write_tags(connection, segment, events, positions, types)
+    head = positions[-1]
+    unmerged = False
+    if head - first + 1 >= SEGMENT:
         connection.execute(END_SEGMENT, (head, first))
-        connection.execute(INSERT_SEGMENT, (head + 1, END, _next_id(connection), 0))
-    if head // UPKEEP > before // UPKEEP and _is_behind(connection):
-        _keep_up(connection, SPEED * max(len(rows), UPKEEP * len(rows) // (head - before), UPKEEP))
-    return full
+        connection.execute(INSERT_SEGMENT, (head + 1, END, _lowest_id(connection), 0))
+        unmerged = settle(connection)
+    if head // UPKEEP > (positions[0] - 1) // UPKEEP and _is_behind(connection):
+        _keep_up(connection, SPEED * max(count, UPKEEP * count // len(positions), UPKEEP))
+    return unmerged
+
+
+def _write_tags(
+    connection: sqlite3.Connection, segment: int, events: Sequence[NewEvent], positions: range, types: Sequence[int]
+) -> int:
+    """Write them in their order, so that one page of the index is touched after the other; how many there are."""
+    if len(events) < MANY:
+        numbered = zip(events, positions, types, strict=True)
+        rows = sorted([(segment, tag, position, type) for event, position, type in numbered for tag in event.tags])
+        connection.executemany(INSERT_TAG, rows)
+        return len(rows)
+    tags = [tag for event in events for tag in event.tags]
+    event_of = [number for number, event in enumerate(events) for _ in event.tags]
+    order = sorted(range(len(tags)), key=tags.__getitem__)
+    columns: dict[str, list[str] | list[int]] = {
+        "segment": [segment] * len(tags),
+        "tag": [tags[each] for each in order],
+        "position": [positions[event_of[each]] for each in order],
+        "type": [types[event_of[each]] for each in order],
+    }
+    if tags:
+        insert_many(connection, "segment_tag", columns)
+    return len(tags)
+
+
+def next_step(connection: sqlite3.Connection) -> Step | None:
+    """The next tags to delete or to copy: one statement, which can be run by itself, and does nothing once it is late.
+
+    For as long as a statement runs, other threads of Python do too; between two of them they have to give way first.
+    """
+    merged = connection.execute(SELECT_MERGED).fetchone()
+    if merged:
+        return _deletion(connection, merged[0])
+    for row in connection.execute(SELECT_MERGES).fetchall():
+        merge = Merge(*row)
+        sources, reached = _state_of(connection, merge)
+        if not _is_copied(connection, sources, reached):
+            return _copy(merge, sources, reached, _bound(connection, sources, reached, STEP))
+    return None
+
+
+def settle(connection: sqlite3.Connection) -> bool:
+    """Begin what is due, and end what has been done, in the caller's transaction; whether there is something to do."""
+    for (id,) in connection.execute(SELECT_MERGED).fetchall():
+        if _deletion(connection, id) is None:
+            connection.execute(DELETE_MERGED, (id,))
+    ended = False
+    for merge in _merges(connection):
+        sources, reached = _state_of(connection, merge)
+        if _is_copied(connection, sources, reached):
+            _put_in_place(connection, merge, sources)
+            ended = True
+    return ended or next_step(connection) is not None
 
 
 def merge_tags(connection: sqlite3.Connection) -> bool:
-    """Merge or delete about `STEP` tags, in the caller's transaction; whether there may be more to do."""
-    merges = _merges(connection)
-    if merges:
-        _move_on(connection, merges[0], STEP)
-    return bool(merges) or _delete_merged(connection, STEP) < STEP
+    """Delete or merge some tags, in the caller's transaction; whether there may be more to do."""
+    step = next_step(connection)
+    if step is None:
+        return settle(connection)
+    connection.execute(*step)
+    return True
 
 
 def _is_behind(connection: sqlite3.Connection) -> bool:
     """Whether so many segments have come together that appends have to see to them."""
     (most,) = connection.execute(SELECT_MOST).fetchone()
-    return int(most) > TOGETHER + TOGETHER // 2
+    return int(most) > 3 * TOGETHER
 
 
 def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
@@ -120,22 +183,31 @@ def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
 def _merges(connection: sqlite3.Connection) -> list[Merge]:
     """The merges under way, those of small segments first; with those that are due."""
     for (level,) in connection.execute(SELECT_FULL_LEVELS, (END, TOGETHER)).fetchall():
-        connection.execute(BEGIN_MERGE, (_next_id(connection), level + 1, level, END, TOGETHER))
+        connection.execute(BEGIN_MERGE, (_highest_id(connection), level + 1, level, END, TOGETHER))
     return [Merge(*row) for row in connection.execute(SELECT_MERGES)]
 
 
 def _move_on(connection: sqlite3.Connection, merge: Merge, tags: int) -> None:
     """Copy the next tags in their order; after the last the new segment takes the place of the old ones."""
-    sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
-    reached = _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
+    sources, reached = _state_of(connection, merge)
     copied = 0
     while copied <= tags // 2:
         bound = _bound(connection, sources, reached, tags - copied)
-        copied += _copy(connection, merge.id, sources, reached, bound)
+        copied += connection.execute(*_copy(merge, sources, reached, bound)).rowcount
         if bound is None:
             _put_in_place(connection, merge, sources)
             return
         reached = bound
+
+
+def _state_of(connection: sqlite3.Connection, merge: Merge) -> tuple[list[int], TagKey]:
+    """The segments that a merge copies, and what it has copied last."""
+    sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
+    return sources, _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
+
+
+def _is_copied(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey) -> bool:
+    return not any(_key_at(connection, source, reached, 0) for source in sources)
 
 
 def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequence[int]) -> None:
@@ -145,14 +217,12 @@ def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequenc
     connection.execute(DELETE_MERGE, (merge.id,))
 
 
-def _copy(
-    connection: sqlite3.Connection, into: int, sources: Sequence[int], reached: TagKey, bound: TagKey | None
-) -> int:
+def _copy(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> Step:
     """Copy what lies after one key and not after the other; sorting is quicker than merging dozens of sources."""
     copy = COPY.format(
         sources=", ".join("?" * len(sources)), bound="" if bound is None else " AND (tag, position) <= (?, ?)"
     )
-    return connection.execute(copy, (into, *sources, *reached, *(bound or ()))).rowcount
+    return copy, (merge.id, *sources, *reached, *(bound or ()), *merge, merge.id, *reached)
 
 
 def _bound(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey, tags: int) -> TagKey | None:
@@ -194,11 +264,26 @@ def _delete_merged(connection: sqlite3.Connection, tags: int) -> int:
     return tags
 
 
+def _deletion(connection: sqlite3.Connection, merged: int) -> Step | None:
+    """Delete some tags of a segment that has been merged; None when it has none."""
+    bound = _key(connection.execute(SELECT_BOUND, (merged, STEP * DELETED)).fetchone())
+    if bound:
+        return DELETE_TAGS_TO, (merged, *bound)
+    return (DELETE_TAGS, (merged,)) if connection.execute(SELECT_BOUND, (merged, 0)).fetchone() else None
+
+
 def _key(row: tuple[bytes, int] | None) -> tuple[str, int] | None:
     """A tag and a position, as they were read."""
     return (str(row[0], "utf-8"), row[1]) if row else None
 
 
-def _next_id(connection: sqlite3.Connection) -> int:
-    (id,) = connection.execute(SELECT_NEXT_ID).fetchone()
-    return int(id)
+def _lowest_id(connection: sqlite3.Connection) -> int:
+    """For a segment that new tags go into: all over it, wherever it lies."""
+    (lowest, _) = connection.execute(SELECT_IDS).fetchone()
+    return int(lowest) - 1
+
+
+def _highest_id(connection: sqlite3.Connection) -> int:
+    """For a segment that is filled in order: at the tree's right end that is quick, and leaves full pages."""
+    (_, highest) = connection.execute(SELECT_IDS).fetchone()
+    return int(highest) + 1
