@@ -16,7 +16,7 @@ from leftfold.errors import NotParked, UnknownReadModel
 from leftfold.events import Event
 from leftfold.metadata import decode_metadata
 from leftfold.query import ParkedKey, ReadModel, ReadSide
-from leftfold.store import Batch, MemoryStore, NewEvent, open_store
+from leftfold.store import Batch, MemoryStore, NewEvent, SQLiteStore, open_store
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Transferred, append, ask, reading, sorted_rows
 from tests.query.places import place, url
 from tests.query.test_folding import Kept, stored
@@ -170,6 +170,20 @@ async def test_an_event_that_cannot_be_decoded_parks_the_keys_of_its_tags(store:
         assert (parked.key, parked.position, parked.queued) == (("a",), 1, 2)
         assert parked.problem.startswith("deposited v1 at position 1 cannot be read: Expected `int`")
         assert await rows(read_side) == {"b": [2]}
+
+
+async def test_such_an_event_parks_its_keys_where_projections_read_the_data_of_events_alone(tmp_path: Path) -> None:
+    async with SQLiteStore(tmp_path / "log.db") as store, reading(store, Strict) as read_side:
+        await append(store, Deposited("a", 1), Deposited("b", 1))
+        await store.append([NewEvent("deposited", b'{"account": "a", "amount": "many"}', ("account:a",))])
+        await read_side.wait(Strict, await append(store, Deposited("a", 2), Deposited("b", 2)), 5)
+
+        [parked] = await read_side.parked()
+
+        assert (parked.key, parked.position, parked.queued) == (("a",), 3, 2)
+        assert await rows(read_side) == {"a": [1], "b": [1, 2]}
+        assert await rows(read_side, as_of=5) == {"a": [1], "b": [1, 2]}
+        assert await ask(read_side, lambda models: models.get(Strict, "a"), as_of=5) == Strict("a", [1])
 
 
 async def test_what_waits_can_be_shown(store: MemoryStore) -> None:

@@ -66,7 +66,7 @@ class Past:
     def batches(self, definition: ReadModelDefinition) -> Iterator[Batch]:
         """Every event that the model folds; tells of the progress once it takes long."""
         begun = monotonic()
-        for batch in self._read(definition.fold.all_criteria(), data_only=definition.data_only):
+        for batch in self._read(definition.fold.all_criteria()):
             yield batch
             seconds = monotonic() - begun
             if self._on_progress is not None and seconds > SILENT_SECONDS:
@@ -87,8 +87,9 @@ class Past:
             held.update(parking.key for parking in fold.fold(concerns, rows, held).parked)
         return rows[key].state
 
-    def _read(self, criteria: Any, *, data_only: bool = True) -> Iterator[Batch]:
-        batches = self._store.read(self._registry.stored(criteria), upto=self.position, data_only=data_only)
+    def _read(self, criteria: Any) -> Iterator[Batch]:
+        """Whole events: the tags name the keys of one whose data cannot be read."""
+        batches = self._store.read(self._registry.stored(criteria), upto=self.position)
         while (batch := self._on_loop(_next(batches))) is not None:
             yield batch
 

@@ -89,9 +89,22 @@ class Projection:
         after = self._folding.position
         following = subscribe(self._store, self._criteria, after=after, data_only=self._data_only, patience=0)
         async for batch in self._together(following):
-            await self._in_writer(partial(self._folding.step, batch))
+            await self._fold(batch)
             self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
+
+    async def _fold(self, batch: Batch) -> None:
+        try:
+            await self._in_writer(partial(self._folding.step, batch))
+        except ProjectionFailed:
+            if not self._data_only:
+                raise
+            await self._fold_with_tags(batch.through)
+
+    async def _fold_with_tags(self, through: int) -> None:
+        """Go on with whole events: the tags name the keys of one whose data cannot be read."""
+        async for batch in self._store.read(self._criteria, after=self._folding.position, upto=through):
+            await self._in_writer(partial(self._folding.step, batch))
 
     async def _together(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
         """Several batches as one while the log is far ahead: a row that many events concern is then written once."""
