@@ -20,8 +20,11 @@ EVENTS: list[Event] = [Opened(f"{n}") for n in range(50)] + [
 ]
 FOLDING = """
 import asyncio, sys
+from leftfold.query import projection
 from leftfold.store import open_store
 from tests.query.bank import Balance, reading
+
+projection.AT_ONCE = 4_000  # so that there are some transactions to be killed between
 
 async def main(url):
     options = dict(url=sys.argv[2], history=True, shards=int(sys.argv[3]))
@@ -40,9 +43,10 @@ asyncio.run(main(sys.argv[1]))
 def fold_until_killed(log: str, url: str, after: int) -> int:
     """Run a process that folds, and kill it as soon as it has got any further; how far it said it was."""
     with folding(log, url) as process:
-        position = position_beyond(after, process)
-        process.kill()
-    return position
+        try:
+            return position_beyond(after, process)
+        finally:
+            process.kill()
 
 
 def folding(log: str, url: str, shards: int = 1) -> "subprocess.Popen[str]":
