@@ -1,6 +1,6 @@
 """How much memory it takes to go through a long log: reading, following, projecting and copying, on each backend.
 
-Each way is a process of its own, which says at its end what it had at most (ru_maxrss). All must stay under a bound.
+Each way is a process of its own, which says at its end what it had at most (VmHWM). All must stay under a bound.
 """
 
 import argparse
