@@ -65,6 +65,21 @@ async def test_a_command_that_is_cancelled_while_it_is_decided_is_one_or_the_oth
     assert outcomes <= {"handled", "cancelled"}
 
 
+async def test_a_busy_log_without_commands_is_read_less_and_less_often_until_a_command_comes() -> None:
+    async with accounts_app().open(MemoryStore(), work=False) as live:
+        worker = worker_of(live)
+        pauses: list[float] = []
+        for amount in range(5):
+            await live.execute(Deposit("a", amount))
+            await worker.step()
+            pauses.append(worker._gathering)
+        await live.submit(Deposit("a", 5))
+        await worker.step()
+
+    assert pauses == [0.01, 0.02, 0.04, 0.04, 0.04]
+    assert worker._gathering == 0.005
+
+
 async def test_a_background_worker_handles_what_another_process_submits(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bank.db"
     async with accounts_app().open(url), accounts_app().open(url, work=False) as web:

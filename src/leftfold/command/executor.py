@@ -150,13 +150,15 @@ class Executor:
                 try:
                     return await self._try(decision, key)
                 except Conflict as conflict:
-                    if not all(state.loaded for state in decision.states):
-                        self._beginnings.met(decision.handler, history=True)
                     await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
         raise AssertionError("unreachable: the last attempt raises")
 
     async def _try(self, decision: Decision, key: Key | None) -> Receipt:
-        working = self._begun(decision) or await self._settle([decision], decision.states)
+        begun = self._begun(decision)
+        if begun is not None:
+            with suppress(Conflict):  # it has a history: to be read now
+                return await self._append(decision, begun, key)
+        working = await self._settle([decision], decision.states)
         if decision.records:
             return await self._append(decision, working, key)
         if key is not None and (known := await self._store.lookup(key)) is not None:
@@ -165,10 +167,10 @@ class Executor:
 
     def _begun(self, decision: Decision) -> Working | None:
         """Decide on the model's start, unread, where no history is expected; None where nothing came of it."""
-        [state, *others] = decision.states or (None,)
-        if others or state is None or state.loaded or not self._beginnings.expected(decision.handler):
+        states = decision.states
+        if len(states) != 1 or states[0].loaded or not self._beginnings.expected(decision.handler):
             return None
-        working = Working(decision.states)
+        working = Working(states)
         try:
             decision.decide(self._registry, working, self._clock.now())
         except Exception:  # noqa: BLE001 the handler is asked again, about what is in the log

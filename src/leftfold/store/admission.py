@@ -51,7 +51,7 @@ class AppendRequest:
         self.keys = _keys_of(key, events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
-        """Raise `InvalidAppend` for what no log may take."""
+        """Raise `InvalidAppend` for what no log may take; afterwards each event has each of its tags once."""
         if not self.events:
             raise EmptyAppend
         if len(self.events) >= MANY:

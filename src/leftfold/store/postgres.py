@@ -255,9 +255,9 @@ class PostgresStore:
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a short statement."""
         rows = await self._quickly(Statement(sql, parameters))
-        return (
-            rows if rows is not None else await self._readers.run(lambda connection: run(connection, sql, parameters))
-        )
+        if rows is None:
+            return await self._readers.run(lambda connection: run(connection, sql, parameters))
+        return rows
 
     async def _first_look(self, reading: Reading) -> Batch | None:
         look = reading.first_look

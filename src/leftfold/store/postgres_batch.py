@@ -136,11 +136,10 @@ class AppendCall:
     def _add_events(self, number: int, request: AppendRequest) -> None:
         numbers = self._type_numbers
         for place, event in enumerate(request.events):
-            tags = tuple(dict.fromkeys(event.tags)) if len(event.tags) > 1 else event.tags
             type = numbers.get(event.type) or numbers.setdefault(event.type, len(numbers) + 1)
-            self._events.add(number, type, event, tags)
+            self._events.add(number, type, event)
             if self._conditional:
-                self._placed.add(number, place, event.type, tags)
+                self._placed.add(number, place, event.type, event.tags)
 
     def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
         """The append of a key that was used before, or which of several were."""
@@ -194,13 +193,13 @@ class EventColumns:
         self._tags: list[str] = []
         self._tagged: list[int] = []
 
-    def add(self, request: int, type: int, event: NewEvent, tags: Sequence[str]) -> None:
-        """Add an event; its tags are given apart, each once."""
+    def add(self, request: int, type: int, event: NewEvent) -> None:
+        """Add an event, which has each of its tags once."""
         self._requests.append(request)
         self._types.append(type)
         self._events.append(event)
-        self._joined.append("\n".join(tags))
-        for tag in tags:
+        self._joined.append("\n".join(event.tags))
+        for tag in event.tags:
             self._tags.append(tag)
             self._tagged.append(len(self._events))
 

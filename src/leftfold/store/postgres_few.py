@@ -25,7 +25,7 @@ def columns_of(request: AppendRequest) -> list[Array]:
     return [
         texts([event.type for event in events]),
         integers([event.version for event in events]),
-        texts(["\n".join(dict.fromkeys(event.tags)) for event in events]),
+        texts(["\n".join(event.tags) for event in events]),
         blobs([event.data for event in events]),
         blobs([event.metadata for event in events]),
         bigints([after for after, _ in items]),
