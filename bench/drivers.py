@@ -19,8 +19,9 @@ from bench.ours import METADATA
 from bench.postgres import DATABASE, opened_server
 from leftfold.store import NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.postgres import APPEND, PostgresStore
-from leftfold.store.postgres_batch import AppendCall
+from leftfold.store.postgres import PostgresStore
+from leftfold.store.postgres_appends import ANSWERS, plainly
+from leftfold.store.postgres_batch import COLUMNS, AppendCall
 from leftfold.store.postgres_driver import Connection, connect, run
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -100,7 +101,7 @@ def main() -> None:
 def ours(opened: ExitStack, server: PostgresServer) -> Contestant:
     """psycopg's connection, as the store uses it: arrays made by leftfold, the statement prepared by name."""
     connection = opened.enter_context(connect(server.url(DATABASE), session=True))
-    append = APPEND.format(log=f'"{LOG}"')
+    append = plainly(ANSWERS, f'"{LOG}".append', COLUMNS)
     return Contestant(
         "psycopg, arrays of leftfold's",
         lambda call, _: run(connection, append, [True, None, *call.columns()]),

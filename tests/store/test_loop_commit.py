@@ -9,7 +9,7 @@ from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
 from leftfold.store import Appended, NewEvent
 from leftfold.store.admission import AppendRequest
 from leftfold.store.group_commit import EVENTS_A_BATCH, Outcome
-from leftfold.store.loop_commit import LoopCommit
+from leftfold.store.loop_commit import LoopCommit, Settle
 
 
 def request(events: int = 1) -> AppendRequest:
@@ -23,6 +23,8 @@ class Log:
         self.batches: list[Sequence[AppendRequest]] = []
         self.head = 0
         self.go_on = asyncio.Event()
+        self.begun: list[tuple[AppendRequest, Settle]] = []
+        self.busy = True
         self.refuse: Callable[[AppendRequest], Exception | None] = lambda request: None
 
     async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
@@ -39,6 +41,14 @@ class Log:
     def settled(self, position: int) -> None:
         self.head = max(self.head, position)
 
+    def begin(self, request: AppendRequest, settle: Settle) -> bool:
+        self.begun.append((request, settle))
+        return not self.busy
+
+    def settle(self, outcome: Outcome | None) -> None:
+        """Answer what was begun alone."""
+        self.begun.pop()[1](outcome)
+
 
 @pytest.fixture
 def log() -> Log:
@@ -47,7 +57,7 @@ def log() -> Log:
 
 @pytest.fixture
 def commits(log: Log) -> LoopCommit:
-    return LoopCommit(log.commit, log.settled, queue=100)
+    return LoopCommit(log.commit, log.settled, queue=100, begin=log.begin)
 
 
 async def begun(commits: LoopCommit, *requests: AppendRequest) -> list["asyncio.Task[Appended]"]:
@@ -136,3 +146,117 @@ async def test_closing_waits_for_what_was_handed_in_and_takes_nothing_more(log: 
     await closing
 
     assert [task.result() for task in handed_in] == [Appended(1, 1)] * 2
+
+
+# --- one that comes alone
+
+
+@pytest.fixture
+def free(log: Log) -> Log:
+    log.busy = False
+    return log
+
+
+async def test_one_that_comes_alone_is_begun_at_once_and_answered_when_it_is_settled(
+    free: Log, commits: LoopCommit
+) -> None:
+    [alone] = await begun(commits, request())
+    assert not commits.idle
+
+    free.settle(Appended(5, 7))
+
+    assert await alone == Appended(5, 7)
+    assert (free.head, free.batches, commits.idle) == (7, [], True)
+
+
+async def test_those_who_come_meanwhile_share_a_commit_and_the_next_ones_gather_as_well(
+    free: Log, commits: LoopCommit
+) -> None:
+    free.go_on.set()
+    alone = await begun(commits, request())
+    others = await begun(commits, *(request() for _ in range(3)))
+    free.settle(Appended(1, 1))
+    await asyncio.gather(*alone, *others)
+    await asyncio.gather(*await begun(commits, *(request() for _ in range(4))))
+
+    assert [len(batch) for batch in free.batches] == [3, 4]
+
+
+async def test_one_comes_alone_again_after_a_commit_of_one(free: Log, commits: LoopCommit) -> None:
+    free.go_on.set()
+    first, second = await begun(commits, request(), request())
+    free.settle(Appended(1, 1))
+    await asyncio.gather(first, second)
+
+    [third] = await begun(commits, request())
+    free.settle(Appended(3, 3))
+
+    assert await third == Appended(3, 3)
+    assert [len(batch) for batch in free.batches] == [1]
+
+
+async def test_one_that_is_settled_with_nothing_is_committed_before_those_behind_it(
+    free: Log, commits: LoopCommit
+) -> None:
+    free.go_on.set()
+    refused, behind = request(), request()
+    tasks = [*await begun(commits, refused), *await begun(commits, behind)]
+
+    free.settle(None)
+    await asyncio.gather(*tasks)
+
+    assert free.batches == [[refused, behind]]
+
+
+async def test_one_that_is_cancelled_while_it_is_under_way_is_written_and_answered_to_nobody(
+    free: Log, commits: LoopCommit
+) -> None:
+    [alone] = await begun(commits, request())
+    alone.cancel()
+    await asyncio.gather(alone, return_exceptions=True)
+    assert not commits.idle
+
+    free.settle(Appended(1, 1))
+
+    assert (free.head, commits.idle) == (1, True)
+
+
+async def test_one_that_is_cancelled_and_settled_with_nothing_is_never_written(free: Log, commits: LoopCommit) -> None:
+    [alone] = await begun(commits, request())
+    alone.cancel()
+    await asyncio.gather(alone, return_exceptions=True)
+
+    free.settle(None)
+    await commits.close()
+
+    assert (free.batches, commits.idle) == ([], True)
+
+
+async def test_one_that_cannot_be_begun_is_refused_by_the_commit(free: Log) -> None:
+    def begin(request: AppendRequest, settle: Settle) -> bool:
+        raise OverflowError("a position of 65 bits")
+
+    free.refuse = lambda one: OverflowError("a position of 65 bits")
+    free.go_on.set()
+    commits = LoopCommit(free.commit, free.settled, queue=100, begin=begin)
+
+    with pytest.raises(StoreFailed, match="65 bits"):
+        await commits.append(request())
+    assert commits.idle
+
+
+@pytest.mark.parametrize("outcome", [Appended(1, 1), None])
+async def test_closing_waits_for_one_that_is_under_way_alone(
+    free: Log, commits: LoopCommit, outcome: Outcome | None
+) -> None:
+    free.go_on.set()
+    [alone] = await begun(commits, request())
+    closing = asyncio.create_task(commits.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+
+    free.settle(outcome)
+    await closing
+
+    assert alone.done()
+    assert await alone == Appended(1, 1)

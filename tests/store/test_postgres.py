@@ -18,7 +18,7 @@ from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore
 from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, Connection, connect, rows_in_parts, run
+from leftfold.store.postgres_driver import PREPARED, Connection, connect, integer_of, message, rows_in_parts, run
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Types
 from leftfold.store.postgres_select import FEW
@@ -308,9 +308,12 @@ def test_arrays_are_those_that_the_server_knows(server: PostgresServer) -> None:
             connection, "SELECT %s, %s, %s, %s", [integers(numbers), bigints(large), texts(words), blobs(blobs_)]
         )
         [none] = run(connection, "SELECT %s, %s, %s, %s", [integers([]), bigints([]), texts([]), blobs([])])
+        single = [integers([-1]), bigints([-(2**63)]), bigints([None]), texts(["zwölf\n"]), blobs([b"\0\xff"])]
+        [one] = run(connection, "SELECT %s, %s, %s, %s, %s", single)
 
     assert found == (numbers, large, words, blobs_)
     assert none == ([], [], [], [])
+    assert one == ([-1], [-(2**63)], [None], ["zwölf\n"], [b"\0\xff"])
 
 
 def test_a_connection_keeps_the_plans_of_so_many_statements_and_runs_the_others_as_well(server: PostgresServer) -> None:
@@ -425,6 +428,37 @@ async def test_a_few_events_are_stored_as_many_are(
     assert await store.self_check() == []
 
 
+def heard(connection: psycopg.Connection[Any], upto: str) -> list[str]:
+    """What a connection is notified of, up to the one that is named."""
+    found: list[str] = []
+    for notification in connection.notifies(timeout=10):
+        found.append(notification.payload)
+        if notification.payload == upto:
+            break
+    return found
+
+
+@by_either_function
+def test_appends_notify_as_long_as_another_session_listens(
+    server: PostgresServer, log: str, store: EventStore, sql: Callable[[str], bytes]
+) -> None:
+    with connected(server) as writer, connected(server) as uncounted:
+        uncounted.execute(f"LISTEN {log}".encode())
+        writer.execute(f"SELECT {log}.listen()".encode())
+        writer.execute(sql(log))  # its own session is told by the answer
+        with connected(server) as listener:
+            listener.execute(f"SELECT {log}.listen()".encode())
+            writer.execute(sql(log))
+            pid = listener.info.backend_pid
+            assert heard(listener, "2") == ["2"]
+        while writer.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall():
+            pass
+        writer.execute(sql(log))
+        writer.execute(f"NOTIFY {log}, 'end'".encode())
+
+        assert heard(uncounted, "end") == ["2", "end"]
+
+
 async def test_a_notification_that_is_no_position_is_told_to_those_who_wait(
     server: PostgresServer, log: str, store: EventStore
 ) -> None:
@@ -491,6 +525,57 @@ async def test_closing_waits_for_the_statement_that_is_under_way(server: Postgre
     assert first.result() == [(1,)]
 
 
+async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: Line) -> None:
+    answers: list[Any] = []
+    seven = message("SELECT 7::bigint FROM pg_sleep(0.01)")
+    assert not line.begin(seven, integer_of, answers.append)  # it has no connection yet
+    await line.ask("SELECT 1")
+
+    assert line.begin(seven, integer_of, answers.append)
+    assert not line.begin(seven, integer_of, answers.append)
+    assert line.busy
+
+    assert await line.ask("SELECT 2") == [(2,)]  # in its turn
+    assert answers == [7]
+
+
+async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, line: Line) -> None:
+    answers: list[Any] = []
+    [(pid,)] = await line.ask("SELECT pg_backend_pid()")
+
+    assert line.begin(message("SELECT 1 / %s::integer", ["0"]), integer_of, answers.append)
+    await line.ask("SELECT 1")
+    assert line.begin(message("SELECT 1::bigint FROM pg_sleep(60)"), integer_of, answers.append)
+    with connected(server) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+    assert await line.ask("SELECT 2") == [(2,)]
+
+    assert [type(answer) for answer in answers] == [psycopg.errors.DivisionByZero, psycopg.errors.AdminShutdown]
+
+
+async def test_a_server_that_is_silent_is_given_up_in_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    await line.ask("SELECT 1")  # with the usual patience, in which its clock goes on
+    monkeypatch.setattr(Connection, "patience", 0.2)
+
+    with pytest.raises(psycopg.OperationalError, match="has not answered"):
+        await line.ask("SELECT 1 FROM pg_sleep(60)")
+
+    assert line.lost
+    assert await line.ask("SELECT 2 FROM pg_sleep(0.15)") == [(2,)]
+    assert await line.ask("SELECT 3 FROM pg_sleep(0.15)") == [(3,)]  # each has its own time
+
+
+async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
+    answers: list[Any] = []
+    line = Line(lambda: connect(server.url(), session=True))
+    await line.ask("SELECT 1")
+    line.begin(message("SELECT 7::bigint FROM pg_sleep(0.05)"), integer_of, answers.append)
+
+    await line.close()
+
+    assert answers == [7]
+
+
 async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(line: Line) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
         await line.ask("SELECT 1 / %s::integer", ["0"])
@@ -511,7 +596,7 @@ async def test_notifications_are_heard_between_statements_and_with_their_answers
         if len(heard) == 2:
             two.set()
 
-    task = asyncio.create_task(line.listen("news", hear, listening))
+    task = asyncio.create_task(line.listen("LISTEN news", hear, listening))
     await listening.wait()
     await line.ask("SELECT pg_notify('news', 'own')")
     with connected(server) as connection:
@@ -526,7 +611,7 @@ async def test_notifications_are_heard_between_statements_and_with_their_answers
 
 async def test_who_listens_hears_that_an_idle_connection_has_ended(server: PostgresServer, line: Line) -> None:
     listening = asyncio.Event()
-    task = asyncio.create_task(line.listen("news", print, listening))
+    task = asyncio.create_task(line.listen("LISTEN news", print, listening))
     await listening.wait()
     [(pid,)] = await line.ask("SELECT pg_backend_pid()")
 

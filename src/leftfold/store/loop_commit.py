@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
 from leftfold.store.admission import AppendRequest
@@ -10,48 +11,93 @@ from leftfold.store.contract import Appended
 from leftfold.store.group_commit import Outcome, Room, Ticket
 
 Commit = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Outcome]]]
+Settle = Callable[[Outcome | None], None]
+Begin = Callable[[AppendRequest, Settle], bool]
+
+
+def never(request: AppendRequest, settle: Settle) -> bool:
+    """For a store that has no shorter way for a single append."""
+    return False
 
 
 class LoopCommit:
     """Commits whatever has gathered since the last commit: no timer, no thread that has to be woken.
 
-    `commit` answers each request in order. Beyond `queue` requests under way, callers wait their turn. Belongs to one
-    event loop.
+    `commit` answers each request in order. An append that comes alone, as the last one did, need not wait for others
+    to gather: `begin` commits it without a task, and settles it later, unless it says False at once. What it settles
+    with None is handed to `commit`. Beyond `queue` requests under way, callers wait their turn. Belongs to one event
+    loop.
     """
 
-    def __init__(self, commit: Commit, settled: Callable[[int], None], *, queue: int) -> None:
+    def __init__(self, commit: Commit, settled: Callable[[int], None], *, queue: int, begin: Begin = never) -> None:
         self._commit = commit
         self._settled = settled
+        self._begin = begin
         self._places = asyncio.Semaphore(queue)
         self._gathered: deque[Ticket] = deque()
+        self._begun: Ticket | None = None
         self._committing: asyncio.Task[None] | None = None
+        self._alone = True
         self._closed = False
+        self._left: asyncio.Future[None] | None = None
 
     @property
     def idle(self) -> bool:
         """Whether no append is under way."""
-        return self._committing is None
+        return self._committing is None and self._begun is None
 
     async def append(self, request: AppendRequest) -> Appended:
         """Hand the request to the next batch and wait for its outcome."""
         ticket = Ticket(request, asyncio.get_running_loop().create_future())
-        async with self._places:
+        await self._places.acquire()
+        try:
             if self._closed:
                 raise StoreClosed
-            self._gathered.append(ticket)
-            if self._committing is None:
-                self._committing = asyncio.create_task(self._commit_all())
-            try:
-                return await ticket.outcome
-            except asyncio.CancelledError:
-                ticket.abandoned = True
-                raise
+            if not self.idle or not (self._alone and self._begin_alone(ticket)):
+                self._gathered.append(ticket)
+                self._go_on()
+            return await ticket.outcome
+        except asyncio.CancelledError:
+            ticket.abandoned = True
+            raise
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         """Commit what has been handed in."""
         self._closed = True
+        if self._begun is not None:
+            self._left = asyncio.get_running_loop().create_future()
+            await self._left
         if self._committing is not None:
             await asyncio.wait([self._committing])
+
+    def _begin_alone(self, ticket: Ticket) -> bool:
+        self._begun = ticket
+        try:
+            begun = self._begin(ticket.request, partial(self._came, ticket))
+        except Exception:  # noqa: BLE001 the commit meets it too, and says what it is
+            begun = False
+        if not begun:
+            self._begun = None
+        return begun
+
+    def _came(self, ticket: Ticket, outcome: Outcome | None) -> None:
+        """What came of an append that was begun alone."""
+        self._begun = None
+        if outcome is None:
+            self._gathered.appendleft(ticket)
+        else:
+            self._settled(outcome.last if isinstance(outcome, Appended) else 0)
+            ticket.settle(outcome)
+        self._go_on()
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+
+    def _go_on(self) -> None:
+        """See to it that what has gathered is committed."""
+        if self._gathered and self.idle:
+            self._committing = asyncio.create_task(self._commit_all())
 
     async def _commit_all(self) -> None:
         """Commit batch after batch until nobody waits."""
@@ -59,6 +105,7 @@ class LoopCommit:
             while self._gathered:
                 batch = self._batch()
                 if batch:
+                    self._alone = len(batch) == 1
                     self._answer(batch, await self._outcomes(batch))
         finally:
             self._committing = None

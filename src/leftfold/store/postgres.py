@@ -7,38 +7,31 @@ from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self
 
-from leftfold.clock import Clock, SystemClock, to_microseconds
+from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import ALL, Criteria
 from leftfold.errors import (
-    LeftfoldError,
-    StoreBusy,
     StoreClosed,
     StoreCorrupt,
     StoreFailed,
     StoreNotFound,
     StoreReadOnly,
     StoreUnavailable,
-    StoreUnreachable,
 )
-from leftfold.store import postgres_batch, postgres_few
 from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
-from leftfold.store.group_commit import Outcome
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey
 from leftfold.store.loop_commit import LoopCommit
-from leftfold.store.postgres_arrays import Array
-from leftfold.store.postgres_batch import AppendCall, calls_of, key_text
+from leftfold.store.postgres_appends import PostgresAppends
+from leftfold.store.postgres_batch import key_text
 from leftfold.store.postgres_driver import (
     Connection,
-    committing,
     connect,
     is_lost,
     named_errors,
     run,
     run_script,
 )
-from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
@@ -61,16 +54,8 @@ SELECT_TYPES = f"""
     SELECT head.position, type.id, type.name
     FROM ({SELECT_HEAD}) AS head (position)
     LEFT JOIN {{log}}.type ON true"""
+LISTEN = "SELECT {log}.listen()"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
-ASKED = "(SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked"
-APPEND = f"""
-    SELECT codes, firsts, lasts, details, moment, newest, head
-    FROM {ASKED}
-    CROSS JOIN LATERAL {{log}}.append(asked.durable, {", ".join(["%s"] * (1 + postgres_batch.COLUMNS))})"""
-APPEND_FEW = f"""
-    SELECT head
-    FROM {ASKED}
-    CROSS JOIN LATERAL {{log}}.append_few(asked.durable, {", ".join(["%s"] * (1 + postgres_few.COLUMNS))})"""
 
 
 class PostgresStore:
@@ -99,7 +84,6 @@ class PostgresStore:
         self._url = url
         self._log = log
         self._where = f"log {log!r}"
-        self._clock = None if isinstance(clock, SystemClock) else clock
         self._durable = durable
         self._read_only = read_only
         self._event_limit = event_limit
@@ -116,12 +100,19 @@ class PostgresStore:
             raise
         self._writer = Line(self._connect, connection)
         self._quick = Line(partial(self._connect, reading=True))
-        self._append_sql, self._append_few_sql = self._sql(APPEND), self._sql(APPEND_FEW)
         self._types = Types(self._sql(SELECT_TYPES))
         self._readers = ReadingThreads(
             partial(connect, url, session=session, reading=True), readers, partial(named_errors, self._where), is_lost
         )
-        self._commits = LoopCommit(self._commit, self._head.advance, queue=queue)
+        appends = PostgresAppends(
+            self._writer,
+            log,
+            self._where,
+            durable=durable,
+            clock=None if isinstance(clock, SystemClock) else clock,
+            lock_timeout=None if session else self._lock_timeout,
+        )
+        self._commits = LoopCommit(appends.commit, self._head.advance, queue=queue, begin=appends.begin)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self._log}{'' if self._durable else ', not durable'} at {self._head.known}>"
@@ -231,7 +222,12 @@ class PostgresStore:
 
     def _connect(self, *, reading: bool = False) -> Connection:
         with named_errors(self._where):
-            return connect(self._url, session=self._session, reading=reading or self._read_only)
+            return connect(
+                self._url,
+                session=self._session,
+                reading=reading or self._read_only,
+                lock_timeout=self._lock_timeout,
+            )
 
     def _identify(self, connection: Connection) -> str:
         with named_errors(self._where):
@@ -274,38 +270,6 @@ class PostgresStore:
         with named_errors(self._where):
             return await self._quick.ask(*statement)
 
-    # --- committing
-
-    async def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
-        outcomes: list[Outcome] = []
-        for call in calls_of(requests):
-            try:
-                outcomes += await self._call(call)
-            except (StoreBusy, StoreUnreachable) as error:  # those behind would wait as long, and for nothing
-                return outcomes + [error] * (len(requests) - len(outcomes))
-            except LeftfoldError as error:  # what other calls have committed is answered all the same
-                outcomes += [error] * len(call)
-        return outcomes
-
-    async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
-        with committing(self._where, lambda: self._writer.lost):
-            if is_few(requests) and (appended := await self._append_few(*requests)) is not None:
-                return [appended]
-            call, columns = await _call_of(requests)
-            return call.outcomes(await self._appended(self._append_sql, columns))
-
-    async def _append_few(self, request: AppendRequest) -> Appended | None:
-        """What was appended; None when something is in the way of it."""
-        [head] = await self._appended(self._append_few_sql, columns_of(request))
-        return None if head is None else Appended(head + 1, head + len(request.events))
-
-    async def _appended(self, statement: str, columns: Sequence[Array]) -> tuple[Any, ...]:
-        """The one row that a function of the log answers."""
-        clock = None if self._clock is None else to_microseconds(self._clock.now())
-        parameters = [self._durable, self._lock_timeout, clock, *columns]
-        [answer] = await self._writer.ask(statement, parameters)
-        return answer
-
     # --- following other processes
 
     async def _follow(self) -> None:
@@ -336,7 +300,7 @@ class PostgresStore:
 
     async def _listen(self, listening: asyncio.Event) -> None:
         with named_errors(self._where):
-            await self._writer.listen(self._log, lambda head: self._head.advance(int(head)), listening)
+            await self._writer.listen(self._sql(LISTEN), lambda head: self._head.advance(int(head)), listening)
 
     async def _poll(self, listening: asyncio.Event) -> None:
         """Look once when notifications begin to come, then now and then, in case one is lost."""
@@ -353,16 +317,6 @@ class PostgresStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed
-
-
-async def _call_of(requests: Sequence[AppendRequest]) -> tuple[AppendCall, Sequence[Array]]:
-    """A call and its columns; those of many events are made in a thread, so that other tasks go on."""
-
-    def made() -> tuple[AppendCall, Sequence[Array]]:
-        call = AppendCall(requests)
-        return call, call.columns()
-
-    return await asyncio.to_thread(made) if sum(len(request.events) for request in requests) > MANY else made()
 
 
 def create_log(connection: Connection, log: str) -> None:

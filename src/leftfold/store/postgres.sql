@@ -115,6 +115,16 @@ BEGIN
 END
 $$;
 
+-- Be notified of each batch of appends: on the channel "leftfold_log", with the position of its last event. Until the
+-- session ends it shares a lock, by which appends know of it: where no other session than their own does, they notify
+-- nobody, which is a good part of what a small commit costs. What was appended before this returns is to be looked for.
+CREATE FUNCTION listen() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    LISTEN "leftfold_log";
+    PERFORM pg_advisory_lock_shared(hashtextextended('leftfold_log', 2));
+END
+$$;
+
 -- Take the log's lock until the transaction ends, with bounds on how long it can be waited for and kept.
 CREATE FUNCTION begin_append(durable boolean) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -388,7 +398,9 @@ BEGIN
         WHERE codes IS NULL OR codes[new.request] = 0;
     END IF;
 
-    IF pg_notify('leftfold_log', tip::text) IS NULL THEN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('leftfold_log', 2))
+        AND pg_notify('leftfold_log', tip::text) IS NULL
+    THEN
         RAISE EXCEPTION 'nobody can be notified';
     END IF;
 END
@@ -468,7 +480,9 @@ BEGIN
         END LOOP;
     END LOOP;
 
-    IF pg_notify('leftfold_log', tip::text) IS NULL THEN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('leftfold_log', 2))
+        AND pg_notify('leftfold_log', tip::text) IS NULL
+    THEN
         RAISE EXCEPTION 'nobody can be notified';
     END IF;
 END

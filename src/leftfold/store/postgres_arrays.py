@@ -1,7 +1,8 @@
 """Arrays of one dimension as PostgreSQL takes them in binary form, made column by column.
 
 A driver finds out the type of every list from its items, and takes them one by one: that is most of what a batch of
-appends costs in Python, and an empty list has another type than a full one, hence another statement to prepare.
+appends costs in Python, and an empty list has another type than a full one, hence another statement to prepare. Most
+arrays of a single append have one element, so those are made at once.
 """
 
 import sys
@@ -9,44 +10,52 @@ from array import array
 from collections.abc import Collection, Sequence
 from itertools import chain
 from struct import Struct
+from typing import ClassVar
 
 _header = Struct(">5i").pack  # dimensions, nulls, element type, length, lower bound
 _empty = Struct(">3i").pack
 _length = Struct(">i").pack
+_integer = Struct(">ii").pack
 _bigint = Struct(">iq").pack
 _null = _length(-1)
 _LITTLE = sys.byteorder == "little"
 
 
-class Integers(bytes):
+class Array(bytes):
+    """One in binary form."""
+
+    ELEMENT: ClassVar[int]
+    OID: ClassVar[int]
+
+
+class Integers(Array):
     """An `integer[]`."""
 
     ELEMENT, OID = 23, 1007
 
 
-class Bigints(bytes):
+class Bigints(Array):
     """A `bigint[]`."""
 
     ELEMENT, OID = 20, 1016
 
 
-class Texts(bytes):
+class Texts(Array):
     """A `text[]`."""
 
     ELEMENT, OID = 25, 1009
 
 
-class Blobs(bytes):
+class Blobs(Array):
     """A `bytea[]`."""
 
     ELEMENT, OID = 17, 1001
 
 
-Array = Integers | Bigints | Texts | Blobs
-
-
 def integers(values: Sequence[int]) -> Integers:
     """Values of 32 bits."""
+    if len(values) == 1:
+        return Integers(ONE_INTEGER + _integer(4, values[0]))
     if not values:
         return NO_INTEGERS
     words = array("i", [4]) * (2 * len(values))
@@ -58,6 +67,8 @@ def integers(values: Sequence[int]) -> Integers:
 
 def bigints(values: Sequence[int | None]) -> Bigints:
     """Values of 64 bits, or nulls."""
+    if len(values) == 1 and values[0] is not None:
+        return Bigints(ONE_BIGINT + _bigint(8, values[0]))
     if not values:
         return NO_BIGINTS
     elements = [_null if value is None else _bigint(8, value) for value in values]
@@ -66,11 +77,16 @@ def bigints(values: Sequence[int | None]) -> Bigints:
 
 def texts(values: Collection[str]) -> Texts:
     """Texts without NUL."""
-    return Texts(_joined(Texts, [value.encode() for value in values])) if values else NO_TEXTS
+    encoded = [value.encode() for value in values]
+    if len(encoded) == 1:
+        return Texts(ONE_TEXT + _length(len(encoded[0])) + encoded[0])
+    return Texts(_joined(Texts, encoded)) if encoded else NO_TEXTS
 
 
 def blobs(values: Sequence[bytes]) -> Blobs:
     """Bytes."""
+    if len(values) == 1:
+        return Blobs(ONE_BLOB + _length(len(values[0])) + values[0])
     return Blobs(_joined(Blobs, values)) if values else NO_BLOBS
 
 
@@ -87,3 +103,4 @@ NO_INTEGERS = Integers(_empty(0, 0, Integers.ELEMENT))
 NO_BIGINTS = Bigints(_empty(0, 0, Bigints.ELEMENT))
 NO_TEXTS = Texts(_empty(0, 0, Texts.ELEMENT))
 NO_BLOBS = Blobs(_empty(0, 0, Blobs.ELEMENT))
+ONE_INTEGER, ONE_BIGINT, ONE_TEXT, ONE_BLOB = (_head(kind, 1) for kind in (Integers, Bigints, Texts, Blobs))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from leftfold.errors import (
     InvalidUrl,
@@ -118,9 +118,11 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
         return found
 
 
-def connect(url: str, *, session: bool, reading: bool = False) -> Connection:
+def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str | None = None) -> Connection:
     """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep."""
     settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
+    if lock_timeout is not None:
+        settings |= {"lock_timeout": lock_timeout}
     if reading:
         settings |= dict.fromkeys(READING_SETTINGS, "off")
         settings |= {"default_transaction_read_only": "on"}
@@ -147,12 +149,26 @@ def is_lost(connection: Connection) -> bool:
     return True
 
 
-def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of a statement, in binary form.
+class Message(NamedTuple):
+    """A statement with its parameters as they are sent; made without the driver's cursors.
 
-    Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
+    To find a dumper for every parameter took those longer than the statement.
     """
-    return rows_of(connection, connection.wait(executed(connection, sql, parameters)))
+
+    sql: bytes
+    types: tuple[int, ...]
+    values: Sequence[bytes | None]
+
+
+def message(sql: str, parameters: Sequence[Any] = ()) -> Message:
+    """A statement as it is sent."""
+    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
+    return Message(_numbered(sql), types, values)
+
+
+def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement, in binary form."""
+    return rows_of(connection, connection.wait(executed(connection, message(sql, parameters))))
 
 
 def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
@@ -166,22 +182,30 @@ def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
     return transformer.load_rows(0, result.ntuples, tuple)
 
 
-def executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
+def integer_of(connection: Connection, result: PGresult) -> int | None:
+    """The single integer of a result, which may be null; what the server refused is raised."""
+    if result.status != ExecStatus.TUPLES_OK:
+        raise _error(connection, result)
+    value = result.get_value(0, 0)
+    return None if value is None else int.from_bytes(value, "big", signed=True)
+
+
+def executed(connection: Connection, message: Message) -> PQGen[PGresult]:
     """Send a statement and take its result; it says each time what it waits for.
 
     It is prepared where it may be, when it comes for the second time; so what comes once takes one round trip.
     """
-    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
+    sql, types, values = message
     formats = [Format.BINARY] * len(values)
-    server, statement = connection.pgconn, (_numbered(sql), types)
-    name = connection.prepared.get(statement) if connection.prepares else None
+    server = connection.pgconn
+    name = connection.prepared.get((sql, types)) if connection.prepares else None
     if name is None:
         if connection.prepares and len(connection.prepared) < PREPARED:
-            connection.prepared[statement] = b""
-        server.send_query_params(statement[0], values, types, formats, Format.BINARY)
+            connection.prepared[sql, types] = b""
+        server.send_query_params(sql, values, types, formats, Format.BINARY)
         return (yield from _answer(connection))
     if not name:
-        name = connection.prepared[statement] = yield from _prepared(connection, *statement)
+        name = connection.prepared[sql, types] = yield from _prepared(connection, sql, types)
     server.send_query_prepared(name, values, formats, Format.BINARY)
     return (yield from _answer(connection))
 
@@ -209,6 +233,8 @@ def _answer(connection: Connection) -> PQGen[PGresult]:
 def _encoded(value: Any) -> tuple[int, bytes | None]:
     """The type of a parameter and its binary form."""
     match value:
+        case Array():
+            return value.OID, value
         case None:
             return 0, None
         case bool():
@@ -217,12 +243,9 @@ def _encoded(value: Any) -> tuple[int, bytes | None]:
             return 20, value.to_bytes(8, "big", signed=True)
         case str():
             return 25, value.encode()
-        case list():
+        case _:
             listed = cast("list[int]", value)
             return Integers.OID, integers(listed)
-        case _:
-            array: Array = value
-            return array.OID, array
 
 
 @lru_cache(256)
@@ -243,8 +266,8 @@ def rows_in_parts(
 ) -> Generator[list[tuple[Any, ...]], None, None]:
     """The rows of a statement, some at a time; what is not asked for is not kept."""
     server, transformer = connection.pgconn, Transformer(connection)
-    types, values = zip(*map(_encoded, parameters), strict=True)
-    server.send_query_params(_numbered(sql), values, types, [Format.BINARY] * len(values), Format.BINARY)
+    sent, types, values = message(sql, parameters)
+    server.send_query_params(sent, values, types, [Format.BINARY] * len(values), Format.BINARY)
     server.set_chunked_rows_mode(ROWS_AT_ONCE)
     complete = False
     try:

@@ -2,8 +2,9 @@
 
 import asyncio
 import select
-from asyncio import AbstractEventLoop, Future
+from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,9 +13,11 @@ from psycopg.pq.abc import PGresult
 from psycopg.pq.misc import PGnotify
 from psycopg.waiting import Ready, Wait
 
-from leftfold.store.postgres_driver import Connection, NoAnswer, executed, rows_of
+from leftfold.store.postgres_driver import Connection, Message, NoAnswer, executed, message, rows_of
 
 ENDED = "the server ended the connection"
+Read = Callable[[Connection, PGresult], Any]
+Answered = Callable[[Any], None]
 
 
 class Line:
@@ -30,9 +33,14 @@ class Line:
         self._loop: AbstractEventLoop | None = None  # that looks for what the connection has to say
         self._descriptor = -1
         self._connecting: Future[Connection] | None = None
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Lock()  # of those who wait for their answers in tasks
+        self._free: Future[None] | None = None
         self._statement: PQGen[PGresult] | None = None
-        self._answer: Future[PGresult]
+        self._read: Read
+        self._answered: Answered
+        self._deadline = 0.0
+        self._watch: TimerHandle | None = None
+        self._poll = select.poll()
         self._sending = False
         self._farewell: str | None = None
         self._heard: Callable[[str], None] | None = None
@@ -44,7 +52,7 @@ class Line:
     @property
     def busy(self) -> bool:
         """Whether a statement is under way."""
-        return self._turn.locked()
+        return self._statement is not None or self._turn.locked()
 
     @property
     def lost(self) -> bool:
@@ -57,29 +65,34 @@ class Line:
         Where that is cancelled half-way the connection is given up: what is on its way can then not be told from what
         comes next. So it is when its server has not answered for as long as the connection's patience.
         """
+        asked = message(sql, parameters)
         async with self._turn:
+            await self._until_free()
             connection = await self._usable()
-            loop = asyncio.get_running_loop()
-            self._answer = loop.create_future()
-            self._statement = executed(connection, sql, parameters)
-            patience = None if connection.patience is None else loop.call_later(connection.patience, self._give_up)
-            self._go_on(None)
+            answer: Future[list[tuple[Any, ...]]] = asyncio.get_running_loop().create_future()
+            self._start(connection, asked, rows_of, partial(_settle, answer))
             try:
-                result = await self._answer
+                return await answer
             except asyncio.CancelledError:
                 self._lose(psycopg.OperationalError("the statement was given up"))
                 raise
-            finally:
-                if patience is not None:
-                    patience.cancel()
-            return rows_of(connection, result)
 
-    async def listen(self, channel: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
-        """Tell `heard` what is notified on a channel, once `listening` is set, until the connection is lost.
+    def begin(self, asked: Message, read: Read, answered: Answered) -> bool:
+        """Send a statement now, for one who need not wait in a task; False where others are at it, or no connection is.
 
-        Raises what ended it, the connection's error or that of `heard`.
+        `answered` is told what is read of the result, or the error that there is instead.
         """
-        await self.ask(f'LISTEN "{channel}"')
+        connection = None if self.busy else self._at_hand()
+        if connection is not None:
+            self._start(connection, asked, read, answered)
+        return connection is not None
+
+    async def listen(self, sql: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
+        """Have a statement listen, and tell `heard` what is notified, once `listening` is set.
+
+        Until the connection is lost: raises what ended it, the connection's error or that of `heard`.
+        """
+        await self.ask(sql)
         self._ended = asyncio.get_running_loop().create_future()
         self._heard = heard
         listening.set()
@@ -91,23 +104,36 @@ class Line:
     async def close(self) -> None:
         """Wait for what is under way, then close the connection."""
         async with self._turn:
+            await self._until_free()
             if self._connecting is not None:
                 await asyncio.wait([self._connecting])
                 if self._connecting.exception() is None:
                     self._connecting.result().close()
             self._lose(psycopg.OperationalError("the connection was closed"))
 
+    async def _until_free(self) -> None:
+        """Wait for the answer to what was begun by one who does not wait."""
+        if self._statement is not None:
+            self._free = asyncio.get_running_loop().create_future()
+            await self._free
+
+    def _at_hand(self) -> Connection | None:
+        """The connection, unless it is lost, which may show only now."""
+        if self.connection is None or self.connection.closed:
+            return None
+        self._look_after(self.connection)
+        if self._poll.poll(0):  # while no statement is under way
+            self._take_in()
+        return None if self.connection.closed else self.connection
+
     async def _usable(self) -> Connection:
-        """The connection, or a new one where it is lost, which may show only now."""
-        if self.connection is not None and not self.lost:
-            self._look_after(self.connection)
-            if _has_word(self.connection):
-                self._take_in()
-        if self.connection is None or self.lost:
+        """The connection, or a new one where it is lost."""
+        connection = self._at_hand()
+        if connection is None:
             self._lose(psycopg.OperationalError(ENDED))
-            self.connection = await self._new()
-            self._look_after(self.connection)
-        return self.connection
+            connection = self.connection = await self._new()
+            self._look_after(connection)
+        return connection
 
     async def _new(self) -> Connection:
         """A new connection; whoever is cancelled meanwhile leaves it to the next."""
@@ -124,8 +150,36 @@ class Line:
         if self._loop is None:
             self._loop, self._descriptor = asyncio.get_running_loop(), connection.fileno()
             self._loop.add_reader(self._descriptor, self._arrived)
+            self._poll.register(self._descriptor, select.POLLIN)
             connection.pgconn.notify_handler = self._tell
             connection.add_notice_handler(self._noticed)
+
+    def _start(self, connection: Connection, asked: Message, read: Read, answered: Answered) -> None:
+        self._read, self._answered = read, answered
+        self._statement = executed(connection, asked)
+        if connection.patience is not None:
+            self._watch_until(connection.patience)
+        self._go_on(None)
+
+    def _watch_until(self, patience: float) -> None:
+        """Give up a silent server in time; one timer lasts for many statements."""
+        assert self._loop is not None
+        self._deadline = self._loop.time() + patience
+        if self._watch is not None and self._watch.when() > self._deadline:
+            self._watch.cancel()
+            self._watch = None
+        if self._watch is None:
+            self._watch = self._loop.call_at(self._deadline, self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        assert self._loop is not None
+        self._watch = None
+        if self._statement is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._watch = self._loop.call_at(self._deadline, self._look_at_the_time)
+        else:
+            self._give_up()
 
     def _arrived(self) -> None:
         if self._statement is None:
@@ -152,15 +206,18 @@ class Line:
             self._sending = sending
 
     def _settle(self, outcome: PGresult | Exception) -> None:
+        assert self.connection is not None
         self._statement = None
-        if self.lost:
+        try:
+            answer = outcome if isinstance(outcome, Exception) else self._read(self.connection, outcome)
+        except Exception as error:  # noqa: BLE001 it is the caller's
+            answer = error
+        if self.connection.closed:
             self._lose(psycopg.OperationalError(ENDED))
-        if self._answer.done():
-            return
-        if isinstance(outcome, Exception):
-            self._answer.set_exception(outcome)
-        else:
-            self._answer.set_result(outcome)
+        if self._free is not None:
+            _settle(self._free, None)
+            self._free = None
+        self._answered(answer)
 
     def _give_up(self) -> None:
         """The server is silent: let the statement say what that means for it."""
@@ -202,18 +259,25 @@ class Line:
     def _lose(self, error: Exception) -> None:
         """Close the connection, and tell those who wait for notifications."""
         self._statement = None
+        if self._watch is not None:
+            self._watch.cancel()
         if self._loop is not None:
             self._loop.remove_reader(self._descriptor)
             self._loop.remove_writer(self._descriptor)
-        self._loop, self._sending, self._farewell = None, False, None
+            self._poll.unregister(self._descriptor)
+        self._watch = self._loop = self._farewell = None
+        self._sending = False
         if self.connection is not None:
             self.connection.close()
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
 
 
-def _has_word(connection: Connection) -> bool:
-    """Whether something came while no statement was under way."""
-    ready = select.poll()
-    ready.register(connection.fileno(), select.POLLIN)
-    return bool(ready.poll(0))
+def _settle(answer: Future[Any], outcome: Any) -> None:
+    """Tell one who may have gone."""
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
