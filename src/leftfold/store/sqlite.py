@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,7 +26,7 @@ from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import MANY, insert_many
 from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite_select import Arm, arms_of, select
-from leftfold.store.sqlite_tags import Step, index_tags, next_step, settle
+from leftfold.store.sqlite_tags import Step, index_tags, next_step, settle, tag_rows
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
 log = logging.getLogger("leftfold.store")
@@ -80,6 +81,7 @@ class SQLiteStore:
         self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
         self._unmerged = False  # whether there may be tags to merge: as each segment is full
         self._step: Step | None = None  # of merging, to be done between commits
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="leftfold tag rows")
         self._commits = GroupCommit(self._commit, self._head.advance, queue=queue, tidy=self._merge)
 
     def __repr__(self) -> str:
@@ -167,6 +169,7 @@ class SQLiteStore:
         if self._polling is not None:
             self._polling.cancel()
         await self._commits.close()
+        self._beside.shutdown(wait=False)  # what it was to do has been waited for
         await self._readers.close()
         self._writer.close()
 
@@ -199,12 +202,12 @@ class SQLiteStore:
             head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
-            self._write(connection, admission)
+            self._write(connection, admission, sum(request.size for request in requests))
         self._recent.done(admission.head)
         self._prepare_merge()
         return outcomes
 
-    def _write(self, connection: sqlite3.Connection, admission: Admission) -> None:
+    def _write(self, connection: sqlite3.Connection, admission: Admission, size: int) -> None:
         if not admission.placed:
             return
         events = [event for placed in admission.placed for event in placed.events]
@@ -215,9 +218,12 @@ class SQLiteStore:
         columns = _columns(events, positions, times, types)
         if len(events) < MANY:
             connection.executemany(INSERT_EVENT, zip(*columns.values(), strict=True))
+            tags = tag_rows(events, positions, types)
         else:
-            insert_many(connection, "event", columns)
-        if index_tags(connection, events, positions, types):
+            making = self._beside.submit(tag_rows, events, positions, types)
+            insert_many(connection, "event", columns, size)
+            tags = making.result()
+        if index_tags(connection, positions, tags):
             self._unmerged = True
         for key, appended in admission.keys:
             connection.execute(INSERT_KEY, (key.value, appended.first, appended.last, key.digest))

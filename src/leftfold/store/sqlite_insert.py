@@ -7,26 +7,31 @@ from itertools import chain
 from typing import Any
 
 MANY = 512
-TOGETHER = 64
+ROWS = (1_000, 100, 10, 1)  # a statement
+ROWS_IF_LARGE = (10, 1)  # since what is bound is copied
+LARGE = 4_194_304  # bytes of all rows
 
 
-def insert_many(connection: sqlite3.Connection, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Insert rows, given by their columns; what a column has throughout is bound once a statement.
+def insert_many(
+    connection: sqlite3.Connection, table: str, columns: Mapping[str, Sequence[Any]], size: int = 0
+) -> None:
+    """Insert rows of `size` bytes, given by their columns; what a column has throughout is bound once a statement.
 
     Python's driver gives up the interpreter lock at each step of a statement, and `executemany` is a step a row: for
-    `MANY` rows that costs more than the long statements, for the few of a group commit it costs less.
+    `MANY` rows that costs more than the long statements, for the few of a group commit it costs less. And during a
+    long statement another thread has the time to get something done.
     """
     count = len(next(iter(columns.values())))
     same = tuple(name for name, column in columns.items() if column.count(column[0]) == count)
     other = tuple(name for name in columns if name not in same)
     first, width = [columns[name][0] for name in same], len(other)
     values = list(chain.from_iterable(zip(*[columns[name] for name in other], strict=True)))
-    step = TOGETHER * width
-    end = count // TOGETHER * step
-    for start in range(0, end, step):
-        connection.execute(_statement(table, same, other, TOGETHER), [*first, *values[start : start + step]])
-    rest = [[*first, *values[start : start + width]] for start in range(end, len(values), width)]
-    connection.executemany(_statement(table, same, other, 1), rest)
+    start = 0
+    for rows in ROWS if size < LARGE else ROWS_IF_LARGE:
+        step = rows * width
+        while start + step <= len(values):
+            connection.execute(_statement(table, same, other, rows), [*first, *values[start : start + step]])
+            start += step
 
 
 @lru_cache(64)

@@ -8,6 +8,7 @@ as many have come together, appends do it: a bounded part each, in their transac
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from leftfold.store.contract import NewEvent
@@ -75,6 +76,14 @@ DELETE_TAGS_TO = f"{DELETE_TAGS} AND (tag, position) < (?, ?)"
 DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
 
+class TagRows(NamedTuple):
+    """Tags that are to be written: each with the position and the type of its event."""
+
+    tag: list[str]
+    position: list[int]
+    type: list[int]
+
+
 class Merge(NamedTuple):
     """A segment that is being filled with the tags of those from `first` to `last`."""
 
@@ -84,15 +93,26 @@ class Merge(NamedTuple):
     level: int
 
 
-def index_tags(
-    connection: sqlite3.Connection, events: Sequence[NewEvent], positions: range, types: Sequence[int]
-) -> bool:
-    """Write the tags of these events, in the transaction that writes them at these positions with these types.
+def tag_rows(events: Sequence[NewEvent], positions: Sequence[int], types: Sequence[int]) -> TagRows:
+    """The tags of these events, in their order, so that one page of the index is touched after the other."""
+    tags = [tag for event in events for tag in event.tags]
+    event_of = [number for number, event in enumerate(events) for _ in event.tags]
+    order = sorted(range(len(tags)), key=tags.__getitem__)
+    own = [event_of[each] for each in order]
+    return TagRows([tags[each] for each in order], [positions[each] for each in own], [types[each] for each in own])
+
+
+def index_tags(connection: sqlite3.Connection, positions: range, rows: TagRows) -> bool:
+    """Write the tags of events, in the transaction that writes these at their positions.
 
     Whether that has filled a segment, and there are tags to merge now.
     """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    count = _write_tags(connection, segment, events, positions, types)
+    count = len(rows.tag)
+    if count < MANY:
+        connection.executemany(INSERT_TAG, zip(repeat(segment), *rows, strict=False))
+    else:
+        insert_many(connection, "segment_tag", {"segment": [segment] * count, **rows._asdict()})
     head = positions[-1]
     unmerged = False
     if head - first + 1 >= SEGMENT:
@@ -102,29 +122,6 @@ def index_tags(
     if head // UPKEEP > (positions[0] - 1) // UPKEEP and _is_behind(connection):
         _keep_up(connection, SPEED * max(count, UPKEEP * count // len(positions), UPKEEP))
     return unmerged
-
-
-def _write_tags(
-    connection: sqlite3.Connection, segment: int, events: Sequence[NewEvent], positions: range, types: Sequence[int]
-) -> int:
-    """Write them in their order, so that one page of the index is touched after the other; how many there are."""
-    if len(events) < MANY:
-        numbered = zip(events, positions, types, strict=True)
-        rows = sorted([(segment, tag, position, type) for event, position, type in numbered for tag in event.tags])
-        connection.executemany(INSERT_TAG, rows)
-        return len(rows)
-    tags = [tag for event in events for tag in event.tags]
-    event_of = [number for number, event in enumerate(events) for _ in event.tags]
-    order = sorted(range(len(tags)), key=tags.__getitem__)
-    columns: dict[str, list[str] | list[int]] = {
-        "segment": [segment] * len(tags),
-        "tag": [tags[each] for each in order],
-        "position": [positions[event_of[each]] for each in order],
-        "type": [types[event_of[each]] for each in order],
-    }
-    if tags:
-        insert_many(connection, "segment_tag", columns)
-    return len(tags)
 
 
 def next_step(connection: sqlite3.Connection) -> Step | None:
