@@ -28,7 +28,7 @@ def test_a_sound_log_is_said_to_be_sound(run: Run, log: str) -> None:
 
     assert ended.code == 0
     assert ended.lines == [
-        "✓ the file is undamaged, its indexes fit the events",
+        "✓ what is stored is undamaged, its indexes fit the events",
         "✓ 6 events, positions without gaps, times in order",
         "sound",
     ]
@@ -96,7 +96,7 @@ def test_noise_in_the_file_is_found_by_sqlite_s_own_check(run: Run, log: str, fo
     ended = run("verify", log)
 
     assert ended.code == 1
-    assert ended.lines[0].startswith("✗ file: SQLite's integrity check: ")
+    assert ended.lines[0].startswith("✗ log: SQLite's integrity check: ")
     assert ended.lines[1] == "✓ 6 events, positions without gaps, times in order"
 
 

@@ -74,21 +74,21 @@ async def verify(
 async def _checks(url: str, app: App | None, *, snapshots: bool) -> list[Check]:
     if app is None:
         async with open_log(url) as log:
-            return [*await _file(log), *await _events(partial(_alone, log), "")]
+            return [*await _stored(log), *await _events(partial(_alone, log), "")]
     async with open_app(app, url) as live:
         readable = ", every event can be read"
-        return [*await _file(live.store), *await _events(partial(live.verify, snapshots=snapshots), readable)]
+        return [*await _stored(live.store), *await _events(partial(live.verify, snapshots=snapshots), readable)]
 
 
 async def _alone(log: EventStore, progress: OnProgress) -> list[Verification]:
     return [await verify_log(log, progress=progress)]
 
 
-async def _file(log: EventStore) -> list[Check]:
+async def _stored(log: EventStore) -> list[Check]:
     if not isinstance(log, Inspectable):
         return []
-    with activity("checking the file"):
-        return [Check("file", "the file is undamaged, its indexes fit the events", await log.self_check())]
+    with activity("checking what is stored"):
+        return [Check("log", "what is stored is undamaged, its indexes fit the events", await log.self_check())]
 
 
 async def _events(verify: Verify, readable: str) -> list[Check]:

@@ -220,7 +220,7 @@ async def _damage(store: EventStore) -> list[Violation]:
         found = await store.self_check()
     except StoreError as error:
         found = [f"it could not be checked: {error.args[0]}"]
-    return [Violation("the file is undamaged", each) for each in found]
+    return [Violation("what is stored is undamaged", each) for each in found]
 
 
 async def _all_of(store: EventStore) -> list[StoredEvent]:
