@@ -119,9 +119,10 @@ async def measure(sizes: Sequence[int], directory: Path, progress: Progress) -> 
 
 async def _filled(opened: AsyncExitStack, directory: Path, size: int, progress: Progress) -> Log:
     progress(f"fill a log with {size:,} events")
-    url = f"sqlite:///{directory / f'log-{size}.db'}"
+    path = directory / f"log-{size}.db"
+    await shaped_log.made(path, size)
+    url = f"sqlite:///{path}"
     store = await opened.enter_async_context(open_store(url))
-    await shaped_log.fill(store, size)
     newcomer = await opened.enter_async_context(open_store(f"{url}?may_lose=recent-commits"))
     return Log(size, store, newcomer, Random(size))
 

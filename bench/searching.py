@@ -14,7 +14,6 @@ from typing import NamedTuple
 from bench import shaped_log
 from bench.shaped_log import ENTITIES, FIRST_TAGS, FREQUENT, RARE_TAG, SCARCE, SECOND_TAGS, entity
 from leftfold import Criteria, EventStore, criteria, open_store
-from leftfold.store.sqlite_tags import merge_tags
 
 EVENTS = 1_000_000
 QUICK_EVENTS = 100_000
@@ -86,24 +85,11 @@ async def measure(events: int, directory: Path, progress: Progress) -> list[Sear
 async def _both(events: int, directory: Path, progress: Progress) -> AsyncIterator[tuple[EventStore, EventStore]]:
     progress(f"fill a log with {events:,} events")
     path, copy = directory / "segments.db", directory / "one-tree.db"
-    async with open_store(f"sqlite:///{path}?may_lose=recent-commits") as store:
-        await shaped_log.fill(store, events)
-    progress("merge its tags, as a moment without appends does")
-    await asyncio.to_thread(_merge, path)
+    await shaped_log.made(path, events)
     progress("copy it, with its tags in one tree")
     await asyncio.to_thread(_into_one_tree, path, copy)
     async with open_store(f"sqlite:///{path}?mode=ro") as ours, open_store(f"sqlite:///{copy}?mode=ro") as one_tree:
         yield ours, one_tree
-
-
-def _merge(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.text_factory = bytes
-        more = True
-        while more:
-            connection.execute("BEGIN IMMEDIATE")
-            more = merge_tags(connection)
-            connection.execute("COMMIT")
 
 
 def _into_one_tree(path: Path, copy: Path) -> None:

@@ -1,10 +1,15 @@
 """A log of any size with the same shape: common and rare types and tags, and entities of exactly 20 events."""
 
+import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
+from pathlib import Path
 from random import Random
 
-from leftfold import EventStore, NewEvent
+from leftfold import EventStore, NewEvent, open_store
+from leftfold.store.sqlite_tags import merge_tags
 
 COMMON = 7  # types of which each takes its share
 RARE_ONE_IN = 10_000  # the eighth type
@@ -23,7 +28,24 @@ def entity(number: int) -> str:
     return f"first:entity-{number}"
 
 
-async def fill(store: EventStore, size: int) -> None:
+async def made(path: Path, size: int) -> None:
+    """Make a log of `size` events, at rest: its tags are merged as far as a moment without appends does it."""
+    async with open_store(f"sqlite:///{path}?may_lose=recent-commits") as store:
+        await _fill(store, size)
+    await asyncio.to_thread(_merge, path)
+
+
+def _merge(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.text_factory = bytes
+        more = True
+        while more:
+            connection.execute("BEGIN IMMEDIATE")
+            more = merge_tags(connection)
+            connection.execute("COMMIT")
+
+
+async def _fill(store: EventStore, size: int) -> None:
     """Append `size` events, a thousand at a time."""
     random = Random(size)
     planted = dict(_planted(size))
