@@ -57,7 +57,7 @@ def log() -> Log:
 
 @pytest.fixture
 def commits(log: Log) -> LoopCommit:
-    return LoopCommit(log.commit, log.settled, queue=100, begin=log.begin)
+    return LoopCommit(log.commit, log.begin, log.settled, queue=100)
 
 
 async def begun(commits: LoopCommit, *requests: AppendRequest) -> list["asyncio.Task[Appended]"]:
@@ -238,7 +238,7 @@ async def test_one_that_cannot_be_begun_is_refused_by_the_commit(free: Log) -> N
 
     free.refuse = lambda one: OverflowError("a position of 65 bits")
     free.go_on.set()
-    commits = LoopCommit(free.commit, free.settled, queue=100, begin=begin)
+    commits = LoopCommit(free.commit, begin, free.settled, queue=100)
 
     with pytest.raises(StoreFailed, match="65 bits"):
         await commits.append(request())

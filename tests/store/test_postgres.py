@@ -18,7 +18,7 @@ from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import SELECT_TYPES, PostgresStore
 from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, Connection, connect, integer_of, message, rows_in_parts, run
+from leftfold.store.postgres_driver import PREPARED, Connection, connect, integer_of, rows_in_parts, run
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Types
 from leftfold.store.postgres_select import FEW
@@ -446,7 +446,8 @@ def test_appends_notify_as_long_as_another_session_listens(
         uncounted.execute(f"LISTEN {log}".encode())
         writer.execute(f"SELECT {log}.listen()".encode())
         writer.execute(sql(log))  # its own session is told by the answer
-        with connected(server) as listener:
+        make_roles(server.url(log=log))
+        with connected(server, f"{log}_reader") as listener:
             listener.execute(f"SELECT {log}.listen()".encode())
             writer.execute(sql(log))
             pid = listener.info.backend_pid
@@ -527,12 +528,12 @@ async def test_closing_waits_for_the_statement_that_is_under_way(server: Postgre
 
 async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: Line) -> None:
     answers: list[Any] = []
-    seven = message("SELECT 7::bigint FROM pg_sleep(0.01)")
-    assert not line.begin(seven, integer_of, answers.append)  # it has no connection yet
+    seven = "SELECT 7::bigint FROM pg_sleep(0.01)"
+    assert not line.begin(seven, (), integer_of, answers.append)  # it has no connection yet
     await line.ask("SELECT 1")
 
-    assert line.begin(seven, integer_of, answers.append)
-    assert not line.begin(seven, integer_of, answers.append)
+    assert line.begin(seven, (), integer_of, answers.append)
+    assert not line.begin(seven, (), integer_of, answers.append)
     assert line.busy
 
     assert await line.ask("SELECT 2") == [(2,)]  # in its turn
@@ -543,9 +544,9 @@ async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, li
     answers: list[Any] = []
     [(pid,)] = await line.ask("SELECT pg_backend_pid()")
 
-    assert line.begin(message("SELECT 1 / %s::integer", ["0"]), integer_of, answers.append)
+    assert line.begin("SELECT 1 / %s::integer", ["0"], integer_of, answers.append)
     await line.ask("SELECT 1")
-    assert line.begin(message("SELECT 1::bigint FROM pg_sleep(60)"), integer_of, answers.append)
+    assert line.begin("SELECT 1::bigint FROM pg_sleep(60)", (), integer_of, answers.append)
     with connected(server) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
     assert await line.ask("SELECT 2") == [(2,)]
@@ -569,7 +570,7 @@ async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
     answers: list[Any] = []
     line = Line(lambda: connect(server.url(), session=True))
     await line.ask("SELECT 1")
-    line.begin(message("SELECT 7::bigint FROM pg_sleep(0.05)"), integer_of, answers.append)
+    line.begin("SELECT 7::bigint FROM pg_sleep(0.05)", (), integer_of, answers.append)
 
     await line.close()
 

@@ -36,6 +36,20 @@ class Ticket:
             self.outcome.set_exception(outcome)
 
 
+async def handed_in(request: AppendRequest, places: asyncio.Semaphore, take: Callable[[Ticket], None]) -> Appended:
+    """Hand an append in when there is a place for it, and wait for its outcome."""
+    ticket = Ticket(request, asyncio.get_running_loop().create_future())
+    await places.acquire()
+    try:
+        take(ticket)
+        return await ticket.outcome
+    except asyncio.CancelledError:
+        ticket.abandoned = True
+        raise
+    finally:
+        places.release()
+
+
 class Room:
     """How much more one batch may take."""
 
@@ -81,18 +95,7 @@ class GroupCommit:
 
     async def append(self, request: AppendRequest) -> Appended:
         """Hand the request to the next batch and wait for its outcome."""
-        ticket = Ticket(request, asyncio.get_running_loop().create_future())
-        await self._places.acquire()
-        try:
-            if self._closed:
-                raise StoreClosed
-            self._gathering.put(ticket)
-            return await ticket.outcome
-        except asyncio.CancelledError:
-            ticket.abandoned = True
-            raise
-        finally:
-            self._places.release()
+        return await handed_in(request, self._places, self._take)
 
     async def close(self) -> None:
         """Commit what has been handed in, then end the thread."""
@@ -100,6 +103,11 @@ class GroupCommit:
             self._closed = True
             self._gathering.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _take(self, ticket: Ticket) -> None:
+        if self._closed:
+            raise StoreClosed
+        self._gathering.put(ticket)
 
     def _run(self) -> None:
         closing = False

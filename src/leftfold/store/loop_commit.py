@@ -8,16 +8,11 @@ from functools import partial
 from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
 from leftfold.store.admission import AppendRequest
 from leftfold.store.contract import Appended
-from leftfold.store.group_commit import Outcome, Room, Ticket
+from leftfold.store.group_commit import Outcome, Room, Ticket, handed_in
 
 Commit = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Outcome]]]
 Settle = Callable[[Outcome | None], None]
 Begin = Callable[[AppendRequest, Settle], bool]
-
-
-def never(request: AppendRequest, settle: Settle) -> bool:
-    """For a store that has no shorter way for a single append."""
-    return False
 
 
 class LoopCommit:
@@ -29,13 +24,13 @@ class LoopCommit:
     loop.
     """
 
-    def __init__(self, commit: Commit, settled: Callable[[int], None], *, queue: int, begin: Begin = never) -> None:
+    def __init__(self, commit: Commit, begin: Begin, settled: Callable[[int], None], *, queue: int) -> None:
         self._commit = commit
         self._settled = settled
         self._begin = begin
         self._places = asyncio.Semaphore(queue)
         self._gathered: deque[Ticket] = deque()
-        self._begun: Ticket | None = None
+        self._begun = False
         self._committing: asyncio.Task[None] | None = None
         self._alone = True
         self._closed = False
@@ -44,47 +39,41 @@ class LoopCommit:
     @property
     def idle(self) -> bool:
         """Whether no append is under way."""
-        return self._committing is None and self._begun is None
+        return self._committing is None and not self._begun
 
     async def append(self, request: AppendRequest) -> Appended:
         """Hand the request to the next batch and wait for its outcome."""
-        ticket = Ticket(request, asyncio.get_running_loop().create_future())
-        await self._places.acquire()
-        try:
-            if self._closed:
-                raise StoreClosed
-            if not self.idle or not (self._alone and self._begin_alone(ticket)):
-                self._gathered.append(ticket)
-                self._go_on()
-            return await ticket.outcome
-        except asyncio.CancelledError:
-            ticket.abandoned = True
-            raise
-        finally:
-            self._places.release()
+        return await handed_in(request, self._places, self._take)
 
     async def close(self) -> None:
         """Commit what has been handed in."""
         self._closed = True
-        if self._begun is not None:
+        if self._begun:
             self._left = asyncio.get_running_loop().create_future()
             await self._left
         if self._committing is not None:
             await asyncio.wait([self._committing])
 
+    def _take(self, ticket: Ticket) -> None:
+        if self._closed:
+            raise StoreClosed
+        if not (self.idle and self._alone and self._begin_alone(ticket)):
+            self._gathered.append(ticket)
+            self._go_on()
+
     def _begin_alone(self, ticket: Ticket) -> bool:
-        self._begun = ticket
+        self._begun = True  # it may be settled before `begin` returns
         try:
             begun = self._begin(ticket.request, partial(self._came, ticket))
         except Exception:  # noqa: BLE001 the commit meets it too, and says what it is
             begun = False
         if not begun:
-            self._begun = None
+            self._begun = False
         return begun
 
     def _came(self, ticket: Ticket, outcome: Outcome | None) -> None:
         """What came of an append that was begun alone."""
-        self._begun = None
+        self._begun = False
         if outcome is None:
             self._gathered.appendleft(ticket)
         else:

@@ -41,7 +41,6 @@ from leftfold.store.stretch import Range
 
 FORMAT = 1
 QUEUE = 4_096
-MANY = 500  # events: a millisecond or two of the event loop's time
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
 POLL_SECONDS = 1.0  # what a lost notification costs
@@ -112,7 +111,7 @@ class PostgresStore:
             clock=None if isinstance(clock, SystemClock) else clock,
             lock_timeout=None if session else self._lock_timeout,
         )
-        self._commits = LoopCommit(appends.commit, self._head.advance, queue=queue, begin=appends.begin)
+        self._commits = LoopCommit(appends.commit, appends.begin, self._head.advance, queue=queue)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self._log}{'' if self._durable else ', not durable'} at {self._head.known}>"

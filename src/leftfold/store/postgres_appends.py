@@ -13,7 +13,7 @@ from leftfold.store.group_commit import Outcome
 from leftfold.store.loop_commit import Settle
 from leftfold.store.postgres_arrays import Array
 from leftfold.store.postgres_batch import AppendCall, calls_of
-from leftfold.store.postgres_driver import committing, integer_of, message
+from leftfold.store.postgres_driver import committing, integer_of
 from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_line import Line
 
@@ -65,8 +65,7 @@ class PostgresAppends:
         def answered(answer: Any) -> None:
             settle(self._outcome(request, answer))
 
-        asked = message(self._append_few, self._parameters(columns_of(request)))
-        return self._line.begin(asked, integer_of, answered)
+        return self._line.begin(self._append_few, self._parameters(columns_of(request)), integer_of, answered)
 
     async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         refused, self._refused = self._refused, None

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from leftfold.errors import (
     InvalidUrl,
@@ -149,26 +149,12 @@ def is_lost(connection: Connection) -> bool:
     return True
 
 
-class Message(NamedTuple):
-    """A statement with its parameters as they are sent; made without the driver's cursors.
-
-    To find a dumper for every parameter took those longer than the statement.
-    """
-
-    sql: bytes
-    types: tuple[int, ...]
-    values: Sequence[bytes | None]
-
-
-def message(sql: str, parameters: Sequence[Any] = ()) -> Message:
-    """A statement as it is sent."""
-    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
-    return Message(_numbered(sql), types, values)
-
-
 def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of a statement, in binary form."""
-    return rows_of(connection, connection.wait(executed(connection, message(sql, parameters))))
+    """All rows of a statement, in binary form.
+
+    Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
+    """
+    return rows_of(connection, connection.wait(executed(connection, sql, parameters)))
 
 
 def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
@@ -190,22 +176,22 @@ def integer_of(connection: Connection, result: PGresult) -> int | None:
     return None if value is None else int.from_bytes(value, "big", signed=True)
 
 
-def executed(connection: Connection, message: Message) -> PQGen[PGresult]:
+def executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
     """Send a statement and take its result; it says each time what it waits for.
 
     It is prepared where it may be, when it comes for the second time; so what comes once takes one round trip.
     """
-    sql, types, values = message
+    types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
     formats = [Format.BINARY] * len(values)
-    server = connection.pgconn
-    name = connection.prepared.get((sql, types)) if connection.prepares else None
+    server, statement = connection.pgconn, (_numbered(sql), types)
+    name = connection.prepared.get(statement) if connection.prepares else None
     if name is None:
         if connection.prepares and len(connection.prepared) < PREPARED:
-            connection.prepared[sql, types] = b""
-        server.send_query_params(sql, values, types, formats, Format.BINARY)
+            connection.prepared[statement] = b""
+        server.send_query_params(statement[0], values, types, formats, Format.BINARY)
         return (yield from _answer(connection))
     if not name:
-        name = connection.prepared[sql, types] = yield from _prepared(connection, sql, types)
+        name = connection.prepared[statement] = yield from _prepared(connection, *statement)
     server.send_query_prepared(name, values, formats, Format.BINARY)
     return (yield from _answer(connection))
 
@@ -266,8 +252,8 @@ def rows_in_parts(
 ) -> Generator[list[tuple[Any, ...]], None, None]:
     """The rows of a statement, some at a time; what is not asked for is not kept."""
     server, transformer = connection.pgconn, Transformer(connection)
-    sent, types, values = message(sql, parameters)
-    server.send_query_params(sent, values, types, [Format.BINARY] * len(values), Format.BINARY)
+    types, values = zip(*map(_encoded, parameters), strict=True)
+    server.send_query_params(_numbered(sql), values, types, [Format.BINARY] * len(values), Format.BINARY)
     server.set_chunked_rows_mode(ROWS_AT_ONCE)
     complete = False
     try:

@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.pq.misc import PGnotify
 from psycopg.waiting import Ready, Wait
 
-from leftfold.store.postgres_driver import Connection, Message, NoAnswer, executed, message, rows_of
+from leftfold.store.postgres_driver import Connection, NoAnswer, executed, rows_of
 
 ENDED = "the server ended the connection"
 Read = Callable[[Connection, PGresult], Any]
@@ -65,26 +65,25 @@ class Line:
         Where that is cancelled half-way the connection is given up: what is on its way can then not be told from what
         comes next. So it is when its server has not answered for as long as the connection's patience.
         """
-        asked = message(sql, parameters)
         async with self._turn:
             await self._until_free()
             connection = await self._usable()
             answer: Future[list[tuple[Any, ...]]] = asyncio.get_running_loop().create_future()
-            self._start(connection, asked, rows_of, partial(_settle, answer))
+            self._start(connection, executed(connection, sql, parameters), rows_of, partial(_settle, answer))
             try:
                 return await answer
             except asyncio.CancelledError:
                 self._lose(psycopg.OperationalError("the statement was given up"))
                 raise
 
-    def begin(self, asked: Message, read: Read, answered: Answered) -> bool:
+    def begin(self, sql: str, parameters: Sequence[Any], read: Read, answered: Answered) -> bool:
         """Send a statement now, for one who need not wait in a task; False where others are at it, or no connection is.
 
         `answered` is told what is read of the result, or the error that there is instead.
         """
         connection = None if self.busy else self._at_hand()
         if connection is not None:
-            self._start(connection, asked, read, answered)
+            self._start(connection, executed(connection, sql, parameters), read, answered)
         return connection is not None
 
     async def listen(self, sql: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
@@ -154,9 +153,8 @@ class Line:
             connection.pgconn.notify_handler = self._tell
             connection.add_notice_handler(self._noticed)
 
-    def _start(self, connection: Connection, asked: Message, read: Read, answered: Answered) -> None:
-        self._read, self._answered = read, answered
-        self._statement = executed(connection, asked)
+    def _start(self, connection: Connection, statement: PQGen[PGresult], read: Read, answered: Answered) -> None:
+        self._statement, self._read, self._answered = statement, read, answered
         if connection.patience is not None:
             self._watch_until(connection.patience)
         self._go_on(None)
