@@ -23,9 +23,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
+from leftfold.testing.postgres_server import PostgresServer
+from tests.postgres import fresh_schema
+from tests.query.places import outside
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -125,6 +129,21 @@ def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeyp
                 run_python(block, page, module, runner)
             elif block.run and block.language == "console":
                 run_console(block, page)
+
+
+async def test_the_upsert_of_the_docs_runs_on_both_databases(postgres: PostgresServer, tmp_path: Path) -> None:
+    page = DOCS / "projections.md"
+    first = next(block for block in blocks_of(page.read_text(encoding="utf-8")) if block.language == "python")
+    module = ModuleType("documented_upsert")
+    exec(compile(first.source, str(page), "exec", dont_inherit=True), vars(module))
+
+    for models in (f"sqlite:///{tmp_path}/models.db", fresh_schema(postgres)):
+        async with module.bank.open("memory:", models=models) as live:
+            for amount in (30, 12):
+                await live.execute(module.Deposit("a-1", amount))
+            await live.run_until_quiet()
+        with outside(models) as connection:
+            assert [row.amount for row in connection.execute(sa.select(module.daily))] == [42]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,13 +1,16 @@
 """Rebuilding free-form projections: beside the present tables, compared, taken over in one transaction."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadModelBehind
 from leftfold.query import FreeProjection, Progress
@@ -16,7 +19,7 @@ from leftfold.store import MemoryStore
 from tests.query.bank import Deposited, append, ask, registry_of
 from tests.query.free_bank import add, expected_totals, ledger, projecting, rows, totals, totals_of
 from tests.query.free_bank import metadata as both
-from tests.query.places import outside, place, url
+from tests.query.places import Place, outside, place, url
 
 __all__ = ["place", "url"]
 
@@ -42,6 +45,21 @@ def refusing(event: Deposited, connection: sa.Connection) -> None:
     if event.account == "b":
         raise ValueError("no b")
     connection.execute(add(event.account, event.amount))
+
+
+class OfServer(UserDefinedType[str]):
+    """A type of PostgreSQL by its name; its values are texts."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **options: Any) -> str:
+        return self.name
+
+    def bind_expression(self, bindvalue: sa.BindParameter[str]) -> sa.ColumnElement[str]:
+        return sa.cast(sa.type_coerce(bindvalue, sa.String), self)
 
 
 def projection(handler: Callable[..., Any], version: int = 1) -> FreeProjection:
@@ -159,6 +177,58 @@ async def test_rows_without_a_key_are_compared_as_a_whole(store: MemoryStore, ur
 
     assert (found.added, found.removed, found.changed) == (1, 1, 0)
     assert [fields["amount"] for fields in (*found.added_samples, *found.removed_samples)] == [0, 2]
+
+
+KINDS_OF_COLUMNS: dict[str, list[tuple[TypeEngine[Any], Any, Any]]] = {
+    "sqlite": [(sa.JSON(), {"a": 1}, {"a": 2}), (sa.Date(), dt.date(2026, 1, 1), dt.date(2026, 1, 2))],
+    "postgres": [
+        (sa.JSON(), {"a": 1}, {"a": 2}),
+        (postgresql.JSONB(), {"a": 1}, {"a": 2}),
+        (postgresql.ARRAY(sa.Integer), [1, 2], [1, 3]),
+        (OfServer("json[]"), '{"{\\"a\\": 1}"}', '{"{\\"a\\": 2}"}'),
+        (OfServer("point"), "(1,2)", "(1,3)"),
+        (OfServer("box"), "(2,2),(0,0)", "(3,3),(1,1)"),  # the server's = compares their areas
+        (OfServer("path"), "[(0,0),(1,1)]", "[(0,0),(1,2)]"),
+        (OfServer("tsvector"), "'a'", "'b'"),
+        (OfServer("jsonpath"), "$.a", "$.b"),
+        (OfServer("int4range"), "[1,3)", "[1,4)"),
+        (postgresql.INET(), "10.0.0.1", "10.0.0.2"),
+    ],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type")
+@pytest.mark.parametrize("keyed", [True, False])
+async def test_columns_of_every_type_are_compared_by_their_values(
+    store: MemoryStore, place: Place, keyed: bool
+) -> None:
+    kinds = KINDS_OF_COLUMNS[place.kind]
+    columns = [sa.Column(f"c{number}", kind) for number, (kind, _, _) in enumerate(kinds)]
+    table = sa.Table("kinds", sa.MetaData(), sa.Column("account", sa.String, primary_key=keyed), *columns)
+
+    def first(event: Deposited, connection: sa.Connection) -> None:
+        values = {f"c{number}": value for number, (_, value, _) in enumerate(kinds)}
+        connection.execute(sa.insert(table).values(account=event.account, **values))
+
+    def second(event: Deposited, connection: sa.Connection) -> None:
+        values = {f"c{number}": value for number, (_, value, _) in enumerate(kinds)}
+        changed = ord(event.account) - ord("a")
+        values[f"c{changed}"] = kinds[changed][2]
+        connection.execute(sa.insert(table).values(account=event.account, **values))
+
+    events = [Deposited(chr(ord("a") + number), 1) for number in range(len(kinds))]
+    async with projecting(store, FreeProjection(first, NAME, [table]), url=place.shared()) as read_side:
+        position = await append(store, *events)
+        await read_side.wait(NAME, position, 5)
+
+    found = []
+    for version, handler in enumerate((first, second), 2):
+        definition = FreeProjection(handler, NAME, [table], version=version)
+        found.append((await rebuild(definition, store, registry_of(), place.shared())).differences)
+
+    assert (found[0].added, found[0].removed, found[0].changed) == (0, 0, 0)
+    every = len(kinds)
+    assert (found[1].added, found[1].removed, found[1].changed) == ((0, 0, every) if keyed else (every, every, 0))
 
 
 async def test_other_tables_than_before_are_made_and_former_ones_kept_as_old(store: MemoryStore, url: str) -> None:

@@ -1,7 +1,6 @@
 """Comparing the tables of a free-form projection with temporary ones, and taking over the rows of these."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,7 +8,7 @@ from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.tables.database import before_renaming
 from leftfold.query.tables.free_tables import FreeTables, copies, real_schema, temporary_schema
 from leftfold.query.tables.own_schema import OLD
-from leftfold.query.tables.swap import count_of, differences_between
+from leftfold.query.tables.swap import comparable, count_of, differences_between
 
 
 def differences(connection: sa.Connection, table: FreeTables, former: Sequence[str]) -> Differences:
@@ -68,7 +67,7 @@ def _compared(connection: sa.Connection, new: sa.Table, present: sa.Table | None
 def _without_key(connection: sa.Connection, present: sa.Table, new: sa.Table) -> Differences:
     """Rows that only one of the two has."""
     common = [column.name for column in new.columns if column.name in present.columns]
-    rows = [sa.select(*(_comparable(source.c[name]) for name in common)) for source in (new, present)]
+    rows = [sa.select(*(comparable(source.c[name]).label(name) for name in common)) for source in (new, present)]
     added, removed = rows[0].except_(rows[1]).subquery(), rows[1].except_(rows[0]).subquery()
     counts = [count_of(connection, each) for each in (added, removed)]
     samples = [
@@ -76,10 +75,6 @@ def _without_key(connection: sa.Connection, present: sa.Table, new: sa.Table) ->
         for each in (added, removed)
     ]
     return Differences(counts[0], counts[1], 0, samples[0], samples[1])
-
-
-def _comparable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.cast(column, sa.Text).label(column.key) if isinstance(column.type, sa.JSON) else column
 
 
 def _named(found: Differences, table: str, *, alone: bool) -> Differences:

@@ -1,8 +1,10 @@
 """Tables that are built beside the present ones, compared with them, and put in their place."""
 
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
@@ -18,6 +20,23 @@ OLD = "__old"
 TRIAL = "__trial_"
 LONGEST_ADDITION = len(f"{TRIAL}12345678_history")
 NOT_TO_BE_ANSWERED_FROM = -1
+COMPARED_BY_VALUE = (
+    sa.Integer,
+    sa.Numeric,
+    sa.Float,
+    sa.Boolean,
+    sa.String,
+    sa.LargeBinary,
+    sa.Date,
+    sa.Time,
+    sa.DateTime,
+    sa.Interval,
+    sa.Uuid,
+    postgresql.BYTEA,
+    postgresql.INTERVAL,
+    postgresql.JSONB,
+)
+"""The types that every database compares by `=`; PostgreSQL has none for json, xml, path and others."""
 
 
 def is_due(found: Checkpoint, table: KeptTables) -> bool:
@@ -102,7 +121,8 @@ def differences_between(connection: sa.Connection, present: sa.Table, new: sa.Ta
         return Differences(count_of(connection, new), count_of(connection, present), 0, (), (), ())
     common = [column.name for column in new.columns if column.name in present.columns]
     same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in key))
-    differs = sa.or_(sa.false(), *(new.c[name].is_distinct_from(present.c[name]) for name in common))
+    distinct = (comparable(new.c[name]).is_distinct_from(comparable(present.c[name])) for name in common)
+    differs = sa.or_(sa.false(), *distinct)
     added = sa.select(new).where(~sa.exists().where(same)).order_by(*new.primary_key)
     removed = sa.select(present).where(~sa.exists().where(same)).order_by(*present.primary_key)
     after = [new.c[name].label(f"after_{name}") for name in common]
@@ -113,6 +133,11 @@ def differences_between(connection: sa.Connection, present: sa.Table, new: sa.Ta
     pairs = tuple(_pair(tuple(row), common) for row in connection.execute(changed.limit(SAMPLES)))
     counts = [count_of(connection, each.subquery()) for each in (added, removed, changed)]
     return Differences(counts[0], counts[1], counts[2], samples[0], samples[1], pairs)
+
+
+def comparable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """The column, or its text where its type may have no equality, or one that is not that of its values."""
+    return column if isinstance(column.type, COMPARED_BY_VALUE) else sa.cast(column, sa.Text)
 
 
 def _pair(row: tuple[object, ...], names: list[str]) -> tuple[dict[str, object], dict[str, object]]:
