@@ -12,8 +12,8 @@ from leftfold.backoff import Backoff
 from leftfold.clock import Clock
 from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
-from leftfold.errors import DuplicateHandler, InvalidHandler, InvalidProjection
-from leftfold.events import EventLike
+from leftfold.errors import DuplicateHandler, InvalidHandler, InvalidModel, InvalidProjection, NotAMessage
+from leftfold.events import EventLike, event_classes, with_subclasses
 from leftfold.fold import Fold
 from leftfold.live import LiveApp
 from leftfold.opening import Options, open_live
@@ -54,6 +54,7 @@ class App:
         self.projections: dict[str, FreeProjection] = {}
         self.processes: dict[type, ProcessDefinition] = {}
         self.reactors: dict[str, ReactorDefinition] = {}
+        self._bases: dict[type, None] = {}
         self.event(*INBOX_EVENTS, *PROCESS_EVENTS, *REACTOR_EVENTS, WorkerReplaced)
 
     def __repr__(self) -> str:
@@ -84,7 +85,7 @@ class App:
         if known is not None:
             raise DuplicateHandler(handler.command.owner.__qualname__, known.name, handler.name)
         for model in handler.models:
-            self.event(*(event.owner for event in model.fold.events))
+            self.event(*model.fold.bases)
         self.event(*handler.events)
         self.commands.add(handler.command.owner)
         self.command_handlers[handler.command.owner] = handler
@@ -125,7 +126,7 @@ class App:
             if name in self.projections:
                 other = self.projections[name].handler.name
                 raise InvalidProjection(name, f"{other} has this name too", "a name of its own for each projection")
-            self.event(*(event.owner for event in definition.fold.events), EventSkipped)
+            self.event(*definition.fold.bases, EventSkipped)
             self.projections[name] = definition
             return function
 
@@ -185,8 +186,12 @@ class App:
         return self._add_query_handler(function, cache=cache)
 
     def event(self, *owners: type) -> None:
-        """Register event types that neither a handler nor a model of this app names."""
+        """Register event types that neither a handler nor a model of this app names, and the subclasses of each."""
         for owner in owners:
+            if isinstance(event_classes(owner), str):
+                raise NotAMessage(owner)
+        self._bases.update(dict.fromkeys(owners))
+        for owner in with_subclasses(owners):
             self.registry.add(owner)
 
     def upcasts(self, wire: str, version: int, *, to: str | None = None) -> Callable[[U], U]:
@@ -207,6 +212,23 @@ class App:
         """Read events that were stored as `old` as events of type `new`; the same for submitted commands."""
         self.registry.rename(old, new)
         self.commands.rename(old, new)
+
+    def expand(self) -> None:
+        """Take in every subclass of the event classes that models and handlers name; done whenever the app is opened.
+
+        From then on a subclass that is defined later is refused when it is to be appended.
+        """
+        self.event(*self._bases)
+        for fold in self.decision_models:
+            fold.refresh()
+            self._expanded(fold)
+        kept_or_run: tuple[ReadModelDefinition | ProcessDefinition, ...] = (*self.kept, *self.processes.values())
+        for definition in kept_or_run:
+            definition.refresh()
+            self._expanded(definition.fold)
+        for reactor in self.reactors.values():
+            reactor.refresh()
+            self._expanded(reactor)
 
     def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
@@ -231,9 +253,14 @@ class App:
         fixed = Options(clock=clock, work=work, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
         return open_live(self, MemoryStore(clock), **fixed)
 
+    def _expanded(self, fold: Fold | ReactorDefinition) -> None:
+        if not fold.events:
+            raise _nothing_to_fold(fold)
+        self.registry.folded.update(fold.bases)
+
     def _add_read_model(self, owner: type[M], *, history: bool, version: int, shards: int) -> type[M]:
         definition = ReadModelDefinition(owner, history=history, version=version, shards=shards)
-        self.event(*(event.owner for event in definition.fold.events), EventSkipped)
+        self.event(*definition.fold.bases, EventSkipped)
         self.read_models[owner] = definition
         return owner
 
@@ -247,7 +274,7 @@ class App:
 
     def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
         definition = ProcessDefinition(owner, from_now=from_now)
-        self.event(*(event.owner for event in definition.fold.events))
+        self.event(*definition.fold.bases)
         self.processes[owner] = definition
         return owner
 
@@ -256,5 +283,14 @@ class App:
             raise InvalidHandler(
                 f"two reactors are called {definition.name!r}", "a name of its own for each", "rename one of them"
             )
-        self.event(*definition.owners)
+        self.event(*definition.bases)
         self.reactors[definition.name] = definition
+
+
+def _nothing_to_fold(fold: Fold | ReactorDefinition) -> InvalidModel:
+    named = " and ".join(base.__qualname__ for base in fold.bases)
+    return InvalidModel(
+        f"{fold.name} takes {named}, of which no event class that is not abstract is derived",
+        "at least one such class when the app is opened",
+        "import the modules that define the events before the app is opened",
+    )

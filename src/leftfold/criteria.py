@@ -1,7 +1,10 @@
 """Which events: the query of the Dynamic Consistency Boundary specification (https://dcb.events/specification/)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Self
+
+from leftfold.errors import InvalidCriteria
+from leftfold.events import MessageType, event_classes, with_subclasses
 
 
 class Item:
@@ -76,8 +79,21 @@ def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:
-    """Criteria of one item: any of `types` (wire names or event classes) with all of `tags`."""
-    return Criteria(Item((type if isinstance(type, str) else type.__wire__ for type in types), tags))  # type: ignore[attr-defined]
+    """Criteria of one item: any of `types` (wire names or event classes) with all of `tags`.
+
+    A class stands for itself and for the subclasses that are defined when this is called.
+    """
+    names = (name for each in types for name in ((each,) if isinstance(each, str) else _wires_of(each)))
+    return Criteria(Item(names, tags))
+
+
+def _wires_of(owner: type) -> Sequence[str]:
+    found = event_classes(owner)
+    classes = () if isinstance(found, str) else with_subclasses(found)
+    if not classes:
+        problem = found if isinstance(found, str) else f"no event class is derived from {owner.__qualname__} so far"
+        raise InvalidCriteria(owner, problem)
+    return [MessageType(each).wire for each in classes]
 
 
 ALL = Criteria(Item())

@@ -5,6 +5,9 @@ LeftfoldError
 ├── DefinitionError             the app is put together wrongly; raised while it is defined
 │   ├── UnresolvedAnnotation    an annotation names something that cannot be found
 │   ├── NotAMessage             a class is used as a message but is not one
+│   ├── AbstractMessage         a class that is only a base for others is used as a message
+│   ├── DefinedTooLate          an event class was defined after the app whose models fold its base was opened
+│   ├── InvalidCriteria         criteria name a class that stands for no events
 │   ├── UntaggableType          a Tag sits on a type that has no stable text
 │   ├── TaglessEvent            a model folds an event that carries none of its tags
 │   ├── InvalidModel            a model's fields or evolve do not have the needed shape
@@ -153,6 +156,42 @@ class NotAMessage(DefinitionError):
         )
 
 
+class AbstractMessage(DefinitionError):
+    """A class that is only a base for others is used as a message."""
+
+    def __init__(self, owner: type) -> None:
+        self.owner = owner
+        super().__init__(
+            f"{owner.__qualname__} is defined with abstract=True and is used as a message",
+            "a class that is not abstract: there are no messages of an abstract one",
+            f"use a subclass of {owner.__qualname__}, or leave out abstract=True",
+        )
+
+
+class DefinedTooLate(DefinitionError):
+    """An event class was defined after the app whose models fold its base was opened."""
+
+    def __init__(self, owner: type, base: type) -> None:
+        self.owner, self.base = owner, base
+        super().__init__(
+            f"{owner.__qualname__} was defined after the app was opened, and its models fold {base.__qualname__}",
+            "every subclass of an event class that models fold to be defined before the app is opened",
+            f"import the module that defines {owner.__qualname__} first, and open the app again",
+        )
+
+
+class InvalidCriteria(DefinitionError):
+    """Criteria name a class that stands for no events."""
+
+    def __init__(self, owner: type, problem: str) -> None:
+        self.owner = owner
+        super().__init__(
+            f"criteria({getattr(owner, '__qualname__', owner)}): {problem}",
+            "wire names, event classes, or base classes whose subclasses are defined by now",
+            "name the events, or make the criteria in a function that is called once all events are defined",
+        )
+
+
 class UntaggableType(DefinitionError):
     """A Tag sits on a type that has no stable text."""
 
@@ -173,8 +212,9 @@ class TaglessEvent(DefinitionError):
         super().__init__(
             f"{model}.evolve takes {event}, which carries {_listed(carried)}",
             f"an event that carries {_listed(missing)}",
-            f"type the field of {event} that names the entity with the tagged type, "
-            "drop the event from evolve, or state `criteria` on the model",
+            f"type the field of {event} that names the entity with the tagged type, drop the event from evolve, "
+            f"state `criteria` on the model, or, if {event} is only a base for other events, say "
+            f"class {event}(..., abstract=True)",
         )
 
 

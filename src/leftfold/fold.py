@@ -1,16 +1,15 @@
 """Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
 
 import inspect
-import types
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Self
 
 import msgspec
 
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import InvalidKey, InvalidModel, TaglessEvent, UnresolvedAnnotation
-from leftfold.events import MessageType
+from leftfold.errors import InvalidKey, InvalidModel, NotAMessage, TaglessEvent, UnresolvedAnnotation
+from leftfold.events import Event, MessageType, event_classes, with_subclasses
 from leftfold.fingerprint import fingerprint
 from leftfold.tags import TagField, hints_of, tag_fields
 
@@ -19,23 +18,36 @@ class Fold:
     """A model class, understood: its key fields, the event types that `evolve` takes, the criteria of a key.
 
     `evolve(state, event)` is the class's own function. A model without key fields folds all events of its types.
+    `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
     """
 
-    __slots__ = ("_by_tags", "_fingerprint", "events", "evolve", "key", "name", "owner")
+    __slots__ = ("_by_tags", "_fingerprint", "bases", "events", "evolve", "key", "name", "owner")
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
         self.name = owner.__qualname__.rpartition(".")[2]
         self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
-        self.events: tuple[MessageType, ...] = tuple(MessageType(event) for event in _events_of(owner))
+        self.bases: tuple[type, ...] = _events_of(owner)
+        self.events: tuple[MessageType, ...] = ()
+        self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
+        self._fingerprint = ""
         self._check_keys()
         self._check_defaults()
-        self._by_tags = self._group_by_tags()
-        self._fingerprint = ""
+        self.refresh()
 
     def __repr__(self) -> str:
         return f"<Fold {self.name}({', '.join(field.name for field in self.key)}) of {len(self.events)} event types>"
+
+    def refresh(self) -> Self:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        found = with_subclasses(self.bases)
+        if found != tuple(event.owner for event in self.events):
+            events = tuple(MessageType(event) for event in found)
+            self._by_tags = self._group_by_tags(events)
+            self.events = events
+            self._fingerprint = ""
+        return self
 
     def start(self, key: Sequence[Any]) -> Any:
         """The state before any event: only the key is set."""
@@ -84,9 +96,9 @@ class Fold:
                     f"give {field.name} a default",
                 )
 
-    def _group_by_tags(self) -> dict[tuple[int, ...], frozenset[str]]:
+    def _group_by_tags(self, events: Sequence[MessageType]) -> dict[tuple[int, ...], frozenset[str]]:
         grouped: dict[tuple[int, ...], set[str]] = {}
-        for event in self.events:
+        for event in events:
             carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
             if self.key and not carried and not _states_criteria(self.owner):
                 wanted = [part.tag.name for part in self.key]
@@ -96,12 +108,13 @@ class Fold:
 
 
 def fold_of(owner: type) -> Fold:
-    """The fold of a model class; understood once, then kept on the class."""
-    known = vars(owner).get("__fold__")
+    """The fold of a model class; understood once, then kept on the class, with the events that are defined by now."""
+    known: Fold | None = vars(owner).get("__fold__")
     if known is None:
         known = Fold(owner)
         setattr(owner, "__fold__", known)
-    return known
+        return known
+    return known.refresh()
 
 
 def check_definition(owner: type) -> None:
@@ -136,11 +149,13 @@ def _events_of(owner: type) -> tuple[type, ...]:
             f"{owner.__qualname__}.evolve takes {names}", "self and event", "write def evolve(self, event: ...) -> Self"
         )
     hint = hints_of(evolve).get(names[1])
-    members: tuple[Any, ...] = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    if hint is None or not all(isinstance(member, type) for member in members):
+    found = event_classes(hint)
+    if isinstance(hint, type) and isinstance(found, str) and not issubclass(Event, hint):
+        raise NotAMessage(hint)
+    if isinstance(found, str):
         raise InvalidModel(
-            f"{owner.__qualname__}.evolve annotates its event as {hint!r}",
-            "one event class or a union of them",
+            f"{owner.__qualname__}.evolve annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
+            "one event class, a union of them, or a base class of them",
             "annotate the parameter: the union is what the model folds",
         )
-    return members
+    return found

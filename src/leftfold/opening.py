@@ -94,6 +94,10 @@ class Definition(Protocol):
         """The decision models that the command handlers take."""
         ...
 
+    def expand(self) -> None:
+        """Take in every subclass of the event classes that models and handlers name."""
+        ...
+
     @property
     def kept(self) -> tuple[ReadModelDefinition, ...]:
         """The read models and the projections."""
@@ -106,6 +110,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
     clock = options.get("clock") or SystemClock()
     randomness = options.get("randomness") or random.Random()
     roles = roles_of(options.get("work", True))
+    app.expand()
     async with AsyncExitStack() as opened:
         if isinstance(log, str):
             store = await opened.enter_async_context(open_store(log, clock=clock))

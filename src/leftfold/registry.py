@@ -7,7 +7,7 @@ from typing import Any
 
 from leftfold.codec import Codec, JsonCodec
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import CannotDecode, DefinitionError, ReservedWireName, WireNameClash
+from leftfold.errors import CannotDecode, DefinedTooLate, DefinitionError, ReservedWireName, WireNameClash
 from leftfold.events import MessageType
 from leftfold.store.contract import NewEvent, StoredEvent
 
@@ -27,6 +27,7 @@ class Registry:
     def __init__(self, codec: Codec | None = None) -> None:
         self.codec = codec or JsonCodec()
         self.unknown: Counter[str] = Counter()
+        self.folded: set[type] = set()  # the event classes that models name, with the subclasses they had at opening
         self._by_owner: dict[type, MessageType] = {}
         self._by_wire: dict[str, MessageType] = {}
         self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
@@ -55,6 +56,13 @@ class Registry:
         self._by_owner[owner] = self._by_wire[added.wire] = added
         self._decoders.clear()
         return added
+
+    def _add_late(self, owner: type) -> MessageType:
+        """Register a class when its first event is appended; models whose fold is made would miss a subclass."""
+        base = next((base for base in owner.__mro__ if base in self.folded), None)
+        if base is not None:
+            raise DefinedTooLate(owner, base)
+        return self.add(owner)
 
     def of_wire(self, wire: str) -> MessageType | None:
         """The type that events stored under this name have today."""
@@ -96,7 +104,7 @@ class Registry:
 
     def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
         """The record to append for an event; its class is registered if it was not."""
-        known = self._by_owner.get(type(event)) or self.add(type(event))
+        known = self._by_owner.get(type(event)) or self._add_late(type(event))
         return NewEvent(known.wire, self.codec.encode(event), known.tags_of(event), known.version, metadata, time)
 
     def decode(self, stored: StoredEvent) -> Any:

@@ -6,7 +6,7 @@ import types
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Set
 from operator import attrgetter
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leftfold.errors import UnresolvedAnnotation, UntaggableType
 
@@ -82,9 +82,56 @@ def render(value: object) -> str:
 def hints_of(owner: Any) -> dict[str, Any]:
     """The resolved annotations of a class or function, `Annotated` kept."""
     try:
-        return get_type_hints(owner, include_extras=True)
+        hints = get_type_hints(owner, include_extras=True)
     except NameError as error:
         raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
+    parameters = _type_parameters(owner) if isinstance(owner, type) else {}
+    return {name: _with_parameters(hint, parameters) for name, hint in hints.items()} if parameters else hints
+
+
+def unaliased(hint: Any) -> Any:
+    """What an alias made by a `type` statement stands for; any other annotation as it is."""
+    while True:
+        alias = get_origin(hint) or hint
+        if type(alias).__name__ != "TypeAliasType":
+            return hint
+        try:
+            hint = alias.__value__ if alias is hint else alias.__value__[get_args(hint)]
+        except NameError as error:
+            raise UnresolvedAnnotation(alias.__name__, str(error)) from error
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, whatever aliases and `Annotated` lie between; of anything else itself."""
+    hint = unaliased(hint)
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return alternatives(hint.__origin__)
+    if origin in (Union, types.UnionType):
+        members = (found for member in get_args(hint) for found in alternatives(member))
+        return tuple(dict.fromkeys(members))
+    return (hint,)
+
+
+def _type_parameters(owner: type) -> dict[Any, Any]:
+    """What the type parameters of a class's generic bases stand for: in `class Moved(Changed[Place])`, T for Place."""
+    if not issubclass(owner, Generic):
+        return {}
+    found: dict[Any, Any] = {}
+    for base in owner.__mro__:
+        for generic in vars(base).get("__orig_bases__", ()):
+            names = getattr(get_origin(generic), "__parameters__", ())
+            values = (_with_parameters(value, found) for value in get_args(generic))
+            found.update(pair for pair in zip(names, values, strict=False) if pair[0] not in found)
+    return found
+
+
+def _with_parameters(hint: Any, values: dict[Any, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return values.get(hint, hint)
+    names = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    generic: Any = hint
+    return generic[tuple(values.get(name, name) for name in names)] if any(name in values for name in names) else hint
 
 
 def tag_fields(owner: type) -> tuple[TagField, ...]:
@@ -114,7 +161,10 @@ def _is_not_key(marker: object) -> bool:
 
 def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
     """Markers, innermost type, and whether a collection lies between: `list[AccountId] | None` included."""
+    hint = unaliased(hint)
     origin = get_origin(hint)
+    if isinstance(hint, NewType):
+        return _unwrap(hint.__supertype__)
     if origin is Annotated:
         markers, inner, many = _unwrap(hint.__origin__)
         return (*markers, *hint.__metadata__), inner, many

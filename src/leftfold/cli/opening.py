@@ -75,6 +75,7 @@ def load_app(target: str) -> App:
     module = _import(target, name)
     found = getattr(module, attribute, None)
     if isinstance(found, App):
+        found.expand()
         return found
     problem = f"{attribute} is no App, it is a {type(found).__name__}"
     if not hasattr(module, attribute):

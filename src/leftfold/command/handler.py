@@ -1,16 +1,15 @@
 """Command handlers: a function's signature says which models it decides on and how they are keyed."""
 
 import inspect
-import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from leftfold.command.context import Context
 from leftfold.command.decision_model import DecisionModel
 from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
-from leftfold.events import Command, Event, Message, MessageType
+from leftfold.events import Command, Event, MessageType, event_classes, is_event
 from leftfold.fold import Fold, fold_of
-from leftfold.tags import TagField, hints_of
+from leftfold.tags import TagField, alternatives, hints_of
 
 Key = tuple[Any, ...]
 
@@ -109,31 +108,30 @@ class CommandHandler:
         return events
 
 
-def is_event(owner: type[Any]) -> bool:
-    """Whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
-    return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
-
-
 def _is_command(hint: type[Any]) -> bool:
     return issubclass(hint, Command) or (is_event(hint) and not issubclass(hint, Event))
 
 
 def _event_types(handler: str, hint: Any) -> tuple[type, ...]:
-    """The event types that a return annotation names; the bare `Event` names none."""
+    """The event types that a return annotation names, bases as themselves; the bare `Event` names none."""
     if hint is inspect.Parameter.empty:
         raise InvalidHandler(
             f"{handler} does not say what it returns", "-> SomeEvent, -> list[A | B], -> A | None …", "annotate it"
         )
     if hint is None or hint is type(None) or hint is Event:
         return ()
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType) or (isinstance(origin, type) and issubclass(origin, Iterable)):
-        members = [arg for arg in get_args(hint) if arg is not Ellipsis and arg is not Any]
+    members = alternatives(hint)
+    if members != (hint,):
         return tuple(found for member in members for found in _event_types(handler, member))
-    if isinstance(hint, type) and is_event(hint):
-        return (hint,)
+    origin = get_origin(hint)
+    if isinstance(origin, type) and issubclass(origin, Iterable):
+        members = tuple(arg for arg in get_args(hint) if arg is not Ellipsis and arg is not Any)
+        return tuple(found for member in members for found in _event_types(handler, member))
+    found = event_classes(hint)
+    if not isinstance(found, str):
+        return found
     raise InvalidHandler(
-        f"{handler} is annotated to return {hint!r}",
+        f"{handler} is annotated to return {hint!r}: {found}",
         "events: -> Opened, -> Opened | None, -> list[Opened | Deposited], or an iterator of events",
         "annotate the events that it decides",
     )

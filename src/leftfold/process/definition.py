@@ -20,11 +20,15 @@ class ProcessDefinition:
         self.fold = fold_of(owner)
         self.name = MessageType(owner).wire
         self.from_now = from_now
-        self._events = {event.owner: event for event in self.fold.events}
-        self._check()
+        self.refresh()
 
     def __repr__(self) -> str:
         return f"<ProcessDefinition {self.name} of {len(self._events)} event types>"
+
+    def refresh(self) -> None:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        self._events = {event.owner: event for event in self.fold.refresh().events}
+        self._check()
 
     def keys_of(self, event: object) -> list[Key]:
         """The instances that an event concerns, each once."""

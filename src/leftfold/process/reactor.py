@@ -1,16 +1,15 @@
 """Reactors: functions that act on the world outside once an event has happened."""
 
 import inspect
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from leftfold.backoff import Backoff
 from leftfold.errors import InvalidHandler
-from leftfold.events import Event, Message, MessageType
+from leftfold.events import MessageType, event_classes, with_subclasses
 from leftfold.metadata import Metadata
 from leftfold.tags import hints_of
 
@@ -55,11 +54,16 @@ class ReactorDefinition:
         self.backoff = backoff
         self.is_async = _is_async(function)
         self._check()
-        self.events, self.takes_delivery = _parameters_of(self._called, function)
-        self.owners: tuple[type, ...] = tuple(event.owner for event in self.events)
+        self.bases, self.takes_delivery = _parameters_of(self._called, function)
+        self.refresh()
 
     def __repr__(self) -> str:
         return f"<ReactorDefinition {self.name} of {len(self.events)} event types>"
+
+    def refresh(self) -> None:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        self.owners: tuple[type, ...] = with_subclasses(self.bases)
+        self.events = tuple(MessageType(owner) for owner in self.owners)
 
     def call(self, event: object, delivery: Delivery) -> Any:
         """Call the function; what an async one returns is to be awaited."""
@@ -86,8 +90,8 @@ class ReactorDefinition:
             raise InvalidHandler(f"{self._called} has at_once={self.at_once}", "1 or more", "leave it out for 16")
 
 
-def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[MessageType, ...], bool]:
-    """The event types that the first parameter names, and whether there is a second one for the delivery."""
+def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[type, ...], bool]:
+    """The event classes that the first parameter names, and whether there is a second one for the delivery."""
     hints = hints_of(function if inspect.isroutine(function) else getattr(function, "__call__"))  # noqa: B004, B009
     parameters = list(inspect.signature(function).parameters)
     if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
@@ -96,26 +100,15 @@ def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[Mes
             "the event and, if wanted, a Delivery",
             "write def react(event: Opened | Closed, delivery: Delivery) -> None",
         )
-    members = _members(hints.get(parameters[0]))
-    if not members or not all(_is_event(member) for member in members):
+    hint = hints.get(parameters[0])
+    found = event_classes(hint)
+    if isinstance(found, str):
         raise InvalidHandler(
-            f"{called} annotates its event as {hints.get(parameters[0])!r}",
-            "one event class or a union of them",
+            f"{called} annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
+            "one event class, a union of them, or a base class of them",
             "annotate the parameter: the union is what it reacts to",
         )
-    return tuple(MessageType(member) for member in members), len(parameters) == 2
-
-
-def _members(hint: Any) -> Sequence[Any]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-
-
-def _is_event(member: Any) -> bool:
-    return isinstance(member, type) and member is not Event and _is_event_class(member)
-
-
-def _is_event_class(owner: type[Any]) -> bool:
-    return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
+    return found, len(parameters) == 2
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -40,7 +40,7 @@ class FreeProjection(ReadModelDefinition):
         self.history = False
         self.shards = 1
         self.handler = ProjectionHandler(function, name)
-        self.fold = HandledEvents(name, self.handler.events)
+        self.fold = HandledEvents(name, self.handler.bases)
         self.schema: tuple[sa.Table, ...] = checked_tables(name, tables)
         self._ddl = ddl_of(self.schema)
 

@@ -4,14 +4,14 @@ import collections.abc
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Self, get_args, get_origin
 
 from leftfold.criteria import Criteria, Item
 from leftfold.errors import InvalidHandler
-from leftfold.events import Event, MessageType
+from leftfold.events import MessageType, event_classes, with_subclasses
 from leftfold.fold import Fold
 from leftfold.query.recorded import Recorded
-from leftfold.tags import hints_of
+from leftfold.tags import hints_of, unaliased
 
 MANY = (collections.abc.Sequence, list)
 WRITTEN = "write def handle(event: Opened | Closed, connection: sqlalchemy.Connection) -> None"
@@ -32,14 +32,14 @@ class ProjectionHandler:
         self._check_kind(function)
         hints = _parameters(function, self.name)
         self.many = get_origin(hints[0]) in MANY
-        self.events = _events_of(self.name, get_args(hints[0])[0] if self.many else hints[0])
+        self.bases = _events_of(self.name, get_args(hints[0])[0] if self.many else hints[0])
         self._check_connection(hints[1])
         self.asks_recorded = len(hints) > 2
         if self.asks_recorded:
             self._check_recorded(hints[2])
 
     def __repr__(self) -> str:
-        return f"<ProjectionHandler {self.name} of {len(self.events)} event types>"
+        return f"<ProjectionHandler {self.name} of {len(self.bases)} event types>"
 
     def _check_kind(self, function: Callable[..., Any]) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -64,13 +64,19 @@ class HandledEvents(Fold):
 
     __slots__ = ()
 
-    def __init__(self, name: str, events: tuple[MessageType, ...]) -> None:
+    def __init__(self, name: str, bases: tuple[type, ...]) -> None:
         self.name = name
         self.key = ()
-        self.events = events
+        self.bases = bases
+        self.refresh()
 
     def __repr__(self) -> str:
         return f"<HandledEvents of {self.name}: {len(self.events)} event types>"
+
+    def refresh(self) -> Self:
+        """Take in the subclasses of the event classes that have been defined since."""
+        self.events = tuple(MessageType(owner) for owner in with_subclasses(self.bases))
+        return self
 
     def all_criteria(self) -> Criteria:
         """Every event that the handler takes."""
@@ -85,17 +91,17 @@ def _parameters(function: Callable[..., Any], name: str) -> list[Any]:
     if len(parameters) not in (2, 3) or not in_order:
         found = ", ".join(map(str, parameters)) or "nothing"
         raise _invalid(f"{name} takes {found}", "an event (or a sequence), a connection and, if wanted, Recorded")
-    return [hints.get(parameter.name) for parameter in parameters]
+    return [unaliased(hints.get(parameter.name)) for parameter in parameters]
 
 
-def _events_of(name: str, hint: Any) -> tuple[MessageType, ...]:
-    members: tuple[Any, ...] = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    if not all(isinstance(member, type) and "__wire__" in vars(member) for member in members) or Event in members:
+def _events_of(name: str, hint: Any) -> tuple[type, ...]:
+    found = event_classes(hint)
+    if isinstance(found, str):
         raise _invalid(
-            f"the first parameter of {name} is annotated with {hint!r}",
-            "one event class, a union of them, or a Sequence of these",
+            f"the first parameter of {name} is annotated with {hint!r}" + ("" if hint is None else f": {found}"),
+            "one event class, a union of them, a base class of them, or a Sequence of these",
         )
-    return tuple(MessageType(member) for member in members)
+    return found
 
 
 def _invalid(found: str, expected: str) -> InvalidHandler:

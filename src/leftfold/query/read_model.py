@@ -41,7 +41,7 @@ class ReadModelDefinition:
         self.history = history
         self.shards = shards
         self.fold = fold_of(owner)
-        _check_keys(self.fold)
+        self.refresh()
         self.name = self.fold.name
         self.table = _word_starts.sub("_", self.name).lower()
         self._check_names()
@@ -50,6 +50,10 @@ class ReadModelDefinition:
 
     def __repr__(self) -> str:
         return f"<ReadModelDefinition {self.name} in {' and '.join(self.tables)}>"
+
+    def refresh(self) -> None:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        _check_keys(self.fold.refresh())
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class Given:
     """What has happened, as it would stand in the log."""
 
     def __init__(self, app: App, events: Sequence[object]) -> None:
+        app.expand()
         self._app = app
         self._log = stored(app.registry, events)
 
