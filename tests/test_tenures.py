@@ -28,7 +28,7 @@ class Party:
         registry = Registry()
         registry.add(WorkerReplaced)
         self.awake = Awake(me, now)
-        self.tenures = Tenures(["work"], store, registry, book, self.awake.terms)
+        self.tenures = Tenures({"work": 0}, store, registry, book, self.awake.terms)
 
     @property
     def tenure(self) -> Tenure:
@@ -187,13 +187,14 @@ async def test_a_worker_that_was_replaced_counts_no_failed_attempt_and_takes_ove
         await (await live.submit(Deposit("a", 1))).result(5)
         registry = Registry()
         registry.add(WorkerReplaced)
-        await live.store.append([registry.encode(WorkerReplaced("commands", "another", "this"), b"{}")])
+        [lease] = await live.leases()
+        await live.store.append([registry.encode(WorkerReplaced(lease.name, "another", "this"), b"{}")])
 
         ticket = await live.submit(Deposit("a", 1))
         await ticket.result(10)
 
         assert (await ticket.state()).attempts == 0
-        replaced = [event async for batch in live.store.read(fence_of("commands")) for event in batch.events]
+        replaced = [event async for batch in live.store.read(fence_of(lease.name)) for event in batch.events]
         assert len(replaced) == 2
 
 
@@ -205,7 +206,8 @@ async def test_who_holds_what_is_told(tmp_path: Path) -> None:
         [lease] = await web.leases()
 
         holder = Holder.parse(lease.holder)
-        assert (lease.name, holder and holder.pid) == ("commands", os.getpid())
+        assert lease.name.startswith("commands of accounts ")
+        assert (holder and holder.pid, holder and holder.app) == (os.getpid(), "accounts")
         assert [each.holder for each in await live.leases()] == [lease.holder]
     async with accounts_app().open(url, work=False) as web:
         assert await web.leases() == []

@@ -34,6 +34,7 @@ from leftfold import (
     Tag,
     replace,
 )
+from leftfold.command import lease_name
 from leftfold.command.inbox_events import CommandHandled, CommandSubmitted
 from leftfold.criteria import criteria
 from leftfold.leases import LEASE_SECONDS, Holder
@@ -41,7 +42,6 @@ from leftfold.tenure import WorkerReplaced
 
 ROOT = Path(__file__).parents[2]
 FOLDED = "projection total v1"
-LEASES = ("commands", FOLDED, "process Thanks")
 LEDGER = """
     CREATE TABLE ledger (
         number INTEGER PRIMARY KEY,
@@ -305,11 +305,20 @@ async def kill(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeove
     return Takeover("killed", seconds, leases)
 
 
+def commands_lease() -> str:
+    return lease_name(app.name, (handler.command for handler in app.command_handlers.values()))
+
+
+def leases() -> tuple[str, ...]:
+    """The pieces of work that the processes share."""
+    return commands_lease(), FOLDED, "process Thanks"
+
+
 async def folding(live: LiveApp) -> tuple[int, int]:
     """The process that folds, once each lease is held, and how many leases it has."""
     while True:
         found = await holders(live)
-        if set(LEASES) <= set(found):
+        if set(leases()) <= set(found):
             return found[FOLDED], list(found.values()).count(found[FOLDED])
         await asyncio.sleep(0.01)
 
@@ -319,7 +328,7 @@ async def taken_over(live: LiveApp, pid: int, lease: float) -> None:
     async with asyncio.timeout(20 + 4 * lease):
         while True:
             found = await holders(live)
-            if set(LEASES) <= set(found) and pid not in found.values():
+            if set(leases()) <= set(found) and pid not in found.values():
                 return
             await asyncio.sleep(0.005)
 
@@ -379,7 +388,7 @@ async def nothing_of_the_replaced(live: LiveApp) -> list[str]:
     for event in await events_of(live, WorkerReplaced, Paid, Thanked):
         if isinstance(event, Paid | Thanked):
             late[event.by] += event.by in replaced
-        elif event.worker == "commands":
+        elif event.worker == commands_lease():
             former, holder = Holder.parse(event.former), Holder.parse(event.holder)
             replaced |= {former.pid} if former else set()
             replaced -= {holder.pid} if holder else set()

@@ -28,6 +28,11 @@ class Turn(Protocol):
     """Whether the work is this process's to do: where several may do it, one does."""
 
     @property
+    def trouble(self) -> Exception | None:
+        """What keeps the work from this process although waiting will not help."""
+        ...
+
+    @property
     def held(self) -> bool:
         """Whether it is."""
         ...
@@ -53,7 +58,7 @@ class Background:
     """
 
     def __init__(self, worker: Worker, turn: Turn | None = None) -> None:
-        self.trouble: Exception | None = None
+        self._trouble: Exception | None = None
         self._worker = worker
         self._turn = turn
         self._closing = False
@@ -63,6 +68,11 @@ class Background:
 
     def __repr__(self) -> str:
         return f"<Background {self._worker!r}>"
+
+    @property
+    def trouble(self) -> Exception | None:
+        """What the worker ran into, or what keeps the work from it."""
+        return self._trouble if self._turn is None else self._trouble or self._turn.trouble
 
     @property
     def name(self) -> str:
@@ -112,14 +122,14 @@ class Background:
                     await self._idle_until(self._turn.until_held())
                 while not self._closing and await self.step():
                     pause = SHORTEST_PAUSE
-                self.trouble = None
+                self._trouble = None
                 await self._idle_until(self._worker.until_there_is_work())
             except StoreClosed:
                 return
             except Exception as trouble:  # a worker that ends unseen is worse than one that tries again
                 if not isinstance(trouble, LeftfoldError):
                     log.exception("%r failed, and is tried again", self._worker)
-                self.trouble = trouble
+                self._trouble = trouble
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -55,6 +55,7 @@ LeftfoldError
 │   ├── Conflict                an append condition failed; nothing was written
 │   ├── KeyReused               an idempotency key came back with another payload
 │   ├── LeaseLost               another process does this work now; nothing was written
+│   ├── LeaseOfAnotherApp       another app on this log has a worker of the same name
 │   ├── PartsAppended           keys of parts of an append were used before; nothing was written
 │   ├── OutcomeUnknown          the commit may or may not have happened
 │   └── StoreUnavailable        nothing was written
@@ -719,6 +720,20 @@ class LeaseLost(StoreError):
             f"another process has taken over {name!r}; nothing was written",
             "one process at a time to do it",
             "nothing: this process stops doing it, and takes over again when the other one ends",
+        )
+
+
+class LeaseOfAnotherApp(StoreError):
+    """Another app on this log has a worker of the same name, and does the work; shown in the status, not raised."""
+
+    def __init__(self, name: str, app: str, holder: str) -> None:
+        self.name = name
+        self.app = app
+        self.holder = holder
+        super().__init__(
+            f"{name!r} of the app {app!r} waits: the app {holder!r} works on this log under the same name",
+            "a name for each process manager and reactor that only one of the apps on a log uses",
+            "give it another name in one of the apps (a process manager by `wire=`), or stop running it in one of them",
         )
 
 

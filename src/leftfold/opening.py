@@ -19,6 +19,7 @@ from leftfold.command import (
     Outcomes,
     Snapshots,
     States,
+    lease_name,
 )
 from leftfold.errors import UsageError
 from leftfold.fold import Fold
@@ -136,23 +137,24 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
         outcomes = Outcomes(store, app.registry)
         opened.push_async_callback(outcomes.close)
-        terms = _terms(options)
+        terms = _terms(options, app.name)
         read_side = await _open_read_side(app, store, url, opened, options, roles, terms)
         processes = Processes(store, app.registry)
         workers = Workers(store, app.registry, url, roles, terms, clock)
         if app.command_handlers:
             backoff = options.get("backoff") or Backoff()
-            workers.add(
-                "commands", "commands", partial(_inbox_worker, app, inbox, executor, clock, randomness, backoff)
-            )
+            make_commands = partial(_inbox_worker, app, inbox, executor, clock, randomness, backoff)
+            lease = lease_name(app.name, (each.command for each in app.command_handlers.values()))
+            workers.add("commands", "commands", make_commands, lease=lease)
         for each in app.processes.values():
-            workers.add(f"process {each.name}", "processes", partial(_process_worker, app, inbox, each))
+            make_process = partial(_process_worker, app, inbox, each)
+            workers.add(f"process {each.name}", "processes", make_process, types=len(each.fold.events))
         reactors = Reactors(store, app.registry, app.reactors)
         for reactor in () if read_only else app.reactors.values():
             await reactors.begin(reactor)
             trying = options.get("backoff") or Backoff()
             make = partial(_reactor_worker, app, reactor, clock, randomness, trying, opened)
-            workers.add(f"reactor {reactor.name}", "reactors", make)
+            workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
         workers.start()
         opened.push_async_callback(workers.close)
         yield LiveApp(
@@ -207,12 +209,12 @@ def _reactor_worker(
     return worker
 
 
-def _terms(options: Options) -> Terms:
+def _terms(options: Options, app: str) -> Terms:
     """On what this process takes part in leases."""
     lease = options.get("lease", timedelta(seconds=LEASE_SECONDS))
     if lease <= timedelta():
         raise UsageError(f"lease={lease!r}", "a time, such as timedelta(seconds=5)", "leave it out for 5 seconds")
-    return Terms.present(lease.total_seconds())
+    return Terms.present(lease.total_seconds(), app)
 
 
 async def _open_read_side(

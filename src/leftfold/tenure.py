@@ -1,18 +1,20 @@
 """Tenure: the time in which this process does a worker's work, from when it takes the lease until it loses it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated
 
 from leftfold.criteria import Criteria, criteria
-from leftfold.errors import Conflict, LeaseLost, LeftfoldError
+from leftfold.errors import Conflict, LeaseLost, LeaseOfAnotherApp, LeftfoldError
 from leftfold.events import Event
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore
 from leftfold.store.fenced import FencedStore
 from leftfold.tags import Tag
+
+Trouble = LeaseOfAnotherApp | None
 
 
 class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
@@ -31,12 +33,15 @@ def fence_of(name: str) -> Criteria:
 class Tenure:
     """One worker's: whether the work is this process's to do, and the log as it may be written meanwhile."""
 
-    def __init__(self, name: str, store: EventStore, on_refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, store: EventStore, on_refused: Callable[[str], None], trouble: Callable[[str], Trouble]
+    ) -> None:
         self.name = name
         self.store = FencedStore(store, name, fence_of(name))
         self._held = asyncio.Event()
         self._decided = asyncio.Event()
         self._on_refused = on_refused
+        self._trouble = trouble
 
     def __repr__(self) -> str:
         return f"<Tenure of {self.name}{', held' if self.held else ''}>"
@@ -45,6 +50,11 @@ class Tenure:
     def held(self) -> bool:
         """Whether the work is this process's to do."""
         return self._held.is_set()
+
+    @property
+    def trouble(self) -> Trouble:
+        """What keeps the work from this process although waiting will not help."""
+        return self._trouble(self.name)
 
     async def until_held(self) -> None:
         """Return once it is."""
@@ -73,17 +83,17 @@ class Tenure:
 
 
 class Tenures:
-    """The tenures of one app's workers on one log."""
+    """The tenures of one app's workers on one log: their names, each with how many event types its worker takes."""
 
     def __init__(
-        self, names: Iterable[str], store: EventStore, registry: Registry, book: LeaseBook, terms: Terms
+        self, names: Mapping[str, int], store: EventStore, registry: Registry, book: LeaseBook, terms: Terms
     ) -> None:
-        self._tenures = {name: Tenure(name, store, self._refused) for name in names}
+        self._tenures = {name: Tenure(name, store, self._refused, self._trouble) for name in names}
         self._store = store
         self._registry = registry
         self._terms = terms
         self._task: asyncio.Task[None] | None = None
-        self.keeper = Keeper(book, self._tenures, terms, on_gained=self._begin, on_lost=self._lose)
+        self.keeper = Keeper(book, names, terms, on_gained=self._begin, on_lost=self._lose, types=names)
 
     def __repr__(self) -> str:
         return f"<Tenures {', '.join(map(repr, self._tenures.values()))}>"
@@ -131,6 +141,9 @@ class Tenures:
                 self.keeper.drop(name)
                 raise LeaseLost(name) from conflict
         self._tenures[name].begin(head)
+
+    def _trouble(self, name: str) -> Trouble:
+        return self.keeper.trouble_of(name)
 
     def _refused(self, name: str) -> None:
         self.keeper.drop(name)

@@ -20,7 +20,7 @@ Make = Callable[[EventStore], Worker]
 class Workers:
     """Runs those whose roles this process has; the others step when `step` is called, and not by themselves.
 
-    Of the processes on one log, one does the work of each name. Add them before `start`.
+    Of the processes on one log, one does the work of each lease. Add them before `start`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Workers:
         self._terms = terms
         self._book = _book(url, store.log_id, clock)
         self._tenures: Tenures | None = None
-        self._added: dict[str, tuple[Role, Make]] = {}
+        self._added: dict[str, tuple[Role, Make, str, int]] = {}
         self._backgrounds: dict[str, Background] = {}
 
     def __repr__(self) -> str:
@@ -42,19 +42,24 @@ class Workers:
     def __iter__(self) -> Iterator[Background]:
         return iter(self._backgrounds.values())
 
-    def add(self, name: str, role: Role, make: Make) -> None:
-        """Have a worker of this name, which `make` makes for the log as it may write it."""
+    def add(self, name: str, role: Role, make: Make, *, lease: str | None = None, types: int = 0) -> None:
+        """Have a worker of this name, which `make` makes for the log as it may write it.
+
+        Its name is its lease's too, unless that has another one. Of two versions of an app, the one whose worker takes
+        more event types, `types`, has the lease.
+        """
         if not self._read_only:
-            self._added[name] = role, make
+            self._added[name] = role, make, lease or name, types
 
     def start(self) -> None:
         """Begin."""
-        own = [name for name, (role, _) in self._added.items() if role in self._roles]
+        own = {name for name, (role, *_) in self._added.items() if role in self._roles}
+        leases = {lease: types for name, (_, _, lease, types) in self._added.items() if name in own}
         if self._book is not None and own:
-            self._tenures = Tenures(own, self._store, self._registry, self._book, self._terms)
+            self._tenures = Tenures(leases, self._store, self._registry, self._book, self._terms)
             self._tenures.start()
-        for name, (_, make) in self._added.items():
-            tenure = self._tenures.of(name) if self._tenures and name in own else None
+        for name, (_, make, lease, _) in self._added.items():
+            tenure = self._tenures.of(lease) if self._tenures and name in own else None
             background = Background(make(tenure.store if tenure else self._store), tenure)
             self._backgrounds[name] = background
             if name in own:

@@ -6,7 +6,7 @@ from leftfold.command.executor import Executor
 from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox import Inbox
 from leftfold.command.inbox_events import INBOX_EVENTS
-from leftfold.command.inbox_worker import InboxWorker
+from leftfold.command.inbox_worker import InboxWorker, lease_name
 from leftfold.command.listing import Listing
 from leftfold.command.open_commands import CommandCounts, OpenCommands
 from leftfold.command.outcomes import Outcomes
@@ -37,4 +37,5 @@ __all__ = [
     "States",
     "Submission",
     "Ticket",
+    "lease_name",
 ]

@@ -1,9 +1,12 @@
 """Inbox workers: they follow the log and handle what is submitted when it is due."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfoNotFoundError
 
 from leftfold.backoff import Backoff
@@ -22,6 +25,7 @@ from leftfold.command.settling import TicketSettled
 from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
+from leftfold.events import MessageType
 from leftfold.metadata import encode_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, NewEvent, StoredEvent
@@ -32,9 +36,23 @@ LISTED = 1_000  # open tickets that a checkpoint names
 EVENTS_A_CHECKPOINT = 10_000
 GATHERING, LONGEST_GATHERING = 0.005, 0.04  # seconds: few appends are commands, so that they need no read each
 LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
+LONGEST_APP_NAME = 100  # characters of an app's name in the name of its lease
 TROUBLE = (LeaseLost, OutcomeUnknown, StoreUnavailable)
 CHECKPOINTS = criteria(InboxCheckpoint)
 Order = tuple[TicketRecord, Any]
+
+log = logging.getLogger("leftfold.commands")
+
+
+def lease_name(app: str, commands: Iterable[MessageType]) -> str:
+    """Return the lease under which an app handles these commands: `commands of sales 5f0c39d1`.
+
+    Processes share a lease only where they handle the same commands in the same versions. So another app, or another
+    version of this one, is never kept from the commands that it alone can handle.
+    """
+    handled = sorted(f"{each.wire} v{each.version}" for each in commands)
+    digest = blake2b("\n".join((app, *handled)).encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"commands of {quote(app, safe=' ', errors='surrogatepass')[:LONGEST_APP_NAME]} {digest}"
 
 
 class InboxWorker:
@@ -71,6 +89,7 @@ class InboxWorker:
         self._unsaved = 0
         self._handled = 0
         self._gathering = GATHERING
+        self._left: set[tuple[str, int]] = set()  # the commands, by name and version, that this app cannot handle
 
     def __repr__(self) -> str:
         return f"<InboxWorker at {self._position}, {len(self._schedule)} open, {self._handled} handled>"
@@ -175,12 +194,26 @@ class InboxWorker:
                 self._schedule.discard(event.ticket)
 
     def _put(self, record: TicketRecord) -> bool:
-        """Schedule a ticket; whether it is due. A command that this app does not know is left to one that does."""
-        known = self._commands.of_wire(record.submission.command) is not None
-        due = record.submission.due if known else NEVER
+        """Schedule a ticket; whether it is due. A command that this code cannot handle is left to code that can."""
+        due = record.submission.due if self._can_handle(record.submission) else NEVER
         now = due is None or due <= self._clock.now()
         self._schedule.put(record.submission.ticket, record.position, None if now else due)
         return now
+
+    def _can_handle(self, submission: Submission) -> bool:
+        """Whether this app knows the command, in this version; said once for each command that it does not know."""
+        known = self._commands.of_wire(submission.command)
+        if known is not None and submission.command_version <= known.version:
+            return True
+        form = submission.command, submission.command_version
+        if form not in self._left:
+            self._left.add(form)
+            log.warning(
+                "command %r, version %d, waits for an app that handles it: this one knows %s",
+                *form,
+                "no such command" if known is None else f"versions up to {known.version}",
+            )
+        return False
 
     def _begin_anew(self) -> None:
         """Read again from the first open ticket on: the schedule has let some go that are due now."""
@@ -218,8 +251,11 @@ class InboxWorker:
                 self._schedule.discard(record.submission.ticket)
 
     async def _order(self, ticket: str) -> Order | None:
-        """A ticket with its command; None when the command cannot be read, which counts as a failed attempt."""
+        """A ticket with its command; None when the command is left to others, or cannot be read: a failed attempt."""
         record = self._fresh.pop(ticket, None) or await self._inbox.read(ticket)
+        if not self._can_handle(record.submission):  # others postponed it, or somebody wants it tried again
+            self._schedule.put(ticket, record.position, NEVER)
+            return None
         try:
             return record, self._command(record)
         except LeftfoldError as error:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import msgspec
@@ -14,7 +15,8 @@ class Holder(msgspec.Struct, frozen=True):
     """One opening of an app by one process. As text it is what a lease says of its holder.
 
     `boot`, `namespace` and `started` tell the process from any other that has, or will have, its id; where the
-    system does not say them they are empty, and then nothing can be known of it.
+    system does not say them they are empty, and then nothing can be known of it. `app` is the name of the app, and
+    `types` the number of event types that its code takes for the work of the lease; 0 where that is not counted.
     """
 
     pid: int
@@ -23,23 +25,33 @@ class Holder(msgspec.Struct, frozen=True):
     namespace: str = ""
     started: str = ""
     nonce: str = ""
+    app: str = ""
+    types: int = 0
 
     def __str__(self) -> str:
-        return " ".join((f"{self.pid}@{self.host}", self.boot, self.namespace, self.started, self.nonce))
+        parts = (f"{self.pid}@{self.host}", self.boot, self.namespace, self.started, self.nonce)
+        return " ".join(
+            (*parts, quote(self.app, safe="", errors="surrogatepass"), str(self.types)) if self.app else parts
+        )
 
     @classmethod
-    def present(cls) -> "Holder":
+    def present(cls, app: str = "") -> "Holder":
         """This process; another holder at each call."""
         host = os.uname().nodename.replace(" ", "-")
         pid = os.getpid()
-        return cls(pid, host, _boot(), _namespace(), _started(pid), uuid4().hex)
+        return cls(pid, host, _boot(), _namespace(), _started(pid), uuid4().hex, app)
 
     @classmethod
     def parse(cls, text: str) -> "Holder | None":
         """The holder that a text stands for; None when it is none."""
-        parts = text.split(" ")
-        pid, _, host = parts[0].partition("@")
-        return cls(int(pid), host, *parts[1:]) if len(parts) == 5 and pid.isdecimal() else None
+        process, *parts = text.split(" ")
+        pid, _, host = process.partition("@")
+        if not pid.isdecimal() or len(parts) not in (4, 6):
+            return None
+        boot, namespace, started, nonce, app, types = (*parts, "", "0")[:6]
+        if not types.isdecimal():
+            return None
+        return cls(int(pid), host, boot, namespace, started, nonce, unquote(app, errors="surrogatepass"), int(types))
 
     def is_dead(self, as_seen_by: "Holder") -> bool:
         """Whether the process has certainly ended; never so for one on another machine, or of another container."""

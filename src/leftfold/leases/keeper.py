@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from leftfold.errors import LeftfoldError
+from leftfold.errors import LeaseOfAnotherApp, LeftfoldError
 from leftfold.leases.book import Entry, LeaseBook
 from leftfold.leases.lease import Lease
 from leftfold.leases.share import Share
@@ -21,7 +21,9 @@ class Keeper:
     Of those that are `shared` it holds no more than its share among all who take part, and frees the rest.
     `on_gained` and `on_lost` are told of each; of one that is gained with the entry of the holder that it was taken
     from, None when it was free. That a lease is held here is never certain: whoever works under one
-    has to be fenced where it writes. `trouble` is what keeps the book from being read or written.
+    has to be fenced where it writes. `trouble` is what keeps the book from being read or written. `types` has the
+    number of event types that this process's code takes under a lease: of two versions of an app, the one that takes
+    more holds it.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class Keeper:
         on_gained: OnGained,
         on_lost: OnLost,
         shared: Iterable[Sequence[str]] = (),
+        types: Mapping[str, int] | None = None,
     ) -> None:
         self.trouble: LeftfoldError | None = None
         self._book = book
         self._terms = terms
-        self._leases = {name: Lease(name, terms) for name in names}
+        self._leases = {name: Lease(name, terms, types=(types or {}).get(name, 0)) for name in names}
         self._shares = [Share(names, terms) for names in shared]
         self._on_gained = on_gained
         self._on_lost = on_lost
@@ -95,6 +98,10 @@ class Keeper:
             lease.held = None
             self._on_lost(name)
 
+    def trouble_of(self, name: str) -> LeaseOfAnotherApp | None:
+        """Return what keeps a lease from this process although waiting will not help."""
+        return self._leases[name].trouble
+
     async def entries(self) -> list[Entry]:
         """Every lease of the book that is held by any process, by name."""
         return sorted((await self._book.read()).values(), key=lambda entry: entry.name)
@@ -137,7 +144,7 @@ class Keeper:
             free = await self._within(share, free, entries)
         for lease in free:
             former = entries.get(lease.name)
-            lease.held = await self._book.take(lease.name, former, self._terms.me)
+            lease.held = await self._book.take(lease.name, former, lease.me)
             if lease.held is not None:
                 await self._tell(lease, former)
 

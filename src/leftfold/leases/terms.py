@@ -24,9 +24,9 @@ class Terms(msgspec.Struct, frozen=True):
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     @classmethod
-    def present(cls, seconds: float = LEASE_SECONDS) -> "Terms":
-        """Those of this process."""
-        return cls(str(Holder.present()), seconds)
+    def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "Terms":
+        """Those of this process, for an app of this name."""
+        return cls(str(Holder.present(app)), seconds)
 
     @property
     def turn(self) -> float:
