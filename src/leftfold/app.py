@@ -41,12 +41,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 class App:
     """One bounded context: its event types, command handlers, read models, projections and query handlers.
 
-    Everything is checked when it is registered; `open` then needs only the URL of a log.
+    Everything is checked when it is registered; `open` then needs only the URL of a log. `ignores` names the events
+    that other apps append to the same log, by their wire names or patterns of them: `ignores=["sales.*"]`.
     """
 
-    def __init__(self, name: str, *, codec: Codec | None = None) -> None:
+    def __init__(self, name: str, *, codec: Codec | None = None, ignores: Iterable[str] = ()) -> None:
         self.name = name
-        self.registry = Registry(codec)
+        self.registry = Registry(codec, ignores=ignores)
         self.commands = Registry(codec)
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
@@ -54,6 +55,7 @@ class App:
         self.projections: dict[str, FreeProjection] = {}
         self.processes: dict[type, ProcessDefinition] = {}
         self.reactors: dict[str, ReactorDefinition] = {}
+        self.warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         self._bases: dict[type, None] = {}
         self.event(*INBOX_EVENTS, *PROCESS_EVENTS, *REACTOR_EVENTS, WorkerReplaced)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from leftfold.audit import Step, Verification, explain, verify_log, verify_snapshots
+from leftfold.audit import Step, TypeMismatch, Verification, explain, verify_log, verify_snapshots
 from leftfold.background import Background
 from leftfold.clock import Clock
 from leftfold.command import (
@@ -82,8 +82,10 @@ class LiveApp:
         decision_models: Sequence[Fold],
         clock: Clock,
         name: str,
+        mismatches: tuple[TypeMismatch, ...] = (),
     ) -> None:
         self.store = store
+        self._mismatches = mismatches
         self._name = name
         self._open_commands = OpenCommands(store, registry, clock)
         self._registry = registry
@@ -328,6 +330,7 @@ class LiveApp:
             workers=self.workers(),
             commands=await self._open_commands.counts(),
             caches=tuple(cache.status for cache in caches if cache is not None),
+            mismatches=self._mismatches,
         )
 
     async def run_until_quiet(self) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from leftfold.audit import TypeMismatch, mismatches_of, warn_of
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
@@ -89,6 +90,7 @@ class Definition(Protocol):
     read_models: dict[type, ReadModelDefinition]
     processes: dict[type, ProcessDefinition]
     reactors: dict[str, ReactorDefinition]
+    warned: set[tuple[str, frozenset[tuple[str, str]]]]
 
     @property
     def decision_models(self) -> tuple[Fold, ...]:
@@ -117,8 +119,8 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             store = await opened.enter_async_context(open_store(log, clock=clock))
         else:
             store = log
-        url = log if isinstance(log, str) else "memory:"
-        read_only = "mode=ro" in urlsplit(url).query
+        mismatches = await _look_for_mismatches(app, store)
+        url, read_only = (log, "mode=ro" in urlsplit(log).query) if isinstance(log, str) else ("memory:", False)
         snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
         opened.push_async_callback(snapshots.close)
         await snapshots.forget_beyond(await store.head())
@@ -174,7 +176,18 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             app.decision_models,
             clock,
             app.name,
+            mismatches,
         )
+
+
+async def _look_for_mismatches(app: Definition, store: EventStore) -> tuple[TypeMismatch, ...]:
+    """What the app does not know of the log; each log and set of types is warned of once."""
+    found = await mismatches_of(store, app.registry)
+    said = (store.log_id, frozenset((each.type, each.kind) for each in found))
+    if said not in app.warned:
+        app.warned.add(said)
+        warn_of(found, app.name, store)
+    return found
 
 
 def _inbox_worker(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from leftfold.codec import Codec, JsonCodec
@@ -21,12 +22,15 @@ NOT_DECODED = (ValueError, KeyError, TypeError)
 class Registry:
     """Knows the event types of one app; encodes events and decodes any stored version of them.
 
-    Stored events of unknown types are passed over untouched and counted in `unknown`.
+    Stored events of unknown types are passed over untouched and counted in `unknown`: each event of a log once, however
+    often it is read. `ignores` are patterns of the types that the app is not meant to know.
     """
 
-    def __init__(self, codec: Codec | None = None) -> None:
+    def __init__(self, codec: Codec | None = None, *, ignores: Iterable[str] = ()) -> None:
         self.codec = codec or JsonCodec()
+        self.ignores = tuple(ignores)
         self.unknown: Counter[str] = Counter()
+        self._passed_over: dict[str, int] = {}  # the newest position of each unknown type that was counted
         self.folded: set[type] = set()  # the event classes that models name, with the subclasses they had at opening
         self._by_owner: dict[type, MessageType] = {}
         self._by_wire: dict[str, MessageType] = {}
@@ -69,6 +73,16 @@ class Registry:
         while wire not in self._by_wire and wire in self._new_names:
             wire = self._new_names[wire]
         return self._by_wire.get(wire)
+
+    def lacks(self, wire: str) -> bool:
+        """Whether events of this type are passed over although nobody said so: it is unknown, and not ignored."""
+        own = wire.startswith(RESERVED)
+        return not own and self.of_wire(wire) is None and not any(fnmatchcase(wire, each) for each in self.ignores)
+
+    def present_tags(self, stored: StoredEvent) -> tuple[str, ...]:
+        """The tags that a stored event would have if it were appended today; of an unknown type those that it has."""
+        known = self.of_wire(stored.type)
+        return stored.tags if known is None else known.tags_of(self.decode(stored))
 
     def rename(self, old: str, new: str) -> None:
         """Read events stored as `old` as events of type `new`, version for version."""
@@ -128,7 +142,7 @@ class Registry:
             form = (stored.type, stored.version)
             decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
             if decode is None:
-                self.unknown[stored.type] += 1
+                self._pass_over(stored.type, stored.position)
                 continue
             try:
                 decoded.append(decode(stored.data))
@@ -139,12 +153,17 @@ class Registry:
     def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
         decode = self._decoders.get((wire, version)) or self._decoder_of(wire, version, position)
         if decode is None:
-            self.unknown[wire] += 1
+            self._pass_over(wire, position)
             return None
         try:
             return decode(data)
         except NOT_DECODED as error:
             raise CannotDecode(wire, version, position, str(error)) from error
+
+    def _pass_over(self, wire: str, position: int) -> None:
+        if position > self._passed_over.get(wire, 0):
+            self._passed_over[wire] = position
+            self.unknown[wire] += 1
 
     def _decoder_of(self, wire: str, version: int, position: int) -> Decode | None:
         known = self.of_wire(wire)

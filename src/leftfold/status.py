@@ -2,6 +2,7 @@
 
 import msgspec
 
+from leftfold.audit import TypeMismatch
 from leftfold.command import CommandCounts
 from leftfold.query import CacheStatus, ModelStatus
 
@@ -16,7 +17,10 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """A live app at one moment. `head` is the position of the newest event; `caches` is for kept answers."""
+    """A live app at one moment. `head` is the position of the newest event; `caches` is for kept answers.
+
+    `mismatches` are what the app did not know of the log when it was opened.
+    """
 
     app: str
     head: int
@@ -24,3 +28,4 @@ class Status(msgspec.Struct, frozen=True):
     workers: tuple[WorkerStatus, ...]
     commands: CommandCounts
     caches: tuple[CacheStatus, ...]
+    mismatches: tuple[TypeMismatch, ...] = ()

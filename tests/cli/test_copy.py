@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from examples.bank import Deposit, Richest, bank
 from leftfold import NewEvent, open_store
 from leftfold.testing.postgres_server import PostgresServer
-from tests.cli.conftest import Run
+from tests.cli.conftest import BANK, Run
 from tests.postgres import DATABASE
 
 EVENTS = 60_000
@@ -222,3 +223,29 @@ def test_the_progress_on_a_terminal_leaves_only_the_result(run_on_terminal: Run,
     assert ended.code == 0
     assert "6/6" in ended.err
     assert ended.out.startswith("6 events copied, through position 6\n")
+
+
+def test_a_copy_is_retagged_by_the_classes_of_an_app(run: Run, log: str, folder: Path) -> None:
+    connection = sqlite3.connect(folder / "bank.db", isolation_level=None)
+    connection.execute("DROP TRIGGER event_is_never_updated")
+    connection.execute("UPDATE event SET tags = '' WHERE position = 1")
+    connection.close()
+    found = run("verify", *BANK, log)
+    assert (found.code, "events of type 'account.opened' lack the tags account:" in found.out) == (1, True)
+    assert run("status", *BANK, log).code == 1
+
+    ended = run("copy", log, COPY, "--retag", *BANK)
+
+    assert ended.code == 0
+    assert "the tags are those of the app's classes" in ended.lines[1]
+    assert run("verify", *BANK, COPY).code == 0
+    assert run("copy", log, COPY, "--verify-only", "--retag", *BANK).code == 0
+    assert run("copy", log, COPY, "--verify-only").code == 1
+
+
+@pytest.mark.parametrize("options", [("--retag",), BANK])
+def test_retag_needs_an_app_and_an_app_needs_retag(run: Run, log: str, options: tuple[str, ...]) -> None:
+    ended = run("copy", log, COPY, *options)
+
+    assert ended.code == 2
+    assert "--retag and --app go together" in ended.err

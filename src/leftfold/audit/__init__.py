@@ -2,6 +2,7 @@
 
 from leftfold.audit.difference import ABSENT, Change, changes
 from leftfold.audit.explanation import Step, explain
+from leftfold.audit.known_types import TypeMismatch, mismatches_of, warn_of
 from leftfold.audit.verification import Finding, Verification, verify_log, verify_snapshots
 
 __all__ = [
@@ -9,9 +10,12 @@ __all__ = [
     "Change",
     "Finding",
     "Step",
+    "TypeMismatch",
     "Verification",
     "changes",
     "explain",
+    "mismatches_of",
     "verify_log",
     "verify_snapshots",
+    "warn_of",
 ]

@@ -48,13 +48,16 @@ Compute = Callable[[Fold, tuple[Any, ...], int], AsyncIterator[Any]]
 async def verify_log(
     store: EventStore, registry: Registry | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Verification:
-    """Check that positions are gapless from 1, times never decrease, tags are whole and, with a registry, data decodes.
+    """Check that positions are gapless from 1, and times never decrease.
 
+    With a registry also that all types are known or ignored, that data decodes, and that no event lacks a tag which its
+    class gives today.
     `progress` is called with the position reached and the head.
     """
     head = await store.head()
     types: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
+    typed = TypeFindings()
     findings: list[Finding] = []
     expected, newest = 1, 0
     async for batch in store.read(upto=head):
@@ -62,13 +65,29 @@ async def verify_log(
             types[stored.type] += 1
             findings += _order(stored, expected, newest)
             if registry is not None:
-                findings += _content(stored, registry, unknown)
+                findings += _content(stored, registry, unknown, typed)
             expected, newest = stored.position + 1, stored.microseconds
         if progress is not None:
             progress(batch.through, head)
     if expected != head + 1:
         findings.append(Finding(expected, f"the log ends at {expected - 1}, its head is {head}"))
-    return Verification(sum(types.values()), dict(types), dict(unknown), tuple(findings))
+    return Verification(sum(types.values()), dict(types), dict(unknown), (*findings, *typed.findings()))
+
+
+class TypeFindings:
+    """What is wrong with a type's events, of each kind one finding with its first position and the number of events."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[int]] = {}
+
+    def add(self, problem: str, position: int) -> None:
+        """Note one event."""
+        self._seen.setdefault(problem, [position, 0])[1] += 1
+
+    def findings(self) -> list[Finding]:
+        """One for each problem, by position."""
+        found = (Finding(first, f"{problem}: {count:,} in all") for problem, (first, count) in self._seen.items())
+        return sorted(found, key=lambda finding: finding.position)
 
 
 def _order(stored: StoredEvent, expected: int, newest: int) -> list[Finding]:
@@ -81,12 +100,24 @@ def _order(stored: StoredEvent, expected: int, newest: int) -> list[Finding]:
     return found
 
 
-def _content(stored: StoredEvent, registry: Registry, unknown: Counter[str]) -> list[Finding]:
+def _content(stored: StoredEvent, registry: Registry, unknown: Counter[str], typed: TypeFindings) -> list[Finding]:
+    if registry.of_wire(stored.type) is None:
+        unknown[stored.type] += 1
+        if registry.lacks(stored.type):
+            typed.add(
+                f"the app does not know events of type {stored.type!r}, and does not ignore them", stored.position
+            )
+        return []
     try:
-        if registry.decode(stored) is None:
-            unknown[stored.type] += 1
+        present = registry.present_tags(stored)
     except LeftfoldError as error:
         return [Finding(stored.position, error.found)]
+    lacking = sorted({tag.partition(":")[0] for tag in present if tag not in stored.tags})
+    if lacking:
+        names = " and ".join(f"{name}:" for name in lacking)
+        typed.add(
+            f"events of type {stored.type!r} lack the tags {names} of today's class; see copy --retag", stored.position
+        )
     return []
 
 

@@ -8,15 +8,15 @@ import msgspec
 import typer
 from rich.text import Text
 
-from leftfold.cli.arguments import Json
+from leftfold.cli.arguments import Json, OptionalAppName
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.opening import open_log
+from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted
 from leftfold.cli.waiting import progress_of_steps
 from leftfold.errors import InvalidUrl, SameLog, StoreUnavailable
 from leftfold.store import EventStore, open_store
-from leftfold.store.copying import Copied, clock_for, compare_logs, copy_log
+from leftfold.store.copying import Copied, Retag, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import KeyedLog
 
 
@@ -32,6 +32,10 @@ async def copy(
     verify_only: Annotated[
         bool, typer.Option("--verify-only", help="Compare the two, and write nothing; exit code 1 when they differ.")
     ] = False,
+    retag: Annotated[
+        bool, typer.Option("--retag", help="Give each event the tags that its class gives today; needs --app.")
+    ] = False,
+    app: OptionalAppName = None,
     json: Json = False,
 ) -> Outcome:
     """Copy a log to another file, database or backend, and compare the two.
@@ -44,24 +48,28 @@ async def copy(
       leftfold copy sqlite:///bank.db "postgresql://user@host/db?log=bank"
       leftfold copy "postgresql://user@host/db?log=bank" sqlite:///bank.db
       leftfold copy sqlite:///bank.db sqlite:///other.db --verify-only
+      leftfold copy sqlite:///bank.db sqlite:///tagged.db --retag --app bank:bank
     """
+    if retag != bool(app):
+        raise typer.BadParameter("--retag and --app go together: the tags are those of the app's classes")
+    present_tags = load_app(app).registry.present_tags if app else None
     _check_kept(source, target)
     async with open_log(source) as read:
         await _check_another(read, target)
         written = open_log(target) if verify_only else open_store(target, clock=await clock_for(read))
         async with written:
-            found = await _work(_keyed(read), _keyed(written), verify_only=verify_only)
+            found = await _work(_keyed(read), _keyed(written), present_tags, verify_only=verify_only)
     if json:
         stdout().json(msgspec.to_builtins(found))
     else:
-        _show(stdout(), found)
+        _show(stdout(), found, retagged=retag)
     return Outcome.FOUND if found.difference else Outcome.FINE
 
 
-async def _work(read: KeyedLog, written: KeyedLog, *, verify_only: bool) -> Copied:
+async def _work(read: KeyedLog, written: KeyedLog, retag: Retag | None, *, verify_only: bool) -> Copied:
     try:
         with progress_of_steps() as told:
-            return await (compare_logs if verify_only else copy_log)(read, written, told=told)
+            return await (compare_logs if verify_only else copy_log)(read, written, told=told, retag=retag)
     except asyncio.CancelledError:
         stderr().put("interrupted; run it again to go on")
         raise
@@ -91,7 +99,7 @@ def _keyed(log: EventStore) -> KeyedLog:
     return log
 
 
-def _show(out: Console, found: Copied) -> None:
+def _show(out: Console, found: Copied, *, retagged: bool) -> None:
     if found.copied:
         out.put(f"{counted(found.copied, 'event')} copied, through position {found.position}")
     if found.difference is not None:
@@ -99,5 +107,7 @@ def _show(out: Console, found: Copied) -> None:
         out.put(Text.assemble(("✗ ", "bold red"), problem))
         return
     same = "positions, times, bytes, tags and keys are the same"
+    if retagged:
+        same = "positions, times, bytes and keys are the same, the tags are those of the app's classes"
     out.put(f"{counted(found.position, 'event')} and {counted(found.keys, 'idempotency key')} compared: {same}")
     out.put(f"the copy is the log {found.target}; read models are folded from it anew")

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from leftfold.app import App
+from leftfold.audit import TypeMismatch
 from leftfold.cli.answers import table
 from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.consoles import Console, stdout
@@ -38,8 +39,8 @@ async def status(url: LogUrl, app: AppName, models: ModelsUrl = None, json: Json
     """Show how far read models, commands and processes are, and what waits for somebody.
 
     Nothing is folded, handled or opened for writing: it is what running applications have stored. Exit code 1 when a
-    read model has parked keys, a submitted command has failed for good, an instance of a process is parked, or an
-    event of a reactor is.
+    read model has parked keys, a submitted command has failed for good, an instance of a process is parked, an
+    event of a reactor is, or the log holds events that the app does not know, or without the tags of today.
 
     Examples:
       leftfold status --app bank:bank sqlite:///bank.db
@@ -57,11 +58,12 @@ async def _find(app: App, url: str, place: str | None) -> Found:
     rows, _ = await model_rows(app, url, place)
     async with open_app(app, url) as live:
         head = await live.store.head()
-        commands = (await live.status()).commands
+        told = await live.status()
+        commands = told.commands
         parked = sum(instance.standing == "parked" for instance in await live.processes())
         reactors = [_reactor(each) for each in await live.reactors()]
         workers = [_worker(each) for each in await live.leases()]
-    trouble = list(_trouble(rows, commands, parked, reactors))
+    trouble = [*_trouble(rows, commands, parked, reactors), *map(_not_as_the_app_has_it, told.mismatches)]
     return Found(app.name, head, rows, commands, {"parked": parked}, reactors, workers, trouble)
 
 
@@ -88,6 +90,10 @@ def _trouble(
         *([f"{counted(parked, 'instance')} of processes parked"] if parked else ()),
         *(f"{each['name']} has {counted(each['parked'], 'parked event')}" for each in reactors if each["parked"]),
     ]
+
+
+def _not_as_the_app_has_it(mismatch: TypeMismatch) -> str:
+    return f"{'not known to the app: ' if mismatch.kind == 'unknown' else ''}{mismatch.sentence}"
 
 
 def _show(out: Console, found: Found) -> None:

@@ -53,8 +53,8 @@ async def verify(
     """Check that a log is sound; exit code 1 when it is not.
 
     The file: SQLite's own integrity check, the schema, the tag index against the tags stored with the events.
-    The events: positions without gaps, times that never decrease. With --app: that every event of a known type
-    can be read.
+    The events: positions without gaps, times that never decrease. With --app: that the app knows every type or
+    ignores it, that every event can be read, and that none lacks a tag which its class gives today.
 
     Examples:
       leftfold verify sqlite:///bank.db
@@ -113,7 +113,7 @@ def _passed_over(done: Verification) -> str:
     if not done.unknown:
         return ""
     types = ", ".join(sorted(done.unknown))
-    return f"{counted(sum(done.unknown.values()), 'event')} of types that the app does not know: {types}"
+    return f"{counted(sum(done.unknown.values()), 'event')} of types that the app does not have: {types}"
 
 
 def _in_json(check: Check) -> dict[str, Any]:

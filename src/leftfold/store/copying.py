@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import ALL
@@ -17,6 +18,8 @@ from leftfold.store.key_spool import KeySpool
 
 Step = Literal["checking", "copying", "comparing"]
 Told = Callable[[Step, int, int], None]
+
+Retag = Callable[[StoredEvent], tuple[str, ...]]
 
 FIELDS = ("type", "version", "data", "metadata", "tags")
 
@@ -64,17 +67,17 @@ async def clock_for(source: EventStore) -> LatestClock:
     return LatestClock(*newest or [SystemClock().now()])
 
 
-async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold) -> Copied:
+async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold, retag: Retag | None = None) -> Copied:
     """Write what the source holds now behind what the target has of it, then compare what was written.
 
     The target has to be empty, or the beginning of a copy: that is checked first, and `ForeignTarget` raised before
     anything is written. Each batch is an append, durable and on the condition that nobody else has written, so a copy
     that was cut off goes on where the target ends. A key is written with the last event that it stands for. Events that
     are appended to the source meanwhile are left for the next time. The target's clock may not be behind the source's
-    newest event: see `clock_for`. Raises `SameLog` too.
+    newest event: see `clock_for`. Raises `SameLog` too. `retag(event)` gives the tags that an event has in the target.
     """
     with KeySpool() as keys:
-        copying = await _begin(source, target, keys, told)
+        copying = await _begin(source, target, keys, told, retag)
         begun = await target.head()
         if found := await copying.difference("checking", 0, min(begun, copying.upto)):
             raise ForeignTarget(found.position, found.problem)
@@ -83,10 +86,12 @@ async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold) 
         return copying.outcome(found, copied=copying.upto - begun)
 
 
-async def compare_logs(source: KeyedLog, target: KeyedLog, *, told: Told = _untold) -> Copied:
+async def compare_logs(
+    source: KeyedLog, target: KeyedLog, *, told: Told = _untold, retag: Retag | None = None
+) -> Copied:
     """Compare the two, event by event and key by key, through the source's head; nothing is written."""
     with KeySpool() as keys:
-        comparing = await _begin(source, target, keys, told)
+        comparing = await _begin(source, target, keys, told, retag)
         head = await target.head()
         found = await comparing.difference("comparing", 0, min(head, comparing.upto))
         if found is None and head < comparing.upto:
@@ -94,7 +99,7 @@ async def compare_logs(source: KeyedLog, target: KeyedLog, *, told: Told = _unto
         return comparing.outcome(found, copied=0)
 
 
-async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told) -> "Copying":
+async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told, retag: Retag | None) -> "Copying":
     """The head is taken first: all keys up to it can be listed by then."""
     if source.log_id == target.log_id:
         raise SameLog(source.log_id)
@@ -102,14 +107,17 @@ async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told)
     async for page in source.stored_keys():
         await asyncio.to_thread(keys.add, [key for key in page if key.last <= upto])
     await asyncio.to_thread(keys.ready)
-    return Copying(source, target, keys, upto, told)
+    return Copying(source, target, keys, upto, told, retag)
 
 
 class Copying:
     """A copy under way, up to a position of the source whose keys are spooled."""
 
-    def __init__(self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told) -> None:
+    def __init__(
+        self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told, retag: Retag | None
+    ) -> None:
         self.upto = upto
+        self._retag = retag
         self._source = source
         self._target = target
         self._keys = keys
@@ -128,7 +136,7 @@ class Copying:
         async with aclosing(read_ahead(self._source.read(after=after, upto=self.upto))) as batches:
             async for batch in batches:
                 if batch.events:
-                    await self._append(batch, after)
+                    await self._append(self._retagged(batch.events), batch.through, after)
                     after = batch.through
                     self._told("copying", after, self.upto)
 
@@ -140,9 +148,13 @@ class Copying:
             found = Difference(self.upto + 1, f"the target goes on to {head}, the source to {self.upto}")
         return found
 
-    async def _append(self, batch: Batch, after: int) -> None:
-        events = [_again(event) for event in batch.events]
-        stored = await asyncio.to_thread(self._keys.ending, after, batch.through)
+    def _retagged(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """The events as the target is to have them."""
+        return events if self._retag is None else [replace(event, tags=self._retag(event)) for event in events]
+
+    async def _append(self, copied: Sequence[StoredEvent], through: int, after: int) -> None:
+        events = [_again(event) for event in copied]
+        stored = await asyncio.to_thread(self._keys.ending, after, through)
         keys = [Key(key.value, key.digest, key.first - 1 - after, key.last - key.first + 1) for key in stored]
         try:
             await self._target.append(events, condition=AppendCondition(ALL, after), key=keys)
@@ -153,8 +165,9 @@ class Copying:
         async with aclosing(read_ahead(self._source.read(after=after, upto=upto))) as batches:
             async for batch in batches:
                 copied = await _events(self._target, after, batch.through)
-                if copied != batch.events:
-                    return _difference(batch.events, copied, after)
+                expected = self._retagged(batch.events)
+                if copied != expected:
+                    return _difference(expected, copied, after)
                 after = batch.through
                 if batch.events:
                     self._told(step, after, upto)

@@ -1,13 +1,13 @@
 """What a backend may offer beside the contract: counts that read no event, its keys, a look at its own storage."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from leftfold.store.contract import EventStore
+from leftfold.store.contract import EventStore, StoredEvent
 
 
 class TypeCount(msgspec.Struct, frozen=True):
@@ -47,6 +47,24 @@ class StoredKey(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
 
 
+class TypeSample(msgspec.Struct, frozen=True):
+    """The oldest and the newest event of a type, and how many there are; counting stops at a bound."""
+
+    type: str
+    events: int
+    oldest: StoredEvent
+    newest: StoredEvent
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A store that can show the types of its events without reading the log."""
+
+    async def type_samples(self, *, at_most: int) -> list[TypeSample]:
+        """Of every type in the log the oldest and the newest event; no more than `at_most` of each are counted."""
+        ...
+
+
 @runtime_checkable
 class Inspectable(Protocol):
     """A store that can be looked into."""
@@ -82,3 +100,9 @@ async def statistics_of(store: EventStore) -> Statistics:
             known = counts.get(event.type, TypeCount(event.type, 0, event.position, 0))
             counts[event.type] = TypeCount(event.type, known.events + 1, known.first, event.position)
     return Statistics(tuple(counts[type] for type in sorted(counts)))
+
+
+def type_samples_from(extents: Iterable[tuple[str, int, int, int]], events: Iterable[StoredEvent]) -> list[TypeSample]:
+    """Samples from each type's count and its first and last position, and the events at those positions."""
+    by_position = {event.position: event for event in events}
+    return [TypeSample(type, count, by_position[first], by_position[last]) for type, count, first, last in extents]

@@ -13,7 +13,7 @@ from leftfold.errors import StoreClosed
 from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
-from leftfold.store.inspection import StoredKey
+from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
 from leftfold.store.recent import Recent
 
 EVENTS_A_BATCH = 1_000
@@ -98,6 +98,12 @@ class MemoryStore:
         """Every idempotency key; see `KeyedLog`."""
         self._check_open()
         yield [StoredKey(key, at.first, at.last, digest) for key, (at, digest) in self._keys.items()]
+
+    async def type_samples(self, *, at_most: int) -> list[TypeSample]:
+        """The oldest and the newest event of every type; see `Sampled`."""
+        self._check_open()
+        extents = [(type, min(len(at), at_most), at[0], at[-1]) for type, at in sorted(self._by_type.items())]
+        return type_samples_from(extents, (self._events[at - 1] for each in extents for at in each[2:]))
 
     async def close(self) -> None:
         """Refuse everything from now on."""

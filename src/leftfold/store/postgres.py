@@ -20,7 +20,7 @@ from leftfold.errors import (
 from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
 from leftfold.store.head import Head
-from leftfold.store.inspection import Statistics, StoredKey
+from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.loop_commit import LoopCommit
 from leftfold.store.postgres_appends import PostgresAppends
 from leftfold.store.postgres_batch import key_text
@@ -32,10 +32,10 @@ from leftfold.store.postgres_driver import (
     run,
     run_script,
 )
-from leftfold.store.postgres_inspection import problems, statistics, stored_keys
+from leftfold.store.postgres_inspection import problems, statistics, stored_keys, type_extents
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
-from leftfold.store.postgres_select import Statement
+from leftfold.store.postgres_select import AT_POSITIONS, Statement
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import Range
 
@@ -189,6 +189,11 @@ class PostgresStore:
         self._check_open()
         return await self._readers.run_apart(lambda connection: statistics(connection, f'"{self._log}"'))
 
+    async def type_samples(self, *, at_most: int) -> list[TypeSample]:
+        """The oldest and the newest event of every type, by the index; see `Sampled`."""
+        self._check_open()
+        return await self._readers.run(partial(_type_samples, log=f'"{self._log}"', types=self._types, at_most=at_most))
+
     async def self_check(self) -> list[str]:
         """What is wrong with the log's tables: gaps, tags and keys that do not fit the events."""
         self._check_open()
@@ -316,6 +321,15 @@ class PostgresStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed
+
+
+def _type_samples(connection: Connection, *, log: str, types: Types, at_most: int) -> list[TypeSample]:
+    extents = type_extents(connection, log, at_most)
+    positions = sorted({position for _, _, first, last in extents for position in (first, last)})
+    rows = run(connection, AT_POSITIONS.format(log=log), [positions])
+    if not types.knows(rows):
+        types.load(connection)
+    return type_samples_from(extents, types.stored(rows))
 
 
 def create_log(connection: Connection, log: str) -> None:

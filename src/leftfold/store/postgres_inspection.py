@@ -23,6 +23,19 @@ COUNT_TYPES = """
     JOIN {log}.type ON type.id = event.type
     GROUP BY type.name
     ORDER BY type.name"""
+TYPE_EXTENTS = """
+    SELECT type.name, counted.events, oldest.position, newest.position
+    FROM {log}.type
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS events FROM (SELECT FROM {log}.event WHERE event.type = type.id LIMIT %s) AS few
+    ) AS counted
+    CROSS JOIN LATERAL (
+        SELECT position FROM {log}.event WHERE event.type = type.id ORDER BY position LIMIT 1
+    ) AS oldest
+    CROSS JOIN LATERAL (
+        SELECT position FROM {log}.event WHERE event.type = type.id ORDER BY position DESC LIMIT 1
+    ) AS newest
+    ORDER BY type.name"""
 COUNT_KEYS = "SELECT count(*) FROM {log}.idempotency_key"
 FIRST_KEYS = "SELECT key, first_position, last_position, digest FROM {log}.idempotency_key ORDER BY key LIMIT %s"
 NEXT_KEYS = FIRST_KEYS.replace("ORDER BY", "WHERE key > %s ORDER BY")
@@ -66,6 +79,11 @@ def statistics(connection: Connection, log: str) -> Statistics:
     [(keys,)] = run(connection, COUNT_KEYS.format(log=log))
     [(created,)] = run(connection, SELECT_CREATED.format(log=log))
     return Statistics(tuple(types), from_microseconds(created), keys)
+
+
+def type_extents(connection: Connection, log: str, at_most: int) -> list[tuple[str, int, int, int]]:
+    """Each type, how many events it has (or `at_most`), and the positions of the first and the last: by the index."""
+    return [(name, *rest) for name, *rest in run(connection, TYPE_EXTENTS.format(log=log), [at_most])]
 
 
 def stored_keys(connection: Connection, *, log: str, beyond: StoredKey | None = None) -> list[StoredKey]:

@@ -9,6 +9,7 @@ from leftfold.store.stretch import Range
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
+AT_POSITIONS = f"SELECT {COLUMNS} FROM {{log}}.event WHERE position = ANY (%s::bigint[])"
 DATA, METADATA = 3, 5  # their places in a row
 FEW = 64  # events of a tag that a first look reads
 LAST = 2**63 - 1

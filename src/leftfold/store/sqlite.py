@@ -18,14 +18,14 @@ from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, Appe
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
-from leftfold.store.inspection import Statistics, StoredKey
+from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
 from leftfold.store.sqlite_insert import MANY, insert_many
-from leftfold.store.sqlite_inspection import problems, statistics, stored_keys
-from leftfold.store.sqlite_select import Arm, arms_of, select
+from leftfold.store.sqlite_inspection import problems, statistics, stored_keys, type_extents
+from leftfold.store.sqlite_select import Arm, arms_of, at_positions, select
 from leftfold.store.sqlite_tags import Step, index_tags, next_step, settle, tag_rows
 from leftfold.store.stretch import BYTES_A_BATCH, Range, Stretch
 
@@ -154,6 +154,11 @@ class SQLiteStore:
         """The log's figures, by its indexes; see `Inspectable`."""
         self._check_open()
         return await self._readers.run(lambda connection: statistics(connection, self._file))
+
+    async def type_samples(self, *, at_most: int) -> list[TypeSample]:
+        """The oldest and the newest event of every type, by the index; see `Sampled`."""
+        self._check_open()
+        return await self._readers.run(partial(_type_samples, types=self._types, at_most=at_most))
 
     async def self_check(self) -> list[str]:
         """What is wrong with the file itself: SQLite's own check, then whether indexes and tags fit the events."""
@@ -391,6 +396,12 @@ class Reading:
 def _appended(connection: sqlite3.Connection, key: str) -> tuple[Appended, bytes] | None:
     row = connection.execute(SELECT_KEY, (key,)).fetchone()
     return (Appended(row[0], row[1]), row[2]) if row else None
+
+
+def _type_samples(connection: sqlite3.Connection, types: Types, at_most: int) -> list[TypeSample]:
+    extents = type_extents(connection, at_most)
+    positions = {position for _, _, first, last in extents for position in (first, last)}
+    return type_samples_from(extents, types.stored(connection, at_positions(connection, sorted(positions))))
 
 
 def _head_of(connection: sqlite3.Connection) -> int:

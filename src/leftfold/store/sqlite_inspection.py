@@ -18,6 +18,15 @@ COUNT_TYPES = """
     JOIN type ON type.id = event.type
     GROUP BY event.type
     ORDER BY type.name"""
+TYPE_EXTENTS = """
+    SELECT
+        type.name,
+        (SELECT count(*) FROM (SELECT 1 FROM event WHERE event.type = type.id LIMIT ?)),
+        (SELECT position FROM event WHERE event.type = type.id ORDER BY position LIMIT 1),
+        (SELECT position FROM event WHERE event.type = type.id ORDER BY position DESC LIMIT 1) AS last
+    FROM type
+    WHERE last IS NOT NULL
+    ORDER BY type.name"""
 COUNT_KEYS = "SELECT count(*) FROM idempotency_key"
 FIRST_KEYS = "SELECT key, first_position, last_position, digest FROM idempotency_key ORDER BY key LIMIT ?"
 NEXT_KEYS = FIRST_KEYS.replace("ORDER BY", "WHERE key > ? ORDER BY")
@@ -79,6 +88,12 @@ def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
     pending = file.wal.stat().st_size if file.wal.exists() else 0
     shown = StoreFile(file.path, file.path.stat().st_size, pending, file.format, file.durable)
     return Statistics(tuple(types), from_microseconds(created), keys, shown)
+
+
+def type_extents(connection: sqlite3.Connection, at_most: int) -> list[tuple[str, int, int, int]]:
+    """Each type, how many events it has (or `at_most`), and the positions of the first and the last: by the index."""
+    rows = connection.execute(TYPE_EXTENTS, (at_most,)).fetchall()
+    return [(str(name, "utf-8"), count, first, last) for name, count, first, last in rows]
 
 
 def stored_keys(connection: sqlite3.Connection, *, beyond: StoredKey | None = None) -> list[StoredKey]:

@@ -96,6 +96,13 @@ def _by_position(connection: sqlite3.Connection, positions: Sequence[int], chose
     return connection.execute(sql, positions)
 
 
+def at_positions(connection: sqlite3.Connection, positions: Sequence[int]) -> list[tuple[Any, ...]]:
+    """The rows of the events at these positions."""
+    parts = (positions[start : start + ARMS_A_STATEMENT] for start in range(0, len(positions), ARMS_A_STATEMENT))
+    every = Range(0)
+    return [row for part in parts for row in _by_position(connection, part, every)]
+
+
 def _parameters(arms: Sequence[Arm], chosen: Range) -> list[Any]:
     upto = END if chosen.upto is None else chosen.upto
     limit = END if chosen.limit is None else chosen.limit

@@ -1,0 +1,92 @@
+"""Whether an app knows what a log holds: event types that it does not know, and events without the tags of today."""
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from leftfold.errors import LeftfoldError
+from leftfold.registry import Registry
+from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.store.inspection import Sampled, TypeSample
+
+COUNTED = 1_000  # events of a type that are counted at most when an app is opened
+
+log = logging.getLogger("leftfold.app")
+
+
+class TypeMismatch(msgspec.Struct, frozen=True):
+    """A type of the log's events that is not as the app has it, and the first position where that was seen.
+
+    `unknown`: the app has no such type, so no model sees these `events` (or more, from 1,000 on). `untagged`: an
+    event lacks `tags` that its class gives today, so rules and models that look for these do not see it.
+    """
+
+    type: str
+    kind: Literal["unknown", "untagged"]
+    events: int
+    position: int
+    tags: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What is not as it should be, for people."""
+        if self.kind == "unknown":
+            return f"{_counted(self.events)} of type {self.type!r}, first at position {self.position}"
+        return f"{self.type!r} at position {self.position} lacks {' and '.join(self.tags)}"
+
+
+async def mismatches_of(store: EventStore, registry: Registry) -> tuple[TypeMismatch, ...]:
+    """What the app does not know of the log, by the oldest and the newest event of each type.
+
+    Costs the same however long the log is. A store that cannot show its types is not looked at.
+    """
+    if not isinstance(store, Sampled):
+        return ()
+    found = (_mismatch(sample, registry) for sample in await store.type_samples(at_most=COUNTED))
+    return tuple(each for each in found if each is not None)
+
+
+def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None:
+    """Write one warning for each kind of mismatch."""
+    unknown = [each for each in mismatches if each.kind == "unknown"]
+    untagged = [each for each in mismatches if each.kind == "untagged"]
+    if unknown:
+        log.warning(
+            "%s holds events that the app %r does not know, so no model of it sees them: %s. If a class was renamed, "
+            "give it its former name with wire=, or call app.renamed(old, new). If the events are another app's, say "
+            "that this is meant: App(%r, ignores=[%s])",
+            *(where, app, "; ".join(each.sentence for each in unknown), app),
+            ", ".join(repr(each.type) for each in unknown),
+        )
+    if untagged:
+        log.warning(
+            "%s holds events without tags that their classes give today, so rules and models of the app %r do not see "
+            "them: %s. `leftfold verify --app` finds all of them, `leftfold copy --retag --app` makes a log with the "
+            "tags of today",
+            *(where, app, "; ".join(each.sentence for each in untagged)),
+        )
+
+
+def tags_lacking(stored: StoredEvent, registry: Registry) -> tuple[str, ...]:
+    """The tags that an event's class gives today and that it was stored without; nothing if it cannot be read."""
+    try:
+        present = registry.present_tags(stored)
+    except LeftfoldError:
+        return ()
+    return tuple(tag for tag in present if tag not in stored.tags)
+
+
+def _mismatch(sample: TypeSample, registry: Registry) -> TypeMismatch | None:
+    if registry.lacks(sample.type):
+        return TypeMismatch(sample.type, "unknown", sample.events, sample.oldest.position)
+    for stored in (sample.oldest, sample.newest):
+        lacking = tags_lacking(stored, registry)
+        if lacking:
+            return TypeMismatch(sample.type, "untagged", sample.events, stored.position, lacking)
+    return None
+
+
+def _counted(events: int) -> str:
+    return f"{COUNTED:,} events or more" if events >= COUNTED else f"{events:,} event{'s' * (events != 1)}"
