@@ -10,7 +10,7 @@ import msgspec
 from leftfold.criteria import Criteria, Item
 from leftfold.errors import InvalidKey, InvalidModel, NotAMessage, TaglessEvent, UnresolvedAnnotation
 from leftfold.events import Event, MessageType, event_classes, with_subclasses
-from leftfold.fingerprint import fingerprint
+from leftfold.fingerprint import Fingerprint, fingerprint
 from leftfold.tags import TagField, hints_of, tag_fields
 
 
@@ -31,7 +31,7 @@ class Fold:
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
         self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
-        self._fingerprint = ""
+        self._fingerprint: Fingerprint | None = None
         self._check_keys()
         self._check_defaults()
         self.refresh()
@@ -46,7 +46,7 @@ class Fold:
             events = tuple(MessageType(event) for event in found)
             self._by_tags = self._group_by_tags(events)
             self.events = events
-            self._fingerprint = ""
+            self._fingerprint: Fingerprint | None = None
         return self
 
     def start(self, key: Sequence[Any]) -> Any:
@@ -72,8 +72,8 @@ class Fold:
         """The state after these events, in order."""
         return reduce(self.evolve, events, state)
 
-    def fingerprint(self) -> str:
-        """Changes when the model's fields, its `evolve` or its events' versions do: 32 hexadecimal digits."""
+    def fingerprint(self) -> Fingerprint:
+        """Changes when the model's fields, its source or its events' versions do."""
         self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
         return self._fingerprint
 

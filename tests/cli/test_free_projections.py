@@ -1,6 +1,7 @@
 """Free-form projections on the command line: named by their names, with the same verbs as read models."""
 
 import importlib
+import json
 import sqlite3
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 from tests.cli.conftest import Run
 
 APP = """
+import json
+from pathlib import Path
 import sqlalchemy as sa
 from typing import Annotated
 from leftfold import App, Command, DecisionModel, Event, Tag
 
 ParcelId = Annotated[str, Tag("parcel")]
-BAD: set[int] = {bad}
+BAD = set(json.loads(Path(__file__).with_suffix(".json").read_text()))
 
 class Sent(Event, wire="sent"):
     parcel: ParcelId
@@ -43,9 +46,10 @@ NAME = "parcel weights"
 
 
 def app_of(folder: Path, name: str, bad: set[int], *, version: int = 1, factor: int = 1) -> tuple[str, str]:
-    """An app of its own module; what it refuses is no part of the projection's fingerprint."""
+    """An app of its own module; what it refuses is read from a file, and so no part of the fingerprint."""
     module = f"{name}_{folder.name}"
-    (folder / f"{module}.py").write_text(APP.format(bad=bad or "set()", version=version, factor=factor))
+    (folder / f"{module}.py").write_text(APP.format(version=version, factor=factor))
+    (folder / f"{module}.json").write_text(json.dumps(sorted(bad)))
     return "--app", f"{module}:post"
 
 

@@ -1,5 +1,6 @@
 """`leftfold projections`: how far read models are, what they could not fold, and the verbs for it."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from leftfold import open_store
 from tests.cli.conftest import Run
 
 APP = """
+import json
+from pathlib import Path
 from typing import Annotated, Self
 from leftfold import App, Command, DecisionModel, Event, ReadModel, Tag, replace
 
 ParcelId = Annotated[str, Tag("parcel")]
-BAD: set[int] = {bad}
+BAD = set(json.loads(Path(__file__).with_suffix(".json").read_text()))
 
 class Sent(Event, wire="sent"):
     parcel: ParcelId
@@ -35,7 +38,7 @@ class Weight(ReadModel):
 
     def evolve(self, event: Sent) -> Self:
         if event.weight in BAD:
-            raise ValueError(f"no parcel weighs {{event.weight}}")
+            raise ValueError(f"no parcel weighs {event.weight}")
         return replace(self, total=self.total + event.weight)
 
 post = App("post")
@@ -49,8 +52,9 @@ SENT = [("p", 1), ("p", 13), ("p", 2), ("q", 13), ("r", 5), ("r", 7)]
 
 
 def app_that_refuses(folder: Path, name: str, bad: set[int]) -> tuple[str, str]:
-    """An app of its own module; what it refuses is no part of the model's fingerprint."""
-    (folder / f"{name}.py").write_text(APP.format(bad=bad or "set()"))
+    """An app of its own module; what it refuses is read from a file, and so no part of the model's fingerprint."""
+    (folder / f"{name}.py").write_text(APP)
+    (folder / f"{name}.json").write_text(json.dumps(sorted(bad)))
     return "--app", f"{name}:post"
 
 

@@ -59,13 +59,15 @@ class Snapshots:
     def __init__(self, path: str, log_id: str, codec: Codec, *, read_only: bool = False) -> None:
         self._log_id = log_id
         self._codec = codec
+        self._told: set[str] = set()
         self._read_only = read_only
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
         self._connection = _existing(path) if read_only else _created(path)
 
     async def find(self, fold: Fold, key: tuple[Any, ...], *, upto: int) -> tuple[Any, int] | None:
         """The snapshot of a key at or before a position: the state and its position."""
-        rows = await self._ask(FIND, self._log_id, fold.name, self._text(key), fold.fingerprint(), upto)
+        code = self._code_of(fold)
+        rows = await self._ask(FIND, self._log_id, fold.name, self._text(key), code, upto) if code else ()
         for position, text in rows:
             try:
                 value = self._decode(fold, text)
@@ -78,13 +80,14 @@ class Snapshots:
 
     async def keep(self, fold: Fold, key: tuple[Any, ...], value: Any, position: int) -> None:
         """Keep a state, unless it does not come back equal from its stored form."""
-        if self._read_only:
+        code = self._code_of(fold)
+        if self._read_only or not code:
             return
         text = self._form_of(fold, value)
         if text is None:
             log.warning("no snapshot of %s: its fields do not come back equal from their stored form", fold.name)
             return
-        await self._ask(KEEP, self._log_id, fold.name, self._text(key), fold.fingerprint(), position, text)
+        await self._ask(KEEP, self._log_id, fold.name, self._text(key), code, position, text)
 
     async def forget_beyond(self, head: int) -> None:
         """Forget what was kept beyond the log's head: the log is an older copy, and will go on in another way."""
@@ -93,13 +96,23 @@ class Snapshots:
 
     async def of_model(self, fold: Fold) -> list[Snapshot]:
         """Every snapshot of a model that counts; one that cannot be decoded has its stored form as value."""
-        rows = await self._ask(OF_MODEL, self._log_id, fold.name, fold.fingerprint())
+        rows = await self._ask(OF_MODEL, self._log_id, fold.name, str(fold.fingerprint()))
         return [Snapshot(self._key(fold, key), position, self._value(fold, text)) for key, position, text in rows]
 
     async def close(self) -> None:
         """Close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         self._connection.close()
+
+    def _code_of(self, fold: Fold) -> str:
+        """The model's fingerprint; nothing when its source cannot be had, since nothing tells then if it changed."""
+        found = fold.fingerprint()
+        if not found.code and fold.name not in self._told:
+            self._told.add(fold.name)
+            log.warning(
+                "no snapshots of %s: its source cannot be had, and so a change of it would not be noticed", fold.name
+            )
+        return str(found) if found.code else ""
 
     def _form_of(self, fold: Fold, value: Any) -> str | None:
         try:

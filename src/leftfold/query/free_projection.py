@@ -1,11 +1,10 @@
 """Free-form projections: tables of the user's own, written by a handler."""
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from leftfold.errors import InvalidProjection, LeftfoldError, ProjectionChanged
-from leftfold.fingerprint import fingerprint_of_function
+from leftfold.fingerprint import Fingerprint, fingerprint_of_function
 from leftfold.query.projection_handler import HandledEvents, ProjectionHandler
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import model_of
@@ -62,10 +61,9 @@ class FreeProjection(ReadModelDefinition):
         """Whether the handler needs nothing of an event but its data."""
         return not self.handler.asks_recorded
 
-    def fingerprint(self) -> str:
-        """Changes when the handler or the tables do: 32 hexadecimal digits."""
-        code = fingerprint_of_function(self.handler.function, self.fold.events)
-        return blake2b(f"{code};{self._ddl}".encode(), digest_size=16).hexdigest()
+    def fingerprint(self) -> Fingerprint:
+        """Changes when the handler or the tables do."""
+        return fingerprint_of_function(self.handler.function, self.fold.events).joined(self._ddl)
 
     def changed(self, stored: int) -> LeftfoldError:
         """The refusal of changed code whose version did not rise."""

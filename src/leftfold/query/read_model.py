@@ -1,13 +1,13 @@
 """Read models: keyed folds that are kept as tables, for queries."""
 
 import re
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from leftfold.errors import InvalidModel, LeftfoldError, ReadModelChanged, TaglessEvent
 from leftfold.events import Message, MessageType
+from leftfold.fingerprint import Fingerprint
 from leftfold.fold import Fold, check_definition, fold_of
 from leftfold.tags import TagField, hints_of
 
@@ -74,10 +74,9 @@ class ReadModelDefinition:
         """The refusal of changed code whose version did not rise."""
         return ReadModelChanged(self.name, stored, self.version)
 
-    def fingerprint(self) -> str:
-        """Changes when the rows would come out differently: 32 hexadecimal digits."""
-        parts = (self.fold.fingerprint(), str(self.history), str(TABLE_FORMAT))
-        return blake2b(";".join(parts).encode(), digest_size=16).hexdigest()
+    def fingerprint(self) -> Fingerprint:
+        """Changes when the rows would come out differently."""
+        return self.fold.fingerprint().joined(str(self.history), str(TABLE_FORMAT))
 
     def _check_names(self) -> None:
         taken = [name for name in self.owner.__struct_fields__ if self.history and name in VERSION_FIELDS]

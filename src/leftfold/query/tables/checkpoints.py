@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from leftfold.fingerprint import is_in_form
 from leftfold.query.shard import Shard, model_of
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import drop
@@ -109,7 +110,7 @@ def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Che
     for name in former.tables.split() if former else ():
         drop(connection, name)
     table.create(connection)
-    fingerprint, tables = table.definition.fingerprint(), " ".join(table.tables)
+    fingerprint, tables = str(table.definition.fingerprint()), " ".join(table.tables)
     begun = Checkpoint(table.stem, 0, "", fingerprint, log_id, tables, table.definition.version)
     put(connection, table, begun)
     return begun
@@ -125,12 +126,37 @@ def put(connection: sa.Connection, table: KeptTables, begun: Checkpoint) -> None
 
 def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id: str) -> bool:
     """Whether the tables are what this code makes of this log."""
-    return is_of(found, table) and found.log_id == log_id and table.exists(connection)
+    return found.log_id == log_id and table.exists(connection) and is_of(connection, found, table)
 
 
-def is_of(found: Checkpoint, table: KeptTables) -> bool:
-    """Whether the rows were made by this code, under this version."""
-    return (found.fingerprint, found.version) == (table.definition.fingerprint(), table.definition.version)
+def is_of(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
+    """Whether the rows were made by this code, under this version.
+
+    Where nothing but the version tells, because one of the fingerprints was made without the source or by an older
+    leftfold, they count as made by this code if the tables have its columns.
+    """
+    if found.version != table.definition.version:
+        return False
+    matches = table.definition.fingerprint().matches(found.fingerprint)
+    if matches is None:
+        return found.tables.split() == list(table.tables) and table.answers(connection)
+    return matches
+
+
+def is_surely_of(found: Checkpoint, table: KeptTables) -> bool:
+    """The same, where the fingerprints tell."""
+    same_version = found.version == table.definition.version
+    return same_version and table.definition.fingerprint().matches(found.fingerprint) is True
+
+
+def adopt(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> Checkpoint:
+    """Take rows over that an older leftfold made, or code without its source: from now on it is told if they change."""
+    present = table.definition.fingerprint()
+    if present.matches(found.fingerprint) is not None or (not present.code and is_in_form(found.fingerprint)):
+        return found
+    own = checkpoint.c.model == found.model
+    connection.execute(sa.update(checkpoint).where(own).values(fingerprint=str(present)))
+    return found._replace(fingerprint=str(present))
 
 
 def _names(shards: Iterable[Checkpoint]) -> list[str]:

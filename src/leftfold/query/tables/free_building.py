@@ -116,7 +116,7 @@ class FreeBuilding:
         ParkingLot(definition).clear(self._connection)
         values = {
             "position": self.position,
-            "fingerprint": definition.fingerprint(),
+            "fingerprint": str(definition.fingerprint()),
             "version": definition.version,
             "tables": " ".join(self._table.tables),
         }

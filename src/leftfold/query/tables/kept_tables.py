@@ -43,3 +43,7 @@ class KeptTables(Protocol):
     def exists(self, connection: sa.Connection) -> bool:
         """Whether the tables are there."""
         ...
+
+    def answers(self, connection: sa.Connection) -> bool:
+        """Whether the present tables have the columns that the code asks for."""
+        ...

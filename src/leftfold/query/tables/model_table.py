@@ -56,6 +56,12 @@ class ModelTable:
         """Whether the tables are there."""
         return all(sa.inspect(connection).has_table(name) for name in self.tables)
 
+    def answers(self, connection: sa.Connection) -> bool:
+        """Whether the present table has the columns that the code asks for."""
+        if not self.exists(connection):
+            return False
+        return [column["name"] for column in sa.inspect(connection).get_columns(self.stem)] == list(self.fields)
+
     def key_columns(self, source: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         """The columns of the key in a table or subquery."""
         return [source.c[name] for name in self.key]

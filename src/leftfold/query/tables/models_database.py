@@ -1,6 +1,7 @@
 """The read models of one app in one database: opened, folded into, and seen at a moment."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from leftfold.query.standing import Overtaken
 from leftfold.query.tables.building import Building
 from leftfold.query.tables.checkpoints import (
     Checkpoint,
+    adopt,
     begin_anew,
     create_checkpoints,
     find,
@@ -41,9 +43,11 @@ from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.places import check_name, check_place
-from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
+from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, beside, drop_old, is_due
 
 NO_LEASES: Mapping[Shard, Lease] = {}
+
+log = logging.getLogger("leftfold.models")
 
 
 class ModelsDatabase:
@@ -99,6 +103,7 @@ class ModelsDatabase:
         They do so with their first shard. Until then, and while the model is split otherwise, a shard is left out.
         """
         foldings: dict[Shard, StoredFolding | FreeFolding] = {}
+        unknown: dict[str, None] = {}
         skips = skips or Skips()
         with self._database.writing() as connection:
             for definition, table in self._kept.items():
@@ -109,8 +114,13 @@ class ModelsDatabase:
                 for shard in wanted:
                     found = stored.get(shard.checkpoint)
                     if found is not None:
+                        adopted = adopt(connection, found, table)
+                        if adopted is not found:
+                            unknown.setdefault(definition.name)
+                        found = adopted
                         foldings[shard] = self._folding(table, found, decode, skips, leases.get(shard), shard)
                         foldings[shard].recount(connection)
+        _log_what_cannot_be_known(unknown, {shard.definition for shard in foldings})
         return foldings
 
     def due(
@@ -133,8 +143,8 @@ class ModelsDatabase:
                     continue
                 if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
                     continue
-                if is_due(stored, table):
-                    fitting = answers_until_swapped(connection, table)
+                if is_due(connection, stored, table):
+                    fitting = table.answers(connection)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
 
@@ -213,7 +223,7 @@ class ModelsDatabase:
             check_place(connection, self._database, self._kept[definition], present, log_id)
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
-            if only_if_due and is_of(present, self._kept[definition]):
+            if only_if_due and is_of(connection, present, self._kept[definition]):
                 raise Overtaken
             if definition in self._free:
                 return self._build_free(self._free[definition], present, decode, skips, lease, trial=trial)
@@ -311,3 +321,19 @@ class ModelsDatabase:
     ) -> FreeBuilding:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
         return FreeBuilding(table, self._database, handling, present, lease, dry_run=trial)
+
+
+def _log_what_cannot_be_known(adopted: Iterable[str], opened: Iterable[ReadModelDefinition]) -> None:
+    names = sorted(adopted)
+    if names:
+        log.warning(
+            "the rows of %s were made by an older leftfold, or by code without its source: they are taken to be what "
+            "this code makes; `leftfold rebuild --dry-run` shows whether they are",
+            ", ".join(names),
+        )
+    without = sorted(definition.name for definition in opened if not definition.fingerprint().code)
+    if without:
+        log.warning(
+            "the source of %s cannot be had: a change of it is not noticed unless the version is raised too",
+            ", ".join(without),
+        )

@@ -8,9 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
-from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of, put
+from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of, is_surely_of, put
 from leftfold.query.tables.database import before_renaming
-from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
@@ -39,22 +38,13 @@ COMPARED_BY_VALUE = (
 """The types that every database compares by `=`; PostgreSQL has none for json, xml, path and others."""
 
 
-def is_due(found: Checkpoint, table: KeptTables) -> bool:
+def is_due(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
     """Whether the table has to be rebuilt; `ReadModelChanged` when the code changed and its version did not rise."""
-    if is_of(found, table):
+    if is_of(connection, found, table):
         return False
     if found.version < table.definition.version:
         return True
     raise table.definition.changed(found.version)
-
-
-def answers_until_swapped(connection: sa.Connection, table: ModelTable | FreeTables) -> bool:
-    """Whether the present table has the columns that the code asks for."""
-    if isinstance(table, FreeTables):
-        return table.answers(connection)
-    columns = [column["name"] for column in sa.inspect(connection).get_columns(table.stem)]
-    history = table.versions is None or sa.inspect(connection).has_table(table.versions.name)
-    return columns == list(table.fields) and history
 
 
 def beside(connection: sa.Connection, definition: ReadModelDefinition, log_id: str, *, trial: bool) -> ModelTable:
@@ -64,7 +54,8 @@ def beside(connection: sa.Connection, definition: ReadModelDefinition, log_id: s
         if name.startswith(start):
             table = ModelTable(definition, name)
             found = find(connection, table)
-            if not trial and found and found.log_id == log_id and is_of(found, table) and table.exists(connection):
+            fitting = found and found.log_id == log_id and is_surely_of(found, table)
+            if not trial and fitting and table.exists(connection):
                 return table
             discard(connection, table)
     table = ModelTable(definition, f"{start}{uuid4().hex[:8]}")
