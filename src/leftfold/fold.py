@@ -46,7 +46,7 @@ class Fold:
             events = tuple(MessageType(event) for event in found)
             self._by_tags = self._group_by_tags(events)
             self.events = events
-            self._fingerprint: Fingerprint | None = None
+            self._fingerprint = None
         return self
 
     def start(self, key: Sequence[Any]) -> Any:
