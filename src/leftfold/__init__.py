@@ -28,6 +28,7 @@ from leftfold.store import (
     subscribe,
 )
 from leftfold.sync import SyncLive
+from leftfold.sync_store import SyncStore, open_store_sync
 from leftfold.tags import NotKey, Tag
 
 __all__ = [
@@ -73,12 +74,14 @@ __all__ = [
     "StoredEvent",
     "Submission",
     "SyncLive",
+    "SyncStore",
     "SystemClock",
     "Tag",
     "Ticket",
     "criteria",
     "message",
     "open_store",
+    "open_store_sync",
     "recording",
     "replace",
     "subscribe",

@@ -577,11 +577,11 @@ class EventNotWaiting(UsageError):
 class InsideRunningLoop(UsageError):
     """The sync facade was called from async code."""
 
-    def __init__(self) -> None:
+    def __init__(self, instead: str = "async with app.open(url) as live:") -> None:
         super().__init__(
             "the sync facade was called from inside a running event loop",
             "a thread without a running loop",
-            "use `async with app.open(url) as live:` and await its methods",
+            f"use `{instead}` and await its methods",
         )
 
 

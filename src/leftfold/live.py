@@ -21,6 +21,7 @@ from leftfold.command import (
     States,
     Submission,
     Ticket,
+    When,
 )
 from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
@@ -112,7 +113,7 @@ class LiveApp:
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
-        time: datetime | None = None,
+        time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
         timeout: float = 5.0,
     ) -> Receipt:
@@ -120,6 +121,7 @@ class LiveApp:
 
         `key` makes it idempotent: the same command with the same key is carried out once, and later calls get the
         first receipt with `duplicate=True`. `time` is for imports: when it happened, never before the newest event.
+        As in `execute_many` that is a datetime, or a function of the command that gives one.
         `wait=[Balance]` returns once these read models include the events; when that takes longer than `timeout`
         seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `DecisionContended` after too
         many conflicts, or a `StoreError`.
@@ -135,14 +137,15 @@ class LiveApp:
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
-        time: Callable[[Any], datetime] | None = None,
+        time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
         timeout: float = 5.0,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and commit all in one append.
 
         A rejected command is an outcome, not an exception, and does not stop the others. For imports and bulk loads:
-        `time(command)` says when its events happened. `wait` and `timeout` are those of `execute`.
+        `time` says when their events happened, one datetime for all or a function of the command. `wait` and `timeout`
+        are those of `execute`.
         """
         self._check_known(wait)
         receipt = await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)

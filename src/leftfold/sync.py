@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
-from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket, When
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.leases import Entry
@@ -94,7 +94,7 @@ class SyncLive:
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
-        time: datetime | None = None,
+        time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
         timeout: float = 5.0,
     ) -> Receipt:
@@ -108,7 +108,7 @@ class SyncLive:
         *,
         key: str | None = None,
         metadata: Metadata | None = None,
-        time: Callable[[Any], datetime] | None = None,
+        time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
         timeout: float = 5.0,
     ) -> BatchReceipt:

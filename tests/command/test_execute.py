@@ -283,6 +283,9 @@ async def test_an_import_says_when_its_events_happened() -> None:
         await live.execute(Deposit("a", 5), time=then)
         [step] = await live.explain(Account, "a")
         assert step.time == then
+        await live.execute(Deposit("b", 7), time=lambda command: then + timedelta(days=command.amount))
+        [step] = await live.explain(Account, "b")
+        assert step.time == then + timedelta(days=7)
 
         with pytest.raises(TimeRefused):
             await live.execute(Deposit("a", 5), time=then - timedelta(seconds=1))

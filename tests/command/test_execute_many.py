@@ -1,11 +1,12 @@
 """Many commands, decided one after the other and committed in one append."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from leftfold import BatchReceipt, EventStore, LiveApp, Metadata, Receipt, Rejected
-from leftfold.errors import KeyReused, NotHandled, TimeRefused
+from leftfold.errors import KeyReused, NotHandled, TimeRefused, UsageError
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.accounts import (
@@ -181,6 +182,26 @@ async def test_an_import_gives_each_command_its_time() -> None:
 
         assert [step.time for step in await live.explain(Account, "a")] == list(times.values())
         assert await live.state(Account, "a", as_of=start + timedelta(days=1, hours=1)) == Account("a", 3)
+
+
+async def test_a_batch_may_have_one_time_for_all_its_commands() -> None:
+    clock = FakeClock()
+    then = clock.now() - timedelta(days=10)
+
+    async with accounts_app().open("memory:", clock=clock) as live:
+        await live.execute_many([Deposit("a", 1), Deposit("a", 2)], time=then)
+
+        assert [step.time for step in await live.explain(Account, "a")] == [then, then]
+
+
+@pytest.mark.parametrize("time", ["2026-01-31", lambda command: None, 5])
+async def test_what_is_no_time_is_refused(time: Any) -> None:
+    async with accounts_app().open("memory:") as live:
+        with pytest.raises(UsageError, match="Deposit happened at"):
+            await live.execute(Deposit("a", 1), time=time)
+        with pytest.raises(UsageError, match="Deposit happened at"):
+            await live.execute_many([Deposit("a", 1)], time=time)
+        assert await live.store.head() == 0
 
 
 async def test_an_import_out_of_order_is_refused_as_a_whole() -> None:

@@ -2,7 +2,7 @@
 
 from leftfold.command.context import Context
 from leftfold.command.decision_model import DecisionModel
-from leftfold.command.executor import Executor
+from leftfold.command.executor import Executor, When
 from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox import Inbox
 from leftfold.command.inbox_events import INBOX_EVENTS
@@ -37,5 +37,6 @@ __all__ = [
     "States",
     "Submission",
     "Ticket",
+    "When",
     "lease_name",
 ]

@@ -22,13 +22,25 @@ from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
-from leftfold.errors import Conflict, DecisionContended, InvalidAppend, KeyReused, NotHandled, PartsAppended, Rejected
+from leftfold.errors import (
+    Conflict,
+    DecisionContended,
+    InvalidAppend,
+    KeyReused,
+    NotHandled,
+    PartsAppended,
+    Rejected,
+    UsageError,
+)
 from leftfold.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
 
 ATTEMPTS = 16
 LONGEST_PAUSE = 0.05  # seconds
+
+When = datetime | Callable[[Any], datetime]
+"""When the events of a command happened: a time, or a function that gives the time of a command."""
 
 
 class Executor:
@@ -63,9 +75,7 @@ class Executor:
         other._store = store
         return other
 
-    async def execute(
-        self, command: Any, *, key: str | None, metadata: Metadata | None, time: datetime | None
-    ) -> Receipt:
+    async def execute(self, command: Any, *, key: str | None, metadata: Metadata | None, time: When | None) -> Receipt:
         """Decide one command and append its events."""
         return await self._chains.carry_out(self._decision(command, metadata, time), self.key(key, [command]))
 
@@ -126,12 +136,11 @@ class Executor:
         *,
         key: str | None,
         metadata: Metadata | None,
-        time: Callable[[Any], datetime] | None,
+        time: When | None,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and append once."""
         decisions = [
-            self._decision(command, _numbered(metadata, number), time(command) if time else None)
-            for number, command in enumerate(commands, 1)
+            self._decision(command, _numbered(metadata, number), time) for number, command in enumerate(commands, 1)
         ]
         states = {id(state): state for decision in decisions for state in decision.states}
         async with Turns(states.values()):
@@ -267,11 +276,12 @@ class Executor:
 
     # --- what both share
 
-    def _decision(self, command: object, metadata: Metadata | None, time: datetime | None) -> Decision:
+    def _decision(self, command: object, metadata: Metadata | None, time: When | None) -> Decision:
         handler = self._handler_of(command)
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         states = self._states_of(handler, command)
-        return Decision(handler, command, states, stamped(said, handler, self._new_id), time)
+        happened = None if time is None else _time_of(command, time)
+        return Decision(handler, command, states, stamped(said, handler, self._new_id), happened)
 
     def _handler_of(self, command: object) -> CommandHandler:
         handler = self._handlers.get(type(command))
@@ -339,3 +349,14 @@ def _outcomes(decisions: Iterable[Decision], first: int) -> tuple[Receipt | Reje
         receipt = Receipt(max(position, 0), tuple(decision.events), str(decision.metadata.command))
         outcomes.append(decision.rejected or receipt)
     return tuple(outcomes)
+
+
+def _time_of(command: object, when: When) -> datetime:
+    found: object = when(command) if callable(when) else when
+    if not isinstance(found, datetime):
+        raise UsageError(
+            f"time={when!r} says that {type(command).__qualname__} happened at {found!r}",
+            "an aware datetime, or a function that gives the one of a command",
+            "leave time out for the present",
+        )
+    return found

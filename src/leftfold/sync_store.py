@@ -1,0 +1,131 @@
+"""A store without `await`: the same verbs, on a loop thread of its own."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from leftfold.clock import Clock
+from leftfold.criteria import ALL, Criteria
+from leftfold.errors import InsideRunningLoop
+from leftfold.store import AppendCondition, Appended, Batch, EventStore, Key, NewEvent, open_store, subscribe
+from leftfold.sync import LoopThread
+
+T = TypeVar("T")
+
+
+class SyncStore:
+    """`EventStore` without `await`: the same names, the same arguments. Safe to use from several threads."""
+
+    def __init__(self, store: EventStore, loop: LoopThread) -> None:
+        self._store = store
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<SyncStore on {self._store!r}>"
+
+    @property
+    def log_id(self) -> str:
+        """What tells this log from any other."""
+        return self._store.log_id
+
+    def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        condition: AppendCondition | Iterable[AppendCondition] | None = None,
+        key: str | Key | Sequence[Key] | None = None,
+    ) -> Appended:
+        """Append all events or none, durably; see `EventStore.append`."""
+        return self._run(lambda: self._store.append(events, condition=condition, key=key))
+
+    def read(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        data_only: bool = False,
+    ) -> Iterator[Batch]:
+        """Read matching events in batches; see `EventStore.read`."""
+        options: Any = {"after": after, "upto": upto, "limit": limit, "reverse": reverse, "data_only": data_only}
+        return self._batches(self._store.read(criteria, **options))
+
+    def subscribe(
+        self,
+        criteria: Criteria = ALL,
+        *,
+        after: int = 0,
+        data_only: bool = False,
+        patience: float = math.inf,
+    ) -> Iterator[Batch]:
+        """Read what there is, then follow the log for as long as batches are taken; see `leftfold.subscribe`."""
+        return self._batches(subscribe(self._store, criteria, after=after, data_only=data_only, patience=patience))
+
+    def head(self) -> int:
+        """The position of the newest event; 0 when the log is empty."""
+        return self._run(self._store.head)
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head once it is beyond `after`, or as it is when `timeout` seconds have passed."""
+        return self._run(lambda: self._store.wait(after, timeout))
+
+    def lookup(self, key: str | Key) -> Appended | None:
+        """Where the append with this idempotency key lies, or None when there was none."""
+        return self._run(lambda: self._store.lookup(key))
+
+    def close(self) -> None:
+        """Close the store; the end of the `with` block does so too."""
+        self._run(self._store.close)
+
+    def _batches(self, batches: AsyncIterator[Batch]) -> Iterator[Batch]:
+        try:
+            while (batch := self._run(lambda: _next(batches))) is not None:
+                yield batch
+        finally:
+            self._run(lambda: _end(batches))
+
+    def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        _check_no_loop()
+        return self._loop.run(call())
+
+
+@contextmanager
+def open_store_sync(url: str, *, clock: Clock | None = None) -> Generator[SyncStore]:
+    """Open the log at `url` for code without an event loop: `with open_store_sync("sqlite:///file.db") as store`.
+
+    The URL is that of `open_store`. Called from inside a running event loop it raises `InsideRunningLoop`.
+    """
+    _check_no_loop()
+    loop = LoopThread()
+    try:
+        store = loop.run(_opened(url, clock))
+        try:
+            yield SyncStore(store, loop)
+        finally:
+            loop.run(store.close())
+    finally:
+        loop.close()
+
+
+async def _opened(url: str, clock: Clock | None) -> EventStore:
+    return await open_store(url, clock=clock).__aenter__()
+
+
+async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
+    return await anext(batches, None)
+
+
+async def _end(batches: Any) -> None:
+    await batches.aclose()
+
+
+def _check_no_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise InsideRunningLoop("async with open_store(url) as store:")
