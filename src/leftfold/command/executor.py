@@ -352,7 +352,7 @@ def _outcomes(decisions: Iterable[Decision], first: int) -> tuple[Receipt | Reje
 
 
 def _time_of(command: object, when: When) -> datetime:
-    found: object = when(command) if callable(when) else when
+    found: Any = when(command) if callable(when) else when
     if not isinstance(found, datetime):
         raise UsageError(
             f"time={when!r} says that {type(command).__qualname__} happened at {found!r}",
