@@ -21,6 +21,8 @@ LeftfoldError
 ├── UsageError                  a call asks for what cannot be done
 │   ├── NotHandled              no handler for this command or query
 │   ├── NaiveDatetime           a datetime without a time zone
+│   ├── UnsupportedValue        a value that no column can hold so that it keeps its order and comes back equal
+│   ├── UnsupportedExpression   SQL that would not give the same on every database
 │   ├── PositionAhead           as_of lies beyond the newest event
 │   ├── InvalidKey              a key does not fit the model
 │   ├── NotAnEvent              a handler decided something that is no event
@@ -325,6 +327,22 @@ class NaiveDatetime(UsageError):
             "an aware datetime",
             "say which zone is meant: datetime(..., tzinfo=UTC), or 2026-01-31T09:30Z in text",
         )
+
+
+class UnsupportedValue(UsageError):
+    """A value that no column can hold so that it keeps its order and comes back equal."""
+
+    def __init__(self, found: object, expected: str, remedy: str) -> None:
+        self.value = found
+        super().__init__(f"{found!r} cannot be kept in a column", expected, remedy)
+
+
+class UnsupportedExpression(UsageError):
+    """SQL over a column of a type with which the databases do not do the same, or nothing right."""
+
+    def __init__(self, operation: str, kind: str, remedy: str) -> None:
+        self.operation, self.kind = operation, kind
+        super().__init__(f"{operation} of {kind}", "what gives the same on every database, and in Python", remedy)
 
 
 class PositionAhead(UsageError):

@@ -110,7 +110,7 @@ def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Che
     for name in former.tables.split() if former else ():
         drop(connection, name)
     table.create(connection)
-    fingerprint, tables = str(table.definition.fingerprint()), " ".join(table.tables)
+    fingerprint, tables = mark_of(table), " ".join(table.tables)
     begun = Checkpoint(table.stem, 0, "", fingerprint, log_id, tables, table.definition.version)
     put(connection, table, begun)
     return begun
@@ -129,15 +129,35 @@ def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id
     return found.log_id == log_id and table.exists(connection) and is_of(connection, found, table)
 
 
+def mark_of(table: KeptTables) -> str:
+    """What is kept as the fingerprint: of the code, and the form of the columns unless it is the first."""
+    fingerprint = str(table.definition.fingerprint())
+    return fingerprint if table.form == 1 else f"{fingerprint}/{table.form}"
+
+
+def form_in(found: Checkpoint) -> int:
+    """The form in which the columns are."""
+    return int(found.fingerprint.partition("/")[2] or 1)
+
+
+def is_in_former_form(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
+    """Whether the rows were made by this code, by a leftfold that kept some columns otherwise."""
+    return form_in(found) < table.form and _is_of_code(connection, found, table)
+
+
 def is_of(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
     """Whether the rows were made by this code, under this version.
 
     Where nothing but the version tells, because one of the fingerprints was made without the source or by an older
     leftfold, they count as made by this code if the tables have its columns.
     """
+    return form_in(found) == table.form and _is_of_code(connection, found, table)
+
+
+def _is_of_code(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
     if found.version != table.definition.version:
         return False
-    matches = table.definition.fingerprint().matches(found.fingerprint)
+    matches = table.definition.fingerprint().matches(_code_in(found))
     if matches is None:
         return found.tables.split() == list(table.tables) and table.answers(connection)
     return matches
@@ -145,18 +165,23 @@ def is_of(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bo
 
 def is_surely_of(found: Checkpoint, table: KeptTables) -> bool:
     """The same, where the fingerprints tell."""
-    same_version = found.version == table.definition.version
-    return same_version and table.definition.fingerprint().matches(found.fingerprint) is True
+    alike = (found.version, form_in(found)) == (table.definition.version, table.form)
+    return alike and table.definition.fingerprint().matches(_code_in(found)) is True
 
 
 def adopt(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> Checkpoint:
     """Take rows over that an older leftfold made, or code without its source: from now on it is told if they change."""
     present = table.definition.fingerprint()
-    if present.matches(found.fingerprint) is not None or (not present.code and is_in_form(found.fingerprint)):
+    if present.matches(_code_in(found)) is not None or (not present.code and is_in_form(found.fingerprint)):
         return found
     own = checkpoint.c.model == found.model
-    connection.execute(sa.update(checkpoint).where(own).values(fingerprint=str(present)))
-    return found._replace(fingerprint=str(present))
+    mark = mark_of(table)
+    connection.execute(sa.update(checkpoint).where(own).values(fingerprint=mark))
+    return found._replace(fingerprint=mark)
+
+
+def _code_in(found: Checkpoint) -> str:
+    return found.fingerprint.partition("/")[0]
 
 
 def _names(shards: Iterable[Checkpoint]) -> list[str]:

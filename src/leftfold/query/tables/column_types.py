@@ -1,27 +1,34 @@
 """From the types of a struct's fields to the types of a table's columns.
 
-SQLite has no times, decimals or UUIDs: they are kept as texts that people can read and that sort by their meaning.
-Other databases keep them as their own types. Text sorts by its characters' numbers, on PostgreSQL as on SQLite.
+SQLite has no times, decimals, durations or UUIDs: they are kept as texts or integers whose plain order is that of the
+values. Other databases keep them as their own types. Text sorts by its characters' numbers, on PostgreSQL as on SQLite.
 """
 
 import datetime
 import decimal
 import enum
+import json
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 import msgspec
+import msgspec.inspect
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from leftfold.errors import NaiveDatetime
+from leftfold.errors import NaiveDatetime, UnsupportedValue
+from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
 
-DECIMAL_ORDER = "leftfold_decimal"
-"""The SQLite collation by which decimals that are kept as text compare as numbers."""
+FORM = 2
+"""The form in which decimals, durations, times of day and JSON are kept; all other columns are still in form 1."""
+
+POSTGRES_NUMERIC = 1700
+MICROSECOND = datetime.timedelta(microseconds=1)
+LONGEST = datetime.timedelta(microseconds=2**63 - 1)
 
 
 def text() -> TypeEngine[str]:
@@ -29,14 +36,32 @@ def text() -> TypeEngine[str]:
     return sa.String().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
-PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
-    str: text,
-    bool: sa.Boolean,
-    int: sa.BigInteger,
-    float: sa.Double,
-    bytes: sa.LargeBinary,
-    datetime.date: sa.Date,
-}
+class Whole(TypeDecorator[int]):
+    """An integer of 64 bits. A sum is an integer too, although PostgreSQL makes it a NUMERIC."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Needed for sums alone."""
+        return _whole if dialect.name == "postgresql" and coltype == POSTGRES_NUMERIC else None
+
+
+class Real(TypeDecorator[float]):
+    """A float of 64 bits; NaN, which has no order, is refused."""
+
+    impl = sa.Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """The float."""
+        if value != value:  # noqa: PLR0124 - the one value that is not equal to itself
+            raise UnsupportedValue(value, "numbers that have an order", "keep None where there is no number")
+        return value
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Drivers give floats."""
+        return None
 
 
 class Instant(TypeDecorator[datetime.datetime]):
@@ -77,7 +102,7 @@ class Number(UserDefinedType[decimal.Decimal]):
 
 
 class Exact(TypeDecorator[decimal.Decimal]):
-    """A decimal with every digit it has; on SQLite text that compares as a number, while `sum` is a float's."""
+    """A decimal with every digit it has; on SQLite text that sorts and compares as the number does."""
 
     impl = sa.Numeric()
     cache_ok = True
@@ -86,24 +111,66 @@ class Exact(TypeDecorator[decimal.Decimal]):
         """Text on SQLite."""
         if dialect.name == "postgresql":
             return Number()
-        kept = sa.String(collation=DECIMAL_ORDER)
-        return dialect.type_descriptor(kept if dialect.name == "sqlite" else sa.Numeric())
+        return dialect.type_descriptor(sa.String(collation=COLLATION) if dialect.name == "sqlite" else sa.Numeric())
 
-    def process_bind_param(self, value: decimal.Decimal | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """The form that the driver takes."""
-        return str(value) if value is not None and dialect.name == "sqlite" else value
+        if value is None:
+            return None
+        number = value if isinstance(value, decimal.Decimal) else number_of(value)
+        return to_text(number) if dialect.name == "sqlite" else checked(number)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> decimal.Decimal | None:
-        """The decimal; what SQLite computed comes as a float and is taken by its digits."""
-        return None if value is None else decimal.Decimal(str(value))
+        """The decimal."""
+        return value if value is None or isinstance(value, decimal.Decimal) else number_of(value)
 
 
-def compare_decimals(left: str, right: str) -> int:
-    """The order of two decimals that are kept as text; what is not a number comes last."""
-    first, second = decimal.Decimal(left), decimal.Decimal(right)
-    if first.is_nan() or second.is_nan():
-        return first.is_nan() - second.is_nan()
-    return (first > second) - (first < second)
+class Duration(TypeDecorator[datetime.timedelta]):
+    """A timedelta; on SQLite an integer of microseconds."""
+
+    impl = sa.Interval()
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """An integer where there is no type of its own."""
+        return dialect.type_descriptor(postgresql.INTERVAL() if dialect.name == "postgresql" else sa.BigInteger())
+
+    def process_bind_param(self, value: datetime.timedelta | None, dialect: Dialect) -> Any:
+        """The form that the driver takes."""
+        if value is None:
+            return None
+        if not -LONGEST <= value <= LONGEST:
+            raise UnsupportedValue(value, f"durations up to {LONGEST.days:,} days", "keep such a duration as a number")
+        return value if dialect.name == "postgresql" else value // MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.timedelta | None:
+        """The duration; an average is rounded to a microsecond."""
+        if value is None or isinstance(value, datetime.timedelta):
+            return value
+        return datetime.timedelta(microseconds=value if isinstance(value, int) else round(value))
+
+
+class TimeOfDay(TypeDecorator[datetime.time]):
+    """A time without an offset; on SQLite `12:30:00.000000`."""
+
+    impl = sa.Time()
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite."""
+        return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Time())
+
+    def process_bind_param(self, value: datetime.time | None, dialect: Dialect) -> Any:
+        """The form that the driver takes."""
+        if value is None:
+            return None
+        if value.tzinfo is not None:
+            raise UnsupportedValue(value, "times of day without an offset", "keep the offset in a field of its own")
+        return value.isoformat("microseconds") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.time | None:
+        """The time."""
+        return datetime.time.fromisoformat(value) if isinstance(value, str) else value
 
 
 class Identity(TypeDecorator[uuid.UUID]):
@@ -144,13 +211,25 @@ class Choice(TypeDecorator[enum.Enum]):
         """The member's value."""
         return value.value if isinstance(value, enum.Enum) else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> enum.Enum | None:
-        """The member."""
-        return None if value is None else self.members(value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """The member; a sum of integers need not be one."""
+        if value is None:
+            return None
+        if isinstance(value, decimal.Decimal):
+            value = int(value)
+        try:
+            return self.members(value)
+        except ValueError:
+            if not issubclass(self.members, int):
+                raise
+            return value
 
 
 class Json(TypeDecorator[Any]):
-    """Whatever msgspec can write as JSON; readable by SQL's JSON functions and by `table.c.field["name"]`."""
+    """Whatever msgspec can write as JSON; readable by SQL's JSON functions and by `table.c.field["name"]`.
+
+    Dicts and sets are sorted, so that equal values are written alike; `compares` says whether all equal values are.
+    """
 
     impl = sa.JSON(none_as_null=True)
     cache_ok = True
@@ -158,6 +237,7 @@ class Json(TypeDecorator[Any]):
     def __init__(self, hint: Any) -> None:
         super().__init__(none_as_null=True)
         self.hint = hint
+        self.compares = _has_one_form(hint)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """On PostgreSQL JSONB, which can be compared and indexed."""
@@ -166,11 +246,36 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Plain lists, dicts and scalars."""
-        return msgspec.to_builtins(value, str_keys=True)
+        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """The value as the field's type has it."""
         return None if value is None else msgspec.convert(value, self.hint, str_keys=True)
+
+
+PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
+    str: text,
+    bool: sa.Boolean,
+    int: Whole,
+    float: Real,
+    bytes: sa.LargeBinary,
+    datetime.date: sa.Date,
+    datetime.time: TimeOfDay,
+    datetime.timedelta: Duration,
+    datetime.datetime: Instant,
+    decimal.Decimal: Exact,
+    uuid.UUID: Identity,
+}
+WITHOUT_ONE_FORM = (
+    msgspec.inspect.AnyType,
+    msgspec.inspect.CustomType,
+    msgspec.inspect.DateTimeType,
+    msgspec.inspect.DecimalType,
+    msgspec.inspect.FloatType,
+    msgspec.inspect.RawType,
+    msgspec.inspect.TimeType,
+)
+"""Types of which equal values, as 1.0 and 1.00, or noon in London and in Paris, are written differently."""
 
 
 class ColumnType(NamedTuple):
@@ -209,12 +314,48 @@ def _sql_type(inner: Any) -> TypeEngine[Any] | None:
     if issubclass(inner, enum.Enum):
         kept = _type_of_all([member.value for member in inner])
         return Choice(inner, kept) if kept is not None else None
-    own: dict[type, type[TypeEngine[Any]]] = {
-        datetime.datetime: Instant,
-        decimal.Decimal: Exact,
-        uuid.UUID: Identity,
-    }
-    return own[inner]() if inner in own else None
+    return None
+
+
+def strict_json(value: Any) -> str:
+    """JSON as every database takes it: without NaN and the infinities."""
+    return json.dumps(value, allow_nan=False)
+
+
+def form_of(kind: TypeEngine[Any]) -> int:
+    """Which form a column of this type has."""
+    return FORM if isinstance(kind, Exact | Duration | TimeOfDay | Json) else 1
+
+
+def is_read_alike(kind: TypeEngine[Any]) -> bool:
+    """Whether what is in the former form is read right by this code, although it sorts or compares otherwise."""
+    return form_of(kind) == 1 or isinstance(kind, Json)
+
+
+def _has_one_form(hint: Any) -> bool:
+    try:
+        return _is_written_alike(msgspec.inspect.type_info(hint), set())
+    except TypeError:
+        return False
+
+
+def _is_written_alike(part: object, seen: set[int]) -> bool:
+    """Whether equal values of a type are written alike, and those of all types within it."""
+    if not isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) or id(part) in seen:
+        return True
+    seen.add(id(part))
+    if isinstance(part, WITHOUT_ONE_FORM):
+        return False
+    return all(_is_written_alike(each, seen) for name in part.__struct_fields__ for each in _parts(part, name))
+
+
+def _parts(owner: Any, name: str) -> Sequence[Any]:
+    found: Any = getattr(owner, name)
+    return found if isinstance(found, tuple) else (found,)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _whole(value: Any) -> Any:
+    return None if value is None else int(value)
 
 
 def _type_of_all(values: Any) -> TypeEngine[Any] | None:

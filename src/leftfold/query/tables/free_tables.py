@@ -19,6 +19,7 @@ class FreeTables:
         self.checkpoints = [self.stem]
         self.tables = definition.tables
         self.schema = definition.schema
+        self.form = 1  # the columns are the user's
 
     def __repr__(self) -> str:
         return f"<FreeTables {' and '.join(self.tables)}>"
@@ -42,6 +43,10 @@ class FreeTables:
         present = sa.inspect(connection)
         found = {table.name: {column["name"] for column in present.get_columns(table.name)} for table in self.schema}
         return all({column.name for column in table.columns} <= found[table.name] for table in self.schema)
+
+    def reads(self, form: int) -> bool:
+        """The columns are the user's."""
+        return True
 
     def create_temporary(self, connection: sa.Connection) -> None:
         """Make empty temporary tables of the same names: on this connection they stand before the real ones."""

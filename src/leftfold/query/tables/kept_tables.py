@@ -36,6 +36,11 @@ class KeptTables(Protocol):
         """The tables' names."""
         ...
 
+    @property
+    def form(self) -> int:
+        """The form in which the columns are kept; tables in a former one are rebuilt."""
+        ...
+
     def create(self, connection: sa.Connection) -> None:
         """Make the tables anew, empty."""
         ...
@@ -46,4 +51,8 @@ class KeptTables(Protocol):
 
     def answers(self, connection: sa.Connection) -> bool:
         """Whether the present tables have the columns that the code asks for."""
+        ...
+
+    def reads(self, form: int) -> bool:
+        """Whether this code reads rows right that are kept in a former form."""
         ...

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import shards_of
-from leftfold.query.tables.column_types import column_type
+from leftfold.query.tables.column_types import column_type, form_of, is_read_alike
 from leftfold.tags import hints_of
 
 LONGEST_NAME = 63
@@ -38,6 +38,7 @@ class ModelTable:
         self.current = self._table(metadata, self.stem)
         self.versions = self._version_table(metadata) if definition.history else None
         self.scratch = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
+        self.form = max(form_of(column.type) for column in self.current.columns)
 
     def __repr__(self) -> str:
         return f"<ModelTable {' and '.join(self.tables)}>"
@@ -61,6 +62,14 @@ class ModelTable:
         if not self.exists(connection):
             return False
         return [column["name"] for column in sa.inspect(connection).get_columns(self.stem)] == list(self.fields)
+
+    def reads(self, form: int) -> bool:
+        """Whether this code reads rows right that are kept in a former form."""
+        return form >= self.form or all(is_read_alike(column.type) for column in self.current.columns)
+
+    def columns_after(self, form: int) -> set[str]:
+        """The columns that are kept otherwise than in a former form."""
+        return {column.name for column in self.current.columns if form_of(column.type) > form}
 
     def key_columns(self, source: sa.FromClause) -> list[sa.ColumnElement[Any]]:
         """The columns of the key in a table or subquery."""

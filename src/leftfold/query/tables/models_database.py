@@ -43,7 +43,7 @@ from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.places import check_name, check_place
-from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, beside, drop_old, is_due
+from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
 
 NO_LEASES: Mapping[Shard, Lease] = {}
 
@@ -144,7 +144,7 @@ class ModelsDatabase:
                 if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
                     continue
                 if is_due(connection, stored, table):
-                    fitting = table.answers(connection)
+                    fitting = answers_until_swapped(connection, table, stored)
                     found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
         return found
 

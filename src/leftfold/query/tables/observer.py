@@ -15,7 +15,7 @@ from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
-from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, is_due
+from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, is_due
 
 
 class Seen(NamedTuple):
@@ -93,6 +93,6 @@ class Observer:
             due = is_due(connection, found, table)
         except ReadModelChanged as changed:
             return Seen(found.position, problem=changed)
-        if due and not table.answers(connection):
+        if due and not answers_until_swapped(connection, table, found):
             return NOTHING
         return Seen(found.position, ParkingLot(definition).count(connection), checkpoint=found)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from leftfold.errors import MissingExtra
+from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
 
@@ -85,6 +86,7 @@ class PostgresBackend:
             max_overflow=MORE_CONNECTIONS,
             pool_timeout=SECONDS_FOR_A_CONNECTION,
         )
+        engine.dialect.statement_compiler = PostgresStatements
         event.listen(engine, "connect", _set_up)
         return engine
 

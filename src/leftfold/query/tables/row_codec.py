@@ -5,7 +5,6 @@ from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeEngine
 
 from leftfold.query.tables.model_table import ModelTable
 
@@ -23,7 +22,7 @@ class RowCodec:
         self._read = _reader(table.fields)
         self._bind = _each(binds) if any(binds) else None
         self._encode_key = _each([bind for bind, name in zip(binds, table.fields, strict=True) if name in table.key])
-        self._decode = _each([_result_processor(sql, dialect) for sql in types])
+        self._decode = _each([sql.result_processor(dialect, None) for sql in types])
         self._make = table.make
 
     def encode(self, states: Iterable[Any]) -> list[Values]:
@@ -54,12 +53,6 @@ class PlainCodec:
     def encode_key(self, key: Values) -> Values:
         """The key."""
         return key
-
-
-def _result_processor(sql: TypeEngine[Any], dialect: sa.Dialect) -> Process | None:
-    if dialect.name == "postgresql" and isinstance(sql, sa.Float):
-        return None  # psycopg gives floats; SQLAlchemy's processor wants to be told that the column has some
-    return sql.result_processor(dialect, None)
 
 
 def _reader(fields: Sequence[str]) -> Callable[[Any], Values]:

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
-from leftfold.query.tables.column_types import DECIMAL_ORDER, compare_decimals
+from leftfold.query.tables.column_types import strict_json
+from leftfold.query.tables.compiling import SQLiteStatements
 from leftfold.query.tables.database_url import DatabaseUrl
+from leftfold.query.tables.decimal_text import add_functions
 
 BUSY_SECONDS = 10.0
 SETTINGS = (
@@ -22,6 +24,7 @@ SETTINGS = (
     "journal_size_limit = 67108864",
     "temp_store = MEMORY",
     "cache_size = -32768",
+    "case_sensitive_like = ON",
 )
 TROUBLE = {
     sqlite3.SQLITE_BUSY,
@@ -68,7 +71,8 @@ class SQLiteBackend:
         """An engine whose connections leave the beginning of transactions to us."""
         options: dict[str, Any] = {"poolclass": StaticPool} if self.one_connection else {}
         arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        engine = sa.create_engine(self._url, connect_args=arguments, **options)
+        engine = sa.create_engine(self._url, connect_args=arguments, json_serializer=strict_json, **options)
+        engine.dialect.statement_compiler = SQLiteStatements
         event.listen(engine, "connect", _set_up)
         return engine
 
@@ -108,7 +112,7 @@ class SQLiteBackend:
 
 def _set_up(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-    connection.create_collation(DECIMAL_ORDER, compare_decimals)
+    add_functions(connection)
     for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
 

@@ -1,5 +1,6 @@
 """Tables that are built beside the present ones, compared with them, and put in their place."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +9,17 @@ from sqlalchemy.dialects import postgresql
 
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
-from leftfold.query.tables.checkpoints import BESIDE, Checkpoint, begin_anew, find, is_of, is_surely_of, put
+from leftfold.query.tables.checkpoints import (
+    BESIDE,
+    Checkpoint,
+    begin_anew,
+    find,
+    form_in,
+    is_in_former_form,
+    is_of,
+    is_surely_of,
+    put,
+)
 from leftfold.query.tables.database import before_renaming
 from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
@@ -39,12 +50,20 @@ COMPARED_BY_VALUE = (
 
 
 def is_due(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
-    """Whether the table has to be rebuilt; `ReadModelChanged` when the code changed and its version did not rise."""
+    """Whether the table has to be rebuilt, for its version or its columns' form.
+
+    `ReadModelChanged` when the code changed and its version did not rise.
+    """
     if is_of(connection, found, table):
         return False
-    if found.version < table.definition.version:
+    if found.version < table.definition.version or is_in_former_form(connection, found, table):
         return True
     raise table.definition.changed(found.version)
+
+
+def answers_until_swapped(connection: sa.Connection, table: KeptTables, found: Checkpoint) -> bool:
+    """Whether the present table has the columns that the code asks for, in a form that it can read."""
+    return table.reads(form_in(found)) and table.answers(connection)
 
 
 def beside(connection: sa.Connection, definition: ReadModelDefinition, log_id: str, *, trial: bool) -> ModelTable:
@@ -100,17 +119,22 @@ def drop_old(connection: sa.Connection, definition: ReadModelDefinition) -> bool
 
 
 def differences(connection: sa.Connection, built: ModelTable) -> Differences:
-    """How the built rows differ from the present ones, in the columns that both have."""
+    """How the built rows differ from the present ones, in the columns that both have in the same form."""
     present = sa.Table(built.definition.table, sa.MetaData(), autoload_with=connection)
-    return differences_between(connection, present, sa.Table(built.stem, sa.MetaData(), autoload_with=connection))
+    new = sa.Table(built.stem, sa.MetaData(), autoload_with=connection)
+    found = find(connection, ModelTable(built.definition))
+    form = built.form if found is None else form_in(found)
+    return differences_between(connection, present, new, built.columns_after(form))
 
 
-def differences_between(connection: sa.Connection, present: sa.Table, new: sa.Table) -> Differences:
+def differences_between(
+    connection: sa.Connection, present: sa.Table, new: sa.Table, left_out: Collection[str] = ()
+) -> Differences:
     """How the rows of a table differ from those of another with the same key, in the columns that both have."""
     key = [column.name for column in new.primary_key]
-    if {column.name for column in present.primary_key} != set(key):
+    if {column.name for column in present.primary_key} != set(key) or not set(key).isdisjoint(left_out):
         return Differences(count_of(connection, new), count_of(connection, present), 0, (), (), ())
-    common = [column.name for column in new.columns if column.name in present.columns]
+    common = [column.name for column in new.columns if column.name in present.columns and column.name not in left_out]
     same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in key))
     distinct = (comparable(new.c[name]).is_distinct_from(comparable(present.c[name])) for name in common)
     differs = sa.or_(sa.false(), *distinct)

@@ -1,0 +1,236 @@
+"""Statements as they are compiled for a models database: the same result on each, or a refusal by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import NullType, TypeEngine
+
+from leftfold.errors import UnsupportedExpression
+from leftfold.query.tables.column_types import Choice, Duration, Exact, Identity, Instant, Json, TimeOfDay
+
+ARITHMETIC: Mapping[Any, str] = {
+    operators.add: "leftfold_add",
+    operators.sub: "leftfold_subtract",
+    operators.mul: "leftfold_multiply",
+    operators.truediv: "leftfold_divide",
+    operators.mod: "leftfold_remainder",
+}
+COMPARISONS = {
+    operators.eq,
+    operators.ne,
+    operators.lt,
+    operators.le,
+    operators.gt,
+    operators.ge,
+    operators.is_distinct_from,
+    operators.is_not_distinct_from,
+}
+ORDERS = {operators.lt, operators.le, operators.gt, operators.ge, operators.between_op, operators.not_between_op}
+OVER_LISTS = {operators.in_op, operators.not_in_op, operators.between_op, operators.not_between_op}
+NULL_TESTS = {operators.is_, operators.is_not}
+AGGREGATES = {"sum", "avg", "min", "max", "total"}
+OF_DECIMALS = {"sum": "leftfold_sum", "avg": "leftfold_avg", "abs": "leftfold_abs", "round": "leftfold_round"}
+OF_VALUES = {"coalesce", "ifnull", "nullif", "min", "max"}
+OF_ROWS = {"count", "first_value", "last_value", "nth_value", "lag", "lead"}
+NOT_NUMBERS = (
+    sa.Boolean,
+    sa.Date,
+    sa.DateTime,
+    sa.LargeBinary,
+    sa.String,
+    sa.Time,
+    sa.Uuid,
+    Identity,
+    Instant,
+    TimeOfDay,
+)
+TIMES = (sa.Date, sa.DateTime, sa.Time, Instant, TimeOfDay)
+AS_OTHER = "cast it to a float or a text, or compute in Python"
+IN_PYTHON = "do it in Python, or in evolve, and keep the result in a column of its own"
+TYPED = "give it the type of the column: func.avg(column, type_=column.type)"
+
+
+class _Statements(SQLCompiler):
+    """What holds on every database: no order of JSON, and averages that say what they are."""
+
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
+        """Refuse an aggregate that the databases do differently."""
+        _check_aggregate(func)
+        compiler: Any = super()
+        text: str = compiler.visit_function(func, add_to_result_map, **options)
+        return text
+
+    def visit_binary(self, binary: Any, override_operator: Any = None, *more: Any, **options: Any) -> str:
+        """Refuse to compare JSON where equal values may be written differently, or where there is no order."""
+        operator = override_operator or binary.operator
+        for side in (binary.left, binary.right):
+            if isinstance(side.type, Json) and not _is_null(binary.right):
+                _check_comparison(side, operator)
+        compiler: Any = super()
+        text: str = compiler.visit_binary(binary, override_operator, *more, **options)
+        return text
+
+    def order_by_clause(self, select: Any, **options: Any) -> str:
+        """Refuse to sort by JSON."""
+        for clause in getattr(select, "_order_by_clauses", ()):
+            element = clause.element if isinstance(clause, sa.UnaryExpression) else clause
+            if isinstance(getattr(element, "type", None), Json):
+                raise UnsupportedExpression("ORDER BY", _words(element), IN_PYTHON)
+        compiler: Any = super()
+        text: str = compiler.order_by_clause(select, **options)
+        return text
+
+
+class PostgresStatements(_Statements, PGCompiler_psycopg):
+    """Statements for PostgreSQL, which has a type for everything else."""
+
+
+class SQLiteStatements(_Statements, SQLiteCompiler):
+    """Statements for SQLite, which computes with decimals by functions of ours, and takes texts for numbers."""
+
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
+        """Compute exactly with decimals; refuse what SQLite would make of other texts."""
+        _check_aggregate(func)
+        arguments = _arguments(func)
+        if func.name in {"sum", "avg", "total"}:
+            for argument in arguments:
+                if isinstance(argument.type, NOT_NUMBERS) or _is_choice_of_texts(argument.type):
+                    raise UnsupportedExpression(f"{func.name}()", _words(argument), IN_PYTHON)
+        if any(isinstance(argument.type, Exact) for argument in arguments):
+            func = _with_decimals(func, arguments)
+        return super().visit_function(func, add_to_result_map, **options)
+
+    def visit_binary(self, binary: Any, override_operator: Any = None, *more: Any, **options: Any) -> str:
+        """Compute and compare with decimals; refuse to compute with times, which are texts."""
+        operator = override_operator or binary.operator
+        sides = (binary.left, binary.right)
+        if any(isinstance(side.type, Exact) for side in sides):
+            if operator in ARITHMETIC:
+                if not isinstance(binary.type, Exact):
+                    raise UnsupportedExpression("arithmetic on SQLite", "a decimal and a float", "cast one of them")
+                function: Any = _function(ARITHMETIC[operator], sides, binary.type)
+                return self.process(function, **options)
+            binary = _comparing_decimals(binary, operator)
+        if operator in ARITHMETIC:
+            for side in sides:
+                if isinstance(side.type, TIMES):
+                    raise UnsupportedExpression("arithmetic on SQLite", _words(side), IN_PYTHON)
+        return super().visit_binary(binary, override_operator, *more, **options)
+
+    def visit_unary(self, unary: Any, *more: Any, **options: Any) -> str:
+        """The negative of a decimal."""
+        if unary.operator is operators.neg and isinstance(unary.element.type, Exact):
+            negative: Any = _function("leftfold_negative", [unary.element], unary.type)
+            return self.process(negative, **options)
+        compiler: Any = super()
+        text: str = compiler.visit_unary(unary, *more, **options)
+        return text
+
+    def visit_case(self, clause: Any, **options: Any) -> str:
+        """Cases of a decimal are decimals."""
+        if isinstance(clause.type, Exact):
+            whens = [(condition, _as_decimal(result)) for condition, result in clause.whens]
+            otherwise = None if clause.else_ is None else _as_decimal(clause.else_)
+            case: type[Any] = sa.Case
+            clause = case(*whens, value=clause.value, else_=otherwise)
+        compiler: Any = super()
+        text: str = compiler.visit_case(clause, **options)
+        return text
+
+    def visit_cast(self, cast: Any, **options: Any) -> str:
+        """A decimal as it is written, and anything else as a decimal."""
+        wanted, given = isinstance(cast.type, Exact), isinstance(cast.clause.type, Exact)
+        if wanted:
+            return self.process(_as_decimal(cast.clause), **options)
+        if given:
+            cast = sa.Cast(_function("leftfold_plain", [cast.clause], sa.String()), cast.type)
+        compiler: Any = super()
+        text: str = compiler.visit_cast(cast, **options)
+        return text
+
+
+def _check_aggregate(func: Any) -> None:
+    """Refuse an aggregate that no database does right, or one whose result the databases give in different forms."""
+    for argument in _arguments(func):
+        if func.name in AGGREGATES and isinstance(argument.type, Json):
+            raise UnsupportedExpression(f"{func.name}()", _words(argument), IN_PYTHON)
+        if func.name == "avg" and isinstance(argument.type, Exact | Duration) and isinstance(func.type, NullType):
+            raise UnsupportedExpression("avg()", f"{_words(argument)} without a type", TYPED)
+
+
+def _with_decimals(func: Any, arguments: list[Any]) -> Any:
+    """The function that does with decimals what SQLite's does with numbers."""
+    if func.name in OF_DECIMALS:
+        if isinstance(func.type, NullType):
+            raise UnsupportedExpression(f"{func.name}() on SQLite", "a decimal without a type", TYPED)
+        return _function(OF_DECIMALS[func.name], arguments, func.type)
+    if func.name in OF_VALUES:
+        return _function(func.name, [_as_decimal(argument) for argument in arguments], func.type)
+    if func.name in OF_ROWS or func.name.startswith("leftfold_"):
+        return func
+    raise UnsupportedExpression(f"{func.name}() on SQLite", "a decimal", AS_OTHER)
+
+
+def _comparing_decimals(binary: Any, operator: Any) -> Any:
+    """The comparison with both sides as decimals."""
+    if operator in NULL_TESTS:
+        return binary
+    if operator in OVER_LISTS:
+        return _checked_list(binary, operator)
+    if operator not in COMPARISONS:
+        raise UnsupportedExpression(f"{operator.__name__} on SQLite", "a decimal", AS_OTHER)
+    left, right = _as_decimal(binary.left), _as_decimal(binary.right)
+    if left is binary.left and right is binary.right:
+        return binary
+    return sa.BinaryExpression(left, right, operator, type_=binary.type, modifiers=binary.modifiers)
+
+
+def _checked_list(binary: Any, operator: Any) -> Any:
+    """The comparison with a list, all of whose members are decimals."""
+    members: Any = getattr(binary.right, "clauses", [binary.right])
+    for member in (binary.left, *members):
+        if not isinstance(member.type, Exact | NullType):
+            raise UnsupportedExpression(f"{operator.__name__} on SQLite", "decimals and others", "cast the others")
+    return binary
+
+
+def _as_decimal(element: Any) -> Any:
+    """An expression in the form in which decimals are kept."""
+    if isinstance(element.type, Exact) or _is_null(element):
+        return element
+    return _function("leftfold_decimal", [element], Exact())
+
+
+def _function(name: str, arguments: Any, kind: TypeEngine[Any]) -> Any:
+    return sa.Function(name, *arguments, type_=kind)
+
+
+def _check_comparison(side: Any, operator: Any) -> None:
+    if operator in ORDERS:
+        raise UnsupportedExpression("the order", _words(side), IN_PYTHON)
+    if not side.type.compares and (operator in COMPARISONS or operator in OVER_LISTS):
+        raise UnsupportedExpression("comparison", f"{_words(side)}, in which equal values differ as JSON", IN_PYTHON)
+
+
+def _arguments(func: Any) -> list[Any]:
+    return [argument for argument in func.clauses if hasattr(argument, "type")]
+
+
+def _is_null(element: Any) -> bool:
+    return isinstance(element, sa.Null) or (element.__visit_name__ == "bindparam" and element.value is None)
+
+
+def _is_choice_of_texts(kind: TypeEngine[Any]) -> bool:
+    return isinstance(kind, Choice) and isinstance(kind.kept, sa.String)
+
+
+def _words(element: Any) -> str:
+    """The column, or whatever it is, with its type."""
+    name = getattr(element, "name", None) or getattr(element, "key", None) or str(element)
+    kind = element.type
+    return f"{name} ({kind.hint if isinstance(kind, Json) else type(kind).__name__.lower()})"
