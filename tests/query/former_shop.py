@@ -55,7 +55,7 @@ class Order(ReadModel):
 @shop.read_model
 class Prices(ReadModel):
     order: OrderId
-    prices: dict[str, int] = msgspec.field(default_factory=dict)
+    prices: dict[str, int] = msgspec.field(default_factory=dict[str, int])
 
     def evolve(self, event: Placed) -> Self:
         return type(self)(self.order, event.prices)
