@@ -83,6 +83,7 @@ LeftfoldError
     ├── ProjectionParked        a projection waits at an event that its handler could not handle
     ├── ReadModelChanged        the code of a read model has changed, its version has not
     │   └── ProjectionChanged   the same of a free-form projection
+    ├── ReadModelDiverged       a read model was folded from another history than the log has now
     ├── NotKept                 a read model was to be rebuilt that has no table yet
     ├── NotParked               a key was to be retried or skipped that is not parked
     ├── TableTaken              a table of this name is another log's, or none of leftfold's
@@ -1032,6 +1033,20 @@ class ProjectionParked(ReadModelError):
             "a handler that handles the event there",
             f"remove the cause, then `leftfold projections ... retry {quote(projection)}`, or skip the event with a "
             "reason; a corrected handler with a raised version is rebuilt, and goes on by itself",
+        )
+
+
+class ReadModelDiverged(ReadModelError):
+    """A read model was folded from another history than the log has now."""
+
+    def __init__(self, model: str, position: int) -> None:
+        self.model = model
+        self.position = position
+        super().__init__(
+            f"{model}: the log does not have the event at position {position} that was folded last",
+            "the log that the read model was folded from, or a later state of it",
+            "nothing, if the log was restored or replaced on purpose: the process that folds the read model empties it "
+            "and folds it again, and it answers no query until then",
         )
 
 

@@ -276,8 +276,8 @@ def test_neither_the_size_of_batches_nor_restarts_change_the_tables(
     stored = asyncio.run(_stored(events))
     for start, end in _pieces(cuts, len(stored)):
         database = ModelsDatabase(f"sqlite:///{path}", [definition])  # each piece by another process, as it were
-        database.positions()
-        folding = database.open(registry.decode, "", ())[Shard(definition)]
+        database.checkpoints()
+        folding = database.open(registry.decode, "")[Shard(definition)]
         folding.step(Batch(stored[start:end], end))
         database.close()
 

@@ -435,7 +435,7 @@ def fold_on(
 ) -> None:
     """Fold some shards on, to these positions, as a process does that ends then."""
     database = ModelsDatabase(url, [definition])
-    for shard, folding in database.open(REGISTRY.decode, store.log_id, ()).items():
+    for shard, folding in database.open(REGISTRY.decode, store.log_id).items():
         if shard.number in upto:
             folding.step(Batch(stored(events)[folding.position : upto[shard.number]], upto[shard.number]))
     database.close()

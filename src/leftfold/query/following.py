@@ -5,10 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
-from leftfold.errors import LeftfoldError, StoreClosed
+from leftfold.errors import LeftfoldError, ReadModelDiverged, StoreClosed
 from leftfold.query.shard import Shard
-from leftfold.query.standing import Standing
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Standing
 from leftfold.store.contract import EventStore
+from leftfold.store.identity import identity_at
 
 if TYPE_CHECKING:
     from leftfold.query.tables.observer import Seen
@@ -31,7 +32,7 @@ class Following:
         self._store = store
         self._look = look
         self._on_seen = on_seen
-        self._head = 0
+        self._verified: dict[Shard, tuple[int, str | None]] = {}
         self._followed: dict[Shard, Standing] = {}
 
     def __repr__(self) -> str:
@@ -70,17 +71,34 @@ class Following:
             standing = followed[shard]
             if self._followed.get(shard) is not standing:
                 continue  # it came to be folded here meanwhile
-            if seen.position > self._head:
-                self._head = await self._store.head()
-            if seen.position > self._head:
-                continue  # the log is an older copy, and whoever folds will begin anew
             if seen.problem is not None:
                 standing.end(seen.problem)
                 self.leave(shard)
                 continue
+            if not await self._is_of_this_history(shard, seen):
+                self._refuse(standing, seen.position)
+                continue
             self._on_seen(shard, seen)
             if seen.position != standing.position or standing.trouble is not None:
                 standing.reached(seen.position)
+
+    async def _is_of_this_history(self, shard: Shard, seen: "Seen") -> bool:
+        """Whether the log has the event that was folded last; asked again whenever the checkpoint has moved."""
+        if seen.position < 0 or self._verified.get(shard) == (seen.position, seen.identity):
+            return True
+        identity = await identity_at(self._store, seen.position)
+        if identity is None or seen.identity not in (None, identity):
+            return False
+        self._verified[shard] = (seen.position, seen.identity)
+        return True
+
+    def _refuse(self, standing: Standing, position: int) -> None:
+        """Answer nothing from rows of another history: who folds them will begin anew."""
+        diverged = ReadModelDiverged(standing.model, position)
+        if not isinstance(standing.trouble, ReadModelDiverged):
+            log.warning("%s", diverged)
+            standing.reached(NOT_TO_BE_ANSWERED_FROM)
+        standing.get_into(diverged)
 
     async def _pause(self, pause: float) -> float:
         """Until the next look; how long the pause after it is to be."""

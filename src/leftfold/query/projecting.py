@@ -14,9 +14,11 @@ from leftfold.errors import (
     ProjectionFailed,
     ProjectionParked,
     ReadModelChanged,
+    ReadModelDiverged,
     StoreClosed,
 )
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms, is_presence
+from leftfold.query.anchors import Anchors
 from leftfold.query.following import Following
 from leftfold.query.free_projection import FreeProjection
 from leftfold.query.held_projection import HeldProjection
@@ -29,11 +31,12 @@ from leftfold.query.rebuild import Rebuild
 from leftfold.query.shard import Shard, shards_of
 from leftfold.query.skips import Skips
 from leftfold.query.splitting import Splitting
-from leftfold.query.standing import Overtaken, SplitStanding, Standing, standing_of
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken, SplitStanding, Standing, standing_of
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.checkpoints import Checkpoint
     from leftfold.query.tables.folding import StoredFolding
     from leftfold.query.tables.free_folding import FreeFolding
     from leftfold.query.tables.models_database import ModelsDatabase
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 PAUSE = 0.5  # seconds, where the models database gives trouble, or another process has yet to do its part
 
 log = logging.getLogger("leftfold.leases")
+history = logging.getLogger("leftfold.history")
 
 
 class Projecting:
@@ -74,6 +78,7 @@ class Projecting:
         self._on_progress = on_progress
         self._terms = terms
         self._following = Following(store, self._look, self._note)
+        self._anchors: Anchors | None = None
         self._observer: Observer | None = None
         self._keeper: Keeper | None = None
         self._gained: list[Shard] | None = []  # while the app is opened, to be begun together
@@ -89,9 +94,10 @@ class Projecting:
     def __repr__(self) -> str:
         return f"<Projecting {len(self._working)} of {len(self._folds)} shards>"
 
-    async def start(self, database: "ModelsDatabase") -> None:
+    async def start(self, database: "ModelsDatabase", anchors: Anchors) -> None:
         """Fold what nobody else folds, now and from then on, and follow the rest."""
         self._database = database
+        self._anchors = anchors
         await self._skips.read(self._store, self._registry.decode)
         self._observer = database.observer(self._store.log_id)
         begun = await self._fold(self._folds) if self._in_memory else await self._take_part() if self._folds else ()
@@ -131,6 +137,11 @@ class Projecting:
     def _models(self) -> "ModelsDatabase":
         assert self._database is not None, "nothing is folded before it is started"
         return self._database
+
+    @property
+    def _logged(self) -> Anchors:
+        assert self._anchors is not None, "nothing is folded before it is started"
+        return self._anchors
 
     # --- which shards are folded here
 
@@ -216,6 +227,7 @@ class Projecting:
         while True:
             try:
                 await self._skips.read(self._store, self._registry.decode)
+                await self._check_histories([shard.definition])
                 ready = await splitting.attempt() if shard.is_first else await self._is_split_so(shard)
                 if ready and await self._fold([shard]):
                     return self._tell_those_who_wait()
@@ -239,17 +251,15 @@ class Projecting:
 
     async def _fold(self, shards: Collection[Shard]) -> Collection[Shard]:
         """Begin to fold what of these can be folded now, or is to be rebuilt first; which these are."""
-        loop = asyncio.get_running_loop()
-        stored = await loop.run_in_executor(self._writer, self._models.positions)
-        head = await self._store.head()  # asked after the checkpoints: none of them can rightly be beyond it
-        beyond = {definition for definition, position in stored.items() if position > head}
         models = {shard.definition for shard in shards}
-        due = await loop.run_in_executor(self._writer, self._models.due, self._store.log_id, beyond, models)
+        await self._check_histories(models)
+        loop = asyncio.get_running_loop()
+        due = await loop.run_in_executor(self._writer, self._models.due, self._store.log_id, models)
         rebuilt = [shard for shard in shards if shard.definition in due and shard.is_first]
         for shard in rebuilt:
             self._stand(shard, due[shard.definition])
             self._start(shard, self._rebuild_and_follow(shard))
-        foldings = await self._open(beyond, [shard for shard in shards if shard.definition not in due])
+        foldings = await self._open([shard for shard in shards if shard.definition not in due])
         for shard, folding in foldings.items():
             self._stand(shard, folding.position)
             self._start(shard, self._project(shard, folding))
@@ -260,13 +270,30 @@ class Projecting:
         self._following.leave(shard)
         self._standing_of(shard).reached(position)
 
-    async def _open(
-        self, beyond: Collection[ReadModelDefinition], only: Collection[Shard]
-    ) -> "dict[Shard, StoredFolding | FreeFolding]":
+    async def _check_histories(self, models: Collection[ReadModelDefinition]) -> None:
+        """Begin those models anew that were folded from another history than the log has."""
+        loop, log_id = asyncio.get_running_loop(), self._store.log_id
+        stored = await loop.run_in_executor(self._writer, self._models.checkpoints)
+        for definition in models:
+            own = [each for each in stored[definition] if each.log_id == log_id]
+            diverged = [each for each in own if not await self._is_of_this_history(each)]
+            if diverged:
+                history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
+                await loop.run_in_executor(self._writer, self._models.begin_anew, definition, diverged)
+
+    async def _is_of_this_history(self, stored: "Checkpoint") -> bool:
+        """Whether the log has the event that was folded last; where it is not known which, it is noted now."""
+        identity = await self._logged.at(stored.position)
+        if stored.identity is not None or identity is None:
+            return stored.identity == identity and identity is not None
+        note = partial(self._models.put_anchor, stored, identity)
+        if await asyncio.get_running_loop().run_in_executor(self._writer, note):
+            history.info("%s: from now on its checkpoint tells one history of the log from another", stored.model)
+        return True
+
+    async def _open(self, only: Collection[Shard]) -> "dict[Shard, StoredFolding | FreeFolding]":
         leases = {} if self._keeper is None else {shard: (shard.lease, self._terms.me) for shard in only}
-        opening = partial(
-            self._models.open, self._registry.decode, self._store.log_id, beyond, self._skips, only, leases
-        )
+        opening = partial(self._models.open, self._registry.decode, self._store.log_id, self._skips, only, leases)
         return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
 
     def _start(self, shard: Shard, work: Coroutine[Any, Any, None]) -> None:
@@ -288,7 +315,19 @@ class Projecting:
         self.parked[definition] = self._parked_keys_of(definition, self._of_whole_model(shard, folding))
         criteria = self._registry.stored(definition.fold.all_criteria())
         standing, data_only = self._standing_of(shard), definition.data_only
-        return Projection(self._store, criteria, folding, standing, self._writer, data_only=data_only).run()
+        projection = Projection(
+            self._store, criteria, folding, standing, self._writer, self._logged, data_only=data_only
+        )
+        return self._follow_log(shard, projection)
+
+    async def _follow_log(self, shard: Shard, projection: Projection) -> None:
+        try:
+            await projection.run()
+        except ReadModelDiverged as diverged:
+            history.warning("%s", diverged)
+            self._standing_of(shard).reached(NOT_TO_BE_ANSWERED_FROM)
+            self._standing_of(shard).get_into(diverged)
+            await self._take_up(shard)
 
     def _of_whole_model(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> "StoredFolding | FreeFolding":
         """What folds the events of any parked key, not of the shard's alone."""
@@ -332,7 +371,7 @@ class Projecting:
             if await self._is_due(definition):
                 await rebuild.run()
             if not await self._is_due(definition):
-                return (await self._open((), [shard]))[shard]
+                return (await self._open([shard]))[shard]
         except Overtaken:
             pass
         except LeaseLost:
@@ -347,5 +386,5 @@ class Projecting:
         return None
 
     async def _is_due(self, definition: ReadModelDefinition) -> bool:
-        due = partial(self._models.due, self._store.log_id, (), [definition])
+        due = partial(self._models.due, self._store.log_id, [definition])
         return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)

@@ -7,7 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from leftfold.criteria import Criteria
-from leftfold.errors import LeaseLost, LeftfoldError, ProjectionFailed, ProjectionParked, StoreClosed
+from leftfold.errors import (
+    LeaseLost,
+    LeftfoldError,
+    ProjectionFailed,
+    ProjectionParked,
+    ReadModelDiverged,
+    StoreClosed,
+)
+from leftfold.query.anchors import Anchors
 from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
@@ -37,6 +45,7 @@ class Projection:
         folding: "StoredFolding | FreeFolding",
         standing: Standing,
         writer: Executor,
+        anchors: Anchors,
         *,
         data_only: bool = True,
     ) -> None:
@@ -45,6 +54,7 @@ class Projection:
         self._criteria = criteria
         self._folding = folding
         self._writer = writer
+        self._anchors = anchors
         self._data_only = data_only
         self._pause = SHORTEST_PAUSE
 
@@ -52,14 +62,14 @@ class Projection:
         return f"<Projection {self.standing!r}>"
 
     async def run(self) -> None:
-        """Follow the log; `LeaseLost` when another process does so now."""
+        """Follow the log; `LeaseLost` when another process does so now, `ReadModelDiverged` when the log is another."""
         try:
             while True:
                 await self._follow_until_disturbed()
         except (ProjectionFailed, StoreClosed) as reason:
             self.standing.reached(self._folding.position)
             self.standing.end(reason)
-        except LeaseLost:
+        except (LeaseLost, ReadModelDiverged):
             raise
         except Exception as error:
             self.standing.end(ProjectionFailed(self.standing.model, self.standing.position, repr(error)))
@@ -68,7 +78,7 @@ class Projection:
     async def _follow_until_disturbed(self) -> None:
         try:
             await self._follow_until_held_up()
-        except (LeaseLost, ProjectionFailed, StoreClosed):
+        except (LeaseLost, ProjectionFailed, ReadModelDiverged, StoreClosed):
             raise
         except LeftfoldError as trouble:
             self.standing.get_into(trouble)
@@ -89,9 +99,16 @@ class Projection:
         after = self._folding.position
         following = subscribe(self._store, self._criteria, after=after, data_only=self._data_only, patience=0)
         async for batch in self._together(following):
+            await self._check_history(batch.through)
             await self._fold(batch)
             self.standing.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
+
+    async def _check_history(self, through: int) -> None:
+        """Refuse what was just read if it does not follow on the event that was folded last."""
+        at = self._folding.checkpoint
+        if not await self._anchors.holds(at.position, at.identity, through):
+            raise ReadModelDiverged(self.standing.model, at.position)
 
     async def _fold(self, batch: Batch) -> None:
         try:

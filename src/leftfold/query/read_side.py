@@ -18,6 +18,7 @@ from leftfold.errors import (
     UnknownReadModel,
 )
 from leftfold.leases import Entry, Terms
+from leftfold.query.anchors import Anchors
 from leftfold.query.answering import Answering
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory
@@ -100,6 +101,7 @@ class ReadSide:
             on_progress=on_progress,
             terms=terms or Terms.present(),
         )
+        self._anchors = Anchors(store)
         self._parked = self._projecting.parked
         self._standings = self._projecting.standings
         self.answering = Answering(
@@ -125,9 +127,9 @@ class ReadSide:
         """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""
         if not self._definitions:
             return
-        self._loop = asyncio.get_running_loop()
+        self._loop = self._anchors.loop = asyncio.get_running_loop()
         try:
-            await self._projecting.start(self._connect())
+            await self._projecting.start(self._connect(), self._anchors)
             await self.answering.start()
         except BaseException:
             await self.close()
@@ -237,7 +239,7 @@ class ReadSide:
 
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
-            self._database = ModelsDatabase(url, self._definitions.values(), self._loop)
+            self._database = ModelsDatabase(url, self._definitions.values(), self._loop, self._anchors.identify)
         return self._database
 
 

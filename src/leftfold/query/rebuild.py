@@ -8,6 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from leftfold.query.anchors import Anchors
 from leftfold.query.past import OnProgress, Progress
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Rebuilt
@@ -58,6 +59,7 @@ class Rebuild:
         self._only_if_due = only_if_due
         self._on_progress = on_progress
         self._criteria = registry.stored(definition.fold.all_criteria())
+        self._anchors = Anchors(store)
         self._begun = 0.0
 
     def __repr__(self) -> str:
@@ -68,7 +70,24 @@ class Rebuild:
         self._begun = monotonic()
         log.info("%s: its rebuild begins", self._definition.name)
         await self._skips.read(self._store, self._registry.decode)
-        building = await self._in_writer(
+        building = await self._build()
+        at = building.checkpoint
+        if at is not None and not await self._anchors.holds(at.position, at.identity, at.position):
+            log.warning("%s: its interrupted rebuild is of another history of the log, and begins again", at.model)
+            await self._in_writer(building.discard)
+            building = await self._build()
+        try:
+            await self._follow(building)
+            loop = asyncio.get_running_loop()
+            found = await self._in_writer(building.finish, partial(self._tail, loop), partial(self._head, loop))
+        finally:
+            await self._in_writer(building.discard if self._dry_run else building.close)
+        seconds = monotonic() - self._begun
+        log.info("%s: rebuilt through %s in %.1f s", self._definition.name, f"{building.position:,}", seconds)
+        return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
+
+    async def _build(self) -> "Building | FreeBuilding":
+        return await self._in_writer(
             self._database.build,
             self._definition,
             self._registry.decode,
@@ -78,23 +97,19 @@ class Rebuild:
             self._lease,
             self._only_if_due,
         )
-        try:
-            await self._follow(building)
-            found = await self._in_writer(building.finish, partial(self._tail, asyncio.get_running_loop()))
-        finally:
-            await self._in_writer(building.discard if self._dry_run else building.close)
-        seconds = monotonic() - self._begun
-        log.info("%s: rebuilt through %s in %.1f s", self._definition.name, f"{building.position:,}", seconds)
-        return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
+
+    async def _target(self, building: "Building | FreeBuilding") -> int:
+        """How far to go: as far as the present tables are, if the log reaches that far."""
+        return min(await self._in_writer(building.target), await self._store.head())
 
     async def _follow(self, building: "Building | FreeBuilding") -> None:
         while True:
-            target = await self._in_writer(building.target)
+            target = await self._target(building)
             try:
                 await self._fold(building, target)
             except Overtaken:
                 await self._in_writer(building.reload)
-            if await self._in_writer(building.target) - building.position <= CLOSE_ENOUGH:
+            if await self._target(building) - building.position <= CLOSE_ENOUGH:
                 return
 
     async def _fold(self, building: "Building | FreeBuilding", target: int) -> None:
@@ -109,6 +124,9 @@ class Rebuild:
     def _tail(self, loop: asyncio.AbstractEventLoop, after: int, upto: int) -> list[StoredEvent]:
         """The last events, read while the writer's thread holds the lock."""
         return asyncio.run_coroutine_threadsafe(self._read(after, upto), loop).result()
+
+    def _head(self, loop: asyncio.AbstractEventLoop) -> int:
+        return asyncio.run_coroutine_threadsafe(self._store.head(), loop).result()
 
     async def _read(self, after: int, upto: int) -> list[StoredEvent]:
         batches = self._store.read(self._criteria, after=after, upto=upto)
@@ -130,7 +148,9 @@ async def rebuild(
     """Rebuild a read model that is kept at `url`, whether or not an app is running; see `Rebuild`."""
     from leftfold.query.tables.models_database import ModelsDatabase
 
-    database = ModelsDatabase(url, [definition], asyncio.get_running_loop())
+    anchors = Anchors(store)
+    anchors.loop = asyncio.get_running_loop()
+    database = ModelsDatabase(url, [definition], anchors.loop, anchors.identify)
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="leftfold rebuild") as writer:
             arguments = (definition, store, registry, database, Skips(), writer)

@@ -7,6 +7,8 @@ from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind, St
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard
 
+NOT_TO_BE_ANSWERED_FROM = -1
+
 
 class Overtaken(Exception):
     """Another process has folded what was about to be folded; nothing was written."""

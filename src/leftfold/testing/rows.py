@@ -61,8 +61,8 @@ class Tables:
 
         self._definitions = {definition.handle: definition for definition in definitions}
         self._database = ModelsDatabase(IN_MEMORY, self._definitions.values())
-        self._database.positions()
-        self._foldings = self._database.open(registry.decode, "", ())
+        self._database.checkpoints()
+        self._foldings = self._database.open(registry.decode, "")
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from leftfold.query.rebuild_report import Differences
-from leftfold.query.tables.checkpoints import furthest
+from leftfold.query.tables.checkpoints import Checkpoint, furthest
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
@@ -31,6 +31,11 @@ class Building:
         """How far it is."""
         return self._folding.position
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """How far it is, and at which event; another process may have begun it, some time ago."""
+        return self._folding.checkpoint
+
     def target(self) -> int:
         """How far the present tables are, those of the shard that is furthest; 0 when there are none."""
         with self._database.reading() as connection:
@@ -44,10 +49,10 @@ class Building:
         """Go on from where another process has come with the same tables."""
         self._folding.reload()
 
-    def finish(self, tail: Tail) -> Differences:
-        """Fold what is missing, compare, and swap, all in one transaction."""
+    def finish(self, tail: Tail, head: Callable[[], int]) -> Differences:
+        """Fold what is missing, but nothing beyond the log's head; compare, and swap, all in one transaction."""
         with self._database.writing() as connection:
-            position = max(furthest(connection, self._present), self.position)
+            position = max(min(furthest(connection, self._present), head()), self.position)
             missing = tail(self.position, position) if position > self.position else []
             self._folding.finish(connection, Batch(missing, position))  # tells, too, when another process has swapped
             compared = differences(connection, self._table)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
 from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.store.identity import BEGINNING
 
 BESIDE = "__new_"
 
@@ -27,6 +28,22 @@ class Checkpoint(NamedTuple):
     log_id: str
     tables: str
     version: int
+    anchor: str | None = None
+
+    @property
+    def identity(self) -> str | None:
+        """The identity of the event at its position; None where a release that kept none has moved it."""
+        position, _, identity = (self.anchor or "").partition(":")
+        return identity if position == str(self.position) else None
+
+    def moved(self, position: int, identity: str) -> "Checkpoint":
+        """The same at another position, where the log has the event of this identity."""
+        return self._replace(position=position, anchor=anchor_at(position, identity))
+
+
+def anchor_at(position: int, identity: str) -> str:
+    """What is stored of an event; its position tells one that belongs to an older position of the checkpoint."""
+    return f"{position}:{identity}"
 
 
 def create_checkpoints(connection: sa.Connection) -> None:
@@ -41,20 +58,20 @@ def find(connection: sa.Connection, table: KeptTables) -> Checkpoint | None:
 
 def find_one(connection: sa.Connection, name: str) -> Checkpoint | None:
     """The checkpoint of this name, be it a model's or a shard's."""
-    row = connection.execute(sa.select(checkpoint).where(checkpoint.c.model == name)).first()
-    return Checkpoint(*row) if row else None
+    found = connection.execute(_stored().where(checkpoint.c.model == name)).mappings().first()
+    return Checkpoint(**found) if found else None
 
 
 def find_shards(connection: sa.Connection, stem: str) -> list[Checkpoint]:
     """The checkpoints of a model, one for each shard in which it is stored."""
     like = sa.or_(checkpoint.c.model == stem, checkpoint.c.model.startswith(f"{stem}#", autoescape=True))
-    found = connection.execute(sa.select(checkpoint).where(like).order_by(checkpoint.c.model))
-    return [Checkpoint(*row) for row in found if model_of(row.model) == stem]
+    found = connection.execute(_stored().where(like).order_by(checkpoint.c.model)).mappings()
+    return [Checkpoint(**row) for row in found if model_of(row["model"]) == stem]
 
 
 def find_all(connection: sa.Connection) -> dict[str, Sequence[Checkpoint]]:
     """The checkpoints of every model, by the name of its table."""
-    found = [Checkpoint(*row) for row in connection.execute(sa.select(checkpoint).order_by(checkpoint.c.model))]
+    found = [Checkpoint(**row) for row in connection.execute(_stored().order_by(checkpoint.c.model)).mappings()]
     models = sorted(found, key=lambda each: model_of(each.model))
     return {stem: tuple(rows) for stem, rows in groupby(models, key=lambda each: model_of(each.model))}
 
@@ -63,8 +80,8 @@ def together(shards: Sequence[Checkpoint]) -> Checkpoint | None:
     """What holds for a model: it is as far as the last of its shards, and its build changes with any of theirs."""
     if len(shards) < 2:
         return shards[0] if shards else None
-    lowest, builds = min(shard.position for shard in shards), " ".join(shard.build for shard in shards)
-    return shards[0]._replace(model=model_of(shards[0].model), position=lowest, build=builds)
+    last, builds = min(shards, key=lambda shard: shard.position), " ".join(shard.build for shard in shards)
+    return last._replace(model=model_of(last.model), build=builds)
 
 
 def furthest(connection: sa.Connection, table: KeptTables) -> int:
@@ -78,14 +95,19 @@ def position_of(connection: sa.Connection, table: KeptTables) -> int:
     return found.position if found else 0
 
 
-def advance(connection: sa.Connection, at: Checkpoint, position: int) -> bool:
+def advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> bool:
     """Move a checkpoint on, if it still stands where it is believed to; the row stays locked until the commit."""
     moved = connection.execute(
         sa.update(checkpoint)
         .where(checkpoint.c.model == at.model, checkpoint.c.position == at.position, checkpoint.c.build == at.build)
-        .values(position=position)
+        .values(position=to.position, anchor=to.anchor)
     )
     return moved.rowcount == 1
+
+
+def put_anchor(connection: sa.Connection, at: Checkpoint, identity: str) -> bool:
+    """Keep which event stands at a checkpoint that a release has left which kept none; whether it still stands so."""
+    return advance(connection, at, at.moved(at.position, identity))
 
 
 def disturb(connection: sa.Connection, table: KeptTables) -> None:
@@ -112,6 +134,7 @@ def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Che
     table.create(connection)
     fingerprint, tables = mark_of(table), " ".join(table.tables)
     begun = Checkpoint(table.stem, 0, "", fingerprint, log_id, tables, table.definition.version)
+    begun = begun.moved(0, BEGINNING)
     put(connection, table, begun)
     return begun
 
@@ -182,6 +205,11 @@ def adopt(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> Ch
 
 def _code_in(found: Checkpoint) -> str:
     return found.fingerprint.partition("/")[0]
+
+
+def _stored() -> sa.Select[Any]:
+    """All columns that are there: the table of a former release has fewer, until someone writes."""
+    return sa.select(sa.text("*")).select_from(checkpoint)
 
 
 def _names(shards: Iterable[Checkpoint]) -> list[str]:

@@ -18,12 +18,20 @@ from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parking_lot import ParkingLot, ReleasedKey
 from leftfold.query.tables.rows import Rows
 from leftfold.store.contract import Batch, StoredEvent
+from leftfold.store.identity import BEGINNING
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 Skipped = Mapping[int, AbstractSet[str]]
 Lease = tuple[str, str]
+Identify = Callable[[int], str]
+"""The identity of the event that the log has at a position."""
+
+
+def unidentified(position: int) -> str:
+    """Stand for a log whose events are not told apart."""
+    return BEGINNING
 
 
 class Lot(Protocol):
@@ -118,8 +126,10 @@ class StoredFolding:
         lease: Lease | None = None,
         owns: Owns | None = None,
         lot: ParkingLot | None = None,
+        identify: Identify = unidentified,
     ) -> None:
         self._table = table
+        self._identify = identify
         self._lease = lease
         self._database = database
         self._checkpoint = checkpoint
@@ -199,10 +209,11 @@ class StoredFolding:
 
     def finish(self, connection: "sa.Connection", batch: Batch) -> None:
         """Fold a batch in a transaction that goes on; after it, nothing more is folded here."""
-        if not advance(connection, self._checkpoint, batch.through):
+        moved = self._checkpoint.moved(batch.through, self._identify(batch.through))
+        if not advance(connection, self._checkpoint, moved):
             raise Overtaken
         self._folding.apply_one_by_one(connection, batch.events, self._lot)
-        self._checkpoint = self._checkpoint._replace(position=batch.through)
+        self._checkpoint = moved
 
     def _is_split_so(self, connection: "sa.Connection") -> bool:
         """Whether the model, unless it is of other code, is still in the shards of which this one is."""
@@ -211,24 +222,25 @@ class StoredFolding:
         return not names or self._checkpoint.model in names
 
     def _try(self, batch: Batch, apply: Apply) -> Exception | None:
+        if batch.through <= self.position:
+            return None
+        moved = self._checkpoint.moved(batch.through, self._identify(batch.through))
         try:
-            self._write(batch, apply)
+            self._write(batch, moved, apply)
         except (Overtaken, ModelsUnavailable):
             raise
         except Exception as problem:  # noqa: BLE001 - whatever a value's type raises stops this model alone
             return problem
         return None
 
-    def _write(self, batch: Batch, apply: Apply) -> None:
-        if batch.through <= self.position:
-            return
+    def _write(self, batch: Batch, moved: Checkpoint, apply: Apply) -> None:
         with self._database.writing(shared=True) as connection:
-            if not advance(connection, self._checkpoint, batch.through):
+            if not advance(connection, self._checkpoint, moved):
                 raise Overtaken
             rows = apply(connection, batch.events, self._lot)
             if self._lot.grown:
                 self.recount(connection)
-        self._checkpoint = self._checkpoint._replace(position=batch.through)
+        self._checkpoint = moved
         self._folding.keep(rows)
 
     def _release(self, key: Key, events: Sequence[StoredEvent], apply: Apply) -> None:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from leftfold.errors import LeaseLost, NotKept, ProjectionParked
 from leftfold.query.rebuild_report import Differences
 from leftfold.query.standing import Overtaken
-from leftfold.query.tables.checkpoints import Checkpoint, find
+from leftfold.query.tables.checkpoints import Checkpoint, anchor_at, find
 from leftfold.query.tables.database import Database, writable_scratch
-from leftfold.query.tables.folding import Lease
+from leftfold.query.tables.folding import Identify, Lease
 from leftfold.query.tables.free_swap import differences, swap
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
@@ -35,9 +35,11 @@ class FreeBuilding:
         handling: Handling,
         present: Checkpoint,
         lease: Lease | None,
+        identify: Identify,
         *,
         dry_run: bool,
     ) -> None:
+        self._identify = identify
         self._table = table
         self._lease = lease
         self._database = database
@@ -64,15 +66,20 @@ class FreeBuilding:
             self._handle(batch.events)
         self.position = batch.through
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """None: it begins at the beginning of the log each time."""
+        return None
+
     def reload(self) -> None:
         """No other process folds into these tables."""
 
-    def finish(self, tail: Tail) -> Differences:
+    def finish(self, tail: Tail, head: Callable[[], int]) -> Differences:
         """Handle what is missing, compare, and put the rows into the real tables, all in one transaction."""
         connection = self._connection
         with self._database.transaction(connection, writes=True) as transaction:
             present = self._locked_present()
-            position = max(present.position, self.position)
+            position = max(min(present.position, head()), self.position)
             self._handle(tail(self.position, position) if position > self.position else [])
             self.position = position
             former = present.tables.split()
@@ -116,6 +123,7 @@ class FreeBuilding:
         ParkingLot(definition).clear(self._connection)
         values = {
             "position": self.position,
+            "anchor": anchor_at(self.position, self._identify(self.position)),
             "fingerprint": str(definition.fingerprint()),
             "version": definition.version,
             "tables": " ".join(self._table.tables),

@@ -11,7 +11,7 @@ from leftfold.query.parking import Parking
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.folding import Lease
+from leftfold.query.tables.folding import Identify, Lease, unidentified
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
 from leftfold.query.tables.lease_book import is_held
@@ -33,8 +33,10 @@ class FreeFolding:
         handling: Handling,
         checkpoint: Checkpoint,
         lease: Lease | None = None,
+        identify: Identify = unidentified,
     ) -> None:
         self._table = table
+        self._identify = identify
         self._lease = lease
         self._database = database
         self._handling = handling
@@ -85,7 +87,7 @@ class FreeFolding:
                 return
             self._lot.clear(connection)
             stuck = self._handle_one_by_one(connection, events)
-            advance(connection, found, events[-1].position if stuck is None else stuck.position - 1)
+            advance(connection, found, self._moved(found, events[-1].position if stuck is None else stuck.position - 1))
             self.recount(connection)
 
     def is_held_up(self) -> bool:
@@ -126,18 +128,19 @@ class FreeFolding:
             self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
     def _write(self, batch: Batch) -> None:
+        moved = self._moved(self._checkpoint, batch.through)
         with self._database.writing(shared=True) as connection:
-            self._advance(connection, batch.through)
+            self._advance(connection, moved)
             self._handling.handle(connection, batch.events)
-        self._checkpoint = self._checkpoint._replace(position=batch.through)
+        self._checkpoint = moved
 
     def _write_one_by_one(self, batch: Batch) -> None:
-        moved = self._checkpoint._replace(position=batch.through)
+        moved = self._moved(self._checkpoint, batch.through)
         with self._database.writing(shared=True) as connection:
-            self._advance(connection, batch.through)
+            self._advance(connection, moved)
             stuck = self._handle_one_by_one(connection, batch.events)
             if stuck is not None:
-                advance(connection, moved, stuck.position - 1)
+                advance(connection, moved, self._moved(moved, stuck.position - 1))
                 disturb(connection, self._table)  # the position may be the same, and others are to look again
                 moved = find(connection, self._table) or moved
                 self.recount(connection)
@@ -154,9 +157,12 @@ class FreeFolding:
             return stuck
         return None
 
-    def _advance(self, connection: sa.Connection, position: int) -> None:
+    def _moved(self, at: Checkpoint, position: int) -> Checkpoint:
+        return at.moved(position, self._identify(position))
+
+    def _advance(self, connection: sa.Connection, moved: Checkpoint) -> None:
         """Move the checkpoint first: of several processes one does, and none while an event holds it up."""
-        if not advance(connection, self._checkpoint, position):
+        if not advance(connection, self._checkpoint, moved):
             raise Overtaken
         for parked in self._lot.all(connection, THE_KEY):
             raise ProjectionParked(self._table.name, parked.position, parked.problem)

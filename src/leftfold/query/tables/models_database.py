@@ -17,7 +17,7 @@ from leftfold.query.past import Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard, count_in, shards_of
 from leftfold.query.skips import Skips
-from leftfold.query.standing import Overtaken
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken
 from leftfold.query.tables.building import Building
 from leftfold.query.tables.checkpoints import (
     Checkpoint,
@@ -29,9 +29,10 @@ from leftfold.query.tables.checkpoints import (
     fits,
     is_of,
     put,
+    put_anchor,
 )
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.folding import Lease, StoredFolding
+from leftfold.query.tables.folding import Identify, Lease, StoredFolding, unidentified
 from leftfold.query.tables.free_building import FreeBuilding
 from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.query.tables.free_swap import drop_old as drop_old_tables
@@ -43,7 +44,7 @@ from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.places import check_name, check_place
-from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, beside, drop_old, is_due
+from leftfold.query.tables.swap import answers_until_swapped, beside, drop_old, is_due
 
 NO_LEASES: Mapping[Shard, Lease] = {}
 
@@ -58,7 +59,9 @@ class ModelsDatabase:
         url: str,
         definitions: Iterable[ReadModelDefinition],
         loop: asyncio.AbstractEventLoop | None = None,
+        identify: Identify = unidentified,
     ) -> None:
+        self._identify = identify
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
         self._free: dict[ReadModelDefinition, FreeTables] = {}
@@ -76,12 +79,26 @@ class ModelsDatabase:
     def __repr__(self) -> str:
         return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
 
-    def positions(self) -> dict[ReadModelDefinition, int]:
-        """The stored checkpoints; of a model in shards the one that is furthest."""
+    def checkpoints(self) -> dict[ReadModelDefinition, list[Checkpoint]]:
+        """The stored checkpoints; of a model in shards one for each of them."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            found = {definition: find_shards(connection, table.stem) for definition, table in self._kept.items()}
-        return {definition: max(each.position for each in shards) for definition, shards in found.items() if shards}
+            return {definition: find_shards(connection, table.stem) for definition, table in self._kept.items()}
+
+    def put_anchor(self, stored: Checkpoint, identity: str) -> bool:
+        """Keep which event stands at a checkpoint that has none with it; whether it still stands so."""
+        with self._database.writing() as connection:
+            return put_anchor(connection, stored, identity)
+
+    def begin_anew(self, definition: ReadModelDefinition, diverged: Collection[Checkpoint]) -> bool:
+        """Empty the tables of a model whose checkpoints are of another history; whether they still stood so."""
+        table = self._kept[definition]
+        with self._database.writing() as connection:
+            found = find_shards(connection, table.stem)
+            if not set(diverged) <= set(found):
+                return False
+            begin_anew(connection, table, found[0].log_id)
+        return True
 
     def builds(self) -> dict[ReadModelDefinition, str]:
         """What changes whenever others than who follows the log have written a model's rows."""
@@ -93,12 +110,11 @@ class ModelsDatabase:
         self,
         decode: Decode,
         log_id: str,
-        beyond: Collection[ReadModelDefinition],
         skips: Skips | None = None,
         only: Collection[Shard] | None = None,
         leases: Mapping[Shard, Lease] = NO_LEASES,
     ) -> dict[Shard, StoredFolding | FreeFolding]:
-        """Each shard ready to be folded on; models that fit neither code nor log, or are `beyond` it, begin anew.
+        """Each shard ready to be folded on; models that do not fit both the code and the log begin anew.
 
         They do so with their first shard. Until then, and while the model is split otherwise, a shard is left out.
         """
@@ -108,7 +124,7 @@ class ModelsDatabase:
         with self._database.writing() as connection:
             for definition, table in self._kept.items():
                 wanted = [shard for shard in shards_of(definition) if only is None or shard in only]
-                if not wanted or not self._is_ready(connection, table, wanted[0], log_id, definition in beyond):
+                if not wanted or not self._is_ready(connection, table, wanted[0], log_id):
                     continue
                 stored = {each.model: each for each in find_shards(connection, table.stem)}
                 for shard in wanted:
@@ -126,7 +142,6 @@ class ModelsDatabase:
     def due(
         self,
         log_id: str,
-        beyond: Collection[ReadModelDefinition],
         only: Collection[ReadModelDefinition] | None = None,
     ) -> dict[ReadModelDefinition, int]:
         """The models that have to be rebuilt, and how far their present tables are; -1 when these cannot answer.
@@ -139,7 +154,7 @@ class ModelsDatabase:
                 if only is not None and definition not in only:
                     continue
                 stored = find(connection, table)
-                if stored is None or definition in beyond or stored.log_id != log_id:
+                if stored is None or stored.log_id != log_id:
                     continue
                 if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
                     continue
@@ -230,7 +245,8 @@ class ModelsDatabase:
             table = beside(connection, definition, log_id, trial=trial)
             at = find(connection, table)
             assert at is not None, "a rebuild without a checkpoint"
-        folding = StoredFolding(table, self._database, decode, at, skips.of(definition), lease)
+        skipped = skips.of(definition)
+        folding = StoredFolding(table, self._database, decode, at, skipped, lease, identify=self._identify)
         return Building(table, self._database, folding, dry_run=trial)
 
     def drop_old(self, definition: ReadModelDefinition) -> bool:
@@ -287,7 +303,7 @@ class ModelsDatabase:
     ) -> StoredFolding | FreeFolding:
         if isinstance(table, FreeTables):
             handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-            return FreeFolding(table, self._database, handling, found, lease)
+            return FreeFolding(table, self._database, handling, found, lease, self._identify)
         return self._stored_folding(table, found, decode, skips, lease, shard)
 
     def _stored_folding(
@@ -295,15 +311,13 @@ class ModelsDatabase:
     ) -> StoredFolding:
         lot = self._lots.setdefault(table.definition, ParkingLot(table.definition))
         skipped = skips.of(table.definition)
-        return StoredFolding(table, self._database, decode, found, skipped, lease, shard.owns, lot)
+        return StoredFolding(table, self._database, decode, found, skipped, lease, shard.owns, lot, self._identify)
 
-    def _is_ready(
-        self, connection: sa.Connection, table: ModelTable | FreeTables, first: Shard, log_id: str, beyond: bool
-    ) -> bool:
+    def _is_ready(self, connection: sa.Connection, table: ModelTable | FreeTables, first: Shard, log_id: str) -> bool:
         """Whether a model's tables are there to be folded on; with its first shard they are made so."""
         found = find(connection, table)
         check_place(connection, self._database, table, found, log_id)
-        if found is not None and not beyond and fits(found, connection, table, log_id):
+        if found is not None and fits(found, connection, table, log_id):
             return True
         if first.is_first:
             begin_anew(connection, table, log_id)
@@ -320,7 +334,7 @@ class ModelsDatabase:
         trial: bool,
     ) -> FreeBuilding:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-        return FreeBuilding(table, self._database, handling, present, lease, dry_run=trial)
+        return FreeBuilding(table, self._database, handling, present, lease, self._identify, dry_run=trial)
 
 
 def _log_what_cannot_be_known(adopted: Iterable[str], opened: Iterable[ReadModelDefinition]) -> None:

@@ -9,13 +9,14 @@ from sqlalchemy import exc
 from leftfold.errors import ModelsUnavailable, ReadModelChanged
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM
 from leftfold.query.tables.checkpoints import Checkpoint, find_all, together
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
-from leftfold.query.tables.swap import NOT_TO_BE_ANSWERED_FROM, answers_until_swapped, is_due
+from leftfold.query.tables.swap import answers_until_swapped, is_due
 
 
 class Seen(NamedTuple):
@@ -25,6 +26,7 @@ class Seen(NamedTuple):
     parked: int = 0
     problem: ReadModelChanged | None = None
     checkpoint: Checkpoint | None = None
+    identity: str | None = None  # of the event at the position, where it is known
 
 
 NOTHING = Seen(NOT_TO_BE_ANSWERED_FROM)
@@ -65,8 +67,10 @@ class Observer:
 
     def _seen(self, connection: sa.Connection, shard: Shard, stored: Sequence[Checkpoint]) -> Seen:
         model = self._seen_model(connection, shard.definition, stored)
-        own = next((each.position for each in stored if each.model == shard.checkpoint), model.position)
-        return model if model.position == NOT_TO_BE_ANSWERED_FROM else model._replace(position=own)
+        if model.checkpoint is None:
+            return model
+        own = next((each for each in stored if each.model == shard.checkpoint), model.checkpoint)
+        return model._replace(position=own.position, identity=own.identity)
 
     def _seen_model(
         self, connection: sa.Connection, definition: ReadModelDefinition, stored: Sequence[Checkpoint]

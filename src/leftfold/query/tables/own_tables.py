@@ -15,6 +15,7 @@ checkpoint = sa.Table(
     sa.Column("log_id", sa.String, nullable=False),
     sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
     sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("anchor", sa.String),  # the position, and the identity of the event there: "12:4c1f…"
 )
 parked = sa.Table(
     "leftfold_parked",
@@ -53,7 +54,9 @@ def own_tables_are_there(connection: sa.Connection) -> bool:
 
 
 def create_own_tables(connection: sa.Connection) -> None:
-    """Make leftfold's own tables if they are not there; a checkpoint table of before versions gets its column."""
+    """Make leftfold's own tables if they are not there; a checkpoint table of a former release gets its new columns."""
     metadata.create_all(connection)
-    if "version" not in {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}:
-        connection.exec_driver_sql(f"ALTER TABLE {checkpoint.name} ADD COLUMN version BIGINT NOT NULL DEFAULT 1")
+    found = {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}
+    for name, kind in (("version", "BIGINT NOT NULL DEFAULT 1"), ("anchor", "VARCHAR")):
+        if name not in found:
+            connection.exec_driver_sql(f"ALTER TABLE {checkpoint.name} ADD COLUMN {name} {kind}")

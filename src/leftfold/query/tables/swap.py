@@ -29,7 +29,6 @@ from leftfold.query.tables.parking_lot import ParkingLot
 OLD = "__old"
 TRIAL = "__trial_"
 LONGEST_ADDITION = len(f"{TRIAL}12345678_history")
-NOT_TO_BE_ANSWERED_FROM = -1
 COMPARED_BY_VALUE = (
     sa.Integer,
     sa.Numeric,

@@ -1,0 +1,59 @@
+"""Anchors: which events the log has at the positions of checkpoints. Another one there is another history."""
+
+import asyncio
+from collections import OrderedDict
+
+from leftfold.criteria import ALL
+from leftfold.store.contract import EventStore
+from leftfold.store.identity import BEGINNING, identity_at, identity_of
+
+NEAR = 16  # positions that are read in one go: dearer than one event, cheaper than two reads
+NOTED = 256
+
+
+class Anchors:
+    """Tells the identities of events, on the event loop and, for who writes checkpoints, from any thread."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.loop: asyncio.AbstractEventLoop | None = None  # that `identify` reads on
+        self._noted: OrderedDict[int, str] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Anchors of {self._store!r}>"
+
+    async def at(self, position: int) -> str | None:
+        """Return the identity of the event at a position; None where the log does not reach that far."""
+        return await identity_at(self._store, position)
+
+    async def holds(self, position: int, identity: str | None, through: int) -> bool:
+        """Return whether the log still has the event of this identity at a position.
+
+        The one at `through`, up to where something has just been read, is noted for `identify`. To be asked after that
+        read: if the log was replaced before it, that is seen now, and if it is replaced later, with the next read.
+        """
+        found = await self._identities(position, through)
+        if through not in found or (identity is not None and found.get(position) != identity):
+            return False
+        self._noted[through] = found[through]
+        if len(self._noted) > NOTED:
+            self._noted.popitem(last=False)
+        return True
+
+    def identify(self, position: int) -> str:
+        """Return the identity of the event at a position that has been read; for a thread other than the loop's."""
+        noted = self._noted.get(position, BEGINNING if position == 0 else None)
+        if noted is None:
+            assert self.loop is not None, "nothing is folded before the read side is started"
+            noted = asyncio.run_coroutine_threadsafe(self.at(position), self.loop).result()
+        return "gone" if noted is None else noted  # what is gone by now is no longer what was read
+
+    async def _identities(self, *positions: int) -> dict[int, str]:
+        """The identities at one or two positions, those that the log has."""
+        found = {0: BEGINNING}
+        first, last = min(positions), max(positions)
+        if last - first > NEAR:
+            return await self._identities(first) | await self._identities(last)
+        async for batch in self._store.read(ALL, after=max(first - 1, 0), upto=last):
+            found.update({each.position: identity_of(each) for each in batch.events if each.position in positions})
+        return found
