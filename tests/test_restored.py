@@ -1,0 +1,354 @@
+"""A log or its read models restored, moved or replaced: no cell of the matrix gives a wrong answer."""
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Protocol, Self
+from uuid import uuid4
+
+import msgspec
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
+from leftfold.criteria import criteria
+from leftfold.errors import ReadModelBehind, ReadModelDiverged, TableTaken
+from leftfold.testing.postgres_server import PostgresServer
+from tests.postgres import DATABASE
+
+AccountId = Annotated[str, Tag("account")]
+LIMIT = 10.0
+
+
+class Deposited(Event):
+    account: AccountId
+    amount: int
+
+
+class Thanked(Event):
+    account: AccountId
+    amount: int
+
+
+class Deposit(Command):
+    account: AccountId
+    amount: int
+
+
+class Thank(Command):
+    account: AccountId
+    amount: int
+
+
+class Balance(ReadModel):
+    account: AccountId
+    amount: int = 0
+
+    def evolve(self, event: Deposited) -> Self:
+        return replace(self, amount=self.amount + event.amount)
+
+
+class Kept(Balance):
+    """With history."""
+
+
+class Divided(Balance):
+    """In shards."""
+
+
+class Thanks(ProcessManager):
+    account: AccountId
+
+    def evolve(self, event: Deposited) -> Self:
+        return self
+
+    def react(self, event: Deposited) -> Reaction:
+        return Thank(self.account, event.amount)
+
+
+class Balances(Query[dict[str, int]]):
+    """As one kind of model has them."""
+
+    kind: str
+
+
+metadata = sa.MetaData()
+totals = sa.Table(
+    "totals", metadata, sa.Column("account", sa.String, primary_key=True), sa.Column("amount", sa.BigInteger)
+)
+KEYED: dict[str, type[Balance]] = {"keyed": Balance, "history": Kept, "shards": Divided}
+KINDS = (*KEYED, "free")
+
+
+def bank(mail: list[int]) -> App:
+    """The app of every process in these tests; its reactor notes the amounts."""
+    app = App("bank")
+    app.read_model(Balance)
+    app.read_model(history=True)(Kept)
+    app.read_model(shards=2)(Divided)
+    app.process(Thanks)
+
+    @app.handles
+    def deposit(command: Deposit) -> Deposited:
+        return Deposited(command.account, command.amount)
+
+    @app.handles
+    def thank(command: Thank) -> Thanked:
+        return Thanked(command.account, command.amount)
+
+    @app.projection("totals", tables=metadata)
+    def total(event: Deposited, connection: sa.Connection) -> None:
+        of_account = totals.c.account == event.account
+        added = sa.update(totals).where(of_account).values(amount=totals.c.amount + event.amount)
+        if connection.execute(added).rowcount == 0:
+            connection.execute(sa.insert(totals).values(account=event.account, amount=event.amount))
+
+    @app.reactor("mail", start="from_start")
+    async def send(event: Deposited) -> None:
+        mail.append(event.amount)
+
+    @app.answers
+    def balances(query: Balances, models: ReadModels) -> dict[str, int]:
+        if query.kind == "free":
+            return {row.account: row.amount for row in models.execute(sa.select(totals))}
+        return {row.account: row.amount for row in models.select(KEYED[query.kind])}
+
+    return app
+
+
+class Place(Protocol):
+    """Where a log and its read models are kept, for an operator who saves and restores them while nothing runs."""
+
+    url: str
+
+    def save(self, head: int) -> None:
+        """Take a backup of everything; the log is at this position."""
+        ...
+
+    def restore(self, *parts: str) -> None:
+        """Bring back some of it."""
+        ...
+
+    def lose_log(self) -> None:
+        """Leave the place to another log."""
+        ...
+
+
+class Folder:
+    """SQLite files."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path / 'bank.db'}"
+        self._path = path
+
+    def save(self, head: int) -> None:
+        (self._path / "saved").mkdir()
+        for file in self._path.glob("bank.*"):
+            shutil.copy(file, self._path / "saved" / file.name)
+
+    def restore(self, *parts: str) -> None:
+        for part in parts:
+            self._remove(part)
+            for file in (self._path / "saved").glob(f"{NAMES[part]}*"):
+                shutil.copy(file, self._path / file.name)
+
+    def lose_log(self) -> None:
+        self._remove("log")
+
+    def _remove(self, part: str) -> None:
+        for file in self._path.glob(f"{NAMES[part]}*"):
+            file.unlink()
+
+
+NAMES = {"log": "bank.db", "models": "bank.models.db"}
+
+
+class Schemas:
+    """Two schemas of a PostgreSQL database."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._log = f"bank_{uuid4().hex[:8]}"
+        self._admin = server.url(DATABASE)
+        self.url = server.url(DATABASE, log=self._log)
+        self._head = 0
+
+    def save(self, head: int) -> None:
+        self._head = head
+        self._run(f"CREATE SCHEMA {self._log}_saved")
+        for table in self._tables("models"):
+            self._run(f'CREATE TABLE {self._log}_saved."{table}" AS TABLE {self._log}_models."{table}"')
+
+    def restore(self, *parts: str) -> None:
+        if "log" in parts:
+            self._cut_log()
+        if "models" in parts:
+            for table in self._tables("saved"):
+                self._run(f'TRUNCATE {self._log}_models."{table}"')
+                self._run(f'INSERT INTO {self._log}_models."{table}" SELECT * FROM {self._log}_saved."{table}"')
+
+    def lose_log(self) -> None:
+        self._run(f"DROP SCHEMA {self._log} CASCADE")
+
+    def _cut_log(self) -> None:
+        """Take the tail away, as a replica lacks it that had not received it when it was promoted."""
+        self._run(
+            "SET session_replication_role = replica",
+            *(f"DELETE FROM {self._log}.{table} WHERE position > {self._head}" for table in ("event", "tag")),
+            f"DELETE FROM {self._log}.idempotency_key WHERE last_position > {self._head}",
+        )
+
+    def _tables(self, part: str) -> list[str]:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+            sql = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+            return [str(name) for (name,) in connection.execute(sql, [f"{self._log}_{part}"])]
+
+    def _run(self, *statements: str) -> None:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Folder(tmp_path) if request.param == "sqlite" else Schemas(request.getfixturevalue("postgres"))
+
+
+async def grown(place: Place, account: str, *amounts: int) -> int:
+    """Deposits that no projection, process or reactor has seen yet; the head."""
+    async with bank([]).open(place.url, work=False) as live:
+        await live.execute_many([Deposit(account, amount) for amount in amounts])
+        return await live.store.head()
+
+
+async def worked_off(place: Place, mail: list[int]) -> int:
+    """Let everything be done that there is to do; the head."""
+    async with bank(mail).open(place.url) as live:
+        await quiet(live)
+        return await live.store.head()
+
+
+async def quiet(live: LiveApp) -> None:
+    async with asyncio.timeout(LIMIT):
+        await live.run_until_quiet()
+
+
+async def truth(live: LiveApp, kind: str = "Deposited", upto: int | None = None) -> dict[str, int]:
+    """What the log says, folded without any of the machinery."""
+    found: Counter[str] = Counter()
+    async for batch in live.store.read(criteria(kind), upto=upto):
+        for stored in batch.events:
+            event = msgspec.json.decode(stored.data)
+            found[event["account"]] += event["amount"]
+    return dict(found)
+
+
+MORE = [1_000 + n for n in range(40)]  # so many that the log goes beyond where it was
+
+
+async def log_older(place: Place) -> None:
+    place.restore("log")
+
+
+async def log_older_and_grown(place: Place) -> None:
+    place.restore("log")
+    await grown(place, "b", *MORE)
+
+
+async def models_older(place: Place) -> None:
+    place.restore("models")
+
+
+async def all_older(place: Place) -> None:
+    place.restore("log", "models")
+
+
+async def all_older_and_grown(place: Place) -> None:
+    place.restore("log", "models")
+    await grown(place, "b", *MORE)
+
+
+async def another_log(place: Place) -> None:
+    place.lose_log()
+    await grown(place, "b", *MORE)
+
+
+Case = Callable[[Place], Awaitable[None]]
+REFUSED, NOT_OF_THIS_LOG, RIGHT = "refused until a worker has rebuilt it", "not of this log", "right as it is"
+CASES: dict[Case, str] = {
+    log_older: REFUSED,
+    log_older_and_grown: REFUSED,
+    models_older: RIGHT,
+    all_older: RIGHT,
+    all_older_and_grown: RIGHT,
+    another_log: NOT_OF_THIS_LOG,
+}
+
+
+async def prepared(place: Place, case: Case, mail: list[int]) -> None:
+    await grown(place, "a", 1, 2, 3)
+    place.save(await worked_off(place, mail))
+    await grown(place, "a", 10, 20)
+    await worked_off(place, mail)
+    await case(place)
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_worker_that_opens_first_makes_everything_right(place: Place, case: Case) -> None:
+    mail: list[int] = []
+    await prepared(place, case, mail)
+
+    if case is another_log and isinstance(place, Schemas):
+        with pytest.raises(TableTaken):  # a database that others use too is not emptied for a log that is new there
+            await worked_off(place, mail)
+        return
+    async with bank(mail).open(place.url) as live:
+        await quiet(live)
+        head = await live.store.head()
+        true = await truth(live)
+
+        assert {kind: await live.query(Balances(kind), after=head) for kind in KINDS} == dict.fromkeys(KINDS, true)
+        assert await truth(live, "Thanked") == true
+        assert set(mail) >= await amounts(live)
+        assert [each.problem for each in await live.read_models()] == [None] * len(KINDS)
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_server_that_opens_first_answers_nothing_that_the_log_does_not_say(place: Place, case: Case) -> None:
+    mail: list[int] = []
+    await prepared(place, case, mail)
+
+    async with bank([]).open(place.url, work=False) as server:
+        outcomes = {kind: await outcome(server, kind) for kind in KINDS}
+        assert outcomes == dict.fromkeys(KINDS, CASES[case])
+        if CASES[case] == REFUSED:
+            assert {type(each.problem) for each in await server.read_models()} == {ReadModelDiverged}
+
+        if case is another_log and isinstance(place, Schemas):
+            return
+        await worked_off(place, mail)
+
+        head, true = await server.store.head(), await truth(server)
+        answers = {kind: await server.query(Balances(kind), after=head, timeout=LIMIT) for kind in KINDS}
+        assert answers == dict.fromkeys(KINDS, true)
+        assert [each.problem for each in await server.read_models()] == [None] * len(KINDS)
+
+
+async def amounts(live: LiveApp) -> set[int]:
+    read = live.store.read(criteria("Deposited"))
+    return {
+        msgspec.json.decode(each.data)["amount"] for batch in [each async for each in read] for each in batch.events
+    }
+
+
+async def outcome(server: LiveApp, kind: str) -> str:
+    """What becomes of a query; a wrong answer is given back as it is."""
+    try:
+        answer = await server.query(Balances(kind), timeout=0.05)
+    except ReadModelBehind as behind:
+        return REFUSED if isinstance(behind.__cause__, ReadModelDiverged) else NOT_OF_THIS_LOG
+    head = await server.store.head()
+    states = [await truth(server, upto=position) for position in range(head + 1)]
+    return RIGHT if answer in states else f"wrong: {answer}"
