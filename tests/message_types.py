@@ -121,6 +121,7 @@ SCALARS: tuple[FieldKind, ...] = (
     FieldKind(Currency, st.sampled_from(Currency), Currency.EUR, ordered=True, hashed=True),
     FieldKind(Literal["small", "large"], st.sampled_from(["small", "large"]), "small", ordered=True, hashed=True),
 )
+ASCII = FieldKind(bytes, st.binary(max_size=8).map(bytes.hex).map(str.encode), b"")  # pydantic writes bytes as text
 KEYS = tuple(kind for kind in SCALARS if kind.hint not in (bool, float, bytes))
 SHAPES: tuple[FieldKind, ...] = (
     FieldKind(Point, st.builds(Point, st.integers(-9, 9), texts), Point(0)),
@@ -145,7 +146,7 @@ any_value: SearchStrategy[Any] = st.one_of(
 def field_kinds(family: str = "struct", depth: int = 2) -> SearchStrategy[FieldKind]:
     """Types of fields that a class of this family may have; `depth` bounds how far they are nested."""
     shapes = SHAPES if family == "pydantic" else (*SHAPES, *STRUCTS)
-    scalars = st.sampled_from(SCALARS)
+    scalars = st.sampled_from([ASCII if family == "pydantic" and kind.hint is bytes else kind for kind in SCALARS])
     if depth == 0:
         return scalars
     inner = field_kinds(family, depth - 1)

@@ -1,10 +1,16 @@
 """Metadata: who, why, and caused by what; said for a block or for a call, kept with each event."""
 
 import asyncio
+import enum
+import math
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from leftfold import LiveApp, Metadata, recording
+from leftfold.errors import InvalidMetadata
 from leftfold.metadata import decode_metadata, encode_metadata, present_metadata
 from tests.accounts import Account, Deposit, Withdraw, accounts_app
 
@@ -106,7 +112,76 @@ def test_the_stored_form_comes_back_equal() -> None:
 
 def test_metadata_of_another_form_is_shown_as_it_is() -> None:
     assert decode_metadata(b"written by another program") == Metadata(extra={"raw": "written by another program"})
-    assert decode_metadata(b'{"actor": 7}') == Metadata(extra={"raw": '{"actor": 7}'})
+    assert decode_metadata(b"[1]") == Metadata(extra={"raw": "[1]"})
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (b'{"actor":42,"command":"c","correlation":"k"}', Metadata(actor="42", command="c", correlation="k")),
+        (b'{"actor":{"id":1},"cause":7}', Metadata(cause=7, extra={"raw": {"actor": {"id": 1}}})),
+        (b'{"actor":true,"extra":{"tenant":"n"}}', Metadata(extra={"tenant": "n", "raw": {"actor": True}})),
+        (b'{"extra":5,"reason":"r"}', Metadata(reason="r", extra={"raw": {"extra": 5}})),
+        (b'{"cause":1.5,"actor":"ann"}', Metadata(cause="1.5", actor="ann")),
+    ],
+)
+def test_a_field_that_cannot_be_read_hides_no_other(stored: bytes, read: Metadata) -> None:
+    assert decode_metadata(stored) == read
+
+
+class Role(enum.StrEnum):
+    ADMIN = "admin"
+
+
+UNREADABLE: list[tuple[str, Any]] = [
+    *((field, value) for field in ("actor", "reason", "correlation", "traceparent") for value in (42, b"x", "\ud800")),
+    ("cause", True),
+    ("cause", 1.5),
+    ("cause", "\ud800"),
+    ("tenant", object()),
+    ("tenant", [math.nan]),
+    ("tenant", {"deep": math.inf}),
+    ("tenant", "\ud800"),
+    ("tenant", {(1, 2): 3}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), UNREADABLE)
+def test_what_could_not_be_read_back_is_refused_when_it_is_said(field: str, value: Any) -> None:
+    with pytest.raises(InvalidMetadata) as refused, recording(**{field: value}):
+        pass
+
+    assert (refused.value.field, refused.value.given) == (field, value)
+    assert present_metadata() == Metadata()
+
+
+@pytest.mark.parametrize(("field", "value"), UNREADABLE)
+def test_the_same_is_refused_of_metadata_for_a_call(field: str, value: Any) -> None:
+    said: dict[str, Any] = {"extra": {field: value}} if field == "tenant" else {field: value}
+
+    with pytest.raises(InvalidMetadata):
+        Metadata(**said)
+
+
+@pytest.mark.parametrize("said", [{"command": 7}, {"command_type": 7}, {"extra": "tenant"}])
+def test_ids_and_extras_of_another_type_are_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMetadata):
+        Metadata(**said)
+
+
+def test_what_is_said_is_what_is_read_back() -> None:
+    with recording(actor=Role.ADMIN, tenant=UUID(int=1), pair=(1, 2), at=datetime(2026, 1, 1, tzinfo=UTC)) as said:
+        assert type(said.actor) is str
+        assert said.extra == {"tenant": str(UUID(int=1)), "pair": [1, 2], "at": "2026-01-01T00:00:00Z"}
+        assert decode_metadata(encode_metadata(said)) == said
+
+
+def test_an_extra_that_is_changed_afterwards_is_refused_when_it_is_stored() -> None:
+    said = Metadata(extra={"tenant": "n"})
+    said.extra["tenant"] = object()
+
+    with pytest.raises(InvalidMetadata):
+        encode_metadata(said)
 
 
 def test_fields_that_are_not_known_are_passed_over() -> None:

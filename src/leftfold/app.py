@@ -1,7 +1,7 @@
 """The app: where messages, handlers and models are registered, and what is opened to go live."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from functools import partial
 from itertools import count
 from random import Random
@@ -12,7 +12,14 @@ from leftfold.backoff import Backoff
 from leftfold.clock import Clock
 from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
-from leftfold.errors import DuplicateHandler, InvalidHandler, InvalidModel, InvalidProjection, NotAMessage
+from leftfold.errors import (
+    DuplicateHandler,
+    InvalidHandler,
+    InvalidModel,
+    InvalidProjection,
+    NotAMessage,
+    UnresolvedAnnotation,
+)
 from leftfold.events import EventLike, event_classes, with_subclasses
 from leftfold.fold import Fold
 from leftfold.live import LiveApp
@@ -86,10 +93,10 @@ class App:
         known = self.command_handlers.get(handler.command.owner)
         if known is not None:
             raise DuplicateHandler(handler.command.owner.__qualname__, known.name, handler.name)
+        self.commands.add(handler.command.owner)
         for model in handler.models:
             self.event(*model.fold.bases)
         self.event(*handler.events)
-        self.commands.add(handler.command.owner)
         self.command_handlers[handler.command.owner] = handler
         return function
 
@@ -218,7 +225,8 @@ class App:
     def expand(self) -> None:
         """Take in every subclass of the event classes that models and handlers name; done whenever the app is opened.
 
-        From then on a subclass that is defined later is refused when it is to be appended.
+        From then on a subclass that is defined later is refused when it is to be appended. A type that has no stored
+        form is refused here at the latest.
         """
         self.event(*self._bases)
         for fold in self.decision_models:
@@ -231,6 +239,8 @@ class App:
         for reactor in self.reactors.values():
             reactor.refresh()
             self._expanded(reactor)
+        self.registry.check()
+        self.commands.check()
 
     def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
@@ -271,6 +281,8 @@ class App:
         known = self.query_handlers.get(handler.query_type)
         if known is not None:
             raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
+        with suppress(UnresolvedAnnotation):
+            self.registry.form(handler.query_type)
         self.query_handlers[handler.query_type] = handler
         return function
 

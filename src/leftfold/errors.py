@@ -9,6 +9,7 @@ LeftfoldError
 │   ├── DefinedTooLate          an event class was defined after the app whose models fold its base was opened
 │   ├── InvalidCriteria         criteria name a class that stands for no events
 │   ├── UntaggableType          a Tag sits on a type that has no stable text
+│   ├── UnstorableType          a field's type has no stored form that gives its values back
 │   ├── TaglessEvent            a model folds an event that carries none of its tags
 │   ├── InvalidModel            a model's fields or evolve do not have the needed shape
 │   ├── InvalidHandler          a handler's signature does not have the needed shape
@@ -25,6 +26,7 @@ LeftfoldError
 │   ├── UnsupportedExpression   SQL that would not give the same on every database
 │   ├── PositionAhead           as_of lies beyond the newest event
 │   ├── InvalidKey              a key does not fit the model
+│   ├── InvalidMetadata         metadata that could not be read back as it is
 │   ├── NotAnEvent              a handler decided something that is no event
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
@@ -46,7 +48,8 @@ LeftfoldError
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
 │   ├── CannotDecode            stored data does not fit its type
-│   └── CannotEncode            a message cannot be written as data
+│   └── InvalidMessage          a message would not be read back as it is; nothing was written
+│       └── CannotEncode        a message cannot be written as data
 ├── StoreError
 │   ├── InvalidAppend           nothing was written
 │   │   ├── EmptyAppend
@@ -208,6 +211,19 @@ class UntaggableType(DefinitionError):
         )
 
 
+class UnstorableType(DefinitionError):
+    """A field's type has no stored form that gives its values back."""
+
+    def __init__(self, owner: str, field: str, problem: str) -> None:
+        self.owner, self.field, self.problem = owner, field, problem
+        super().__init__(
+            f"{owner}{field and '.'}{field} has a type that cannot be stored: {problem}",
+            "types whose values come back equal from JSON; docs/events.md lists them",
+            "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
+            "written as text; for any other type, use one of the list",
+        )
+
+
 class TaglessEvent(DefinitionError):
     """A model folds an event that carries none of its tags."""
 
@@ -365,8 +381,20 @@ class InvalidKey(UsageError):
         self.model, self.fields = model, tuple(fields)
         super().__init__(
             f"{model} was asked for with the key {tuple(found)!r}",
-            f"one value for each of {_listed(fields)}",
+            f"one value for each of {_listed(fields)}, of the field's type",
             "pass the key's values in the order of the model's fields",
+        )
+
+
+class InvalidMetadata(UsageError):
+    """Metadata that could not be read back as it is; nothing was written."""
+
+    def __init__(self, field: str, given: object, expected: str) -> None:
+        self.field, self.given = field, given
+        super().__init__(
+            f"{field} is {_shortened(given)}, of type {type(given).__name__}",
+            expected,
+            f"give it as text, as in {field}=str(...)",
         )
 
 
@@ -621,12 +649,30 @@ class CannotDecode(CodecError):
         )
 
 
-class CannotEncode(CodecError):
+class InvalidMessage(CodecError):
+    """A message would not be read back as it is; nothing was written.
+
+    `field` is the place in the message, such as `lines[2].price`, and `given` the value that stands there.
+    """
+
+    def __init__(self, message: object, place: str, given: object, problem: str) -> None:
+        self.owner, self.field, self.given = type(message).__qualname__, place.removeprefix("."), given
+        super().__init__(
+            f"{self.owner}{place} is {_shortened(given)}, which {problem}",
+            "values that come back equal from their stored form",
+            f"give {self.field or 'each field'} a value of its annotated type (a datetime with a time zone, a finite "
+            "number), or annotate the type that it has; nothing was written",
+        )
+
+
+class CannotEncode(InvalidMessage):
     """A message cannot be written as data."""
 
-    def __init__(self, message: object, problem: str) -> None:
-        super().__init__(
-            f"{type(message).__qualname__} cannot be encoded: {problem}",
+    def __init__(self, message: object, problem: str, field: str = "", given: object = None) -> None:
+        self.owner, self.field, self.given = type(message).__qualname__, field, given
+        CodecError.__init__(
+            self,
+            f"{self.owner} cannot be encoded: {f'{field} is {_shortened(given)}: ' if field else ''}{problem}",
             "fields of types that have a JSON form",
             "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these",
         )
@@ -721,8 +767,8 @@ class Conflict(StoreError):
 class KeyReused(StoreError):
     """An idempotency key came back with another payload."""
 
-    def __init__(self, key: str, first: int, last: int) -> None:
-        self.key, self.first, self.last = key, first, last
+    def __init__(self, key: str, first: int, last: int, digest: bytes | None = None) -> None:
+        self.key, self.first, self.last, self.digest = key, first, last, digest
         super().__init__(
             f"the key {key!r} was used before, for other content, at positions {first} to {last}",
             "the same content with the same key",
@@ -1114,6 +1160,11 @@ class UnknownReadModel(ReadModelError):
 
 def _lag(lag: int, asked: int, seconds: float | None) -> str:
     return f"{lag} short of {asked}" + (f" for {seconds:.3g} s" if seconds else "")
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def _listed(names: Sequence[str]) -> str:

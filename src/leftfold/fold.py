@@ -53,6 +53,8 @@ class Fold:
         """The state before any event: only the key is set."""
         if len(key) != len(self.key) or None in key:
             raise InvalidKey(self.name, key, [field.name for field in self.key])
+        if not all(field.holds(value) for field, value in zip(self.key, key, strict=True)):
+            raise InvalidKey(self.name, key, [f"{field.name}: {field.value_type.__name__}" for field in self.key])
         return self.owner(**{field.name: value for field, value in zip(self.key, key, strict=True)})
 
     def key_of(self, state: Any) -> tuple[Any, ...]:

@@ -2,21 +2,29 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from leftfold.codec import Codec, JsonCodec
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import CannotDecode, DefinedTooLate, DefinitionError, ReservedWireName, WireNameClash
+from leftfold.errors import (
+    CannotDecode,
+    DefinedTooLate,
+    DefinitionError,
+    ReservedWireName,
+    UnresolvedAnnotation,
+    WireNameClash,
+)
 from leftfold.events import MessageType
 from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.stored_form import NOT_DECODED, StoredForm
 
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 Decode = Callable[[bytes], Any]
 RESERVED = "leftfold."  # what the log's own events are called
-NOT_DECODED = (ValueError, KeyError, TypeError)
 
 
 class Registry:
@@ -37,6 +45,7 @@ class Registry:
         self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
         self._new_names: dict[str, str] = {}
         self._decoders: dict[tuple[str, int], Decode] = {}
+        self._forms: dict[type, StoredForm] = {}
 
     def __repr__(self) -> str:
         return f"<Registry of {len(self.types)} types>"
@@ -47,7 +56,11 @@ class Registry:
         return tuple(self._by_wire[wire] for wire in sorted(self._by_wire) if not wire.startswith(RESERVED))
 
     def add(self, owner: type) -> MessageType:
-        """Register a message class; a second class with its wire name raises `WireNameClash`."""
+        """Register a message class; a second class with its wire name raises `WireNameClash`.
+
+        A class with a field that cannot be stored raises `UnstorableType`, here or, where an annotation names what is
+        defined later, in `check`.
+        """
         known = self._by_owner.get(owner)
         if known is not None:
             return known
@@ -57,6 +70,8 @@ class Registry:
         other = self._by_wire.get(added.wire)
         if other is not None:
             raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))
+        with suppress(UnresolvedAnnotation):
+            self.form(owner)
         self._by_owner[owner] = self._by_wire[added.wire] = added
         self._decoders.clear()
         return added
@@ -67,6 +82,18 @@ class Registry:
         if base is not None:
             raise DefinedTooLate(owner, base)
         return self.add(owner)
+
+    def form(self, owner: type) -> StoredForm:
+        """The stored form of a class."""
+        found = self._forms.get(owner)
+        if found is None:
+            found = self._forms[owner] = StoredForm(owner, self.codec)
+        return found
+
+    def check(self) -> None:
+        """Raise a `DefinitionError` for a registered class that has no stored form."""
+        for owner in self._by_owner:
+            self.form(owner)
 
     def of_wire(self, wire: str) -> MessageType | None:
         """The type that events stored under this name have today."""
@@ -118,8 +145,16 @@ class Registry:
 
     def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
         """The record to append for an event; its class is registered if it was not."""
+        return self.admit(event, metadata, time)[0]
+
+    def admit(self, event: object, metadata: bytes, time: datetime | None = None) -> tuple[NewEvent, Any]:
+        """The same, and the event as it will be read back, which its tags are taken from.
+
+        An event that would not be read back equal raises `InvalidMessage`.
+        """
         known = self._by_owner.get(type(event)) or self._add_late(type(event))
-        return NewEvent(known.wire, self.codec.encode(event), known.tags_of(event), known.version, metadata, time)
+        data, read = (self._forms.get(known.owner) or self.form(known.owner)).encode(event)
+        return NewEvent(known.wire, data, known.tags_of(read), known.version, metadata, time), read
 
     def decode(self, stored: StoredEvent) -> Any:
         """The event of a record in its present form, or None when its type is unknown."""

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Set
 from operator import attrgetter
 from typing import Annotated, Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from leftfold.errors import UnresolvedAnnotation, UntaggableType
 
 MANY = (list, tuple, set, frozenset)
@@ -60,6 +62,16 @@ class TagField:
             yield from _in_one_order(value or ())
         elif value is not None:
             yield value
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is of the field's type, or equal to one that is, with the same tag."""
+        if type(value) is self.value_type:
+            return True
+        try:
+            proper = msgspec.convert(value, self.value_type)
+        except ValueError:
+            return self.value_type in (str, int) and isinstance(value, self.value_type) and not isinstance(value, bool)
+        return bool(proper == value) and render(proper) == render(value)
 
     def __repr__(self) -> str:
         return f"<TagField {self.name}: {self.tag.name}{' (many)' if self.many else ''}>"

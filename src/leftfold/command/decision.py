@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from leftfold.command.context import Context
 from leftfold.command.handler import CommandHandler
 from leftfold.command.states import State
@@ -51,15 +49,14 @@ class Decision:
             self.rejected = rejected
             return
         metadata = encode_metadata(self.metadata)
-        self.records = [registry.encode(event, metadata, self.time) for event in decided]
-        self.events = [registry.decode_new(record) for record in self.records]
-        for record, event in zip(self.records, self.events, strict=True):
+        admitted = [registry.admit(event, metadata, self.time) for event in decided]
+        self.records = [record for record, _ in admitted]
+        self.events = [event for _, event in admitted]
+        for record, event in admitted:
             working.apply(record, event)
 
 
 def stamped(said: Metadata, handler: CommandHandler, new_id: Callable[[], UUID]) -> Metadata:
     """What is said of a command, with its id and its type; a command that nothing led to starts a correlation."""
     identity = said.command or new_id().hex
-    return msgspec.structs.replace(
-        said, command=identity, command_type=handler.command.wire, correlation=said.correlation or identity
-    )
+    return said.of_command(identity, handler.command.wire)

@@ -112,7 +112,8 @@ class Inbox:
             to_microseconds(due)  # refuses a naive one
         stamped = self._executor.stamped(command, said, ticket)
         encoded = self._commands.encode(command, b"")
-        event = CommandSubmitted(ticket, encoded.type, encoded.version, self._commands.codec.fields(encoded.data), due)
+        data = self._commands.codec.fields(encoded.data)
+        event = CommandSubmitted(ticket, encoded.type, encoded.version, data, due)
         if recurring is not None:
             event = msgspec.structs.replace(event, due=recurring.first, series=ticket, recurrence=recurring)
         return self.registry.encode(event, encode_metadata(stamped))

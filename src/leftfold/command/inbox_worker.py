@@ -21,7 +21,7 @@ from leftfold.command.inbox_events import (
     InboxCheckpoint,
 )
 from leftfold.command.inbox_schedule import NEVER, Schedule
-from leftfold.command.settling import TicketSettled
+from leftfold.command.settling import TicketSettled, storable_text
 from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
@@ -325,4 +325,4 @@ class InboxWorker:
 
 
 def _in_words(error: Exception) -> str:
-    return error.found if isinstance(error, LeftfoldError) else f"{type(error).__name__}: {error}"
+    return storable_text(error.found if isinstance(error, LeftfoldError) else f"{type(error).__name__}: {error}")

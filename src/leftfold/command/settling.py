@@ -40,7 +40,7 @@ class Settling(CommandHandler):
         try:
             events = self._handler.decide(command, models, context)
         except Rejected as rejected:
-            outcome = [CommandRejected(ticket.ticket, rejected.reason, _plain(rejected.details))]
+            outcome = [CommandRejected(ticket.ticket, storable_text(rejected.reason), _plain(rejected.details))]
         else:
             outcome = [*events, CommandHandled(ticket.ticket, len(events))]
         following = ticket.following(context.now)
@@ -48,6 +48,17 @@ class Settling(CommandHandler):
 
 
 def _plain(details: dict[str, Any]) -> dict[str, Any]:
-    """Details as they can be stored; what has no JSON form is kept by its repr."""
-    plain: dict[str, Any] = msgspec.to_builtins(details, enc_hook=repr, str_keys=True)
-    return plain
+    """Details as they can be stored and read back; what has no JSON form is kept by its repr."""
+    return {storable_text(name): _plain_value(value) for name, value in details.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
+    except (TypeError, ValueError, RecursionError):
+        return storable_text(repr(value))
+
+
+def storable_text(text: object) -> str:
+    """Text as UTF-8 can hold it."""
+    return str(text).encode("utf-8", "replace").decode()

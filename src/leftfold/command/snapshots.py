@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from leftfold.codec import Codec
-from leftfold.errors import CannotEncode
+from leftfold.errors import LeftfoldError
 from leftfold.fold import Fold
+from leftfold.stored_form import NOT_DECODED, StoredForm
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS snapshot (
@@ -60,6 +61,7 @@ class Snapshots:
         self._log_id = log_id
         self._codec = codec
         self._told: set[str] = set()
+        self._forms: dict[Fold, StoredForm] = {}
         self._read_only = read_only
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
         self._connection = _existing(path) if read_only else _created(path)
@@ -71,7 +73,7 @@ class Snapshots:
         for position, text in rows:
             try:
                 value = self._decode(fold, text)
-            except ValueError as error:
+            except NOT_DECODED as error:
                 log.warning("a snapshot of %s%r is not used: %s", fold.name, key, error)
                 continue
             if fold.key_of(value) == key:
@@ -116,21 +118,26 @@ class Snapshots:
 
     def _form_of(self, fold: Fold, value: Any) -> str | None:
         try:
-            text = self._codec.encode(value).decode()
-            return text if self._decode(fold, text) == value else None
-        except (CannotEncode, ValueError):
+            return self._form(fold).encode(value)[0].decode()
+        except (LeftfoldError, ValueError):
             return None
 
     def _value(self, fold: Fold, text: str) -> Any:
         try:
             return self._decode(fold, text)
-        except ValueError:
+        except NOT_DECODED:
             return text
 
     def _key(self, fold: Fold, text: str) -> tuple[Any, ...]:
         types: Any = tuple.__class_getitem__(tuple(field.value_type for field in fold.key))
         key: tuple[Any, ...] = self._codec.decoder(types)(text.encode())
         return key
+
+    def _form(self, fold: Fold) -> StoredForm:
+        found = self._forms.get(fold)
+        if found is None:
+            found = self._forms[fold] = StoredForm(fold.owner, self._codec)
+        return found
 
     def _decode(self, fold: Fold, text: str) -> Any:
         return self._codec.decoder(fold.owner)(text.encode())

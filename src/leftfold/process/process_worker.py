@@ -197,7 +197,9 @@ class ProcessWorker:
             records.append(self._registry.encode(answer, encode_metadata(said)))
             held.progress = progress.evolve(answer)
         except Exception as error:  # noqa: BLE001 whatever the process manager raises
-            parked = ProcessParked(progress.instance, position, f"{type(error).__name__}: {error}")
+            parked = ProcessParked(
+                progress.instance, position, f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
+            )
             held.progress = progress.evolve(parked)
             key = AppendKey(f"leftfold.process/{progress.instance}/{position}/parked/{progress.retries}", b"")
             return [(held.key, key, [self._registry.encode(parked, encode_metadata(said))])]

@@ -147,7 +147,7 @@ def recognised(key: str | Key, known: tuple[Appended, bytes] | None) -> Appended
         return None
     appended, digest = known
     if isinstance(key, Key) and digest != key.digest:
-        raise KeyReused(key.value, appended.first, appended.last)
+        raise KeyReused(key.value, appended.first, appended.last, digest)
     return appended
 
 

@@ -1,0 +1,191 @@
+"""Stored forms: what a class's messages are read back as, and whether that is what they were."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import inspect as types
+
+from leftfold.comparing import Difference, difference, naive_moment
+from leftfold.errors import InvalidMessage, UnresolvedAnnotation, UnstorableType
+from leftfold.tags import hints_of
+
+if TYPE_CHECKING:
+    from leftfold.codec import Codec
+
+NOT_DECODED = (ValueError, KeyError, TypeError, RecursionError)
+TEXT_KEYS = (
+    types.AnyType,
+    types.StrType,
+    types.IntType,
+    types.FloatType,
+    types.BytesType,
+    types.DateTimeType,
+    types.DateType,
+    types.TimeType,
+    types.TimeDeltaType,
+    types.UUIDType,
+    types.DecimalType,
+    types.EnumType,
+    types.LiteralType,
+)
+PLACE = re.compile(r"at `(?:key` in `)?\$([^`]*)`")
+
+
+class StoredForm:
+    """The stored form of one class. Raises a `DefinitionError` when the codec cannot have one for it."""
+
+    __slots__ = ("_decode", "_encode", "_moments", "_whole", "owner")
+
+    def __init__(self, owner: type, codec: "Codec") -> None:
+        self.owner = owner
+        self._encode = codec.encode
+        self._decode = _decoder(owner, codec)
+        inner = _types_in(owner)
+        self._whole = inner is not None and all(map(_compares_whole, inner))
+        self._moments = inner is None or any(isinstance(each, types.DateTimeType) and not each.tz for each in inner)
+
+    def __repr__(self) -> str:
+        return f"<StoredForm of {self.owner.__qualname__}>"
+
+    def encode(self, message: object) -> tuple[bytes, Any]:
+        """The bytes of a message, and the message as it will be read back: equal, else `InvalidMessage`."""
+        data = self._encode(message)
+        try:
+            read = self._decode(data)
+        except NOT_DECODED as error:
+            raise _unreadable(message, error) from error
+        if not (self._whole and _equal(message, read)):
+            found = difference(message, read)
+            if found is not None:
+                raise InvalidMessage(message, found.place, found.given, f"would be read back as {_shown(found.read)}")
+        if self._moments and (naive := naive_moment(read)) is not None:
+            raise InvalidMessage(message, naive.place, naive.given, "has no time zone, so it names no moment")
+        return data, read
+
+    def check(self, message: object) -> None:
+        """Raise `InvalidMessage` unless the message would come back equal from its stored form."""
+        self.encode(message)
+
+
+def check_storable(owner: type) -> None:
+    """Raise `UnstorableType` for a class with a field of which JSON and msgspec cannot give back every value."""
+    if hasattr(owner, "__pydantic_fields__"):
+        return
+    try:
+        found = types.type_info(owner)
+    except TypeError as error:
+        raise _unstorable(owner, error) from error
+    except NameError as error:
+        raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
+    for field in getattr(found, "fields", ()):
+        for each in _inner_types(field.type, set()):
+            problem = _problem_of(each)
+            if problem is not None:
+                raise UnstorableType(owner.__qualname__, field.name, problem)
+
+
+def _decoder(owner: type, codec: "Codec") -> Callable[[bytes], Any]:
+    check: Callable[[type], None] | None = getattr(codec, "check", None)
+    if check is not None:
+        check(owner)
+    try:
+        return codec.decoder(owner)
+    except TypeError as error:
+        raise _unstorable(owner, error) from error
+    except NameError as error:
+        raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
+
+
+def _unstorable(owner: type, error: TypeError) -> UnstorableType:
+    """The error with the field that it is about, found by trying each by itself."""
+    for name, hint in hints_of(owner).items():
+        try:
+            types.type_info(hint)
+        except TypeError as problem:
+            return UnstorableType(owner.__qualname__, name, str(problem))
+    return UnstorableType(owner.__qualname__, "", str(error))
+
+
+def _problem_of(each: types.Type) -> str | None:
+    if isinstance(each, types.CustomType):
+        return f"{getattr(each.cls, '__qualname__', each.cls)} has no JSON form"
+    if isinstance(each, types.DictType):
+        keys = each.key_type.types if isinstance(each.key_type, types.UnionType) else (each.key_type,)
+        if not all(isinstance(key, TEXT_KEYS) for key in keys):
+            return "the keys of a JSON object are texts, and those of this dict have none"
+    return None
+
+
+def _types_in(owner: type) -> list[types.Type] | None:
+    """Every type in a class, however deep; None when msgspec does not know one of them."""
+    try:
+        found = list(_inner_types(types.type_info(owner), set()))
+    except (TypeError, NameError):
+        return None
+    return None if any(isinstance(each, types.CustomType) for each in found) else found
+
+
+def _inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
+    if id(found) in seen:
+        return
+    seen.add(id(found))
+    yield found
+    for field in getattr(found, "fields", ()):
+        yield from _inner_types(field.type, seen)
+    for each in (*getattr(found, "types", ()), *getattr(found, "item_types", ())):
+        yield from _inner_types(each, seen)
+    for name in ("item_type", "key_type", "value_type", "type"):
+        each = getattr(found, name, None)
+        if isinstance(each, types.Type):
+            yield from _inner_types(each, seen)
+
+
+def _compares_whole(found: types.Type) -> bool:
+    """Whether `==` of such values is False wherever they differ."""
+    if isinstance(found, types.StructType):
+        own = [base for base in found.cls.__mro__ if base not in (msgspec.Struct, object)]
+        return found.cls.__struct_config__.eq and not any("__eq__" in vars(base) for base in own)
+    return not isinstance(found, types.DataclassType | types.NamedTupleType)
+
+
+def _equal(message: object, read: object) -> bool:
+    try:
+        return bool(message == read)
+    except Exception:  # noqa: BLE001 a signalling NaN, for one; the fields are compared then
+        return False
+
+
+def _unreadable(message: object, error: Exception) -> InvalidMessage:
+    place = _place_of(message, error)
+    given: Any = message
+    first = re.match(r"\.(\w+)", place)
+    if first is not None:
+        given = getattr(message, first[1], None)
+    problem = PLACE.sub("", str(error)).removesuffix(" - ").strip()
+    return InvalidMessage(message, place, given, f"could not be read back: {problem}")
+
+
+def _place_of(message: object, error: Exception) -> str:
+    """Where the codec found the trouble, by the names that the fields have in Python."""
+    located: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
+    if located is not None:
+        return "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in located()[0]["loc"])
+    found = PLACE.search(str(error))
+    place = found[1] if found else ""
+    kind: Any = type(message)
+    for name, stored in zip(
+        getattr(kind, "__struct_fields__", ()), getattr(kind, "__struct_encode_fields__", ()), strict=True
+    ):
+        if re.match(rf"\.{re.escape(stored)}(?!\w)", place):
+            return f".{name}{place[len(stored) + 1 :]}"
+    return place
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+__all__ = ["Difference", "StoredForm", "check_storable"]
