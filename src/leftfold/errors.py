@@ -25,6 +25,7 @@ LeftfoldError
 │   ├── UnsupportedValue        a value that no column can hold so that it keeps its order and comes back equal
 │   ├── UnsupportedExpression   SQL that would not give the same on every database
 │   ├── PositionAhead           as_of lies beyond the newest event
+│   ├── InvalidPosition         a read, a condition or a limit asks for what is no position or number of events
 │   ├── InvalidKey              a key does not fit the model
 │   ├── InvalidMetadata         metadata that could not be read back as it is
 │   ├── NotAnEvent              a handler decided something that is no event
@@ -53,7 +54,11 @@ LeftfoldError
 ├── StoreError
 │   ├── InvalidAppend           nothing was written
 │   │   ├── EmptyAppend
+│   │   ├── AppendTooLarge
 │   │   ├── EventTooLarge
+│   │   ├── CriteriaTooLarge
+│   │   ├── InvalidEvent
+│   │   ├── InvalidIdempotencyKey
 │   │   ├── InvalidTag
 │   │   ├── InvalidType
 │   │   └── TimeRefused
@@ -99,6 +104,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from shlex import quote
 from typing import Any
+
+SHOWN_CHARACTERS = 200
 
 
 class LeftfoldError(Exception):
@@ -371,6 +378,18 @@ class PositionAhead(UsageError):
             f"as_of {asked} has not happened yet; the newest event is at position {head}",
             f"a position from 0 to {head}, or a time that is past",
             "leave as_of out to ask for the present",
+        )
+
+
+class InvalidPosition(UsageError):
+    """A read, a condition or a limit asks for what is no position or number of events."""
+
+    def __init__(self, name: str, found: object) -> None:
+        self.name, self.value = name, found
+        super().__init__(
+            f"{name}={found!r}",
+            "a whole number from 0 to 9,223,372,036,854,775,807",
+            f"pass the position of an event, or 0 for the beginning; leave {name} out for no bound",
         )
 
 
@@ -695,6 +714,13 @@ class EmptyAppend(InvalidAppend):
         )
 
 
+class AppendTooLarge(InvalidAppend):
+    """More than one append may hold."""
+
+    def __init__(self, found: str, limit: str) -> None:
+        super().__init__(f"the append has {found}", f"at most {limit}", "divide it into several appends")
+
+
 class EventTooLarge(InvalidAppend):
     """An event over the size limit. Sizes are bytes of data plus metadata."""
 
@@ -707,28 +733,73 @@ class EventTooLarge(InvalidAppend):
         )
 
 
-class InvalidTag(InvalidAppend):
-    """A tag that is empty, too long, or has characters that cannot be kept."""
+class CriteriaTooLarge(InvalidAppend):
+    """Criteria have more items, or an item has more tags, than can be looked for."""
 
-    def __init__(self, index: int, tag: object, problem: str) -> None:
+    def __init__(self, found: str, limit: str) -> None:
+        super().__init__(
+            f"the criteria have {found}",
+            f"at most {limit}",
+            "ask for fewer entities at once, or for the events by their types alone",
+        )
+
+
+class InvalidEvent(InvalidAppend):
+    """An event whose parts are not of the types that a log keeps."""
+
+    def __init__(self, index: int, problem: str) -> None:
+        self.index = index
+        super().__init__(
+            f"event {index} of the append {problem}",
+            "a NewEvent of str, bytes, a tuple of up to 10,000 tags, int, bytes, and a datetime or None",
+            "encode data and metadata to bytes first, and pass tags as a tuple",
+        )
+
+
+class InvalidIdempotencyKey(InvalidAppend):
+    """An idempotency key that cannot be kept."""
+
+    def __init__(self, key: object, problem: str) -> None:
+        self.key = key
+        super().__init__(
+            f"the idempotency key {_cut(key)} {problem}",
+            "text of 1 to 1,024 bytes in UTF-8, used once in an append",
+            "use a shorter name for the request, such as its UUID or a digest of it",
+        )
+
+
+class InvalidTag(InvalidAppend):
+    """A tag that is empty, too long, or has characters that cannot be kept; `index` is None in criteria."""
+
+    def __init__(self, index: int | None, tag: object, problem: str) -> None:
         self.index, self.tag = index, tag
         super().__init__(
-            f"event {index} of the append has the tag {tag!r}, which {problem}",
+            f"{_event_or_criteria(index)} the tag {_cut(tag)}, which {problem}",
             "1 to 512 printable characters, no control characters",
-            "clean the value before it becomes part of an event",
+            "clean the value before it becomes part of an event or of criteria",
         )
 
 
 class InvalidType(InvalidAppend):
-    """A type name or version that cannot be kept."""
+    """A type name or version that cannot be kept; `index` is None in criteria."""
 
-    def __init__(self, index: int, type: object, problem: str) -> None:
+    def __init__(self, index: int | None, type: object, problem: str) -> None:
         self.index, self.type = index, type
         super().__init__(
-            f"event {index} of the append has the type {type!r}, which {problem}",
-            "a name of 1 to 256 printable characters and a version from 1 on",
+            f"{_event_or_criteria(index)} the type {_cut(type)}, which {problem}",
+            "a name of 1 to 256 printable characters and a version from 1 to 2,147,483,647",
             "correct the wire name of the event class",
         )
+
+
+def _event_or_criteria(index: int | None) -> str:
+    return "the criteria have" if index is None else f"event {index} of the append has"
+
+
+def _cut(found: object) -> str:
+    """The text of a value, cut where it is long."""
+    text = repr(found)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 class TimeRefused(InvalidAppend):

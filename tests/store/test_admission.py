@@ -6,7 +6,8 @@ import pytest
 
 from leftfold.errors import EventTooLarge, InvalidAppend, InvalidTag, InvalidType
 from leftfold.store import NewEvent
-from leftfold.store.admission import MANY, AppendRequest
+from leftfold.store.admission import AppendRequest
+from leftfold.store.bounds import MANY
 
 FINE = NewEvent("noted", b"{}", ("owner:ann", "owner:bob"), metadata=b"{}")
 

@@ -14,6 +14,8 @@ import pytest
 
 from leftfold.errors import ForeignTarget, KeyReused, SameLog, StoreUnavailable, TimeRefused
 from leftfold.store import EventStore, Key, MemoryStore, NewEvent, StoredEvent, open_store
+from leftfold.store.bounds import EVENT_TAGS_LIMIT
+from leftfold.store.contract import CopiedEvent
 from leftfold.store.copying import Copied, LatestClock, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import StoredKey
 from leftfold.store.memory import EVENTS_A_BATCH
@@ -32,7 +34,8 @@ ODD_EVENTS = [
     NewEvent("json", b'{"a": 1}\n', ("konto:ä-1",), metadata=b" {} "),
     NewEvent("zeros", bytes(range(256)) * 4_080, ("big:1",)),
 ]
-ODD_KEYS = ["plain", "", "nul\0within", "\x01begins with a mark", "größe €", "line\nbreak"]
+BEYOND_BOUNDS = ["", "k" * 4_000]  # as keys of an older leftfold may be
+ODD_KEYS = ["plain", *BEYOND_BOUNDS, "nul\0within", "\x01begins with a mark", "größe €", "line\nbreak"]
 
 
 @pytest.fixture
@@ -69,7 +72,8 @@ async def fill_oddly(open_log: Open) -> None:
     clock = FakeClock()
     async with open_log(clock=clock) as store:
         for key in ODD_KEYS:
-            await store.append([NewEvent("keyed", key.encode())], key=key)
+            await store.append([CopiedEvent("keyed", key.encode())], key=key)
+        await store.append([CopiedEvent("tagged", b"", tuple(f"n:{n}" for n in range(EVENT_TAGS_LIMIT + 1)))])
         await store.append(ODD_EVENTS)
         clock.advance(hours=-3)
         parts = [Key("part one", b"\x00" * 16, 0, 2), Key("part two", b"\xff" * 16, 2, 1)]
@@ -92,7 +96,7 @@ async def assert_copied(open_from: Open, open_to: Open) -> None:
 
         events, keys = await events_of(source), await keys_of(source)
         assert found == Copied(source.log_id, target.log_id, len(events), len(events), len(keys), None)
-        assert len(events) == len(ODD_KEYS) + len(ODD_EVENTS) + 4
+        assert len(events) == len(ODD_KEYS) + len(ODD_EVENTS) + 5
         assert len(keys) == len(ODD_KEYS) + 3
         assert await events_of(target) == events
         assert await keys_of(target) == keys
@@ -136,8 +140,8 @@ async def test_a_key_is_recognised_by_the_copy(open_sqlite: Open, open_postgres:
         await copy_log(source, target)
 
         for key in ODD_KEYS:
-            again = await target.append([NewEvent("keyed", key.encode())], key=key)
-            assert (again.duplicate, again) == (True, (await source.append([NewEvent("keyed", key.encode())], key=key)))
+            again = [await log.append([CopiedEvent("keyed", key.encode())], key=key) for log in (source, target)]
+            assert (again[0], again[0].duplicate) == (again[1], True)
         with pytest.raises(KeyReused):
             await target.append([NewEvent("keyed", b"something else")], key="plain")
 

@@ -34,6 +34,7 @@ from leftfold.errors import (
 )
 from leftfold.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.registry import Registry
+from leftfold.store.bounds import check_key
 from leftfold.store.contract import Appended, EventStore, Key, StoredEvent
 
 ATTEMPTS = 16
@@ -115,6 +116,7 @@ class Executor:
         """A command's key stands for the command, not for what is decided: that may differ the second time."""
         if key is None:
             return None
+        check_key(key)
         digest = blake2b(digest_size=16)
         for command in commands:
             digest.update(self._handler_of(command).command.wire.encode() + b"\0")

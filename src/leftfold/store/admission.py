@@ -1,36 +1,32 @@
 """What may enter the log: checks of one append on its own, and of a batch of them against the log and each other."""
 
-import re
-from collections.abc import Collection, Iterable, Sequence
-from itertools import chain, count, islice
+from collections.abc import Iterable, Sequence
+from itertools import count, islice
 from typing import NamedTuple, Protocol
-
-from msgspec.structs import replace
 
 from leftfold.clock import from_microseconds, to_microseconds
 from leftfold.criteria import Item
 from leftfold.errors import (
     Conflict,
     EmptyAppend,
-    EventTooLarge,
-    InvalidTag,
-    InvalidType,
+    InvalidIdempotencyKey,
     KeyReused,
     PartsAppended,
     StoreError,
     TimeRefused,
 )
-from leftfold.store.contract import AppendCondition, Appended, Key, NewEvent, StoredEvent, digest_of
+from leftfold.store.bounds import (
+    EVENT_LIMIT,
+    all_now,
+    check_criteria,
+    check_keys,
+    check_position,
+    checked_events,
+)
+from leftfold.store.contract import AppendCondition, Appended, CopiedEvent, Key, NewEvent, StoredEvent, digest_of
 from leftfold.store.recent import Recent
 
-EVENT_LIMIT = 1_048_576
-TAG_LIMIT = 512
-TYPE_LIMIT = 256
-VERSION_LIMIT = 2**31 - 1
 SHOWN_MATCHES = 3
-MANY = 64  # events of one append from which on they are checked together first
-
-_printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 
 
 class AppendRequest:
@@ -44,28 +40,23 @@ class AppendRequest:
         condition: AppendCondition | Iterable[AppendCondition] | None,
         key: str | Key | Sequence[Key] | None,
     ) -> None:
-        self.events = events
+        self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else list(events)
         self.size = 0  # bytes, once it has been checked
         self.conditions = _all_of(condition)
         self.in_parts = not (key is None or isinstance(key, str | Key))
-        self.keys = _keys_of(key, events)
+        self.keys = _keys_of(key, self.events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
-        """Raise `InvalidAppend` for what no log may take; afterwards each event has each of its tags once."""
+        """Raise for what no log may take; afterwards `size` is known, and each event has each of its tags once."""
         if not self.events:
             raise EmptyAppend
-        if len(self.events) >= MANY:
-            self.size = _size_together(self.events, event_limit)
-        if not self.size:
-            self._check_each(event_limit)
-
-    def _check_each(self, event_limit: int) -> None:
-        repeated = False
-        for index, event in enumerate(self.events):
-            self.size += _checked_size(index, event, event_limit)
-            repeated = repeated or _has_repetition(event.tags)
-        if repeated:
-            self.events = [replace(event, tags=tuple(dict.fromkeys(event.tags))) for event in self.events]
+        copied = isinstance(self.events[0], CopiedEvent)
+        self.events, self.size = checked_events(self.events, event_limit, copied=copied)
+        for condition in self.conditions:
+            check_position("after", condition.after)
+            check_criteria(condition.criteria)
+        if self.keys:
+            check_keys(self.keys, len(self.events), copied=copied)
 
 
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
@@ -78,55 +69,19 @@ def _keys_of(key: str | Key | Sequence[Key] | None, events: Sequence[NewEvent]) 
     if key is None:
         return ()
     if isinstance(key, str):
-        return (Key(key, digest_of(events)),)
-    return (key,) if isinstance(key, Key) else tuple(key)
+        return (Key(key, _digest_of(events)),)
+    if isinstance(key, Key):
+        return (key,)
+    if not isinstance(key, list | tuple):
+        raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
+    return tuple(key)
 
 
-def _size_together(events: Sequence[NewEvent], limit: int) -> int:
-    """The bytes of all events, or 0 where one of them needs a look of its own."""
-    sizes = [len(event.data) + len(event.metadata) for event in events]
-    tags = [event.tags for event in events]
-    plain = (
-        max(sizes) <= limit
-        and _fine_together(list(chain.from_iterable(tags)), TAG_LIMIT)
-        and _fine_together({event.type for event in events}, TYPE_LIMIT)
-        and all(1 <= version <= VERSION_LIMIT for version in {event.version for event in events})
-        and _all_now(events)
-        and not any(map(_has_repetition, tags))
-    )
-    return sum(sizes) if plain else 0
-
-
-def _fine_together(texts: Collection[str], limit: int) -> bool:
-    """Whether all are found fine at once; False says nothing."""
-    return all(texts) and max(map(len, texts), default=0) <= limit and "".join(texts).isprintable()
-
-
-def _checked_size(index: int, event: NewEvent, limit: int) -> int:
-    size = len(event.data) + len(event.metadata)
-    if size > limit:
-        raise EventTooLarge(index, event.type, size, limit)
-    if not _fine(event.type, TYPE_LIMIT):
-        raise InvalidType(index, event.type, _problem(event.type, TYPE_LIMIT))
-    if not 1 <= event.version <= VERSION_LIMIT:
-        raise InvalidType(index, event.type, f"has version {event.version}")
-    for tag in event.tags:
-        if not _fine(tag, TAG_LIMIT):
-            raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
-    if event.time is not None:
-        to_microseconds(event.time)
-    return size
-
-
-def _fine(text: str, limit: int) -> bool:
-    """Whether a name may be stored; what Python finds printable is the greater part of that, and quickly found."""
-    return 0 < len(text) <= limit and (text.isprintable() or _printable(text) is not None)
-
-
-def _problem(text: str, limit: int) -> str:
-    if not text:
-        return "is empty"
-    return f"has {len(text)} characters" if len(text) > limit else "has control characters"
+def _digest_of(events: Sequence[NewEvent]) -> bytes:
+    try:
+        return digest_of(events)
+    except (AttributeError, TypeError):  # `check` says what is wrong with them
+        return b""
 
 
 class CommittedLog(Protocol):
@@ -263,7 +218,7 @@ class Admission:
         self._recent.add(first, events)
 
     def _times(self, events: Sequence[NewEvent]) -> list[int]:
-        if _all_now(events):
+        if all_now(events):
             return [max(self._now, self._newest)] * len(events)
         times: list[int] = []
         for index, event in enumerate(events):
@@ -277,12 +232,3 @@ class Admission:
         if not newest <= microseconds <= self._now:
             raise TimeRefused(index, event.time, from_microseconds(newest), from_microseconds(self._now))
         return microseconds
-
-
-def _all_now(events: Sequence[NewEvent]) -> bool:
-    """Whether the store gives all times."""
-    return [event.time for event in events].count(None) == len(events)
-
-
-def _has_repetition(tags: tuple[str, ...]) -> bool:
-    return len(tags) > 1 and (tags[0] == tags[1] or (len(tags) > 2 and len(set(tags)) < len(tags)))

@@ -23,6 +23,10 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     time: datetime | None = None
 
 
+class CopiedEvent(NewEvent, frozen=True, gc=False):
+    """An event that another log has accepted. Bounds that are newer than that log do not keep it from being copied."""
+
+
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """An event of the log. `microseconds` is the commit time since 1970 in UTC, `time` the same as a datetime."""
 
@@ -99,6 +103,7 @@ class EventStore(Protocol):
 
         Conditions are checked and events written in one serialised step; several conditions must all hold. Where one
         of several keys was used before nothing is written, and `PartsAppended` says which.
+        What no log may take is refused before it meets other appends; `store.bounds` has the limits.
         Raises `InvalidAppend`, `Conflict`, `KeyReused`, `StoreUnavailable` (nothing written) or `OutcomeUnknown`.
         """
         ...

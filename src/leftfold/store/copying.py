@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import ALL
 from leftfold.errors import Conflict, ForeignTarget, SameLog
-from leftfold.store.contract import AppendCondition, Batch, EventStore, Key, NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, Batch, CopiedEvent, EventStore, Key, StoredEvent
 from leftfold.store.inspection import KeyedLog, StoredKey
 from leftfold.store.key_spool import KeySpool
 
@@ -207,8 +207,8 @@ async def _events(log: EventStore, after: int, upto: int) -> list[StoredEvent]:
     return [event async for batch in log.read(after=after, upto=upto) for event in batch.events]
 
 
-def _again(event: StoredEvent) -> NewEvent:
-    return NewEvent(event.type, event.data, event.tags, event.version, event.metadata, event.time)
+def _again(event: StoredEvent) -> CopiedEvent:
+    return CopiedEvent(event.type, event.data, event.tags, event.version, event.metadata, event.time)
 
 
 def _difference(expected: Sequence[StoredEvent], found: Sequence[StoredEvent], after: int) -> Difference:

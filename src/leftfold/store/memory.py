@@ -10,7 +10,8 @@ from uuid import uuid4
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
 from leftfold.errors import StoreClosed
-from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
+from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
@@ -66,6 +67,7 @@ class MemoryStore:
     ) -> AsyncIterator[Batch]:
         """Read matching events in batches; see `EventStore.read`."""
         self._check_open()
+        check_read(criteria, after, upto, limit)
         end = self._head.known if upto is None else min(upto, self._head.known)
         found = self._positions(criteria, after, end)
         chosen = (found[::-1] if reverse else found)[:limit]
@@ -92,6 +94,7 @@ class MemoryStore:
     async def lookup(self, key: str | Key) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
+        check_known_key(key)
         return recognised(key, self._keys.get(key if isinstance(key, str) else key.value))
 
     async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:

@@ -17,7 +17,8 @@ from leftfold.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from leftfold.store.admission import EVENT_LIMIT, AppendRequest, recognised
+from leftfold.store.admission import AppendRequest, recognised
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
@@ -143,6 +144,7 @@ class PostgresStore:
     ) -> AsyncIterator[Batch]:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
+        check_read(criteria, after, upto, limit)
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
         if (few := await self._first_look(reading)) is not None:
             yield few
@@ -168,6 +170,7 @@ class PostgresStore:
     async def lookup(self, key: str | Key) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
+        check_known_key(key)
         wanted = key_text(key if isinstance(key, str) else key.value)
         rows = await self._rows(self._sql(SELECT_KEY), [wanted])
         known = ((Appended(first, last), digest) for first, last, digest in rows)

@@ -14,6 +14,7 @@ DATA, METADATA = 3, 5  # their places in a row
 FEW = 64  # events of a tag that a first look reads
 LAST = 2**63 - 1
 RARE = 4_096  # rows that are counted at most to find the rarest tag
+JOINED = 7  # tags that the planner may make joins of; of many it tries orders for seconds, and may then find none
 COUNTED = 64  # items that are counted for at most; of more, each is found by one of its tags
 
 
@@ -85,7 +86,10 @@ def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement
 
 
 def _counted(ways: Sequence[str]) -> str:
-    """How many rows each way has, as an array."""
+    """How many rows each way has, as an array; many are counted apart, since the planner cannot order so many joins."""
+    if len(ways) > JOINED:
+        some = [f"SELECT FROM {rows} AND position > %s LIMIT {RARE}" for rows in ways]
+        return f"SELECT ARRAY[{', '.join(f'(SELECT count(*) FROM ({each}) AS few)' for each in some)}]"
     limit = str(RARE)
     tables: list[str] = []
     for number, rows in enumerate(ways):
@@ -158,7 +162,8 @@ def _arms(item: Item, types: list[int], driver: str | None) -> list[Arm]:
 
 
 def _with_tags(tags: Sequence[str], of: str) -> str:
-    one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position)"
+    apart = " OFFSET 0" if len(tags) > JOINED else ""
+    one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position{apart})"
     return one * len(tags)
 
 

@@ -14,7 +14,8 @@ from typing import Any, Self
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import ALL, Criteria, Item
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
-from leftfold.store.admission import EVENT_LIMIT, SHOWN_MATCHES, Admission, AppendRequest, recognised
+from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
@@ -114,6 +115,7 @@ class SQLiteStore:
     ) -> AsyncIterator[Batch]:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
+        check_read(criteria, after, upto, limit)
         chosen = Range(after, upto, limit, reverse, data_only)
         async for batch in self._readers.ahead(Reading(self._types, criteria, chosen)):
             yield batch
@@ -135,6 +137,7 @@ class SQLiteStore:
     async def lookup(self, key: str | Key) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
+        check_known_key(key)
         wanted = key if isinstance(key, str) else key.value
         with named_errors(str(self._path)):
             return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))

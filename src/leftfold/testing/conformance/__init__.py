@@ -30,10 +30,12 @@ except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "pytest", "testing") from error
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("records", "writing", "conditions", "reading", "following", "racing")),
+    *(f"{__name__}.{module}" for module in ("records", "bounds", "writing", "conditions", "reading", "following")),
+    f"{__name__}.racing",
     f"{__name__}.reopening",
 )
 
+from leftfold.testing.conformance.bounds import Bounds
 from leftfold.testing.conformance.conditions import Condition, Idempotency
 from leftfold.testing.conformance.following import Subscription, Waiting
 from leftfold.testing.conformance.racing import Cancellation, GroupCommit, Races
@@ -44,6 +46,7 @@ from leftfold.testing.conformance.writing import Atomic, Positions, Time
 
 __all__ = [
     "Atomic",
+    "Bounds",
     "Cancellation",
     "Condition",
     "Durability",
@@ -65,6 +68,7 @@ class StoreConformance(
     Atomic,
     Positions,
     Time,
+    Bounds,
     Condition,
     Idempotency,
     Reading,

@@ -1,0 +1,240 @@
+"""What a log takes: the same bounds on every backend, checked before an append meets others, or a read begins."""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from msgspec.structs import replace
+
+from leftfold.clock import to_microseconds
+from leftfold.criteria import Criteria
+from leftfold.errors import (
+    AppendTooLarge,
+    CriteriaTooLarge,
+    EventTooLarge,
+    InvalidEvent,
+    InvalidIdempotencyKey,
+    InvalidPosition,
+    InvalidTag,
+    InvalidType,
+)
+from leftfold.store.contract import Key, NewEvent
+
+EVENT_LIMIT = 1_048_576  # bytes of data and metadata, unless the log is opened with another limit
+TAG_LIMIT = 512  # characters
+TYPE_LIMIT = 256  # characters
+VERSION_LIMIT = 2**31 - 1
+POSITION_LIMIT = 2**63 - 1
+KEY_LIMIT = 1_024  # bytes of UTF-8
+OWN_KEY_LIMIT = 2_560  # the same for keys that leftfold makes: the prefix and a name as long as a tag
+OWN_KEYS = "leftfold."
+EVENT_TAGS_LIMIT = 10_000
+APPEND_EVENTS_LIMIT = 100_000
+APPEND_TAGS_LIMIT = 1_000_000
+APPEND_BYTES_LIMIT = 268_435_456
+ITEM_TAGS_LIMIT = 100
+CRITERIA_ITEMS_LIMIT = 5_000
+MANY = 64  # events of one append from which on they are checked together first
+
+_PLAIN = (bytes, bytes, int, tuple, type(None))
+_printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
+_surrogate = re.compile(r"[\ud800-\udfff]").search
+
+
+def checked_events(
+    events: Sequence[NewEvent], event_limit: int, *, copied: bool = False
+) -> tuple[Sequence[NewEvent], int]:
+    """The events, each with each of its tags once, and their size in bytes; raises for what no log may take.
+
+    `copied` leaves out the bounds on numbers, which a log that was written by an older leftfold may exceed.
+    """
+    if not copied and len(events) > APPEND_EVENTS_LIMIT:
+        raise AppendTooLarge(f"{len(events):,} events", f"{APPEND_EVENTS_LIMIT:,}")
+    size = _size_together(events, event_limit) if len(events) >= MANY else 0
+    if not size:
+        size = 0
+        unlike = False
+        for index, event in enumerate(events):
+            size += _checked_size(index, event, event_limit, copied=copied)
+            unlike = unlike or type(event.tags) is not tuple or _has_repetition(event.tags)
+        if unlike:
+            events = [replace(event, tags=tuple(dict.fromkeys(event.tags))) for event in events]
+    if not copied and (size > event_limit or len(events) >= MANY):
+        _check_together(events, size)
+    return events, size
+
+
+def check_criteria(criteria: Criteria) -> None:
+    """Raise for criteria that no event can match, and for those that are too large to be looked for."""
+    if len(criteria.items) > CRITERIA_ITEMS_LIMIT:
+        raise CriteriaTooLarge(f"{len(criteria.items):,} items", f"{CRITERIA_ITEMS_LIMIT:,}")
+    for item in criteria.items:
+        if item.types:
+            _check_types(item.types)
+        if len(item.tags) > ITEM_TAGS_LIMIT:
+            raise CriteriaTooLarge(f"an item with {len(item.tags):,} tags", f"{ITEM_TAGS_LIMIT}")
+        for tag in item.tags:
+            if not _fine(tag, TAG_LIMIT):
+                raise InvalidTag(None, tag, _problem(tag, TAG_LIMIT))
+
+
+def check_position(name: str, value: Any) -> None:
+    """Raise `InvalidPosition` unless it is a whole number from 0 on that every backend can hold."""
+    if not (isinstance(value, int) and 0 <= value <= POSITION_LIMIT):
+        raise InvalidPosition(name, value)
+
+
+def check_read(criteria: Criteria, after: int, upto: int | None, limit: int | None) -> None:
+    """Raise for what cannot be read; the same on every backend."""
+    check_criteria(criteria)
+    check_position("after", after)
+    if upto is not None:
+        check_position("upto", upto)
+    if limit is not None:
+        check_position("limit", limit)
+
+
+def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> None:
+    """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be kept."""
+    for key in keys:
+        if not isinstance(key, Key):
+            raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
+        check_key(key.value, copied=copied)
+        if key.events is not None and (key.events < 1 or key.place + key.events > events):
+            raise InvalidIdempotencyKey(key.value, f"stands for events that are not among the {events} of the append")
+    if len(keys) > 1 and len({key.value for key in keys}) < len(keys):
+        values = [key.value for key in keys]
+        raise InvalidIdempotencyKey(next(each for each in values if values.count(each) > 1), "comes twice")
+
+
+def check_key(key: str, *, copied: bool = False) -> None:
+    """Raise `InvalidIdempotencyKey` unless it can be kept."""
+    check_known_key(key)
+    if copied or (4 * len(key) <= KEY_LIMIT and key):
+        return
+    size = len(key.encode())
+    if not size:
+        raise InvalidIdempotencyKey(key, "is empty")
+    if size > (OWN_KEY_LIMIT if key.startswith(OWN_KEYS) and "\0" not in key else KEY_LIMIT):
+        raise InvalidIdempotencyKey(key, f"has {size:,} bytes")
+
+
+def check_known_key(key: str | Key) -> None:
+    """Raise `InvalidIdempotencyKey` unless it may have been kept, if by an older leftfold."""
+    value: Any = key.value if isinstance(key, Key) else key
+    if not isinstance(value, str):
+        raise InvalidIdempotencyKey(value, f"is a {type(value).__name__}")
+    if not value.isascii() and _surrogate(value):
+        raise InvalidIdempotencyKey(value, "has a lone surrogate")
+
+
+def all_now(events: Sequence[NewEvent]) -> bool:
+    """Whether the store gives all times."""
+    return [event.time for event in events].count(None) == len(events)
+
+
+def _size_together(events: Sequence[NewEvent], limit: int) -> int:
+    """The bytes of all events, or 0 where one of them needs a look of its own."""
+    if {type(event) for event in events} - {NewEvent}:
+        return 0
+    data, metadata = [event.data for event in events], [event.metadata for event in events]
+    tags, versions = [event.tags for event in events], {event.version for event in events}
+    if {*map(type, data), *map(type, metadata)} != {bytes} or {*map(type, tags)} != {tuple}:
+        return 0
+    if {*map(type, versions)} != {int} or {*map(type, chain.from_iterable(tags))} - {str}:
+        return 0
+    types = {event.type for event in events}
+    sizes = [len(one) + len(other) for one, other in zip(data, metadata, strict=True)]
+    plain = (
+        max(sizes) <= limit
+        and {*map(type, types)} == {str}
+        and _fine_together(list(chain.from_iterable(tags)), TAG_LIMIT)
+        and _fine_together(types, TYPE_LIMIT)
+        and min(versions) >= 1
+        and max(versions) <= VERSION_LIMIT
+        and max(map(len, tags)) <= EVENT_TAGS_LIMIT
+        and all_now(events)
+        and not any(map(_has_repetition, tags))
+    )
+    return sum(sizes) if plain else 0
+
+
+def _fine_together(texts: Collection[str], limit: int) -> bool:
+    """Whether all are found fine at once; False says nothing."""
+    return all(texts) and max(map(len, texts), default=0) <= limit and "".join(texts).isprintable()
+
+
+def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> int:
+    _check_parts(index, event)
+    size = len(event.data) + len(event.metadata)
+    if size > limit:
+        raise EventTooLarge(index, event.type, size, limit)
+    if not _fine(event.type, TYPE_LIMIT):
+        raise InvalidType(index, event.type, _problem(event.type, TYPE_LIMIT))
+    if not 1 <= event.version <= VERSION_LIMIT:
+        raise InvalidType(index, event.type, f"has version {event.version}")
+    if len(event.tags) > EVENT_TAGS_LIMIT and not copied:
+        raise InvalidEvent(index, f"has {len(event.tags):,} tags")
+    for tag in event.tags:
+        if not _fine(tag, TAG_LIMIT):
+            raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
+    if event.time is not None:
+        to_microseconds(event.time)
+    return size
+
+
+def _check_parts(index: int, event: Any) -> None:
+    """Raise `InvalidEvent` for what type checkers would refuse."""
+    if (
+        type(event) is NewEvent
+        and (type(event.data), type(event.metadata), type(event.version), type(event.tags), type(event.time)) == _PLAIN
+    ):
+        return
+    if not isinstance(event, NewEvent):
+        raise InvalidEvent(index, f"is a {type(event).__name__}")
+    for name, kind in (("data", bytes), ("metadata", bytes), ("version", int), ("tags", Sequence)):
+        value = getattr(event, name)
+        if not isinstance(value, kind) or isinstance(value, bool) or (name == "tags" and isinstance(value, str)):
+            raise InvalidEvent(index, f"has a {type(value).__name__} as its {name}")
+    time: Any = event.time
+    if not (time is None or isinstance(time, datetime)):
+        raise InvalidEvent(index, f"has a {type(time).__name__} as its time")
+
+
+def _check_together(events: Sequence[NewEvent], size: int) -> None:
+    """Raise `AppendTooLarge` for what is too much together."""
+    if size > APPEND_BYTES_LIMIT:
+        raise AppendTooLarge(f"{size:,} bytes of data and metadata", f"{APPEND_BYTES_LIMIT:,}")
+    if len(events) * EVENT_TAGS_LIMIT > APPEND_TAGS_LIMIT:
+        tags = sum(len(event.tags) for event in events)
+        if tags > APPEND_TAGS_LIMIT:
+            raise AppendTooLarge(f"{tags:,} tags", f"{APPEND_TAGS_LIMIT:,}")
+
+
+@lru_cache(1024)
+def _check_types(types: frozenset[str]) -> None:
+    for type in types:
+        if not _fine(type, TYPE_LIMIT):
+            raise InvalidType(None, type, _problem(type, TYPE_LIMIT))
+
+
+def _fine(text: Any, limit: int) -> bool:
+    """Whether a name may be stored; what Python finds printable is the greater part of that, and quickly found."""
+    if not isinstance(text, str):
+        return False
+    return 0 < len(text) <= limit and (text.isprintable() or _printable(text) is not None)
+
+
+def _problem(text: Any, limit: int) -> str:
+    if not isinstance(text, str):
+        return f"is a {type(text).__name__}"
+    if not text:
+        return "is empty"
+    return f"has {len(text)} characters" if len(text) > limit else "has control characters"
+
+
+def _has_repetition(tags: Sequence[str]) -> bool:
+    return len(tags) > 1 and (tags[0] == tags[1] or (len(tags) > 2 and len(set(tags)) < len(tags)))
