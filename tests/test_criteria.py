@@ -7,18 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.errors import UsageError
 
-TYPES = st.sampled_from(["opened", "moved", "closed"])
+TYPES = st.sampled_from(["opened", "moved", "leftfold.own"])
 TAGS = st.sampled_from(["account:a", "account:b", "bank:x"])
-ITEMS = st.builds(Item, st.frozensets(TYPES), st.frozensets(TAGS))
+ITEMS = st.builds(Item, st.frozensets(TYPES), st.frozensets(TAGS)) | st.just(Item(system=False))
 CRITERIA = st.lists(ITEMS, max_size=4).map(lambda items: Criteria(*items))
 OCCURRED = st.tuples(TYPES, st.frozensets(TAGS))
 
 
 def specified(items: Collection[Item], type: str, tags: Collection[str]) -> bool:
     """The specification's words: any item; in an item any type, if it names some, and all tags."""
-    return any((not item.types or type in item.types) and all(tag in tags for tag in item.tags) for item in items)
+    own = type.startswith("leftfold.")
+    return any(
+        (not item.types or type in item.types) and all(tag in tags for tag in item.tags) and (item.system or not own)
+        for item in items
+    )
 
 
 @given(st.lists(ITEMS, max_size=4), OCCURRED)
@@ -52,7 +57,7 @@ def test_or_is_idempotent(one: Criteria) -> None:
 @given(CRITERIA)
 def test_nothing_adds_nothing_and_all_swallows_everything(one: Criteria) -> None:
     assert one | NOTHING == one
-    assert one | ALL == ALL
+    assert one | EVERYTHING == EVERYTHING
 
 
 @given(ITEMS, ITEMS, OCCURRED)
@@ -81,7 +86,8 @@ def test_equal_criteria_show_themselves_alike(one: Criteria, other: Criteria) ->
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
-        (ALL, "<Criteria any type>"),
+        (ALL, "<Criteria any type but leftfold.*>"),
+        (EVERYTHING, "<Criteria any type>"),
         (NOTHING, "<Criteria nothing>"),
         (criteria("opened"), "<Criteria opened>"),
         (criteria("opened", "closed"), "<Criteria closed or opened>"),
@@ -95,6 +101,11 @@ def test_equal_criteria_show_themselves_alike(one: Criteria, other: Criteria) ->
 )
 def test_criteria_show_what_they_mean(shown: Criteria, text: str) -> None:
     assert repr(shown) == text
+
+
+def test_what_leaves_out_leftfold_s_own_events_names_nothing_else() -> None:
+    with pytest.raises(UsageError, match="system=False"):
+        Item(["opened"], system=False)
 
 
 def test_an_item_that_another_covers_is_dropped() -> None:

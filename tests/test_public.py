@@ -29,7 +29,7 @@ from leftfold import (
 )
 from leftfold import errors as errors_module
 from leftfold.codec import JsonCodec
-from leftfold.criteria import ALL, NOTHING, criteria
+from leftfold.criteria import ALL, EVERYTHING, NOTHING, criteria
 from leftfold.errors import Conflict, LeftfoldError, Rejected
 from leftfold.events import MessageType
 from leftfold.store import MemoryStore
@@ -241,7 +241,8 @@ STORED = StoredEvent(7, 1_767_225_600_000_000, "book.moved", 3, b"{}", b"{}", ("
         (tag_fields(Moved)[0], "<TagField shelf: shelf>"),
         (tag_fields(Moved)[1], "<TagField books: book (many)>"),
         (MessageType(Moved), "<MessageType book.moved v3>"),
-        (ALL, "<Criteria any type>"),
+        (ALL, "<Criteria any type but leftfold.*>"),
+        (EVERYTHING, "<Criteria any type>"),
         (NOTHING, "<Criteria nothing>"),
         (
             criteria("a", "b", tags=["x:1", "y:2"]) | criteria("c"),

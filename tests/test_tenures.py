@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.background import Background
-from leftfold.criteria import ALL
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import Conflict, LeaseLost, UsageError
 from leftfold.leases import Entry, Holder, MemoryBook
 from leftfold.registry import Registry
@@ -140,7 +140,7 @@ async def test_other_conflicts_and_keys_are_as_without_a_lease(store: MemoryStor
 
     again = await one.tenure.store.append([WORK], key="once")
     with pytest.raises(Conflict):
-        await one.tenure.store.append([WORK], condition=AppendCondition(ALL, position - 1))
+        await one.tenure.store.append([WORK], condition=AppendCondition(EVERYTHING, position - 1))
 
     assert (again.duplicate, await one.tenure.store.head()) == (True, 1)
 

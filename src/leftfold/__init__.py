@@ -7,7 +7,7 @@ from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.codec import Codec, JsonCodec
 from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, Ticket
-from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.events import Command, Event, Query, message
 from leftfold.live import LiveApp
@@ -33,6 +33,7 @@ from leftfold.tags import NotKey, Tag
 
 __all__ = [
     "ALL",
+    "EVERYTHING",
     "NOTHING",
     "App",
     "AppendCondition",

@@ -3,41 +3,61 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Self
 
-from leftfold.errors import InvalidCriteria
+from leftfold.errors import InvalidCriteria, UsageError
 from leftfold.events import MessageType, event_classes, with_subclasses
+
+SYSTEM = "leftfold."  # how the types of leftfold's own events begin
 
 
 class Item:
-    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); either may be left out."""
+    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); either may be left out.
 
-    __slots__ = ("_hash", "tags", "types")
+    Without types and tags it means every event. `system=False` leaves out those of leftfold itself, whose types begin
+    with `leftfold.`; types and tags say by themselves whether such are meant.
+    """
+
+    __slots__ = ("_hash", "system", "tags", "types")
 
     types: frozenset[str]
     tags: frozenset[str]
+    system: bool
 
-    def __init__(self, types: Iterable[str] = (), tags: Iterable[str] = ()) -> None:
+    def __init__(self, types: Iterable[str] = (), tags: Iterable[str] = (), *, system: bool = True) -> None:
         self.types = frozenset(types)
         self.tags = frozenset(tags)
-        self._hash = hash((self.types, self.tags))
+        self.system = system
+        self._hash = hash((self.types, self.tags, system))
+        if not system and (self.types or self.tags):
+            raise UsageError(f"{self!r} has system=False", "types or tags, or system=False", "leave system=False out")
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
         """Whether an event of this type with these tags is meant."""
-        return (not self.types or type in self.types) and self.tags.issubset(tags)
+        return (
+            (not self.types or type in self.types)
+            and self.tags.issubset(tags)
+            and (self.system or not type.startswith(SYSTEM))
+        )
 
     def covers(self, other: Self) -> bool:
         """Whether every event that `other` means is meant by this item too."""
         if not self.tags <= other.tags:
             return False
+        if not self.system:
+            return not other.system or (bool(other.types) and not any(type.startswith(SYSTEM) for type in other.types))
         return not self.types or (bool(other.types) and other.types <= self.types)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Item) and self.types == other.types and self.tags == other.tags
+        return isinstance(other, Item) and self._hash == other._hash and self._parts == other._parts
 
     def __hash__(self) -> int:
         return self._hash
 
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.types, self.tags, self.system
+
     def __repr__(self) -> str:
-        types = " or ".join(sorted(self.types)) or "any type"
+        types = " or ".join(sorted(self.types)) or ("any type" if self.system else f"any type but {SYSTEM}*")
         return f"{types} with {' and '.join(sorted(self.tags))}" if self.tags else types
 
 
@@ -74,7 +94,7 @@ class Criteria:
 
 
 def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
-    distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags)))
+    distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags), item.system))
     return tuple(item for item in distinct if not any(other is not item and other.covers(item) for other in distinct))
 
 
@@ -96,8 +116,11 @@ def _wires_of(owner: type) -> Sequence[str]:
     return [MessageType(each).wire for each in classes]
 
 
-ALL = Criteria(Item())
-"""Every event of the log."""
+ALL = Criteria(Item(system=False))
+"""Every event of users: all but those that leftfold itself appends, whose types begin with `leftfold.`."""
+
+EVERYTHING = Criteria(Item())
+"""Every event of the log, leftfold's own included: submitted commands, checkpoints, workers that were replaced."""
 
 NOTHING = Criteria()
 """No event at all."""

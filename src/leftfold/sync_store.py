@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from leftfold.clock import Clock
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import InsideRunningLoop
 from leftfold.store import AppendCondition, Appended, Batch, EventStore, Key, NewEvent, open_store, subscribe
 from leftfold.sync import LoopThread
@@ -42,7 +42,7 @@ class SyncStore:
 
     def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,
@@ -56,7 +56,7 @@ class SyncStore:
 
     def subscribe(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         data_only: bool = False,

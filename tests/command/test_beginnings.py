@@ -8,7 +8,7 @@ import pytest
 
 from leftfold import Command, LiveApp, Rejected
 from leftfold.command.beginnings import ENOUGH
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.store import Batch, MemoryStore
 from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Frozen, Withdraw, Withdrawn
 
@@ -20,7 +20,7 @@ class CountsReads(MemoryStore):
         super().__init__()
         self.asked: list[str] = []
 
-    async def read(self, criteria: Criteria = ALL, **options: Any) -> AsyncIterator[Batch]:
+    async def read(self, criteria: Criteria = EVERYTHING, **options: Any) -> AsyncIterator[Batch]:
         self.asked += [tag for item in criteria.items for tag in item.tags]
         async for batch in super().read(criteria, **options):
             yield batch

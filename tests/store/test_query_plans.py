@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from leftfold.criteria import ALL, Criteria, criteria
+from leftfold.criteria import ALL, EVERYTHING, Criteria, criteria
 from leftfold.errors import Conflict
 from leftfold.store import AppendCondition, EventStore, NewEvent, SQLiteStore
 
@@ -74,7 +74,8 @@ async def conflict(store: EventStore, meant: Criteria) -> None:
 Use = Callable[[EventStore], Coroutine[Any, Any, object]]
 
 READS: dict[str, Criteria] = {
-    "everything": ALL,
+    "everything": EVERYTHING,
+    "all of users": ALL,
     "one type": criteria("common"),
     "a rare type": criteria("rare"),
     "two types": criteria("common", "rare"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.criteria import ALL
+from leftfold.criteria import EVERYTHING
 from leftfold.store import EventStore, NewEvent, StoredEvent, open_store, subscribe
 from tests.store.processes import Process
 
@@ -69,7 +69,7 @@ async def test_a_subscription_follows_what_other_processes_append(url: str) -> N
     async with open_store(url) as store:
         with Process("write", url, "a", 4), Process("write", url, "b", 4):
             async with asyncio.timeout(30):
-                async for batch in subscribe(store, ALL):
+                async for batch in subscribe(store, EVERYTHING):
                     found += [event.position for event in batch.events]
                     await store.append([NewEvent("disturbed", b"")])
                     if len(found) > 2_000:

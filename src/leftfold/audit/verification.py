@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from leftfold.clock import from_microseconds
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import LeftfoldError
 from leftfold.fold import Fold
 from leftfold.registry import Registry
@@ -60,7 +61,7 @@ async def verify_log(
     typed = TypeFindings()
     findings: list[Finding] = []
     expected, newest = 1, 0
-    async for batch in store.read(upto=head):
+    async for batch in store.read(EVERYTHING, upto=head):
         for stored in batch.events:
             types[stored.type] += 1
             findings += _order(stored, expected, newest)

@@ -22,6 +22,7 @@ from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
 from leftfold.command.working import Turns, Working
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import (
     Conflict,
     DecisionContended,
@@ -203,7 +204,7 @@ class Executor:
         return Receipt(known.last, tuple(self._registry.decode_all(records)), str(command), duplicate=True)
 
     async def _between(self, appended: Appended) -> list[StoredEvent]:
-        read = self._store.read(after=appended.first - 1, upto=appended.last)
+        read = self._store.read(EVERYTHING, after=appended.first - 1, upto=appended.last)
         return [event async for batch in read for event in batch.events]
 
     # --- commands that have gathered on the same states

@@ -21,7 +21,7 @@ from leftfold.command.receipt import Receipt
 from leftfold.command.recurrence import Daily, Recurrence, recurrence
 from leftfold.command.states import State
 from leftfold.command.submission import Submission
-from leftfold.criteria import criteria
+from leftfold.criteria import EVERYTHING, criteria
 from leftfold.errors import Conflict, TicketClosed, UnknownTicket, UsageError
 from leftfold.events import MessageType
 from leftfold.fold import fold_of
@@ -162,7 +162,7 @@ class Inbox:
         submission, last = record.submission, record.last
         if not submission.events:
             return Receipt(last, (), submission.ticket)
-        read = self.store.read(after=last - 1 - submission.events, upto=last - 1)
+        read = self.store.read(EVERYTHING, after=last - 1 - submission.events, upto=last - 1)
         events = [event async for batch in read for event in self.registry.decode_all(batch.events)]
         return Receipt(last - 1, tuple(events), submission.ticket)
 

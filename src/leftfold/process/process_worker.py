@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from leftfold.criteria import Criteria, criteria
+from leftfold.criteria import EVERYTHING, Criteria, criteria
 from leftfold.errors import Conflict
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata
 from leftfold.process.actions import Action, Cancel, Done, Schedule
@@ -261,7 +261,7 @@ class ProcessWorker:
         """Answer what a parked instance has not answered, from where it was parked."""
         if not retried.instance.startswith(f"{self.definition.name}/"):
             return []
-        parked = self._store.read(after=retried.position - 1, upto=retried.position)
+        parked = self._store.read(EVERYTHING, after=retried.position - 1, upto=retried.position)
         [stored] = [stored async for batch in parked for stored in batch.events]
         keys = self.definition.keys_of(self._registry.decode(stored))
         [key] = [key for key in keys if self.definition.instance(key) == retried.instance]

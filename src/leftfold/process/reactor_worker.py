@@ -13,7 +13,7 @@ import msgspec
 
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock
-from leftfold.criteria import criteria
+from leftfold.criteria import EVERYTHING, criteria
 from leftfold.errors import Conflict, LeftfoldError
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata, recording
 from leftfold.process.reactor import Delivery, ReactorDefinition
@@ -159,7 +159,7 @@ class ReactorWorker:
         return self.definition.in_order and bool(progress.waiting or progress.position in progress.parked)
 
     async def _at(self, position: int) -> StoredEvent:
-        read = self._store.read(after=position - 1, upto=position)
+        read = self._store.read(EVERYTHING, after=position - 1, upto=position)
         [stored] = [stored async for batch in read for stored in batch.events]
         return stored
 

@@ -1,11 +1,12 @@
 """What may enter the log: checks of one append on its own, and of a batch of them against the log and each other."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import count, islice
 from typing import NamedTuple, Protocol
 
 from leftfold.clock import from_microseconds, to_microseconds
-from leftfold.criteria import Item
+from leftfold.criteria import Criteria, Item
 from leftfold.errors import (
     Conflict,
     EmptyAppend,
@@ -58,11 +59,27 @@ class AppendRequest:
         if self.keys:
             check_keys(self.keys, len(self.events), copied=copied)
 
+    def moved(self, item: Item, after: int, to: int) -> "AppendRequest":
+        """The same append, with an item of its conditions after `after` asked from a later position only."""
+        moved = copy(self)
+        moved.conditions = tuple(part for each in self.conditions for part in _moved(each, item, after, to))
+        return moved
+
 
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
     if condition is None:
         return ()
     return (condition,) if isinstance(condition, AppendCondition) else tuple(condition)
+
+
+def _moved(condition: AppendCondition, item: Item, after: int, to: int) -> Iterator[AppendCondition]:
+    if condition.after != after or item not in condition.criteria.items:
+        yield condition
+        return
+    others = [each for each in condition.criteria.items if each != item]
+    if others:
+        yield AppendCondition(Criteria(*others), after)
+    yield AppendCondition(Criteria(item), to)
 
 
 def _keys_of(key: str | Key | Sequence[Key] | None, events: Sequence[NewEvent]) -> tuple[Key, ...]:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import msgspec
 
 from leftfold.clock import from_microseconds
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +110,7 @@ class EventStore(Protocol):
 
     def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from leftfold.clock import Clock, SystemClock
-from leftfold.criteria import ALL
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import Conflict, ForeignTarget, SameLog
 from leftfold.store.contract import AppendCondition, Batch, CopiedEvent, EventStore, Key, StoredEvent
 from leftfold.store.inspection import KeyedLog, StoredKey
@@ -63,7 +63,7 @@ def _untold(step: Step, done: int, upto: int) -> None:
 
 async def clock_for(source: EventStore) -> LatestClock:
     """A clock to open the target with: no event that the source has now lies in its future."""
-    newest = [event.time async for batch in source.read(reverse=True, limit=1) for event in batch.events]
+    newest = [event.time async for batch in source.read(EVERYTHING, reverse=True, limit=1) for event in batch.events]
     return LatestClock(*newest or [SystemClock().now()])
 
 
@@ -133,7 +133,7 @@ class Copying:
 
     async def write(self, after: int) -> None:
         """Write what comes after a position; the next batch is read while one is written."""
-        async with aclosing(read_ahead(self._source.read(after=after, upto=self.upto))) as batches:
+        async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=self.upto))) as batches:
             async for batch in batches:
                 if batch.events:
                     await self._append(self._retagged(batch.events), batch.through, after)
@@ -157,12 +157,12 @@ class Copying:
         stored = await asyncio.to_thread(self._keys.ending, after, through)
         keys = [Key(key.value, key.digest, key.first - 1 - after, key.last - key.first + 1) for key in stored]
         try:
-            await self._target.append(events, condition=AppendCondition(ALL, after), key=keys)
+            await self._target.append(events, condition=AppendCondition(EVERYTHING, after), key=keys)
         except Conflict as conflict:
             raise ForeignTarget(after + 1, "something else was appended to the target meanwhile") from conflict
 
     async def _unlike_event(self, step: Step, after: int, upto: int) -> Difference | None:
-        async with aclosing(read_ahead(self._source.read(after=after, upto=upto))) as batches:
+        async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=upto))) as batches:
             async for batch in batches:
                 copied = await _events(self._target, after, batch.through)
                 expected = self._retagged(batch.events)
@@ -204,7 +204,7 @@ async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
 
 
 async def _events(log: EventStore, after: int, upto: int) -> list[StoredEvent]:
-    return [event async for batch in log.read(after=after, upto=upto) for event in batch.events]
+    return [event async for batch in log.read(EVERYTHING, after=after, upto=upto) for event in batch.events]
 
 
 def _again(event: StoredEvent) -> CopiedEvent:

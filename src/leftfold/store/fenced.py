@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import Conflict, LeaseLost
 from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, Key, NewEvent
 
@@ -58,7 +58,7 @@ class FencedStore:
 
     def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from leftfold.criteria import ALL
+from leftfold.criteria import EVERYTHING
 from leftfold.store.contract import EventStore, StoredEvent
 
 BEGINNING = ""
@@ -33,7 +33,7 @@ async def identity_at(store: EventStore, position: int) -> str | None:
     """Return the identity of the event at a position, or None where the log does not reach that far."""
     if position == 0:
         return BEGINNING
-    async for batch in store.read(ALL, after=position - 1, upto=position):
+    async for batch in store.read(EVERYTHING, after=position - 1, upto=position):
         for record in batch.events:
             return identity_of(record)
     return None

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from leftfold.criteria import EVERYTHING
 from leftfold.store.contract import EventStore, StoredEvent
 
 
@@ -95,7 +96,7 @@ async def statistics_of(store: EventStore) -> Statistics:
     if isinstance(store, Inspectable):
         return await store.statistics()
     counts: dict[str, TypeCount] = {}
-    async for batch in store.read():
+    async for batch in store.read(EVERYTHING):
         for event in batch.events:
             known = counts.get(event.type, TypeCount(event.type, 0, event.position, 0))
             counts[event.type] = TypeCount(event.type, known.events + 1, known.first, event.position)

@@ -8,7 +8,7 @@ from typing import Self
 from uuid import uuid4
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
-from leftfold.criteria import ALL, Criteria, Item
+from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import StoreClosed
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
@@ -57,7 +57,7 @@ class MemoryStore:
 
     async def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,
@@ -148,12 +148,15 @@ class MemoryStore:
         return sorted(found)
 
     def _matching(self, item: Item, after: int, upto: int) -> Iterable[int]:
+        candidates: Sequence[int]
         if item.tags:
             candidates = min((_between(self._by_tag.get(tag, []), after, upto) for tag in item.tags), key=len)
         elif item.types:
             return [p for type in item.types for p in _between(self._by_type.get(type, []), after, upto)]
         else:
-            return range(after + 1, upto + 1)
+            candidates = range(after + 1, upto + 1)
+            if item.system:
+                return candidates
         events = (self._events[position - 1] for position in candidates)
         return [event.position for event in events if item.matches(event.type, event.tags)]
 

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from leftfold.clock import Clock, SystemClock
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import (
+    Conflict,
     StoreClosed,
     StoreCorrupt,
     StoreFailed,
@@ -17,7 +18,7 @@ from leftfold.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from leftfold.store.admission import AppendRequest, recognised
+from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
 from leftfold.store.head import Head
@@ -130,11 +131,13 @@ class PostgresStore:
             raise StoreReadOnly(self._where, "it was opened with ?mode=ro")
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
+        if any(not item.system for each in request.conditions for item in each.criteria.items):
+            return await self._append_after_users(request)
         return await self._commits.append(request)
 
     async def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,
@@ -261,6 +264,33 @@ class PostgresStore:
         if rows is None:
             return await self._readers.run(lambda connection: run(connection, sql, parameters))
         return rows
+
+    async def _append_after_users(self, request: AppendRequest) -> Appended:
+        """Append on a condition that leaves out leftfold's own events.
+
+        The log's function takes an item without types and tags to mean every event. Where it finds one, the users'
+        events up to now are looked for here; if there are none, the function is asked about those that come after.
+        """
+        asked: dict[int, int] = {}
+        while True:
+            try:
+                return await self._commits.append(request)
+            except Conflict as conflict:
+                if conflict.item.system:
+                    raise
+                after = asked.get(conflict.after, conflict.after)
+                through = await self._past_system_events(conflict, after)
+                asked[through] = after
+                request = request.moved(conflict.item, conflict.after, through)
+
+    async def _past_system_events(self, conflict: Conflict, after: int) -> int:
+        """Return the position through which no event is a user's; raise the conflict with the first that are."""
+        through = conflict.after
+        async for batch in self.read(Criteria(conflict.item), after=through, limit=SHOWN_MATCHES):
+            if batch.events:
+                raise Conflict(conflict.item, after, batch.events) from None
+            through = batch.through
+        return through
 
     async def _first_look(self, reading: Reading) -> Batch | None:
         look = reading.first_look

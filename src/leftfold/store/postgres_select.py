@@ -11,6 +11,7 @@ DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 AT_POSITIONS = f"SELECT {COLUMNS} FROM {{log}}.event WHERE position = ANY (%s::bigint[])"
 DATA, METADATA = 3, 5  # their places in a row
+USERS = "type <> ALL (ARRAY(SELECT id FROM {log}.type WHERE name >= 'leftfold.' AND name < 'leftfold/'))"
 FEW = 64  # events of a tag that a first look reads
 LAST = 2**63 - 1
 RARE = 4_096  # rows that are counted at most to find the rarest tag
@@ -151,7 +152,7 @@ def _arms(item: Item, types: list[int], driver: str | None) -> list[Arm]:
         return []
     tags = sorted(item.tags)
     if not tags and not item.types:
-        return [Arm("{log}.event", "true", ())]
+        return [Arm("{log}.event", "true" if item.system else USERS, ())]
     if driver is None:
         condition = f"type = %s{_with_tags(tags, 'event')}"
         return [Arm("{log}.event", condition, (type, *tags)) for type in types]

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
-from leftfold.criteria import ALL, Criteria, Item
+from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
@@ -105,7 +105,7 @@ class SQLiteStore:
 
     async def read(
         self,
-        criteria: Criteria = ALL,
+        criteria: Criteria = EVERYTHING,
         *,
         after: int = 0,
         upto: int | None = None,

@@ -33,6 +33,8 @@ class Along(NamedTuple):
 
 
 EVERYTHING = Along(f"SELECT position FROM event WHERE {BETWEEN}")
+SYSTEM_TYPES = "SELECT id FROM type WHERE name >= 'leftfold.' AND name < 'leftfold/'"
+USERS = Along(f"SELECT position FROM event WHERE type NOT IN ({SYSTEM_TYPES}) AND {BETWEEN}")
 
 
 class Arm(NamedTuple):
@@ -130,7 +132,7 @@ def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connectio
     if item.types and not types:
         return []
     if not tags:
-        return [_along_type(type, ()) for type in types] or [Arm(EVERYTHING, ())]
+        return [_along_type(type, ()) for type in types] or [Arm(EVERYTHING if item.system else USERS, ())]
     driver = _rarest(tags, types, connection, after)
     if driver is None:
         return [_along_type(type, tags) for type in types]

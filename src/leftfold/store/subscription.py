@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import AsyncIterator
 
-from leftfold.criteria import ALL, Criteria
+from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import StoreBusy, StoreUnavailable, StoreUnreachable
 from leftfold.store.contract import Batch, EventStore
 
@@ -16,7 +16,7 @@ log = logging.getLogger("leftfold.subscription")
 
 async def subscribe(
     store: EventStore,
-    criteria: Criteria = ALL,
+    criteria: Criteria = EVERYTHING,
     *,
     after: int = 0,
     data_only: bool = False,

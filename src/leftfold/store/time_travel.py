@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from leftfold.clock import Clock, to_microseconds
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import PositionAhead
 from leftfold.store.contract import EventStore, StoredEvent
 
@@ -31,7 +32,7 @@ async def _newest_upto(store: EventStore, microseconds: int) -> int:
 
 async def event_at(store: EventStore, position: int) -> StoredEvent:
     """The event at a position that the log has reached."""
-    async for batch in store.read(after=position - 1, upto=position):
+    async for batch in store.read(EVERYTHING, after=position - 1, upto=position):
         for event in batch.events:
             return event
     raise PositionAhead(position, await store.head())

@@ -1,8 +1,10 @@
 """Promises of what an append may ask for: a condition, and an idempotency key."""
 
+import asyncio
+
 import pytest
 
-from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import Conflict, KeyReused, PartsAppended
 from leftfold.store.contract import AppendCondition, Appended, EventStore, Key, NewEvent
 from leftfold.testing.conformance.records import Promise, about, events_of, none_since, opened, outcomes_of
@@ -72,6 +74,36 @@ class Condition(Promise):
         for watched in (criteria("opened"), about("a"), criteria("opened", tags=["account:a"]), ALL):
             with pytest.raises(Conflict):
                 await store.append([opened("a")], condition=AppendCondition(watched, 0))
+
+    async def test_a_condition_on_all_holds_where_only_leftfold_itself_has_appended(self, store: EventStore) -> None:
+        own = NewEvent("leftfold.own", b"", ("leftfold.x:1",))
+        await store.append([opened("a"), *[own] * 5])
+
+        await store.append([NewEvent("moved", b"")], condition=AppendCondition(ALL, 1))
+        await store.append([own] * 5)
+        both = AppendCondition(ALL | about("a"), 1), AppendCondition(ALL, 7)
+        with pytest.raises(Conflict) as first:
+            await store.append([opened("b")], condition=both)
+        with pytest.raises(Conflict) as second:
+            await store.append([opened("b")], condition=AppendCondition(EVERYTHING, 7))
+        late = await store.append([opened("b")], condition=AppendCondition(ALL | about("a"), 7), key="k")
+        again = await store.append([opened("b")], condition=AppendCondition(ALL | about("a"), 7), key="k")
+
+        assert (first.value.item, first.value.after, first.value.positions) == (ALL.items[0], 1, (7,))
+        assert second.value.positions == (8, 9, 10)
+        assert (late.first, again.first, again.duplicate) == (13, 13, True)
+
+    async def test_of_racers_on_all_one_commits_whatever_leftfold_itself_appends(self, store: EventStore) -> None:
+        own = [NewEvent("leftfold.own", b"")]
+        racers = [store.append([opened(f"{n}")], condition=AppendCondition(ALL, 0)) for n in range(8)]
+        turns = [turn for racer in racers for turn in (store.append(own), racer)]
+
+        outcomes = await asyncio.gather(*turns, return_exceptions=True)
+
+        refused = [each for each in outcomes if isinstance(each, Conflict)]
+        assert (len(refused), len(await events_of(store.read(ALL)))) == (7, 1)
+        assert {each.after for each in refused} == {0}
+        assert {each.matches[0].type for each in refused} == {"opened"}
 
     async def test_events_that_only_nearly_match_do_not_conflict(self, store: EventStore) -> None:
         await store.append([opened("a"), NewEvent("moved", b"", ("account:b",))])

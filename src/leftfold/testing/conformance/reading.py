@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import pytest_asyncio
 
-from leftfold.criteria import ALL, NOTHING, Criteria, Item, criteria
+from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.store.contract import Appended, EventStore, NewEvent
 from leftfold.testing.conformance.records import (
     Promise,
@@ -29,6 +29,7 @@ LEDGER = [
 
 MEANT: list[tuple[Criteria, list[int]]] = [
     (ALL, [1, 2, 3, 4, 5, 6]),
+    (EVERYTHING, [1, 2, 3, 4, 5, 6]),
     (NOTHING, []),
     (criteria("opened"), [1, 2]),
     (criteria("opened", "closed"), [1, 2, 5]),
@@ -64,6 +65,30 @@ class Reading(Promise):
         """A log that holds `LEDGER`."""
         await store.append(LEDGER)
         return store
+
+    @pytest.mark.parametrize(
+        ("meant", "positions"),
+        [
+            (ALL, [2, 4, 6]),
+            (EVERYTHING, [1, 2, 3, 4, 5, 6]),
+            (ALL | criteria("leftfold.b"), [2, 3, 4, 6]),
+            (ALL | about("s"), [1, 2, 4, 6]),
+            (criteria("leftfold.a", "opened"), [1, 2, 5]),
+        ],
+        ids=repr,
+    )
+    async def test_all_leaves_out_the_events_of_leftfold_itself(
+        self, store: EventStore, meant: Criteria, positions: list[int]
+    ) -> None:
+        own = [NewEvent("leftfold.a", b"", ("account:s",)), NewEvent("leftfold.b", b""), NewEvent("leftfold.a", b"")]
+        users = [opened("a"), NewEvent("leftfoldless", b""), NewEvent("Leftfold.a", b"")]
+        await store.append([event for pair in zip(own, users, strict=True) for event in pair])
+
+        assert await positions_of(store.read(meant)) == positions
+        assert await positions_of(store.read(meant, reverse=True)) == positions[::-1]
+        assert await positions_of(store.read(meant, after=2, upto=5)) == [each for each in positions if 2 < each <= 5]
+        assert await positions_of(store.read(meant, limit=2)) == positions[:2]
+        assert await through_of(store.read(meant)) == 6
 
     @pytest.mark.parametrize(("meant", "positions"), MEANT, ids=[repr(meant) for meant, _ in MEANT])
     async def test_read_delivers_what_the_criteria_mean(

@@ -14,6 +14,7 @@ from time import monotonic
 import msgspec
 
 from leftfold.clock import Clock
+from leftfold.criteria import EVERYTHING
 from leftfold.errors import LogNotEmpty, StoreError, UnknownNemesis
 from leftfold.store.contract import EventStore, NewEvent, StoredEvent
 from leftfold.store.inspection import Inspectable
@@ -224,7 +225,7 @@ async def _damage(store: EventStore) -> list[Violation]:
 
 
 async def _all_of(store: EventStore) -> list[StoredEvent]:
-    return [event async for batch in store.read() for event in batch.events]
+    return [event async for batch in store.read(EVERYTHING) for event in batch.events]
 
 
 def _report(
