@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 
-from leftfold.criteria import ALL
+from leftfold.criteria import EVERYTHING
 from leftfold.store.contract import EventStore
 from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
@@ -54,6 +54,6 @@ class Anchors:
         first, last = min(positions), max(positions)
         if last - first > NEAR:
             return await self._identities(first) | await self._identities(last)
-        async for batch in self._store.read(ALL, after=max(first - 1, 0), upto=last):
+        async for batch in self._store.read(EVERYTHING, after=max(first - 1, 0), upto=last):
             found.update({each.position: identity_of(each) for each in batch.events if each.position in positions})
         return found
