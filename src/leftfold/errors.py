@@ -90,7 +90,8 @@ LeftfoldError
     ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
     ├── ProjectionParked        a projection waits at an event that its handler could not handle
     ├── ReadModelChanged        the code of a read model has changed, its version has not
-    │   └── ProjectionChanged   the same of a free-form projection
+    │   ├── ProjectionChanged   the same of a free-form projection
+    │   └── ReadModelsChanged   the same of several at once
     ├── ReadModelDiverged       a read model was folded from another history than the log has now
     ├── NotKept                 a read model was to be rebuilt that has no table yet
     ├── NotParked               a key was to be retried or skipped that is not parked
@@ -1138,6 +1139,23 @@ class ProjectionChanged(ReadModelChanged):
 
     def _how_to_raise(self) -> str:
         return f"write @app.projection({self.model!r}, version={self.stored + 1}, ...)"
+
+
+class ReadModelsChanged(ReadModelChanged):
+    """The code of several read models or projections has changed, their versions have not: `changed` has each of them.
+
+    `model`, `stored` and `version` are those of the first.
+    """
+
+    def __init__(self, changed: Sequence[ReadModelChanged]) -> None:
+        self.changed = tuple(changed)
+        self.model, self.stored, self.version = changed[0].model, changed[0].stored, changed[0].version
+        LeftfoldError.__init__(
+            self,
+            "; ".join(each.found for each in changed),
+            "the code that made the tables, or higher versions",
+            "; ".join(each.remedy for each in changed) + '; while developing, open(..., on_change="rebuild")',
+        )
 
 
 class ProjectionParked(ReadModelError):

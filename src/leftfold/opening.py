@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Protocol, TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack, get_args
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from leftfold.process import (
     ReactorWorker,
 )
 from leftfold.query import (
+    OnChange,
     OnProgress,
     QueryHandler,
     ReadModelDefinition,
@@ -63,7 +64,8 @@ class Options(TypedDict, total=False):
     `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
     fold are queried all the same. `only` restricts the role "projections" to these read models. `lease` is how long
     nothing may be heard of the process that does a piece of the work before another one takes over: 5 seconds, and the
-    same for all processes on a log.
+    same for all processes on a log. `on_change="rebuild"`, for development, rebuilds read models and projections whose
+    code has changed although their versions have not, in place of refusing them.
     """
 
     clock: Clock
@@ -77,6 +79,7 @@ class Options(TypedDict, total=False):
     only: Collection[type | str]
     lease: timedelta
     backoff: Backoff
+    on_change: OnChange
 
 
 class Definition(Protocol):
@@ -230,6 +233,14 @@ def _terms(options: Options, app: str) -> Terms:
     return Terms.present(lease.total_seconds(), app)
 
 
+def _on_change(options: Options) -> OnChange:
+    """What becomes of read models whose code has changed."""
+    chosen = options.get("on_change", "refuse")
+    if chosen not in get_args(OnChange):
+        raise UsageError(f"on_change={chosen!r}", "'refuse' or 'rebuild'", "leave it out, except while developing")
+    return chosen
+
+
 async def _open_read_side(
     app: Definition,
     store: EventStore,
@@ -248,7 +259,15 @@ async def _open_read_side(
     folds = [each.handle for each in wanted if "projections" in roles]
     clock = options.get("clock")
     read_side = ReadSide(
-        store, app.registry, named, models, on_progress=on_progress, clock=clock, folds=folds, terms=terms
+        store,
+        app.registry,
+        named,
+        models,
+        on_progress=on_progress,
+        clock=clock,
+        folds=folds,
+        terms=terms,
+        on_change=_on_change(options),
     )
     await read_side.start()
     opened.push_async_callback(read_side.close)

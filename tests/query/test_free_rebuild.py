@@ -88,6 +88,15 @@ def in_file(url: str) -> tuple[list[str], list[str]]:
     return sorted(tables), indexes
 
 
+async def test_while_developing_a_changed_handler_is_rebuilt(store: MemoryStore, url: str) -> None:
+    await keep(store, url, projection(once), 1, 2)
+    position = await append(store, Deposited("a", 5))
+
+    async with projecting(store, projection(twice), url=url, on_change="rebuild") as read_side:
+        await read_side.wait(NAME, position, 5)
+    assert await keep(store, url, projection(twice), 3) == 4
+
+
 async def test_changed_code_without_another_version_is_refused(store: MemoryStore, url: str) -> None:
     await keep(store, url, projection(once), 1, 2)
 

@@ -24,7 +24,7 @@ from tests.query.test_folding import Kept, stored
 __all__ = ["place", "url"]
 
 BAD = {13}
-"""The amounts that cannot be folded. What a set comes to hold is no part of a fingerprint: emptying it stands for a fix."""
+"""The amounts that cannot be folded. What a set comes to hold is no part of a fingerprint: emptying it is a fix."""
 PROBLEM = "ValueError: 13 is bad luck"
 
 

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from msgspec.structs import astuple
 
 from leftfold import replace
-from leftfold.errors import NotKept, ReadModelBehind, ReadModelChanged
+from leftfold.errors import NotKept, ReadModelBehind, ReadModelChanged, ReadModelsChanged
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.rebuild import drop_old, rebuild
+from leftfold.query.tables.own_tables import checkpoint
 from leftfold.store import EventStore, MemoryStore, open_store
 from tests.query.bank import AccountId, Deposited, append, ask, reading, registry_of
 from tests.query.places import outside, place, url
@@ -50,7 +51,26 @@ def total(factor: int, *, wider: bool = False) -> type[ReadModel]:
     return Total
 
 
+def count(step: int) -> type[ReadModel]:
+    class Count(ReadModel):
+        account: AccountId
+        times: int = 0
+
+        def evolve(self, event: Deposited) -> Self:
+            return replace(self, times=self.times + step)
+
+    return Count
+
+
+class Steady(ReadModel):
+    account: AccountId
+
+    def evolve(self, event: Deposited) -> Self:
+        return self
+
+
 FIRST, DOUBLE, WIDER = total(1), total(2), total(1, wider=True)
+COUNT, OTHER_COUNT, STEADY = count(1), count(2), Steady
 
 
 async def rows(read_side: ReadSide, model: type[ReadModel], **options: Any) -> list[tuple[Any, ...]]:
@@ -90,6 +110,87 @@ async def test_history_that_is_given_up_is_changed_code_too(store: MemoryStore, 
 
     with pytest.raises(ReadModelChanged):
         async with reading(store, FIRST, url=url):
+            pass
+
+
+async def test_one_error_names_every_model_that_has_changed(store: MemoryStore, url: str) -> None:
+    await keep(store, url, FIRST, 1)
+    async with reading(store, COUNT, STEADY, url=url):
+        pass
+
+    with pytest.raises(ReadModelsChanged) as folding:
+        async with reading(store, DOUBLE, OTHER_COUNT, STEADY, url=url):
+            pass
+    with pytest.raises(ReadModelsChanged) as following:
+        async with reading(store, DOUBLE, OTHER_COUNT, STEADY, url=url, folds=()):
+            pass
+
+    assert [each.model for each in folding.value.changed] == ["Total", "Count"]
+    assert folding.value.model == "Total"
+    assert "Total is version 1" in folding.value.found
+    assert "Count is version 1" in folding.value.found
+    assert [each.model for each in following.value.changed] == ["Total", "Count"]
+
+
+@pytest.mark.parametrize("history", [False, True])
+async def test_while_developing_changed_code_is_rebuilt(store: MemoryStore, url: str, history: bool) -> None:
+    await keep(store, url, FIRST, 1, 2, history=history)
+    position = await append(store, Deposited("a0", 3))
+
+    async with reading(store, DOUBLE, url=url, history=history, on_change="rebuild") as read_side:
+        assert await rows(read_side, DOUBLE, after=position) == [("a0", 8), ("a1", 4)]
+        assert await rows(read_side, DOUBLE, as_of=1) == [("a0", 2)]
+    async with reading(store, DOUBLE, url=url, history=history) as read_side:
+        assert await rows(read_side, DOUBLE, after=position) == [("a0", 8), ("a1", 4)]
+
+
+async def test_while_developing_a_lower_version_is_rebuilt_too(store: MemoryStore, url: str) -> None:
+    await keep(store, url, FIRST, 1, version=2)
+    position = await append(store, Deposited("a0", 3))
+
+    async with reading(store, DOUBLE, url=url, on_change="rebuild") as read_side:
+        assert await rows(read_side, DOUBLE, after=position) == [("a0", 8)]
+
+
+async def test_who_follows_while_developing_waits_for_the_rebuild(store: MemoryStore, url: str) -> None:
+    await keep(store, url, FIRST, 1, 2)
+    position = await append(store, Deposited("a0", 3))
+
+    async with reading(store, DOUBLE, url=url, folds=(), on_change="rebuild") as following:
+        assert await rows(following, DOUBLE) == [("a0", 1), ("a1", 2)]
+        async with reading(store, DOUBLE, url=url, on_change="rebuild"):
+            assert await rows(following, DOUBLE, after=position) == [("a0", 8), ("a1", 4)]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("stored", ["0123456789abcdef0123456789abcdef", "without its source"])
+async def test_tables_whose_fingerprint_tells_nothing_are_taken_over_once(
+    store: MemoryStore, url: str, shards: int, stored: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await keep(store, url, FIRST, 1, 2, shards=shards)
+    code = str(ReadModelDefinition(FIRST).fingerprint())
+    with outside(url) as connection:
+        unknown = stored if len(stored) == 32 else str(ReadModelDefinition(FIRST).fingerprint()._replace(code=""))
+        connection.execute(sa.update(checkpoint).values(fingerprint=unknown))
+        connection.execute(sa.text("UPDATE total SET amount = 7 WHERE account = 'a1'"))
+        connection.commit()
+
+    for _ in range(2):
+        async with reading(store, FIRST, url=url, shards=shards) as read_side:
+            assert await rows(read_side, FIRST) == [("a0", 1), ("a1", 7)]
+    with outside(url) as connection:
+        assert set(connection.execute(sa.select(checkpoint.c.fingerprint)).scalars()) == {code}
+    assert [record.name for record in caplog.records if "taken to be" in record.getMessage()] == ["leftfold.models"]
+
+
+async def test_tables_of_an_old_fingerprint_that_lack_a_column_are_of_other_code(store: MemoryStore, url: str) -> None:
+    await keep(store, url, FIRST, 1)
+    with outside(url) as connection:
+        connection.execute(sa.update(checkpoint).values(fingerprint="0" * 32))
+        connection.commit()
+
+    with pytest.raises(ReadModelChanged):
+        async with reading(store, WIDER, url=url):
             pass
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from leftfold.app import App
 from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
 from leftfold.live import LiveApp
+from leftfold.opening import Options
+from leftfold.query import OnChange
 from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
 from leftfold.store.open import path_in
@@ -35,7 +37,7 @@ def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[Live
 
 
 def open_app_to_work(
-    app: App, url: str, roles: Collection[Role], models: Collection[str] | None
+    app: App, url: str, roles: Collection[Role], models: Collection[str] | None, on_change: OnChange = "refuse"
 ) -> AbstractAsyncContextManager[LiveApp]:
     """The app on a log that must be there, with these roles in the background; no read models where none is folded."""
     parts = urlsplit(url)
@@ -44,7 +46,10 @@ def open_app_to_work(
     _check_there(url)
     if "projections" not in roles:
         return _quiet(app).open(url, work=roles)
-    return app.open(url, work=roles) if models is None else app.open(url, work=roles, only=models)
+    chosen = Options(work=roles, on_change=on_change)
+    if models is not None:
+        chosen["only"] = models
+    return app.open(url, **chosen)
 
 
 def _check_there(url: str) -> None:

@@ -20,6 +20,7 @@ from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_
 from leftfold.errors import LeftfoldError, NothingToRun
 from leftfold.health import Work, in_words, work_of
 from leftfold.live import LiveApp
+from leftfold.query import OnChange
 from leftfold.roles import ROLES, Role
 
 LOOK_SECONDS = 0.5
@@ -35,6 +36,13 @@ class RoleName(StrEnum):
     PROJECTIONS = "projections"
 
 
+class OnChangeName(StrEnum):
+    """What becomes of read models whose code has changed."""
+
+    REFUSE = "refuse"
+    REBUILD = "rebuild"
+
+
 class Job(NamedTuple):
     """What one worker process is to do."""
 
@@ -43,6 +51,7 @@ class Job(NamedTuple):
     roles: tuple[Role, ...]
     models: list[str] | None
     address: tuple[str, int] | None
+    on_change: OnChange
 
 
 @command
@@ -72,6 +81,10 @@ async def work(
             help=f"Serve /health and /status over HTTP, on {HOST} unless said otherwise; port 0 is any free one.",
         ),
     ] = None,
+    on_change: Annotated[
+        OnChangeName,
+        typer.Option("--on-change", help="What becomes of read models whose code changed without a new version."),
+    ] = OnChangeName.REFUSE,
 ) -> Outcome:
     """Run the background work of an app: handle submitted commands, answer events, fold read models.
 
@@ -87,7 +100,7 @@ async def work(
     roles: tuple[Role, ...] = tuple(role for role in ROLES if not only or role in only)
     if models and "projections" not in roles:
         raise typer.BadParameter("--models chooses among the projections, which --only leaves out")
-    job = Job(load_app(app), url, roles, models, health)
+    job = Job(load_app(app), url, roles, models, health, on_change.value)
     with stopping() as stop, View(stdout()) as view, _log_lines(view):
         await _run(job, view, stop)
     return Outcome.FINE
@@ -96,7 +109,8 @@ async def work(
 async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
     begun = monotonic()
     async with AsyncExitStack() as opened:
-        live = await opened.enter_async_context(open_app_to_work(job.app, job.url, job.roles, job.models))
+        opening = open_app_to_work(job.app, job.url, job.roles, job.models, job.on_change)
+        live = await opened.enter_async_context(opening)
         status = await work_of(live)
         if not what_runs(status):
             raise NothingToRun(job.app.name, job.roles)

@@ -6,7 +6,7 @@ from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress, Progress
-from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
@@ -20,6 +20,7 @@ __all__ = [
     "EventSkipped",
     "FreeProjection",
     "ModelStatus",
+    "OnChange",
     "OnProgress",
     "ParkedKey",
     "Progress",

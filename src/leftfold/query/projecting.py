@@ -15,6 +15,7 @@ from leftfold.errors import (
     ProjectionParked,
     ReadModelChanged,
     ReadModelDiverged,
+    ReadModelsChanged,
     StoreClosed,
 )
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms, is_presence
@@ -191,9 +192,12 @@ class Projecting:
         for shard in others:
             self._following.follow(shard, self._standing_of(shard))
         await self._following.look()
-        for standing in map(self._standing_of, others):
-            if standing.ended is not None:
-                raise standing.ended
+        ended = [each.ended for each in map(self._standing_of, others) if each.ended is not None]
+        changed = list({each.model: each for each in ended if isinstance(each, ReadModelChanged)}.values())
+        if len(changed) > 1:
+            raise ReadModelsChanged(changed)
+        for reason in ended:
+            raise reason
         self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))
 
     async def _look(self, shards: Collection[Shard]) -> "Mapping[Shard, Seen]":

@@ -1,7 +1,7 @@
 """Read models: keyed folds that are kept as tables, for queries."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from leftfold.fingerprint import Fingerprint
 from leftfold.fold import Fold, check_definition, fold_of
 from leftfold.tags import TagField, hints_of
 
+OnChange = Literal["refuse", "rebuild"]
 TABLE_FORMAT = 1
 VERSION_FIELDS = ("valid_from", "valid_until")
 MOST_SHARDS = 64

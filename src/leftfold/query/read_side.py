@@ -26,7 +26,7 @@ from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress
 from leftfold.query.projecting import Projecting
-from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
 from leftfold.query.shard import shards_of
 from leftfold.query.skips import EventSkipped, Skips
@@ -79,7 +79,9 @@ class ReadSide:
         clock: Clock | None = None,
         folds: Collection[type | str] | None = None,
         terms: Terms | None = None,
+        on_change: OnChange = "refuse",
     ) -> None:
+        self._on_change: OnChange = on_change
         self._store = store
         self._clock = clock or SystemClock()
         self._registry = registry
@@ -239,7 +241,9 @@ class ReadSide:
 
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
-            self._database = ModelsDatabase(url, self._definitions.values(), self._loop, self._anchors.identify)
+            self._database = ModelsDatabase(
+                url, self._definitions.values(), self._loop, self._anchors.identify, on_change=self._on_change
+            )
         return self._database
 
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from leftfold.errors import LeaseLost, NotKept
+from leftfold.errors import LeaseLost, NotKept, ReadModelChanged, ReadModelsChanged
 from leftfold.leases import LeaseBook
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import Past
-from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard, count_in, shards_of
 from leftfold.query.skips import Skips
 from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken
@@ -60,8 +60,11 @@ class ModelsDatabase:
         definitions: Iterable[ReadModelDefinition],
         loop: asyncio.AbstractEventLoop | None = None,
         identify: Identify = unidentified,
+        *,
+        on_change: OnChange = "refuse",
     ) -> None:
         self._identify = identify
+        self._on_change: OnChange = on_change
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
         self._free: dict[ReadModelDefinition, FreeTables] = {}
@@ -146,22 +149,39 @@ class ModelsDatabase:
     ) -> dict[ReadModelDefinition, int]:
         """The models that have to be rebuilt, and how far their present tables are; -1 when these cannot answer.
 
-        `ReadModelChanged` when the code of one has changed and its version has not risen.
+        `ReadModelChanged` when the code of one has changed and its version has not risen; it names all that have.
         """
         found: dict[ReadModelDefinition, int] = {}
         with self._database.reading() as connection:
             for definition, table in self._kept.items():
-                if only is not None and definition not in only:
-                    continue
-                stored = find(connection, table)
-                if stored is None or stored.log_id != log_id:
-                    continue
-                if not all(sa.inspect(connection).has_table(name) for name in stored.tables.split()):
-                    continue
-                if is_due(connection, stored, table):
-                    fitting = answers_until_swapped(connection, table, stored)
-                    found[definition] = stored.position if fitting else NOT_TO_BE_ANSWERED_FROM
+                if only is None or definition in only:
+                    try:
+                        due = self._due(connection, table, log_id)
+                    except ReadModelChanged as first:
+                        raise self._all_changed(connection, log_id, first) from first
+                    if due is not None:
+                        found[definition] = due
         return found
+
+    def _due(self, connection: sa.Connection, table: ModelTable | FreeTables, log_id: str) -> int | None:
+        """How far the present tables of a model are that has to be rebuilt; None when it has not to be."""
+        stored = find(connection, table)
+        if stored is None or stored.log_id != log_id:
+            return None
+        there = all(sa.inspect(connection).has_table(name) for name in stored.tables.split())
+        if not there or not is_due(connection, stored, table, on_change=self._on_change):
+            return None
+        return stored.position if answers_until_swapped(connection, table, stored) else NOT_TO_BE_ANSWERED_FROM
+
+    def _all_changed(self, connection: sa.Connection, log_id: str, first: ReadModelChanged) -> ReadModelChanged:
+        """Every model that changed, in one error."""
+        changed: list[ReadModelChanged] = []
+        for table in self._kept.values():
+            try:
+                self._due(connection, table, log_id)
+            except ReadModelChanged as error:
+                changed.append(error)
+        return first if len(changed) < 2 else ReadModelsChanged(changed)
 
     def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseBook:
         """Where the leases of these shards are written."""
@@ -210,7 +230,7 @@ class ModelsDatabase:
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
-        return Observer(self._database, self._kept, log_id)
+        return Observer(self._database, self._kept, log_id, on_change=self._on_change)
 
     def attached(
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import ModelsUnavailable, ReadModelChanged
-from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard
 from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM
 from leftfold.query.tables.checkpoints import Checkpoint, find_all, together
@@ -36,8 +36,14 @@ class Observer:
     """Sees how far models are, with one small query; more is asked of a model only when it moved or was rebuilt."""
 
     def __init__(
-        self, database: Database, tables: Mapping[ReadModelDefinition, ModelTable | FreeTables], log_id: str
+        self,
+        database: Database,
+        tables: Mapping[ReadModelDefinition, ModelTable | FreeTables],
+        log_id: str,
+        *,
+        on_change: OnChange,
     ) -> None:
+        self._on_change: OnChange = on_change
         self._database = database
         self._tables = tables
         self._log_id = log_id
@@ -94,7 +100,7 @@ class Observer:
         if found.log_id != self._log_id or not there:
             return NOTHING
         try:
-            due = is_due(connection, found, table)
+            due = is_due(connection, found, table, on_change=self._on_change)
         except ReadModelChanged as changed:
             return Seen(found.position, problem=changed)
         if due and not answers_until_swapped(connection, table, found):

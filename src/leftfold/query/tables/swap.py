@@ -7,7 +7,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.tables.checkpoints import (
     BESIDE,
@@ -48,14 +48,15 @@ COMPARED_BY_VALUE = (
 """The types that every database compares by `=`; PostgreSQL has none for json, xml, path and others."""
 
 
-def is_due(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
+def is_due(connection: sa.Connection, found: Checkpoint, table: KeptTables, *, on_change: OnChange) -> bool:
     """Whether the table has to be rebuilt, for its version or its columns' form.
 
-    `ReadModelChanged` when the code changed and its version did not rise.
+    `ReadModelChanged` when the code changed and its version did not rise, unless that is to be answered by a rebuild.
     """
     if is_of(connection, found, table):
         return False
-    if found.version < table.definition.version or is_in_former_form(connection, found, table):
+    raised = found.version < table.definition.version or is_in_former_form(connection, found, table)
+    if raised or on_change == "rebuild":
         return True
     raise table.definition.changed(found.version)
 
