@@ -21,7 +21,7 @@ def old(tmp_path: Path) -> Path:
             connection.create_collation("leftfold_decimal", lambda a, b: (a > b) - (a < b))
             connection.executescript((FORMATS / f"bytecode.{name}.sql").read_text())
             if name == "models":
-                connection.execute("UPDATE balance SET note = 'by the older one' WHERE account = 'b'")
+                connection.execute("UPDATE lines SET account = 'by the older one' WHERE amount = 7")
                 connection.commit()
     return tmp_path
 
@@ -31,16 +31,22 @@ def fingerprints(folder: Path) -> set[str]:
         return {row[0].partition(":")[0] for row in connection.execute("SELECT fingerprint FROM leftfold_checkpoint")}
 
 
+def lines(folder: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(folder / "shop.models.db")) as connection:
+        return connection.execute("SELECT account, amount FROM lines ORDER BY amount").fetchall()
+
+
 def test_tables_of_a_bytecode_fingerprint_are_taken_over_once(old: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         with shop.open_sync(f"sqlite:///{old}/shop.db") as live:
             live.run_until_quiet()
             assert [(each.problem, each.lag) for each in live.read_models()] == [(None, 0)] * 4
-            assert [each.note for each in live.query(Balances())][1] == "by the older one"
+            live.query(Balances())
     told = [record for record in caplog.records if record.name == "leftfold.models"]
 
     assert fingerprints(old) == {"source-1"}
-    assert [(record.levelno, "Balance, Divided, Latest, lines" in record.getMessage()) for record in told] == [
+    assert lines(old)[0] == ("by the older one", 7)
+    assert [(record.levelno, "Latest, lines were" in record.getMessage()) for record in told] == [
         (logging.WARNING, True)
     ]
 

@@ -167,6 +167,7 @@ SAMPLES: dict[Any, Any] = {
     "object": object(),
     "Conflict": Conflict(criteria("a").items[0], 3, []),
     "type": int,
+    "ReadModelChanged": errors_module.ReadModelChanged("Total", 1, 1),
     "Sequence[str]": ["one", "two"],
 }
 

@@ -1147,9 +1147,9 @@ class ReadModelsChanged(ReadModelChanged):
     `model`, `stored` and `version` are those of the first.
     """
 
-    def __init__(self, changed: Sequence[ReadModelChanged]) -> None:
-        self.changed = tuple(changed)
-        self.model, self.stored, self.version = changed[0].model, changed[0].stored, changed[0].version
+    def __init__(self, first: ReadModelChanged, others: Sequence[ReadModelChanged]) -> None:
+        self.changed = changed = (first, *others)
+        self.model, self.stored, self.version = first.model, first.stored, first.version
         LeftfoldError.__init__(
             self,
             "; ".join(each.found for each in changed),

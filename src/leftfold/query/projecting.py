@@ -195,7 +195,7 @@ class Projecting:
         ended = [each.ended for each in map(self._standing_of, others) if each.ended is not None]
         changed = list({each.model: each for each in ended if isinstance(each, ReadModelChanged)}.values())
         if len(changed) > 1:
-            raise ReadModelsChanged(changed)
+            raise ReadModelsChanged(changed[0], changed[1:])
         for reason in ended:
             raise reason
         self._tasks.append(asyncio.create_task(self._following.run(), name="following read models"))

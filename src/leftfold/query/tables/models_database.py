@@ -181,7 +181,7 @@ class ModelsDatabase:
                 self._due(connection, table, log_id)
             except ReadModelChanged as error:
                 changed.append(error)
-        return first if len(changed) < 2 else ReadModelsChanged(changed)
+        return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
 
     def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseBook:
         """Where the leases of these shards are written."""
