@@ -1,7 +1,7 @@
 """The app: where messages, handlers and models are registered, and what is opened to go live."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from itertools import count
 from random import Random
@@ -250,8 +250,12 @@ class App:
         """
         return open_live(self, log, **options)
 
-    def open_sync(self, log: str, **options: Unpack[Options]) -> AbstractContextManager[SyncLive]:
-        """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`."""
+    def open_sync(self, log: str, **options: Unpack[Options]) -> SyncLive:
+        """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`.
+
+        It is open when this returns, so `live = app.open_sync(url)` serves a whole program; `live.close()`, or the end
+        of the program, closes it. It belongs to the process that opened it: a server that forks opens it afterwards.
+        """
         return open_sync(self, log, **options)
 
     def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:

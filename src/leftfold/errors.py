@@ -46,6 +46,8 @@ LeftfoldError
 │   ├── SameLog                 a log is to be copied onto itself
 │   ├── ForeignTarget           the log to copy to holds something else than the beginning of the copy
 │   ├── UnknownNemesis          `leftfold torture` knows no such fault
+│   ├── WrongLoop               a store or a live app was used from another event loop than its own
+│   ├── ForkedStore             a store or a live app was used in a forked child of the process that opened it
 │   └── InsideRunningLoop       the sync facade was called from async code
 ├── CodecError
 │   ├── CannotDecode            stored data does not fit its type
@@ -638,6 +640,30 @@ class EventNotWaiting(UsageError):
             if outstanding
             else "an event that waits or is parked; there is none",
             "list them with `leftfold reactors show`; what was reacted to needs nothing",
+        )
+
+
+class WrongLoop(UsageError):
+    """A store or a live app was used from another event loop than its own."""
+
+    def __init__(self, *, closed: bool) -> None:
+        self.closed = closed
+        super().__init__(
+            "this was first used in another event loop" + (", which is closed by now" if closed else ""),
+            "the event loop that opened it: a store and a live app belong to one",
+            "open it inside each asyncio.run, or share one loop between threads by app.open_sync(url)",
+        )
+
+
+class ForkedStore(UsageError):
+    """A store or a live app was used in a forked child of the process that opened it."""
+
+    def __init__(self, opened_in: int, used_in: int) -> None:
+        self.opened_in, self.used_in = opened_in, used_in
+        super().__init__(
+            f"this was opened in process {opened_in} and is used in process {used_in}, which was forked from it",
+            "the process that opened it: threads and connections do not survive a fork",
+            "open it in each worker, after the fork: on the first request, or in gunicorn's post_fork",
         )
 
 

@@ -27,6 +27,7 @@ from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
+from leftfold.home import Home
 from leftfold.leases import Entry
 from leftfold.metadata import Metadata, present_metadata
 from leftfold.process import (
@@ -86,6 +87,8 @@ class LiveApp:
         mismatches: tuple[TypeMismatch, ...] = (),
     ) -> None:
         self.store = store
+        self._home = Home()
+        self._home.check()  # it belongs to this loop from now on
         self._mismatches = mismatches
         self._name = name
         self._open_commands = OpenCommands(store, registry, clock)
@@ -126,6 +129,7 @@ class LiveApp:
         seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `DecisionContended` after too
         many conflicts, or a `StoreError`.
         """
+        self._home.check()
         self._check_known(wait)
         receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
         await self._include(wait, receipt, timeout)
@@ -147,6 +151,7 @@ class LiveApp:
         `time` says when their events happened, one datetime for all or a function of the command. `wait` and `timeout`
         are those of `execute`.
         """
+        self._home.check()
         self._check_known(wait)
         receipt = await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
         await self._include(wait, receipt, timeout)
@@ -183,6 +188,7 @@ class LiveApp:
         With `every` it recurs: when it is settled it is submitted anew, for the first time of its schedule that is
         still to come. It needs a key; cancelling any ticket of the series ends it.
         """
+        self._home.check()
         due = self._inbox.due(at, delay)
         return self.ticket(await self._inbox.submit(command, key=key, due=due, every=every, metadata=metadata))
 
@@ -255,6 +261,7 @@ class LiveApp:
         Without `after` the answer is as the read models stand (eventual). `after=receipt` waits, at most `timeout`
         seconds, until they include it (read your writes), else `ReadModelBehind`. `as_of` asks the past.
         """
+        self._home.check()
         read_side, handler = self._handler_of(query)
         moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
         position = _position_of(after)
@@ -281,6 +288,7 @@ class LiveApp:
 
     async def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
         """The state of a decision model, strongly consistent, or as of a position or a time."""
+        self._home.check()
         fold = fold_of(model)
         if as_of is not None:
             moment = await resolve(self.store, as_of, self._clock)
@@ -293,6 +301,7 @@ class LiveApp:
 
     async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""
+        self._home.check()
         fold = fold_of(model)
         start = fold.start(key)
         upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)

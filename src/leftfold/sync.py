@@ -1,17 +1,20 @@
 """The sync facade: the async app on a loop thread of its own, for code without an event loop."""
 
 import asyncio
+import atexit
 import threading
-from collections.abc import Collection, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, Unpack
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
 
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket, When
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
+from leftfold.home import Home
 from leftfold.leases import Entry
 from leftfold.live import OPEN_OR_FAILED, LiveApp, OnVerified
 from leftfold.metadata import Metadata
@@ -26,6 +29,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 CLOSING_SECONDS = 5.0
+_open: "set[SyncLive]" = set()
 
 
 class LoopThread:
@@ -35,6 +39,7 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._handing_over = threading.Lock()
         self._closed = False
+        self._home = Home()
         self._thread = threading.Thread(target=self._loop.run_forever, name="leftfold loop", daemon=True)
         self._thread.start()
 
@@ -51,8 +56,15 @@ class LoopThread:
             future.cancel()
             raise
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is a forked child, in which the thread is not."""
+        return self._home.is_elsewhere
+
     def close(self) -> None:
         """Let the calls of other threads come to their end, stop the loop and end the thread."""
+        if self.is_elsewhere:
+            return
         with self._handing_over:
             self._closed = True
         asyncio.run_coroutine_threadsafe(_end_of_others(), self._loop).result()
@@ -61,6 +73,7 @@ class LoopThread:
         self._loop.close()
 
     def _hand_over(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        self._home.check_process()
         _check_no_loop()
         with self._handing_over:
             if self._closed:
@@ -81,9 +94,32 @@ async def _end_of_others() -> None:
 class SyncLive:
     """`LiveApp` without `await`: the same names, the same arguments. Safe to use from several threads."""
 
-    def __init__(self, live: LiveApp, loop: LoopThread) -> None:
+    def __init__(self, live: LiveApp, loop: LoopThread, opening: AbstractAsyncContextManager[LiveApp]) -> None:
         self._live = live
         self._loop = loop
+        self._opening = opening
+        _open.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is under way and close the log. Closing twice is fine, and the end of the program closes too.
+
+        In a forked child it leaves all to the parent.
+        """
+        if self in _open:
+            _open.discard(self)
+            if not self._loop.is_elsewhere:
+                try:
+                    self._loop.run(_leave(self._opening))
+                finally:
+                    self._loop.close()
 
     def __repr__(self) -> str:
         return f"<SyncLive on {self._live.store!r}>"
@@ -277,20 +313,27 @@ class SyncTicket:
         self._loop.run(self._ticket.cancel(metadata=metadata))
 
 
-@contextmanager
-def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> Generator[SyncLive]:
-    """Open a live app on a loop thread, and close both."""
+def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> SyncLive:
+    """Open a live app on a loop thread; closing it, or the end of the program, closes both."""
     _check_no_loop()
     loop = LoopThread()
     try:
         opening = open_live(app, log, **options)
-        live = loop.run(opening.__aenter__())
-        try:
-            yield SyncLive(live, loop)
-        finally:
-            loop.run(_leave(opening))
-    finally:
+        return SyncLive(loop.run(opening.__aenter__()), loop, opening)
+    except BaseException:
         loop.close()
+        raise
+
+
+def _close_all() -> None:
+    """Close what the program left open, while threads can still be waited for."""
+    for live in list(_open):
+        with suppress(Exception):
+            live.close()
+
+
+# before the interpreter ends its thread pools; atexit would come after that
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
 
 
 async def _leave(opening: Any) -> None:

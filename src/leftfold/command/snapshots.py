@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from leftfold.codec import Codec
 from leftfold.errors import LeftfoldError
 from leftfold.fold import Fold
+from leftfold.home import keep_in_children
 from leftfold.stored_form import NOT_DECODED, StoredForm
 
 CREATE = """
@@ -65,6 +66,7 @@ class Snapshots:
         self._read_only = read_only
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
         self._connection = _existing(path) if read_only else _created(path)
+        keep_in_children(self)
 
     async def find(self, fold: Fold, key: tuple[Any, ...], *, upto: int) -> tuple[Any, int] | None:
         """The snapshot of a key at or before a position: the state and its position."""

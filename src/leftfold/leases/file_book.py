@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import StoreFailed
+from leftfold.home import keep_in_children
 from leftfold.leases.book import Entry
 
 CREATE = """
@@ -51,6 +52,7 @@ class FileBook:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
         self._connection: sqlite3.Connection | None = None
         self._file: int | None = None
+        keep_in_children(self)
 
     def __repr__(self) -> str:
         return f"<FileBook {self._path}>"

@@ -18,6 +18,7 @@ from leftfold.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
@@ -93,6 +94,8 @@ class PostgresStore:
         self._head = Head()
         self._following: asyncio.Task[None] | None = None
         self._closed = False
+        self._home = Home()
+        keep_in_children(self)
         connection = self._connect()
         try:
             self.log_id = self._identify(connection)
@@ -209,7 +212,17 @@ class PostgresStore:
         """Commit what has been handed in, then close every connection."""
         if self._closed:
             return
+        if self._home.is_elsewhere:  # the parent's
+            self._closed = True
+            return
+        if not self._home.is_gone:
+            self._home.check()
         self._closed = True
+        if self._home.is_gone:  # and with it all that was under way
+            await self._readers.close()
+            self._quick.abandon()
+            self._writer.abandon()
+            return
         self._head.fail(StoreClosed())
         if self._following is not None:
             self._following.cancel()
@@ -352,6 +365,7 @@ class PostgresStore:
                 pass
 
     def _check_open(self) -> None:
+        self._home.check()
         if self._closed:
             raise StoreClosed
 

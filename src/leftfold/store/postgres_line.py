@@ -110,6 +110,11 @@ class Line:
                     self._connecting.result().close()
             self._lose(psycopg.OperationalError("the connection was closed"))
 
+    def abandon(self) -> None:
+        """Close the connection of a line whose event loop is closed."""
+        if self.connection is not None:
+            self.connection.close()
+
     async def _until_free(self) -> None:
         """Wait for the answer to what was begun by one who does not wait."""
         if self._statement is not None:

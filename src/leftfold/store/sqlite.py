@@ -14,6 +14,7 @@ from typing import Any, Self
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
+from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
@@ -75,6 +76,8 @@ class SQLiteStore:
         self._head = Head()
         self._polling: asyncio.Task[None] | None = None
         self._closed = False
+        self._home = Home()
+        keep_in_children(self)
         self._types = Types()
         self._recent = Recent()
         self._writer = self._file.open()
@@ -172,9 +175,15 @@ class SQLiteStore:
         """Commit what has been handed in, then close the file."""
         if self._closed:
             return
+        if self._home.is_elsewhere:  # the parent's
+            self._closed = True
+            return
+        if not self._home.is_gone:
+            self._home.check()
         self._closed = True
-        self._head.fail(StoreClosed())
-        if self._polling is not None:
+        if not self._home.is_gone:
+            self._head.fail(StoreClosed())
+        if self._polling is not None and not self._home.is_gone:
             self._polling.cancel()
         await self._commits.close()
         self._beside.shutdown(wait=False)  # what it was to do has been waited for
@@ -300,6 +309,7 @@ class SQLiteStore:
             self._head.fail(error)
 
     def _check_open(self) -> None:
+        self._home.check()
         if self._closed:
             raise StoreClosed
         self._file.check_standing()

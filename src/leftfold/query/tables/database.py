@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import LeftfoldError, ModelsUnavailable, UsageError
+from leftfold.home import keep_in_children
 from leftfold.query.tables.backend import Backend
 from leftfold.query.tables.backends import backend_of, blame_of
 from leftfold.query.tables.database_url import database_url
@@ -28,6 +29,7 @@ class Database:
         self._engine = self._backend.engine().execution_options(**{BACKEND: self._backend})
         self._turn = threading.Lock() if self._backend.one_connection else nullcontext()
         self._prepared = False
+        keep_in_children(self)
 
     def __repr__(self) -> str:
         return f"<Database {self.url}>"
