@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from leftfold.command.chains import Chains
 from leftfold.command.decision import Decision, stamped
 from leftfold.command.gathering import Gathering
 from leftfold.command.handler import CommandHandler
+from leftfold.command.payload import digest_of, stood_for
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.settling import Settling, TicketSettled
 from leftfold.command.states import State, States
@@ -118,11 +118,24 @@ class Executor:
         if key is None:
             return None
         check_key(key)
-        digest = blake2b(digest_size=16)
-        for command in commands:
-            digest.update(self._handler_of(command).command.wire.encode() + b"\0")
-            digest.update(self._registry.codec.encode(command) + b"\0")
-        return Key(key, digest.digest())
+        return Key(key, digest_of(self._registry, commands, self._wires(commands)))
+
+    def _wires(self, commands: Sequence[Any]) -> list[str]:
+        return [self._handler_of(command).command.wire for command in commands]
+
+    async def _lookup(self, key: Key, commands: Sequence[Any]) -> Appended | None:
+        """Where the commands of a key lie; `KeyReused` when it was used for others."""
+        try:
+            return await self._store.lookup(key)
+        except KeyReused as reused:
+            return self._recognised(reused, commands)
+
+    def _recognised(self, reused: KeyReused, commands: Sequence[Any]) -> Appended:
+        """Where a key was used for the same commands, by code that did not know all of their fields yet."""
+        stored = reused.digest
+        if stored is None or not stood_for(stored, commands, self._wires(commands), self._registry):
+            raise reused
+        return Appended(reused.first, reused.last, duplicate=True)
 
     def stamped(self, command: object, said: Metadata, identity: str) -> Metadata:
         """What is said of a command that is to have this id."""
@@ -173,7 +186,7 @@ class Executor:
         working = await self._settle([decision], decision.states)
         if decision.records:
             return await self._append(decision, working, key)
-        if key is not None and (known := await self._store.lookup(key)) is not None:
+        if key is not None and (known := await self._lookup(key, [decision.command])) is not None:
             return await self._duplicate(known)
         return _nothing_happened(decision)
 
@@ -190,7 +203,10 @@ class Executor:
         return working if decision.records else None
 
     async def _append(self, decision: Decision, working: Working, key: Key | None) -> Receipt:
-        appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
+        try:
+            appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
+        except KeyReused as reused:
+            appended = self._recognised(reused, [decision.command])
         if appended.duplicate:
             return await self._duplicate(appended)
         working.commit(appended.last)
@@ -248,7 +264,7 @@ class Executor:
         """Give those whose keys were used before the receipt of the first time."""
         for decision, key in gathering.keyed(without_events=without_events):
             try:
-                known = await self._store.lookup(key)
+                known = await self._lookup(key, [decision.command])
                 if known is not None:
                     gathering.settle(decision, await self._duplicate(known))
             except KeyReused as reused:
@@ -263,14 +279,18 @@ class Executor:
     # --- many commands
 
     async def _try_many(self, decisions: Sequence[Decision], states: Sequence[State], key: Key | None) -> BatchReceipt:
-        if key is not None and (known := await self._store.lookup(key)) is not None:
+        commands = [decision.command for decision in decisions]
+        if key is not None and (known := await self._lookup(key, commands)) is not None:
             return BatchReceipt(known.last, (), duplicate=True)
         working = await self._settle(decisions, states)
         records = [record for decision in decisions for record in decision.records]
         if not records:
             position = max((state.position for state in states), default=0)
             return BatchReceipt(position, _outcomes(decisions, position + 1))
-        appended = await self._store.append(records, condition=working.conditions(), key=key)
+        try:
+            appended = await self._store.append(records, condition=working.conditions(), key=key)
+        except KeyReused as reused:
+            appended = self._recognised(reused, commands)
         if appended.duplicate:
             return BatchReceipt(appended.last, (), duplicate=True)
         working.commit(appended.last)

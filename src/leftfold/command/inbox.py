@@ -21,8 +21,9 @@ from leftfold.command.receipt import Receipt
 from leftfold.command.recurrence import Daily, Recurrence, recurrence
 from leftfold.command.states import State
 from leftfold.command.submission import Submission
+from leftfold.comparing import difference
 from leftfold.criteria import EVERYTHING, criteria
-from leftfold.errors import Conflict, TicketClosed, UnknownTicket, UsageError
+from leftfold.errors import CannotDecode, Conflict, KeyReused, TicketClosed, UnknownTicket, UsageError
 from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata, present_metadata
@@ -95,9 +96,27 @@ class Inbox:
         record = self.record(command, ticket, due, said, recurring)
         digest = self._executor.key(key, [command])
         payload = b"" if every is None else msgspec.json.encode(every)
-        await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest + payload))
+        try:
+            await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest + payload))
+        except KeyReused as reused:
+            if not await self._submitted_before(reused.first, command, every):
+                raise
         self.submitted.set()
         return ticket
+
+    async def _submitted_before(self, position: int, command: object, every: timedelta | Daily | None) -> bool:
+        """Whether the command at a position, as today's class reads it, is this one, with the same recurrence."""
+        [batch] = [batch async for batch in self.store.read(EVERYTHING, after=position - 1, upto=position)]
+        event = next(iter(self.registry.decode_all(batch.events)), None)
+        if not isinstance(event, CommandSubmitted):
+            return False
+        data = self._commands.codec.encode(event.data)
+        try:
+            before = self._commands.decode_new(NewEvent(event.command, data, version=event.command_version))
+        except CannotDecode:
+            return False
+        recurring = None if event.recurrence is None else event.recurrence.every
+        return recurring == every and difference(command, before) is None
 
     def record(
         self,
