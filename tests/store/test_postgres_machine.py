@@ -1,7 +1,7 @@
 """The state machine drives the PostgreSQL store too: interleavings, retries, reopening, connections that are ended."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from leftfold.clock import Clock
 from leftfold.store.contract import EventStore
 from leftfold.store.postgres import PostgresStore
+from leftfold.testing.model import Request
 from leftfold.testing.postgres_server import PostgresServer
 from leftfold.testing.state_machine import StoreMachine
 
@@ -31,20 +32,22 @@ class PostgresMachine(StoreMachine):
     def open_store(self, clock: Clock) -> EventStore:
         return PostgresStore(self.server.url(application_name=self.log), self.log, clock=clock, readers=1)
 
-    async def crash(self, appends: Awaitable[object], point: float) -> None:
+    async def crash(self, groups: Sequence[Sequence[Request]], point: float) -> int:
         """End every connection of the store's: while the appends wait for the lock, or when they are committed.
 
         In between it would be chance what is left, and a walk has to be the same each time that it is gone.
         """
+        waiting = point < 0.5
         with psycopg.connect(self.server.url()) as holder:
-            if point < 0.5:
+            if waiting:
                 holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self.log])
-            working = asyncio.ensure_future(appends)
-            while not working.done():
+            working = asyncio.create_task(self.outcomes_of([one for group in groups for one in group]))
+            while waiting and not working.done():
                 await asyncio.to_thread(self.terminate, "wait_event = 'advisory'")
-        await working
+            await working
         await asyncio.to_thread(self.terminate, "true")
         await self.store.close()
+        return 0 if waiting else len(groups)
 
     def terminate(self, which: str) -> None:
         sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND "

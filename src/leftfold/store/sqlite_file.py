@@ -11,6 +11,7 @@ from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_format import FORMAT, create_schema, lift, look_like_newest
 
 APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
+CHECKPOINT_PAGES = 4_000  # in the write-ahead log, after which a commit copies them into the file
 MAPPED_BYTES = 33_554_432  # of the file by each reader: faster than read(), but what is mapped counts as resident
 
 
@@ -129,7 +130,7 @@ class LogFile:
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA cache_size = -65536")
         if version < FORMAT:
