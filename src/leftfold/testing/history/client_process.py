@@ -54,6 +54,8 @@ async def _work(setting: Setting, calls: Calls, head: int) -> None:
 
 async def _obey(client: Client, words: list[str]) -> None:
     match words:
+        case ["begin"]:
+            pass  # it has: this line is read by a client that works
         case ["stop"]:
             await client.stop()
         case ["reach", head, patience]:

@@ -199,8 +199,9 @@ class Processes:
         return f"<Processes {len(self.clients)}>"
 
     async def start(self) -> None:
-        """Begin."""
+        """Begin; a run's time is counted once every process works, however long it takes to start them."""
         await asyncio.gather(*(client.start() for client in self.clients))
+        await self._tell(lambda client: client.ask("begin"))
 
     async def stop(self) -> None:
         """Begin no new calls, and wait for those under way."""
