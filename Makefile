@@ -13,6 +13,9 @@ ARGS   ?=
 # Processes that test at the same time, a file each: a good part of the tests waits for others.
 JOBS   ?= 3
 
+# How often `make test-loaded` runs them.
+RUNS   ?= 10
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -30,6 +33,10 @@ demo-workers: $(VENV)/.demo ## Run orders in one process and in four, and kill o
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest, JOBS=0 runs them one after the other)
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+.PHONY: test-loaded
+test-loaded: $(VENV)/.dev ## Run the tests RUNS times while every core is busy, six files at a time (ARGS="--burners 4 -- tests/store")
+	@$(BIN)/python -m tests.loaded --runs $(RUNS) $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format, types and import directions

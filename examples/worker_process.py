@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
 
-SECONDS = 60.0
+SECONDS = 600.0  # how long it may take on a busy machine
 HEALTH = re.compile(r"health at (http://\S+)/health")
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import psycopg
 
 from leftfold.testing.postgres_server import ADMIN, PostgresServer
+from tests.patience import PATIENCE
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 MISSING = "there is no pgbouncer to test with: apt-get install pgbouncer"
@@ -60,7 +61,7 @@ class PgBouncer:
     def __exit__(self, *error: object) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=PATIENCE)
         shutil.rmtree(self._directory)
 
     def url(self, **options: str) -> str:

@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 from tests.postgres import fresh_schema
 from tests.query.places import outside
 
@@ -109,7 +110,7 @@ def run_console(block: Block, page: Path) -> None:
             text=True,
             stdin=subprocess.DEVNULL,
             check=False,
-            timeout=50,
+            timeout=PATIENCE,
         )
         shown = f"{page.name}:{block.line}: {command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
         assert done.returncode == 0, shown

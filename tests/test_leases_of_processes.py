@@ -7,7 +7,6 @@ import pytest
 from bench.endurance.leases import leases, run
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("processes", [2, 4])
 async def test_nothing_is_done_twice_and_others_take_over(processes: int, tmp_path: Path) -> None:
     report = await run(tmp_path, processes, rounds=2, lease=0.5)

@@ -17,10 +17,9 @@ from leftfold.leases import Entry, Holder
 from leftfold.store import open_store
 from leftfold.store.open import make_roles
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 
-pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
-SECONDS = 60
 COMMANDS = lease_name("orders", (handler.command for handler in orders.command_handlers.values()))
 WORK = {COMMANDS, "process Fulfilment", "projection order_status v1"}
 numbers = count(1)
@@ -41,7 +40,7 @@ async def place(live: LiveApp, *names: str) -> None:
     """Submit orders and their payments, and wait until they are handled."""
     tickets = [await live.submit(command) for name in names for command in (Place(name, "lamp", 40), Pay(name, 40))]
     for ticket in tickets:
-        await ticket.result(SECONDS)
+        await ticket.result(PATIENCE)
 
 
 def opening_of(entry: Entry) -> str | None:
@@ -64,7 +63,7 @@ async def test_the_work_is_one_app_s_until_it_closes(url: str) -> None:
             held = await one.leases()
 
         await place(two, "o-2")
-        answer = await two.query(OrdersByStanding(), after=await two.store.head(), timeout=SECONDS)
+        answer = await two.query(OrdersByStanding(), after=await two.store.head(), timeout=PATIENCE)
 
     assert ({entry.name for entry in held}, len(set(map(opening_of, held)))) == (WORK, 1)
     assert sum(answer.values()) == 2
@@ -87,7 +86,7 @@ async def test_a_process_that_is_paused_is_replaced_and_does_nothing_twice_when_
                 event.type async for batch in store.read() for event in batch.events if "replaced" in event.type
             ]
             times = await handled(store)
-            answer = await live.query(OrdersByStanding(), after=await store.head(), timeout=SECONDS)
+            answer = await live.query(OrdersByStanding(), after=await store.head(), timeout=PATIENCE)
         assert worker.stop() == 0
 
     assert "leftfold.worker.replaced" in replaced

@@ -10,6 +10,7 @@ import pytest
 from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
 from leftfold.errors import OutcomeUnknown, StoreUnavailable
 from leftfold.testing.postgres_server import Mode, PostgresServer
+from tests.patience import PATIENCE
 
 AccountId = Annotated[str, Tag("account")]
 
@@ -119,10 +120,10 @@ async def test_everything_that_follows_the_log_goes_on_when_the_server_is_back(
             await other.execute(Deposit("a", 2))
             await other.execute(Deposit("b", 3))
             ticket = await other.submit(Deposit("b", 4))
-            await ticket.result(timeout=30)
-            async with asyncio.timeout(30):
+            await ticket.result(timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):
                 await thanked
-            answer = await live.query(InAll(), after=await live.store.head(), timeout=30)
+            answer = await live.query(InAll(), after=await live.store.head(), timeout=PATIENCE)
             events = [event async for batch in live.store.read() for event in batch.events]
 
     assert answer == [("a", 2, 2), ("b", 2, 2)]

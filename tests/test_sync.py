@@ -14,6 +14,7 @@ from leftfold.errors import InsideRunningLoop, InvalidUrl, StoreClosed
 from leftfold.live import LiveApp
 from leftfold.sync import SyncLive
 from tests.accounts import Account, Deposit, Deposited, Withdraw, accounts_app
+from tests.patience import PATIENCE
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -72,7 +73,7 @@ def test_calls_of_other_threads_end_when_it_is_closed(tmp_path: Path) -> None:
         for _ in range(20):
             executed.acquire()
 
-    assert [type(future.exception(timeout=10)) for future in calling] == [StoreClosed] * 4
+    assert [type(future.exception(timeout=PATIENCE)) for future in calling] == [StoreClosed] * 4
 
 
 def test_an_app_that_cannot_be_opened_leaves_no_thread_behind() -> None:

@@ -184,7 +184,6 @@ def test_comparing_makes_no_target(run: Run, log: str) -> None:
 # --- stopped
 
 
-@pytest.mark.timeout(180)
 async def test_a_copy_that_is_killed_again_and_again_goes_on_each_time(run: Run, long_log: str) -> None:
     head = 0
     async with open_store(COPY) as target:
@@ -202,7 +201,6 @@ async def test_a_copy_that_is_killed_again_and_again_goes_on_each_time(run: Run,
     assert (await asyncio.to_thread(run, "verify", COPY)).code == 0
 
 
-@pytest.mark.timeout(180)
 async def test_ctrl_c_ends_a_copy_that_can_go_on(run: Run, long_log: str) -> None:
     async with open_store(COPY) as target:
         with copying(long_log, COPY) as process:

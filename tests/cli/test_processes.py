@@ -12,6 +12,7 @@ import pytest
 
 from examples.bank import Deposit, Open, bank
 from tests.cli.conftest import BANK
+from tests.patience import PATIENCE
 
 LEFTFOLD = (sys.executable, "-c", "from leftfold.cli import main; main()")
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def test_follow_catches_up_goes_on_live_and_ends_with_ctrl_c(log: str, following
         assert next_position(following) == 8
 
     following.send_signal(signal.SIGINT)
-    out, err = following.communicate(timeout=10)
+    out, err = following.communicate(timeout=PATIENCE)
 
     assert (following.returncode, out, err) == (130, "", "")
 
@@ -69,7 +70,7 @@ def test_a_closed_pipe_is_no_error(log: str, folder: Path) -> None:
         first = process.stdout.readline()
         process.stdout.close()
         assert process.stderr is not None
-        assert (process.stderr.read(), process.wait(timeout=20)) == ("", 141)
+        assert (process.stderr.read(), process.wait(timeout=PATIENCE)) == ("", 141)
         assert "2026-01-01T10:01:00Z" in first
         process.stderr.close()
 
@@ -79,7 +80,7 @@ def test_a_log_can_be_read_while_another_process_writes(log: str) -> None:
         live.execute(Deposit("a-1", 1))
 
         process = begin("state", log, "Account", "a-1", "--json", *BANK)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
 
         assert (process.returncode, err) == (0, "")
         assert json.loads(out)["balance"] == 7_301
@@ -102,7 +103,7 @@ def test_what_was_committed_before_a_crash_is_read(folder: Path) -> None:
     assert (folder / "crashed.db-wal").stat().st_size > 0
 
     process = begin("events", "sqlite:///crashed.db", "--json")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, err, json.loads(out)["position"]) == (0, "", 1)
     with bank.open_sync("sqlite:///crashed.db") as live:

@@ -4,9 +4,7 @@ from tests.cli.conftest import Run
 
 
 def test_a_run_tells_what_was_done_and_whether_every_rule_holds(run: Run) -> None:
-    ended = run(
-        "torture", "memory:", "--seconds", "0.5", "--clients", "1", "--seed", "3", "--nemesis", "none", "--json"
-    )
+    ended = run("torture", "memory:", "--seconds", "1", "--clients", "1", "--seed", "3", "--nemesis", "none", "--json")
 
     [report] = ended.objects
     assert ended.code == 0

@@ -12,8 +12,8 @@ from examples.orders import OrdersByStanding, Pay, Place, PutInStock, orders
 from examples.worker_process import WorkerProcess
 from leftfold import NewEvent, open_store
 from tests.cli.conftest import Run
+from tests.patience import PATIENCE
 
-pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
 APP = ("--app", "examples.orders:orders")
 HANGING = """
 import time
@@ -76,7 +76,7 @@ async def hanging(folder: Path) -> WorkerProcess:
 
 
 def until_there(path: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < end, f"{path} never came"
         time.sleep(0.01)
@@ -89,7 +89,7 @@ async def test_work_does_everything_until_it_is_stopped(shop: str, folder: Path)
             await live.submit(Place("o-1", "lamp", 40))
             await live.submit(Pay("o-1", 40))
             head = 0
-            while await live.query(OrdersByStanding(), after=head, timeout=60) != {"shipped": 1}:
+            while await live.query(OrdersByStanding(), after=head, timeout=PATIENCE) != {"shipped": 1}:
                 head = await live.store.wait(head, 60)
         code = worker.stop()
 
@@ -141,7 +141,7 @@ def test_a_second_signal_stops_at_once_and_breaks_nothing(hanging: WorkerProcess
     (folder / "go").touch()
     with hanging:
         hanging.wait_until_healthy()
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while hanging.status()["read_models"][0]["position"] < 1:
             assert time.monotonic() < end
         assert hanging.stop() == 0

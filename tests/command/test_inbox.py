@@ -22,6 +22,7 @@ from leftfold.metadata import decode_metadata
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.accounts import Account, Deposit, Deposited, Freeze, Transfer, Withdraw, accounts_app
+from tests.patience import PATIENCE
 
 
 class Call(Command):
@@ -68,7 +69,7 @@ async def test_a_submitted_command_is_handled_and_its_receipt_awaited(live: Live
 
     await live.run_until_quiet()
 
-    receipt = await ticket.result(timeout=1)
+    receipt = await ticket.result(timeout=PATIENCE)
     assert (receipt.position, receipt.events, receipt.command_id) == (2, (Deposited("a", 5),), ticket.id)
     assert (await live.state(Account, "a")).balance == 5
 

@@ -15,6 +15,7 @@ from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from leftfold.testing.clock import START
 from tests.accounts import Account, Calls, Deposit, Deposited, Withdraw, accounts_app
+from tests.patience import PATIENCE
 
 
 async def log_types(store: EventStore) -> list[str]:
@@ -26,7 +27,7 @@ async def test_two_workers_on_one_log_handle_each_command_once(tmp_path: Path) -
     async with accounts_app().open(url) as live, accounts_app().open(url) as other:
         apps = (live, other) * 150
         tickets = await asyncio.gather(*(app.submit(Deposit(f"a{n % 7}", 1)) for n, app in enumerate(apps)))
-        receipts = await asyncio.gather(*(other.ticket(ticket.id).result(timeout=30) for ticket in tickets))
+        receipts = await asyncio.gather(*(other.ticket(ticket.id).result(timeout=PATIENCE) for ticket in tickets))
 
         balances = [(await live.state(Account, f"a{n}")).balance for n in range(7)]
         types = await log_types(live.store)
@@ -85,7 +86,7 @@ async def test_a_background_worker_handles_what_another_process_submits(tmp_path
     async with accounts_app().open(url), accounts_app().open(url, work=False) as web:
         ticket = await web.submit(Deposit("a", 5))
 
-        assert (await ticket.result(timeout=10)).events == (Deposited("a", 5),)
+        assert (await ticket.result(timeout=PATIENCE)).events == (Deposited("a", 5),)
 
 
 async def test_a_command_due_across_a_restart_is_handled_at_the_opening(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ async def test_a_command_due_across_a_restart_is_handled_at_the_opening(tmp_path
     async with accounts_app().open(url) as live:
         ticket = await live.submit(Deposit("a", 5), delay=timedelta(milliseconds=100))
     async with accounts_app().open(url) as live:
-        assert (await live.ticket(ticket.id).result(timeout=10)).events == (Deposited("a", 5),)
+        assert (await live.ticket(ticket.id).result(timeout=PATIENCE)).events == (Deposited("a", 5),)
 
 
 async def test_a_worker_begins_at_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import pytest
 from bench.endurance.memory import BACKENDS, BOUND, WAYS, Load, Passage, problems_of, run
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_way_through_a_log_sees_all_of_it_in_little_memory(backend: str) -> None:
     load = Load(events=10_000, accounts=1_000)

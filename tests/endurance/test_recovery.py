@@ -1,11 +1,8 @@
 """Appending after a crash, in small; and a loss is noticed."""
 
-import pytest
-
 from bench.endurance.recovery import Load, Recovery, problems_of, run
 
 
-@pytest.mark.timeout(240)
 def test_after_each_kind_of_crash_the_first_append_comes_behind_what_was_acknowledged() -> None:
     found = dict(run(Load(events=5_000, rounds=1, appends=50)))
 

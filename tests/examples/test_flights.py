@@ -258,7 +258,6 @@ def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Pat
     assert asyncio.run(records(continued.url)) == asyncio.run(records(demo.url))
 
 
-@pytest.mark.timeout(180)
 def test_the_same_program_on_postgresql_gives_the_same_events_and_answers(
     demo: Demo, tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 
-pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-u", "-m", "examples.orders_workers"]
-SECONDS = 120
 
 
 def is_running(pid: int) -> bool:
@@ -37,7 +36,7 @@ def test_one_process_and_four_bring_the_same_fates_though_one_is_killed(
         where = ["--database", server.url(DATABASE)]
 
     ended = subprocess.run(
-        [*COMMAND, "30", *where], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+        [*COMMAND, "30", *where], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -59,9 +58,9 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
             workers += [int(pid) for pid in re.findall(r"leftfold work .* process (\d+), healthy", line)]
         assert all(map(is_running, workers))
         demo.send_signal(signal.SIGINT)
-        demo.communicate(timeout=SECONDS)
+        demo.communicate(timeout=PATIENCE)
 
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + PATIENCE
     while any(map(is_running, workers)):
         assert time.monotonic() < end, f"still running: {list(filter(is_running, workers))}"
     assert demo.returncode == 130

@@ -26,6 +26,7 @@ from leftfold.errors import InstanceNotParked, InvalidModel, LeftfoldError, Stor
 from leftfold.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -205,7 +206,7 @@ async def test_the_background_does_the_same(tmp_path: Any) -> None:
         await live.execute(PutInStock("lamp", 1))
         await live.execute(Place("o", "lamp", 40))
         await live.execute(Pay("o", 40))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await fates(live, ["o"]) != ["shipped"]:
                 await live.store.wait(await live.store.head(), 0.1)
 

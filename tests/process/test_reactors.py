@@ -29,6 +29,7 @@ from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
+from tests.patience import PATIENCE
 
 Name = Annotated[str, Tag("name")]
 
@@ -577,8 +578,8 @@ async def test_the_background_reacts_and_tries_again(tmp_path: Any) -> None:
 
     async with app.open(f"sqlite:///{tmp_path}/club.db") as live:
         await join(live, "a", "b", "c")
-        await asyncio.wait_for(reached.wait(), 20)
-        async with asyncio.timeout(20):
+        await asyncio.wait_for(reached.wait(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             while set(mail.sent) != {"a", "b", "c"}:
                 await live.store.wait(await live.store.head(), 0.05)
 

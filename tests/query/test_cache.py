@@ -19,6 +19,7 @@ from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition, ReadSid
 from leftfold.query.by_value import by_value
 from leftfold.query.rebuild import rebuild
 from leftfold.store import MemoryStore
+from tests.patience import PATIENCE
 from tests.query.bank import (
     AccountId,
     Audited,
@@ -71,8 +72,8 @@ async def bank(store: MemoryStore) -> AsyncIterator[ReadSide]:
 
 
 async def level(read_side: ReadSide, position: int) -> None:
-    await read_side.wait(Balance, position, 5)
-    await read_side.wait(Turnover, position, 5)
+    await read_side.wait(Balance, position)
+    await read_side.wait(Turnover, position)
 
 
 def counted(models: ReadModels) -> int:
@@ -309,11 +310,11 @@ async def test_an_answer_that_became_old_while_it_was_computed_is_asked_again(
 
     query = Rows(slow)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as bank:
-        await bank.wait(Balance, await append(store, Opened("a")), 5)
+        await bank.wait(Balance, await append(store, Opened("a")))
         first = asyncio.create_task(bank.answer(counting.free, query))
         await asyncio.to_thread(read.wait)
         second = asyncio.create_task(bank.answer(counting.free, query))
-        await bank.wait(Balance, await append(store, Opened("b")), 5)
+        await bank.wait(Balance, await append(store, Opened("b")))
         gate.set()
 
         assert (await first, await second) == (1, 2)
@@ -337,7 +338,7 @@ async def test_a_retried_key_makes_its_models_answers_be_asked_again(store: Memo
 
     counting, query = Counting(), Rows(lambda models: models.get(Strict, "a"))
     async with reading(store, Strict) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13)))
         assert await read_side.answer(counting.free, query) == Strict("a", 1)
         bad.clear()
 
@@ -351,7 +352,7 @@ async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_
 ) -> None:
     counting, url = Counting(), f"sqlite:///{tmp_path}/models.db"
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)), 5)
+        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)))
         engine = sa.create_engine(url)
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE balance SET amount = 13"))
@@ -360,7 +361,7 @@ async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_
 
         await rebuild(ReadModelDefinition(Balance), store, registry_of(), url)
 
-        watch = read_side.answering.watch(counting.amounts, Amounts(["a"]), after=None, timeout=5)
+        watch = read_side.answering.watch(counting.amounts, Amounts(["a"]), after=None, timeout=PATIENCE)
         async for answer in watch:
             if answer == [5]:
                 break

@@ -100,7 +100,7 @@ async def kept(read_side: ReadSide, **options: Any) -> list[Everything]:
 
 async def test_every_type_comes_back_as_it_went_in(store: MemoryStore) -> None:
     async with reading(store, Everything, registry=registry_of(Sent)) as read_side:
-        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+        await read_side.wait(Everything, await append(store, Sent("p")))
 
         (row,) = await kept(read_side)
 
@@ -113,7 +113,7 @@ async def test_every_type_comes_back_as_it_went_in(store: MemoryStore) -> None:
 
 async def test_values_are_found_by_each_type(store: MemoryStore) -> None:
     async with reading(store, Everything, registry=registry_of(Sent)) as read_side:
-        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+        await read_side.wait(Everything, await append(store, Sent("p")))
 
         for field in ("whole", "real", "flag", "raw", "day", "moment", "exact", "identity", "colour", "level", "size"):
             found = await kept(read_side, where={field: getattr(Everything("p"), field)})
@@ -154,7 +154,7 @@ async def names(read_side: ReadSide, question: Any) -> list[str]:
 
 async def test_decimals_and_times_sort_by_their_meaning(store: MemoryStore) -> None:
     async with reading(store, Measure, registry=registry_of(Measured)) as read_side:
-        await read_side.wait(Measure, await append(store, *MEASURED), 5)
+        await read_side.wait(Measure, await append(store, *MEASURED))
 
         for field in ("exact", "moment"):
             ordered = await names(read_side, lambda models, field=field: models.select(Measure, order_by=field))
@@ -175,7 +175,7 @@ async def test_free_sql_gets_typed_values_and_reaches_into_json(store: MemorySto
         return [tuple(extremes), [street for (street,) in streets]]
 
     async with reading(store, Measure, registry=registry_of(Measured)) as read_side:
-        await read_side.wait(Measure, await append(store, *MEASURED), 5)
+        await read_side.wait(Measure, await append(store, *MEASURED))
 
         extremes, streets = await ask(read_side, question)
 
@@ -216,7 +216,7 @@ async def test_a_value_that_fits_no_column_parks_its_key(
             return type(self)(self.parcel, **(fields if self.parcel == "odd" else {}))
 
     async with reading(store, Odd, registry=registry_of(Sent)) as read_side:
-        await read_side.wait(Odd, await append(store, Sent("p"), Sent("q"), Sent("odd"), Sent("r"), Sent("odd")), 5)
+        await read_side.wait(Odd, await append(store, Sent("p"), Sent("q"), Sent("odd"), Sent("r"), Sent("odd")))
 
         assert await read_side.parked() == [ParkedKey("Odd", "odd", ("odd",), 3, problems[place.kind], 2)]
         assert await ask(read_side, lambda models: models.count(Odd)) == 3
@@ -242,7 +242,7 @@ async def test_text_with_a_nul_is_kept_where_the_database_can_and_parked_where_i
     store: MemoryStore, place: Place
 ) -> None:
     async with reading(store, Note, registry=registry_of(Noted)) as read_side:
-        await read_side.wait(Note, await append(store, Noted("a", "b\0c"), Noted("z", "")), 5)
+        await read_side.wait(Note, await append(store, Noted("a", "b\0c"), Noted("z", "")))
 
         found = await ask(read_side, lambda models: [row.text for row in models.select(Note, order_by="parcel")])
         parked = [(key.key, key.problem) for key in await read_side.parked()]
@@ -255,7 +255,7 @@ async def test_text_with_a_nul_is_kept_where_the_database_can_and_parked_where_i
 async def test_text_sorts_by_its_characters_numbers_and_none_comes_first(store: MemoryStore) -> None:
     texts = ["a", "B", "ä", "_", "z", "", "é", "Z", "-", "日"]
     async with reading(store, Note, registry=registry_of(Noted)) as read_side:
-        await read_side.wait(Note, await append(store, *(Noted(f"{n}", text) for n, text in enumerate(texts))), 5)
+        await read_side.wait(Note, await append(store, *(Noted(f"{n}", text) for n, text in enumerate(texts))))
 
         for order in ("text", "maybe"):
             found = await ask(read_side, lambda models, order=order: models.select(Note, order_by=order))
@@ -274,7 +274,7 @@ async def test_every_float_comes_back(store: MemoryStore, number: float) -> None
             return type(self)(self.parcel, number)
 
     async with reading(store, Weight, registry=registry_of(Sent)) as read_side:
-        await read_side.wait(Weight, await append(store, Sent("p")), 5)
+        await read_side.wait(Weight, await append(store, Sent("p")))
 
         (row,) = await ask(read_side, lambda models: models.select(Weight))
 
@@ -307,7 +307,7 @@ def test_another_database_keeps_its_own_types() -> None:
 async def test_a_table_can_be_read_by_people(store: MemoryStore, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/models.db"
     async with reading(store, Everything, registry=registry_of(Sent), url=url) as read_side:
-        await read_side.wait(Everything, await append(store, Sent("p")), 5)
+        await read_side.wait(Everything, await append(store, Sent("p")))
 
     with sa.create_engine(url).connect() as connection:
         row = connection.exec_driver_sql(

@@ -48,9 +48,9 @@ async def test_what_nobody_has_begun_is_waited_for(store: MemoryStore, url: str)
 
         async with reading(store, Balance, url=url):
             row = await waiting
-            await following.wait(Balance, position, 5)
+            await following.wait(Balance, position)
 
-        await following.wait(Balance, position, 5)
+        await following.wait(Balance, position)
         assert row is None or row.owner == "ann"
         assert (await following.status())[0].position == position
 
@@ -61,8 +61,8 @@ async def test_only_the_chosen_models_are_folded_here(store: MemoryStore, url: s
         reading(store, Balance, Turnover, url=url, folds=NOBODY) as neither,
         reading(store, Balance, Turnover, url=url, folds=[Turnover]) as one,
     ):
-        await one.wait(Turnover, position, 5)
-        await neither.wait(Turnover, position, 5)
+        await one.wait(Turnover, position)
+        await neither.wait(Turnover, position)
 
         assert [status.position for status in await neither.status()] == [0, position]
         assert (one.folded_here, neither.folded_here) == ([Turnover], [])
@@ -82,7 +82,7 @@ async def test_keys_that_another_process_parked_are_seen_and_can_be_skipped(stor
 
     async with reading(store, Fussy, url=url), reading(store, Fussy, url=url, folds=NOBODY) as following:
         position = await append(store, Deposited("a", 5), Closed("a"))
-        await following.wait(Fussy, position, 5)
+        await following.wait(Fussy, position)
         [parked], [status] = await following.parked(), await following.status()
 
         left = await following.parked_keys(Fussy).retry(("a",))
@@ -104,7 +104,7 @@ async def test_the_table_of_a_former_version_answers_until_another_process_has_r
 ) -> None:
     await append(store, Opened("a"))
     async with reading(store, Balance, url=url) as former:
-        await former.wait(Balance, 1, 5)
+        await former.wait(Balance, 1)
 
     async with reading(store, Balance, url=url, version=2, folds=NOBODY) as following:
         before = await ask(following, balance)
@@ -117,7 +117,7 @@ async def test_the_table_of_a_former_version_answers_until_another_process_has_r
 
 async def test_the_table_of_another_log_is_not_answered_from(store: MemoryStore, url: str) -> None:
     async with MemoryStore() as other, reading(other, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(other, Opened("a")), 5)
+        await read_side.wait(Balance, await append(other, Opened("a")))
 
     async with reading(store, Balance, url=url, folds=NOBODY) as following:
         with pytest.raises(ReadModelBehind):

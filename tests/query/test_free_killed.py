@@ -9,6 +9,7 @@ import pytest
 from leftfold.events import Event
 from leftfold.query import models_url
 from leftfold.store import open_store
+from tests.patience import PATIENCE
 from tests.query.bank import Deposited, Opened, Transferred, append
 from tests.query.free_bank import (
     HANDLERS,
@@ -71,7 +72,7 @@ async def test_a_killed_process_leaves_the_tables_as_of_its_checkpoint(tmp_path:
             project_until_killed(url, handler, statements)
 
         async with projecting(store, totals_of(HANDLERS[handler]), url=models_url(url)) as read_side:
-            found = await rows(read_side, after=len(EVENTS), timeout=30)
+            found = await rows(read_side, after=len(EVENTS), timeout=PATIENCE)
             positions = [row[0] for row in await rows(read_side, ledger)]
 
     assert found == expected_totals(EVENTS)

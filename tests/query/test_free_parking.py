@@ -12,6 +12,7 @@ from leftfold.query import FreeProjection, ParkedKey
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.free_folding import FreeFolding
 from leftfold.store import MemoryStore
+from tests.patience import PATIENCE
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading, registry_of
 from tests.query.free_bank import add, metadata, projecting, rows, totals_of
 from tests.query.places import place, url
@@ -113,7 +114,7 @@ async def test_a_database_that_is_away_when_it_may_go_on_is_waited_out(
         bad.discard(2)
         await read_side.parked_keys("lines").retry(())
 
-        assert await amounts(read_side, after=position, timeout=20) == [1, 2, 3]
+        assert await amounts(read_side, after=position, timeout=PATIENCE) == [1, 2, 3]
     assert away == []
 
 

@@ -19,6 +19,7 @@ from leftfold.query.shard import Shard
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
+from tests.patience import PATIENCE
 from tests.query.bank import Audited, Deposited, Opened, Transferred, append, ask, registry_of
 from tests.query.free_bank import (
     HANDLERS,
@@ -93,7 +94,7 @@ async def test_a_handler_is_told_where_when_and_why(store: MemoryStore) -> None:
         record = registry_of().encode(Deposited("a", 1), encode_metadata(said))
     async with projecting(store, FreeProjection(tell, "told", [table])) as read_side:
         await store.append([record])
-        await read_side.wait("told", 1, 5)
+        await read_side.wait("told", 1)
 
     stored = [event async for batch in store.read() for event in batch.events]
     assert told == [Recorded(1, stored[0].time, said)]
@@ -155,7 +156,7 @@ async def test_an_async_handler_has_what_a_connection_has(store: MemoryStore, ur
         seen.append(connection.in_transaction())
 
     async with projecting(store, totals_of(handle), url=url) as read_side:
-        await read_side.wait("account totals", await append(store, Deposited("a", 1)), 5)
+        await read_side.wait("account totals", await append(store, Deposited("a", 1)))
 
     assert seen == [2, "driver", "sync", True]
 
@@ -167,7 +168,7 @@ async def test_an_async_handler_runs_on_the_loop_that_opened_the_app(store: Memo
         loops.append(asyncio.get_running_loop())
 
     async with projecting(store, totals_of(handle)) as read_side:
-        await read_side.wait("account totals", await append(store, Deposited("a", 1)), 5)
+        await read_side.wait("account totals", await append(store, Deposited("a", 1)))
 
     assert loops == [asyncio.get_running_loop()]
 
@@ -194,8 +195,8 @@ async def test_a_batch_is_handled_at_once(store: MemoryStore) -> None:
 
     position = await append(store, *(Deposited("a", n) for n in range(50)))
     async with projecting(store, FreeProjection(handle, "sizes", [table])) as read_side:
-        await read_side.wait("sizes", position, 5)
-        await read_side.wait("sizes", await append(store, Audited("a")), 5)
+        await read_side.wait("sizes", position)
+        await read_side.wait("sizes", await append(store, Audited("a")))
 
     assert sizes == [50]
 
@@ -210,7 +211,7 @@ async def test_slow_handlers_are_given_shorter_transactions(store: MemoryStore, 
 
     position = await append(store, *(Deposited("a", n) for n in range(1_000)))
     async with projecting(store, FreeProjection(handle, "sizes", [table])) as read_side:
-        await read_side.wait("sizes", position, 5)
+        await read_side.wait("sizes", position)
 
     assert sizes[:4] == [500, 250, 125, 62]
     assert sum(sizes) == 1_000
@@ -226,7 +227,7 @@ async def test_several_read_sides_on_one_database_handle_each_event_once(url: st
     ):
         for start in range(0, len(events), 100):
             position = await append(store, *events[start : start + 100])
-        found = [await rows(each, after=position, timeout=40) for each in (first, second, third)]
+        found = [await rows(each, after=position, timeout=PATIENCE) for each in (first, second, third)]
         positions = [row[0] for row in await rows(first, ledger)]
 
     assert found == [expected_totals(events)] * 3
@@ -243,7 +244,7 @@ async def test_it_goes_on_where_it_was_when_opened_again(store: MemoryStore, url
 async def test_the_past_is_shown_by_temporary_tables_that_leave_no_trace(store: MemoryStore, url: str) -> None:
     async with projecting(store, totals_of(), url=url) as read_side:
         position = await append(store, *EVENTS)
-        await read_side.wait("account totals", position, 5)
+        await read_side.wait("account totals", position)
         text = sa.text("SELECT account, amount FROM totals ORDER BY account")
 
         past = [
@@ -264,7 +265,9 @@ events_of = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(events=events_of, cuts=st.lists(st.integers(1, 11)), handler=st.sampled_from(HANDLERS[::2]))
 def test_neither_the_size_of_batches_nor_restarts_change_the_tables(
     events: list[Any], cuts: list[int], handler: Callable[..., Any], tmp_path: Path

@@ -16,6 +16,7 @@ from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadMo
 from leftfold.query import FreeProjection, Progress
 from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import MemoryStore
+from tests.patience import PATIENCE
 from tests.query.bank import Deposited, append, ask, registry_of
 from tests.query.free_bank import add, expected_totals, ledger, projecting, rows, totals, totals_of
 from tests.query.free_bank import metadata as both
@@ -75,7 +76,7 @@ async def store() -> AsyncIterator[MemoryStore]:
 async def keep(store: MemoryStore, url: str, definition: FreeProjection, *amounts: int) -> int:
     async with projecting(store, definition, url=url) as read_side:
         position = await append(store, *(Deposited("abc"[n % 3], amount) for n, amount in enumerate(amounts)))
-        await read_side.wait(NAME, position, 5)
+        await read_side.wait(NAME, position)
     return position
 
 
@@ -228,7 +229,7 @@ async def test_columns_of_every_type_are_compared_by_their_values(
     events = [Deposited(chr(ord("a") + number), 1) for number in range(len(kinds))]
     async with projecting(store, FreeProjection(first, NAME, [table]), url=place.shared()) as read_side:
         position = await append(store, *events)
-        await read_side.wait(NAME, position, 5)
+        await read_side.wait(NAME, position)
 
     found = []
     for version, handler in enumerate((first, second), 2):
@@ -284,13 +285,13 @@ async def test_queries_are_answered_from_the_old_tables_meanwhile(store: MemoryS
 async def test_a_rebuild_keeps_up_with_a_projection_that_goes_on(store: MemoryStore, url: str) -> None:
     definition = totals_of()
     async with projecting(store, definition, url=url) as read_side:
-        await read_side.wait(NAME, await append(store, *(Deposited("a", n % 10) for n in range(1_500))), 40)
+        await read_side.wait(NAME, await append(store, *(Deposited("a", n % 10) for n in range(1_500))))
         rebuilding = asyncio.create_task(rebuild(definition, store, registry_of(), url))
         while not rebuilding.done():
-            await read_side.wait(NAME, await append(store, Deposited("b", 1)), 20)
+            await read_side.wait(NAME, await append(store, Deposited("b", 1)))
         found = await rebuilding
         position = await append(store, Deposited("b", 1))
-        after = await rows(read_side, after=position, timeout=20)
+        after = await rows(read_side, after=position, timeout=PATIENCE)
         positions = [row[0] for row in await rows(read_side, ledger)]
 
     assert found.differences.none
@@ -305,7 +306,7 @@ async def test_an_event_that_new_code_cannot_handle_leaves_the_present_tables(st
         await rebuild(projection(refusing, 2), store, registry_of(), url)
     async with projecting(store, projection(refusing, 2), url=url) as read_side:
         with pytest.raises(ProjectionParked, match="waits at position 2"):
-            await read_side.wait(NAME, 4, 5)
+            await read_side.wait(NAME, 4)
         assert await rows(read_side) == [("a", 1), ("b", 2), ("c", 3)]
         [standing] = await read_side.status()
         assert standing.failed

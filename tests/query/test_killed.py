@@ -90,7 +90,7 @@ async def test_of_several_processes_that_share_a_model_any_may_be_killed(tmp_pat
 async def check(store: EventStore, url: str, past_position: int, **options: Any) -> None:
     """Fold what is missing, and compare with the plain fold: rows, versions, and those of the past."""
     async with reading(store, Balance, url=url, history=True, **options) as read_side:
-        await read_side.wait(Balance, len(EVENTS), 20)
+        await read_side.wait(Balance, len(EVENTS))
         rows = await ask(read_side, lambda models: models.select(Balance))
         versions = sa.text("SELECT count(*), count(DISTINCT valid_from || '/' || account) FROM balance_history")
         counted = await ask(read_side, lambda models: tuple(models.execute(versions)[0]))

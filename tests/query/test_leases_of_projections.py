@@ -112,7 +112,7 @@ async def test_a_paused_holder_is_replaced_and_what_it_still_wants_to_write_is_r
 ) -> None:
     now = Stopwatch()
     async with taking_part(store, url, now, "one", "two") as [(_, one), (awake, two)]:
-        await one.wait(Balance, await append(store, Opened("a")), 5)
+        await one.wait(Balance, await append(store, Opened("a")))
         engine = keep_a_ledger(url)
         now.seconds = 5.0
         await awake.turn()  # nothing was heard of one
@@ -120,8 +120,8 @@ async def test_a_paused_holder_is_replaced_and_what_it_still_wants_to_write_is_r
 
         for _ in range(20):  # it has not noticed: both want to fold this
             position = await append(store, Deposited("a", 1))
-            await one.wait(Balance, position, 5)
-            await two.wait(Balance, position, 5)
+            await one.wait(Balance, position)
+            await two.wait(Balance, position)
 
         ledger = entries(engine)
     assert [entry[0] for entry in ledger] == [1, *(entry[1] for entry in ledger[:-1])]  # one after the other, no gap
@@ -155,7 +155,7 @@ async def test_a_key_that_is_retried_by_a_follower_leaves_the_holder_at_work(sto
         reading(store, Fussy, url=url, terms=one.terms) as holding,
         reading(store, Fussy, url=url, terms=two.terms) as following,
     ):
-        await following.wait(Fussy, await append(store, Deposited("a", 5)), 5)
+        await following.wait(Fussy, await append(store, Deposited("a", 5)))
         Fussy.broken = False
 
         assert await following.parked_keys(Fussy).retry(("a",)) == []
@@ -174,7 +174,7 @@ async def test_a_new_version_is_built_while_a_process_of_the_former_one_holds_it
         taking_part(store, url, now, "old") as [(_, old)],
         taking_part(store, url, now, "new", version=2) as [(_, new)],
     ):
-        await old.wait(Balance, 1, 5)
+        await old.wait(Balance, 1)
 
         row = await ask(new, amount, after=await append(store, Deposited("a", 5)))
 

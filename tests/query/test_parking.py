@@ -62,7 +62,7 @@ async def test_a_key_is_parked_with_its_queue_and_a_thousand_others_flow(store: 
         await append(store, *(Deposited(name, 1) for name in names))
         poison = await append(store, Deposited("7", 13))
         head = await append(store, *(Deposited(name, 2) for name in names), Deposited("7", 3))
-        await read_side.wait(Strict, head, 10)
+        await read_side.wait(Strict, head)
 
         assert await rows(read_side) == {name: [1, 2] for name in names} | {"7": [1]}
         assert await read_side.parked() == [ParkedKey("Strict", "strict", ("7",), poison, PROBLEM, 3)]
@@ -77,11 +77,11 @@ async def test_a_key_is_parked_with_its_queue_and_a_thousand_others_flow(store: 
 
 async def test_after_a_retry_the_key_goes_on_live(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("a", 1)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("a", 1)))
         BAD.clear()
         await read_side.parked_keys(Strict).retry(("a",))
 
-        await read_side.wait(Strict, await append(store, Deposited("a", 2), Deposited("a", 3)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 2), Deposited("a", 3)))
 
         assert await rows(read_side) == {"a": [13, 1, 2, 3]}
 
@@ -89,12 +89,12 @@ async def test_after_a_retry_the_key_goes_on_live(store: MemoryStore) -> None:
 async def test_a_retry_in_another_process_is_seen_by_the_one_that_folds(tmp_path: Path, url: str) -> None:
     log = f"sqlite:///{tmp_path}/bank.db"
     async with open_store(log) as one, open_store(log) as other, reading(one, Strict, url=url) as folding:
-        await folding.wait(Strict, await append(one, Deposited("a", 1), Deposited("a", 13)), 5)
+        await folding.wait(Strict, await append(one, Deposited("a", 1), Deposited("a", 13)))
         BAD.clear()
         async with reading(other, Strict, url=url) as retrying:
             await retrying.parked_keys(Strict).retry(("a",))
 
-        await folding.wait(Strict, await append(one, Deposited("a", 2)), 5)
+        await folding.wait(Strict, await append(one, Deposited("a", 2)))
 
         assert await rows(folding) == {"a": [1, 13, 2]}
 
@@ -103,7 +103,7 @@ async def test_a_retry_that_fails_again_tells_where_and_keeps_the_rest(store: Me
     async with reading(store, Strict) as read_side:
         amounts = [1, 13, 2, 14, 3]
         BAD.add(14)
-        await read_side.wait(Strict, await append(store, *(Deposited("a", n) for n in amounts)), 5)
+        await read_side.wait(Strict, await append(store, *(Deposited("a", n) for n in amounts)))
         BAD.remove(13)
 
         stuck = ParkedKey("Strict", "strict", ("a",), 4, "ValueError: 14 is bad luck", 2)
@@ -119,7 +119,7 @@ async def test_a_retry_without_a_key_is_one_of_every_parked_key(store: MemorySto
     async with reading(store, Strict) as read_side:
         BAD.add(14)
         await append(store, Deposited("a", 13), Deposited("b", 14), Transferred("c", "d", 13))
-        await read_side.wait(Strict, 3, 5)
+        await read_side.wait(Strict, 3)
         assert len(await read_side.parked()) == 4
         BAD.remove(13)
 
@@ -132,7 +132,7 @@ async def test_a_retry_without_a_key_is_one_of_every_parked_key(store: MemorySto
 async def test_a_queue_longer_than_one_retry_takes_at_once_is_folded_to_its_end(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
         await append(store, Deposited("a", 13), *[Deposited("a", 1)] * 1_200)
-        await read_side.wait(Strict, 1_201, 10)
+        await read_side.wait(Strict, 1_201)
         BAD.clear()
 
         assert await read_side.parked_keys(Strict).retry(("a",)) == []
@@ -143,7 +143,7 @@ async def test_a_queue_longer_than_one_retry_takes_at_once_is_folded_to_its_end(
 async def test_history_after_a_retry_is_as_if_nothing_had_been_parked(store: MemoryStore) -> None:
     async with reading(store, Strict, history=True) as read_side:
         await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("b", 2), Deposited("a", 3))
-        await read_side.wait(Strict, 4, 5)
+        await read_side.wait(Strict, 4)
         assert await rows(read_side, as_of=3) == {"a": [1], "b": [2]}
         BAD.clear()
         await read_side.parked_keys(Strict).retry(("a",))
@@ -163,7 +163,7 @@ async def test_the_past_of_a_parked_key_is_its_row_before_the_event(store: Memor
 async def test_an_event_that_cannot_be_decoded_parks_the_keys_of_its_tags(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
         await store.append([NewEvent("deposited", b'{"account": "a", "amount": "many"}', ("account:a",))])
-        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("b", 2)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("b", 2)))
 
         [parked] = await read_side.parked()
 
@@ -176,7 +176,7 @@ async def test_such_an_event_parks_its_keys_where_projections_read_the_data_of_e
     async with SQLiteStore(tmp_path / "log.db") as store, reading(store, Strict) as read_side:
         await append(store, Deposited("a", 1), Deposited("b", 1))
         await store.append([NewEvent("deposited", b'{"account": "a", "amount": "many"}', ("account:a",))])
-        await read_side.wait(Strict, await append(store, Deposited("a", 2), Deposited("b", 2)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 2), Deposited("b", 2)))
 
         [parked] = await read_side.parked()
 
@@ -189,7 +189,7 @@ async def test_such_an_event_parks_its_keys_where_projections_read_the_data_of_e
 async def test_what_waits_can_be_shown(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
         await append(store, Deposited("a", 13), Deposited("b", 1), Deposited("a", 2), Deposited("a", 3))
-        await read_side.wait(Strict, 4, 5)
+        await read_side.wait(Strict, 4)
 
         shown = await read_side.parked_keys(Strict).events(("a",), 2)
 
@@ -198,7 +198,7 @@ async def test_what_waits_can_be_shown(store: MemoryStore) -> None:
 
 async def test_a_key_that_is_not_parked_cannot_be_retried_or_skipped(store: MemoryStore) -> None:
     async with reading(store, Strict, Balance) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("b", 1)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("b", 1)))
 
         with pytest.raises(NotParked, match="Strict has no parked key b\n  expected: one of its 1 parked keys"):
             await read_side.parked_keys(Strict).retry(("b",))
@@ -209,7 +209,7 @@ async def test_a_key_that_is_not_parked_cannot_be_retried_or_skipped(store: Memo
 
 async def test_a_skip_is_recorded_in_the_log_and_lets_the_key_go_on(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)))
 
         said = Metadata(actor="ann", reason="a typing error")
         assert await read_side.parked_keys(Strict).skip(("a",), said) == []
@@ -223,11 +223,11 @@ async def test_a_skip_is_recorded_in_the_log_and_lets_the_key_go_on(store: Memor
 
 async def test_a_skip_holds_in_every_rebuild_and_in_the_past(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)))
         await read_side.parked_keys(Strict).skip(("a",), Metadata(reason="wrong"))
 
     async with reading(store, Strict) as rebuilt:
-        await rebuilt.wait(Strict, 4, 5)
+        await rebuilt.wait(Strict, 4)
 
         assert await rebuilt.parked() == []
         assert await rows(rebuilt) == await rows(rebuilt, as_of=4) == {"a": [1, 2]}
@@ -237,7 +237,7 @@ async def test_a_skip_holds_in_every_rebuild_and_in_the_past(store: MemoryStore)
 async def test_a_skip_whose_process_died_before_the_key_went_on_is_done_by_a_retry(tmp_path: Path, url: str) -> None:
     log = f"sqlite:///{tmp_path}/bank.db"
     async with open_store(log) as store, reading(store, Strict, url=url) as read_side:
-        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("a", 2)), 5)
+        await read_side.wait(Strict, await append(store, Deposited("a", 13), Deposited("a", 2)))
         await store.append(
             [NewEvent("leftfold.event_skipped", b'{"table":"strict","key":["a"],"position":1,"problem":""}')]
         )

@@ -43,7 +43,7 @@ async def balances(read_side: ReadSide) -> list[Any]:
 
 async def test_the_models_of_another_log_are_left_alone(store: MemoryStore, url: str) -> None:
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
 
     async with MemoryStore() as other:
         with pytest.raises(
@@ -72,7 +72,7 @@ async def test_a_table_that_is_none_of_leftfolds_is_left_alone(store: MemoryStor
     with outside(url) as connection:
         connection.exec_driver_sql("DROP TABLE balance")
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
 
 
 async def test_logs_share_a_database_by_schemas(store: MemoryStore, postgres: PostgresServer) -> None:
@@ -81,8 +81,8 @@ async def test_logs_share_a_database_by_schemas(store: MemoryStore, postgres: Po
         reading(store, Balance, url=fresh_schema(postgres)) as first,
         reading(other, Balance, url=postgres.url(DATABASE, schema='odd " schema')) as second,
     ):
-        await first.wait(Balance, await append(store, Opened("a")), 5)
-        await second.wait(Balance, await append(other, Opened("b")), 5)
+        await first.wait(Balance, await append(store, Opened("a")))
+        await second.wait(Balance, await append(other, Opened("b")))
 
         assert [row.account for row in await balances(first)] == ["a"]
         assert [row.account for row in await balances(second)] == ["b"]
@@ -91,7 +91,7 @@ async def test_logs_share_a_database_by_schemas(store: MemoryStore, postgres: Po
 async def test_many_that_open_an_empty_schema_at_once_make_its_tables_once(store: MemoryStore, url: str) -> None:
     async def fold() -> list[Any]:
         async with reading(store, Balance, url=url, history=True) as read_side:
-            await read_side.wait(Balance, 1, 20)
+            await read_side.wait(Balance, 1)
             return await balances(read_side)
 
     await append(store, Opened("a"))
@@ -168,19 +168,19 @@ def mortal(binaries: Path | None) -> Iterator[PostgresServer]:
 
 async def test_a_server_that_is_restarted_is_not_noticed(store: MemoryStore, mortal: PostgresServer) -> None:
     async with reading(store, Balance, Turnover, url=mortal.url()) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
         assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
 
         await asyncio.to_thread(mortal.restart, "immediate")
 
         assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
-        await read_side.wait(Balance, await append(store, Deposited("a", 5)), 20)
+        await read_side.wait(Balance, await append(store, Deposited("a", 5)))
         assert await balances(read_side) == [Balance("a", "ann", 5, 2)]
 
 
 async def test_a_server_that_is_down_is_waited_out_and_told_of(store: MemoryStore, mortal: PostgresServer) -> None:
     async with reading(store, Balance, url=mortal.url()) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
         await asyncio.to_thread(mortal.stop, "kill")
 
         await append(store, Deposited("a", 5))
@@ -190,7 +190,7 @@ async def test_a_server_that_is_down_is_waited_out_and_told_of(store: MemoryStor
             await balances(read_side)
         await asyncio.to_thread(mortal.start)
 
-        await read_side.wait(Balance, 2, 20)
+        await read_side.wait(Balance, 2)
         assert isinstance(status.problem, ModelsUnavailable)
         assert await balances(read_side) == [Balance("a", "ann", 5, 2)]
 
@@ -208,7 +208,7 @@ async def test_a_projection_that_is_held_up_outlives_a_server_that_is_down(
 
         await read_side.parked_keys("account totals").skip((), Metadata())
 
-        await read_side.wait("account totals", position, 20)
+        await read_side.wait("account totals", position)
         assert await rows(read_side) == [("a", 6)]
 
 
@@ -225,8 +225,8 @@ async def test_a_query_that_began_before_a_swap_sees_the_former_table_to_its_end
     loop = asyncio.get_running_loop()
     await append(store, Opened("a"), Deposited("a", 5))
     async with reading(store, Balance, Turnover, url=url) as read_side:
-        await read_side.wait(Balance, 2, 5)
-        await read_side.wait(Turnover, 2, 5)
+        await read_side.wait(Balance, 2)
+        await read_side.wait(Turnover, 2)
         swapping: list[asyncio.Task[Any]] = []
 
         async def begin_to_swap() -> None:

@@ -56,34 +56,34 @@ async def test_what_was_there_before_and_what_comes_later_are_both_folded(store:
     await append(store, *before)
 
     async with reading(store, Balance, Turnover) as read_side:
-        await read_side.wait(Balance, await append(store, *later), 5)
+        await read_side.wait(Balance, await append(store, *later))
 
         assert await balances(read_side) == sorted_rows(folded(Balance, before + later).values())
 
 
 async def test_models_go_on_from_where_they_were(store: MemoryStore, url: str) -> None:
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)), 5)
+        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)))
     await append(store, Deposited("a", 6))
 
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, 3, 5)
+        await read_side.wait(Balance, 3)
 
         assert await balances(read_side) == [Balance("a", "ann", 11, 3)]
 
 
 async def test_none_deletes_the_row(store: MemoryStore) -> None:
     async with reading(store, Balance) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a"), Opened("b"), Closed("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a"), Opened("b"), Closed("a")))
         assert await balances(read_side) == [Balance("b", "ann", 0, 1)]
 
-        await read_side.wait(Balance, await append(store, Deposited("a", 1)), 5)
+        await read_side.wait(Balance, await append(store, Deposited("a", 1)))
         assert await balances(read_side) == [Balance("a", "", 1, 1), Balance("b", "ann", 0, 1)]
 
 
 async def test_the_checkpoint_moves_on_where_nothing_matches(store: MemoryStore, url: str) -> None:
     async with reading(store, Turnover, url=url) as read_side:
-        await read_side.wait(Turnover, await append(store, *[Audited("a")] * 10), 5)
+        await read_side.wait(Turnover, await append(store, *[Audited("a")] * 10))
 
         assert await ask(read_side, lambda models: models.position(Turnover)) == 10
 
@@ -98,7 +98,7 @@ async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
     position = await append(store, *events)
 
     async with reading(store, Balance) as read_side:
-        await read_side.wait(Balance, position, 20)
+        await read_side.wait(Balance, position)
 
         assert [each for each in reached if each > 0] == [4_000, 8_000, 10_000]
         assert await balances(read_side) == sorted_rows(folded(Balance, events).values())
@@ -111,7 +111,7 @@ async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: py
     position = await append(store, *[Opened("a")] * 3_000)
 
     async with reading(store, Balance) as read_side:
-        await read_side.wait(Balance, position, 20)
+        await read_side.wait(Balance, position)
 
         assert [each for each in reached if each > 0] == [1_000, 2_000, 3_000]
 
@@ -130,7 +130,7 @@ async def test_events_of_unknown_types_are_passed_over(store: MemoryStore) -> No
     await store.append([NewEvent("from the future", b"{}", ("account:a",))])
 
     async with reading(store, Balance) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
 
         assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
 
@@ -150,7 +150,7 @@ async def test_two_processes_on_one_database_fold_each_event_once(tmp_path: Path
             events.append(Deposited(f"{n % 20}", n))
             position = await append(one if n % 2 else other, events[-1])
 
-        await asyncio.gather(first.wait(Balance, position, 20), second.wait(Balance, position, 20))
+        await asyncio.gather(first.wait(Balance, position), second.wait(Balance, position))
 
         expected = sorted_rows(folded(Balance, events).values())
         assert await balances(first) == await balances(second) == expected
@@ -171,9 +171,9 @@ async def test_an_event_whose_keys_cannot_be_known_stops_its_model_only(store: M
         await append(store, Transferred("a", "b", 1))
         await store.append([NewEvent("transferred", b"[]", ("account:a", "account:b"))])
         position = await append(store, Deposited("c", 1))
-        await read_side.wait(Balance, position, 5)
+        await read_side.wait(Balance, position)
         with pytest.raises(ProjectionFailed, match="transferred v1 at position 2 cannot be read") as caught:
-            await read_side.wait(Route, position, 5)
+            await read_side.wait(Route, position)
 
         assert (caught.value.model, caught.value.position) == ("Route", 2)
         assert await ask(read_side, lambda models: models.select(Route)) == [Route("a", "b")]
@@ -188,18 +188,18 @@ async def test_another_log_begins_the_models_of_its_own_file_anew(tmp_path: Path
     url = f"sqlite:///{tmp_path}/models.db"
     for owner in ("ann", "bob"):
         async with MemoryStore() as store, reading(store, Balance, url=url, history=True) as read_side:
-            await read_side.wait(Balance, await append(store, Opened("a", owner)), 5)
+            await read_side.wait(Balance, await append(store, Opened("a", owner)))
 
             assert await balances(read_side) == [Balance("a", owner, 0, 1)]
 
 
 async def test_a_log_that_lost_its_end_begins_the_models_anew(url: str) -> None:
     async with MemoryStore() as store, reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)), 5)
+        await read_side.wait(Balance, await append(store, Opened("a"), Deposited("a", 5)))
     restored = MemoryStore()
     restored.log_id = store.log_id
     async with restored, reading(restored, Balance, url=url) as read_side:
-        await read_side.wait(Balance, await append(restored, Opened("a"), Deposited("a", 7)), 5)
+        await read_side.wait(Balance, await append(restored, Opened("a"), Deposited("a", 7)))
 
         assert await balances(read_side) == [Balance("a", "ann", 7, 2)]
 
@@ -207,7 +207,7 @@ async def test_a_log_that_lost_its_end_begins_the_models_anew(url: str) -> None:
 async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) -> None:
     await append(store, Opened("a"))
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, 1, 5)
+        await read_side.wait(Balance, 1)
     with outside(url) as connection:
         assert sorted(sa.inspect(connection).get_table_names()) == [
             "balance",
@@ -219,14 +219,14 @@ async def test_lost_tables_begin_the_model_anew(store: MemoryStore, url: str) ->
         connection.exec_driver_sql("DROP TABLE balance")
 
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, 1, 5)
+        await read_side.wait(Balance, 1)
 
         assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
 
 
 async def test_waiting_takes_no_longer_than_it_may(store: MemoryStore) -> None:
     async with reading(store, Balance) as read_side:
-        await read_side.wait(Balance, await append(store, Opened("a")), 5)
+        await read_side.wait(Balance, await append(store, Opened("a")))
 
         with pytest.raises(ReadModelBehind) as caught:
             await read_side.wait(Balance, 8, 0)
@@ -254,7 +254,7 @@ async def test_a_closed_log_ends_the_projections_quietly(store: MemoryStore) -> 
         await store.close()
 
         with pytest.raises(StoreClosed):
-            await read_side.wait(Balance, 1, 5)
+            await read_side.wait(Balance, 1)
 
 
 async def test_a_damaged_models_database_is_named(store: MemoryStore, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ async def test_a_locked_database_is_waited_out_and_told_of(
             while (status := (await read_side.status())[0]).problem is None:
                 pass
             locking.rollback()
-        await read_side.wait(Balance, 1, 5)
+        await read_side.wait(Balance, 1)
 
         assert isinstance(status.problem, ModelsUnavailable)
         assert not status.failed

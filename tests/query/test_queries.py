@@ -65,8 +65,8 @@ async def bank(store: MemoryStore) -> AsyncIterator[ReadSide]:
     """Both models after the whole history."""
     await append(store, *HISTORY)
     async with reading(store, Balance, Turnover) as read_side:
-        await read_side.wait(Balance, len(HISTORY), 5)
-        await read_side.wait(Turnover, len(HISTORY), 5)
+        await read_side.wait(Balance, len(HISTORY))
+        await read_side.wait(Turnover, len(HISTORY))
         yield read_side
 
 
@@ -184,10 +184,10 @@ async def test_one_query_sees_one_moment(store: MemoryStore, url: str) -> None:
     await append(store, Opened("a"))
 
     async def deposit_and_wait(read_side: ReadSide) -> None:
-        await read_side.wait(Balance, await append(store, Deposited("a", 5)), 5)
+        await read_side.wait(Balance, await append(store, Deposited("a", 5)))
 
     async with reading(store, Balance, url=url) as read_side:
-        await read_side.wait(Balance, 1, 5)
+        await read_side.wait(Balance, 1)
 
         def question(models: ReadModels) -> Any:
             before = (models.get(Balance, "a"), models.position(Balance))

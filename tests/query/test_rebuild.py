@@ -83,7 +83,7 @@ async def keep(store: EventStore, url: str, model: type[ReadModel], *amounts: in
     """Fold deposits into the first version's table."""
     async with reading(store, model, url=url, **options) as read_side:
         position = await append(store, *(Deposited(f"a{n}", amount) for n, amount in enumerate(amounts)))
-        await read_side.wait(model, position, 5)
+        await read_side.wait(model, position)
     return position
 
 
@@ -209,7 +209,7 @@ async def test_a_higher_version_is_rebuilt_as_the_app_is_opened(store: MemorySto
 
     async with reading(store, DOUBLE, url=url, version=2, history=history) as read_side:
         assert await rows(read_side, DOUBLE, after=position) == [("a0", 8), ("a1", 4)]
-        await read_side.wait(DOUBLE, await append(store, Deposited("a1", 1)), 5)
+        await read_side.wait(DOUBLE, await append(store, Deposited("a1", 1)))
         assert await rows(read_side, DOUBLE) == [("a0", 8), ("a1", 6)]
         assert await rows(read_side, DOUBLE, as_of=1) == [("a0", 2)]
     await keep(store, url, DOUBLE, 5, version=2, history=history)
@@ -221,7 +221,7 @@ async def test_a_version_of_the_same_code_is_rebuilt_too(store: MemoryStore, url
     await keep(store, url, FIRST, 1)
 
     async with reading(store, FIRST, url=url, version=2) as read_side:
-        await read_side.wait(FIRST, await append(store, Deposited("a0", 1)), 5)
+        await read_side.wait(FIRST, await append(store, Deposited("a0", 1)))
         assert await rows(read_side, FIRST) == [("a0", 2)]
 
 
@@ -282,7 +282,7 @@ async def test_rows_that_came_and_went_are_told_apart(store: MemoryStore, url: s
 async def test_a_rebuild_keeps_up_while_an_app_goes_on(tmp_path: Path, url: str) -> None:
     async with open_store(f"sqlite:///{tmp_path}/bank.db") as store, reading(store, FIRST, url=url) as read_side:
         await append(store, *(Deposited(f"a{n % 50}", 1) for n in range(5_000)))
-        await read_side.wait(FIRST, 5_000, 20)
+        await read_side.wait(FIRST, 5_000)
         rebuilding = asyncio.create_task(rebuild(ReadModelDefinition(FIRST), store, registry_of(), url))
         position = 5_000
         while not rebuilding.done():
@@ -291,7 +291,7 @@ async def test_a_rebuild_keeps_up_while_an_app_goes_on(tmp_path: Path, url: str)
         found = await rebuilding
 
         position = await append(store, Deposited("a1", 1))
-        await read_side.wait(FIRST, position, 20)
+        await read_side.wait(FIRST, position)
         assert found.swapped
         assert found.differences.none
         assert sum(row[1] for row in await rows(read_side, FIRST)) == position
@@ -369,12 +369,12 @@ async def test_a_rebuild_parks_by_its_own_code(store: MemoryStore, url: str) -> 
         assert [parked.key for parked in await read_side.parked()] == [("a0",)]
 
     async with reading(store, fixed, url=url, version=2) as read_side:
-        await read_side.wait(fixed, await append(store, Deposited("a0", 1)), 5)
+        await read_side.wait(fixed, await append(store, Deposited("a0", 1)))
         assert await rows(read_side, fixed) == [("a0", 14), ("a1", 7)]
         assert await read_side.parked() == []
 
     async with reading(store, stricter, url=url, version=3) as read_side:
-        await read_side.wait(stricter, await append(store, Deposited("a1", 1)), 5)
+        await read_side.wait(stricter, await append(store, Deposited("a1", 1)))
         assert await rows(read_side, stricter) == [("a0", 14)]
         [parked] = await read_side.parked()
         assert (parked.table, parked.key, parked.position, parked.queued) == ("strict", ("a1",), 2, 2)
@@ -389,7 +389,7 @@ async def test_two_processes_that_rebuild_the_same_version_swap_once(tmp_path: P
             reading(other, DOUBLE, url=url, version=2) as second,
         ):
             position = await append(one, Deposited("a0", 1))
-            await asyncio.gather(first.wait(DOUBLE, position, 20), second.wait(DOUBLE, position, 20))
+            await asyncio.gather(first.wait(DOUBLE, position), second.wait(DOUBLE, position))
 
             assert sum(row[1] for row in await rows(first, DOUBLE)) == 2 * (sum(range(1, 3_000)) + 1)
             assert [status.problem for status in (*await first.status(), *await second.status())] == [None, None]

@@ -20,6 +20,7 @@ from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.query.tables.stored_models import stored_positions
 from leftfold.store import Batch, EventStore, MemoryStore
 from tests.holders import Awake, Stopwatch
+from tests.patience import PATIENCE
 from tests.query.bank import (
     Balance,
     Deposited,
@@ -142,7 +143,7 @@ async def test_status_tells_all_who_fold_a_model(store: MemoryStore, url: str) -
     now = Stopwatch()
     async with processes(store, url, now, "one", "two") as [one, two]:
         await turns(one, two)
-        await one.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await one.read_side.wait(Balance, await append(store, *OPENED))
 
         [status] = await one.read_side.status()
 
@@ -153,7 +154,7 @@ async def test_status_tells_all_who_fold_a_model(store: MemoryStore, url: str) -
 
 async def test_a_model_is_as_far_as_the_last_of_its_shards(store: MemoryStore, url: str) -> None:
     async with processes(store, url, Stopwatch(), "one") as [one]:
-        await one.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await one.read_side.wait(Balance, await append(store, *OPENED))
     with outside(url) as connection:  # nobody folds the second shard
         connection.execute(sa.text("UPDATE leftfold_checkpoint SET position = 5 WHERE model = 'balance#2/4'"))
 
@@ -186,15 +187,17 @@ async def test_a_watch_sees_the_changes_of_every_shard(store: MemoryStore, url: 
     async with processes(store, url, now, "one", "two") as [one, two]:
         await turns(one, two)
         query = Rows(lambda models: [row.amount for row in models.select(Balance)])
-        await one.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await one.read_side.wait(Balance, await append(store, *OPENED))
 
         async def until(total: int) -> int:
-            async for answer in one.read_side.answering.watch(QueryHandler(answer_rows), query, after=None, timeout=5):
+            async for answer in one.read_side.answering.watch(
+                QueryHandler(answer_rows), query, after=None, timeout=PATIENCE
+            ):
                 if sum(answer) == total:
                     return total
             return 0
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             watching = asyncio.create_task(until(8))
             for key in KEYS:
                 await append(store, Deposited(key, 1))
@@ -220,7 +223,7 @@ async def test_the_shards_of_a_paused_process_are_taken_over_and_it_writes_no_mo
     events: list[Event] = list(OPENED)
     async with processes(store, place, now, "one", "two") as [one, two]:
         await turns(one, two)
-        await one.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await one.read_side.wait(Balance, await append(store, *OPENED))
         engine = sa.create_engine(place)
         with engine.begin() as connection:
             connection.exec_driver_sql(LEDGER)
@@ -232,8 +235,8 @@ async def test_the_shards_of_a_paused_process_are_taken_over_and_it_writes_no_mo
         for event in MOVED:  # one has not noticed: both want to fold them
             events.append(event)
             position = await append(store, event)
-            await one.read_side.wait(Balance, position, 5)
-            await two.read_side.wait(Balance, position, 5)
+            await one.read_side.wait(Balance, position)
+            await two.read_side.wait(Balance, position)
 
         rows = await two.rows()
         with engine.connect() as connection:
@@ -284,8 +287,8 @@ async def test_a_parked_key_is_retried_by_whoever_is_asked(store: MemoryStore, u
             await one.turn()
             await two.turn()
         position = await append(store, *(Deposited(key, 5) for key in KEYS))
-        await first.wait(Fussy, position, 5)
-        await second.wait(Fussy, position, 5)
+        await first.wait(Fussy, position)
+        await second.wait(Fussy, position)
         assert [parked.key for parked in await second.parked()] == [(key,) for key in KEYS]
         Fussy.broken = False
 
@@ -300,7 +303,7 @@ async def test_a_parked_key_is_retried_by_whoever_is_asked(store: MemoryStore, u
 async def test_a_new_version_is_built_beside_and_swapped_for_all_shards(store: MemoryStore, url: str) -> None:
     events = [*OPENED, *MOVED]
     async with processes(store, url, Stopwatch(), "old") as [old]:
-        await old.read_side.wait(Balance, await append(store, *events), 5)
+        await old.read_side.wait(Balance, await append(store, *events))
 
     now = Stopwatch()
     async with processes(store, url, now, "one", "two", version=2) as [one, two]:
@@ -316,7 +319,7 @@ async def test_a_new_version_is_built_beside_and_swapped_for_all_shards(store: M
 
 async def test_the_former_code_is_refused_once_a_version_was_swapped(store: MemoryStore, url: str) -> None:
     async with processes(store, url, Stopwatch(), "new", version=2) as [new]:
-        await new.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await new.read_side.wait(Balance, await append(store, *OPENED))
 
     with pytest.raises(ReadModelChanged):
         async with processes(store, url, Stopwatch(), "old", version=1):
@@ -328,7 +331,7 @@ async def test_a_rebuild_goes_on_beside_processes_that_fold(store: MemoryStore, 
     async with processes(store, url, now, "one", "two") as [one, two]:
         await turns(one, two)
         events: list[Event] = [*OPENED, *MOVED]
-        await one.read_side.wait(Balance, await append(store, *events), 5)
+        await one.read_side.wait(Balance, await append(store, *events))
         definition = ReadModelDefinition(Balance, shards=4)
 
         dry = await rebuild(definition, store, registry_of(), url, dry_run=True)
@@ -375,7 +378,7 @@ async def test_shards_that_are_not_level_are_brought_so_before_they_are_split_an
 ) -> None:
     events = [*OPENED, *MOVED]
     async with processes(store, url, Stopwatch(), "one") as [one]:
-        await one.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await one.read_side.wait(Balance, await append(store, *OPENED))
     definition = ReadModelDefinition(Balance, shards=4)
     await append(store, *MOVED)
     fold_on(url, definition, store, {1: 20, 3: len(events)}, events)
@@ -392,7 +395,7 @@ async def test_processes_of_another_number_wait_as_long_as_one_of_the_former_liv
 ) -> None:
     now = Stopwatch()
     async with processes(store, url, now, "old", shards=4) as [old]:
-        await old.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await old.read_side.wait(Balance, await append(store, *OPENED))
         async with processes(store, url, now, "new", shards=2) as [new]:
             events = [*OPENED, *MOVED]
             position = await append(store, *MOVED)
@@ -411,7 +414,7 @@ async def test_a_paused_process_of_the_former_number_is_refused_and_follows(stor
     now = Stopwatch()
     events: list[Event] = list(OPENED)
     async with processes(store, url, now, "old", shards=4) as [old]:
-        await old.read_side.wait(Balance, await append(store, *OPENED), 5)
+        await old.read_side.wait(Balance, await append(store, *OPENED))
         async with processes(store, url, now, "new", shards=2) as [new]:
             await wait_until(lambda: checkpoints(url) == dict.fromkeys(names_of(2), 8), passing=now)
 
@@ -423,7 +426,7 @@ async def test_a_paused_process_of_the_former_number_is_refused_and_follows(stor
 
 async def wait_until(reached: Callable[[], bool], *, passing: Stopwatch | None = None) -> None:
     """Look again and again; on the stopwatch time passes in which nothing is heard of anybody."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not reached():
             if passing is not None:
                 passing.seconds += 5.0
@@ -465,9 +468,9 @@ async def open_again_and_again(
                     await append(store, *more)
                     events.extend(more)
                 if level:
-                    await read_side.wait(Balance, len(events), 10)
+                    await read_side.wait(Balance, len(events))
         async with reading(store, Balance, url=place, shards=openings[-1][0]) as read_side:
-            rows = await ask(read_side, lambda models: models.select(Balance), after=len(events), timeout=10)
+            rows = await ask(read_side, lambda models: models.select(Balance), after=len(events), timeout=PATIENCE)
     return sorted_rows(rows), events
 
 
@@ -477,13 +480,13 @@ async def test_a_rebuild_by_code_with_another_number_is_split_again_by_those_who
     now = Stopwatch()
     async with processes(store, url, now, "one", shards=4) as [one]:
         events: list[Event] = [*OPENED, *MOVED]
-        await one.read_side.wait(Balance, await append(store, *events), 5)
+        await one.read_side.wait(Balance, await append(store, *events))
 
         await rebuild(ReadModelDefinition(Balance, shards=2), store, registry_of(), url)
         assert list(checkpoints(url)) == names_of(2)
         events.append(Deposited("a", 1))
         position = await append(store, events[-1])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while checkpoints(url) != dict.fromkeys(names_of(4), position):  # it finds out, and takes its leases again
                 now.seconds += 5.0
                 await one.turn()
@@ -503,8 +506,8 @@ async def test_a_projection_whose_name_begins_like_a_shard_is_left_alone(store: 
         read_side = ReadSide(store, registry, [model, beside], url)
         await read_side.start()
         position = await append(store, Opened("a"), Deposited("a", 1))
-        await read_side.wait(Balance, position, 5)
-        await read_side.wait("balance#old", position, 5)
+        await read_side.wait(Balance, position)
+        await read_side.wait("balance#old", position)
         if shards == 2:
             await wait_until(lambda: checkpoints(url) == {"balance#1/2": 4, "balance#2/2": 4, "balance#old": 4})
         await read_side.close()

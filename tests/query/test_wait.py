@@ -23,6 +23,7 @@ from leftfold import (
 from leftfold.errors import ExecutedButBehind, ProjectionFailed, ReadModelBehind, Rejected, UnknownReadModel
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
+from tests.patience import PATIENCE
 
 CartId = Annotated[str, Tag("cart")]
 
@@ -215,7 +216,7 @@ async def test_a_query_that_is_late_says_by_how_much_and_for_how_long() -> None:
 async def test_waiting_can_be_cancelled() -> None:
     held = Held()
     async with shop(held.model).open("memory:") as live:
-        executing = asyncio.create_task(live.execute(Add("c", "x"), wait=[held.model], timeout=60))
+        executing = asyncio.create_task(live.execute(Add("c", "x"), wait=[held.model], timeout=PATIENCE))
         await live.store.wait(0)
 
         executing.cancel()

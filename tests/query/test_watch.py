@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from leftfold.errors import NotHandled, ProjectionFailed
 from leftfold.query import QueryHandler, ReadModel, ReadModels, ReadSide, Watch
 from leftfold.store import MemoryStore, NewEvent
+from tests.patience import PATIENCE
 from tests.query.bank import (
     HANDLER,
     AccountId,
@@ -25,8 +26,6 @@ from tests.query.bank import (
     append,
     reading,
 )
-
-SECONDS = 10
 
 
 @pytest.fixture
@@ -43,12 +42,12 @@ async def bank(store: MemoryStore) -> AsyncIterator[ReadSide]:
 
 
 async def level(read_side: ReadSide, position: int) -> None:
-    await read_side.wait(Balance, position, SECONDS)
-    await read_side.wait(Turnover, position, SECONDS)
+    await read_side.wait(Balance, position)
+    await read_side.wait(Turnover, position)
 
 
 def watching(read_side: ReadSide, ask: Callable[[ReadModels], Any], after: int | None = None) -> Watch[Any]:
-    return read_side.answering.watch(HANDLER, Rows(ask), after=after, timeout=SECONDS)
+    return read_side.answering.watch(HANDLER, Rows(ask), after=after, timeout=PATIENCE)
 
 
 def accounts(models: ReadModels) -> int:
@@ -56,7 +55,7 @@ def accounts(models: ReadModels) -> int:
 
 
 async def next_of(watch: Watch[Any]) -> Any:
-    return await asyncio.wait_for(anext(watch), SECONDS)
+    return await asyncio.wait_for(anext(watch), PATIENCE)
 
 
 async def no_answer_yet(watch: Watch[Any]) -> "asyncio.Task[Any]":
@@ -85,7 +84,7 @@ async def test_a_change_brings_another_answer(store: MemoryStore, bank: ReadSide
 
     await append(store, Opened("b"))
 
-    assert await asyncio.wait_for(waiting, SECONDS) == 2
+    assert await asyncio.wait_for(waiting, PATIENCE) == 2
 
 
 async def test_changes_of_models_that_the_answer_did_not_read_bring_none(store: MemoryStore, bank: ReadSide) -> None:
@@ -96,7 +95,7 @@ async def test_changes_of_models_that_the_answer_did_not_read_bring_none(store: 
     waiting = await no_answer_yet(watch)
     await append(store, Deposited("a", 5))
 
-    assert await asyncio.wait_for(waiting, SECONDS) == Turnover(1, 5)
+    assert await asyncio.wait_for(waiting, PATIENCE) == Turnover(1, 5)
 
 
 async def test_a_position_without_a_change_brings_none(store: MemoryStore, bank: ReadSide) -> None:
@@ -152,7 +151,7 @@ async def test_the_loop_can_be_left(store: MemoryStore, bank: ReadSide) -> None:
         break
 
     await level(bank, await append(store, Opened("b")))
-    assert bank.answering.watch(HANDLER, Rows(accounts), after=None, timeout=1) is not None
+    assert bank.answering.watch(HANDLER, Rows(accounts), after=None, timeout=PATIENCE) is not None
 
 
 async def test_it_can_be_cancelled_and_nothing_is_left_waiting(bank: ReadSide) -> None:
@@ -208,9 +207,9 @@ async def test_many_watches_of_a_kept_answer_are_computed_once_for_each_change(
 
     handler, query = QueryHandler(counted, cache=True), Rows(accounts)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
-        watches = [read_side.answering.watch(handler, query, after=None, timeout=SECONDS) for _ in range(20)]
+        watches = [read_side.answering.watch(handler, query, after=None, timeout=PATIENCE) for _ in range(20)]
         await asyncio.gather(*(next_of(watch) for watch in watches))
-        await read_side.wait(Balance, await append(store, Opened("a")), SECONDS)
+        await read_side.wait(Balance, await append(store, Opened("a")))
 
         assert await asyncio.gather(*(next_of(watch) for watch in watches)) == [1] * 20
     assert calls == 2
@@ -222,7 +221,7 @@ async def test_a_process_that_folds_nothing_sees_the_changes_that_others_fold(
     url = f"sqlite:///{tmp_path}/models.db"
     await append(store, Opened("a"))
     async with reading(store, Balance, url=url) as folding:
-        await folding.wait(Balance, 1, SECONDS)
+        await folding.wait(Balance, 1)
         async with reading(store, Balance, url=url, folds=[]) as following:
             watch = watching(following, accounts, after=1)
             assert await next_of(watch) == 1

@@ -12,10 +12,13 @@ from leftfold.errors import OutcomeUnknown, StoreBusy, StoreUnreachable
 from leftfold.store import Appended, EventStore, NewEvent, open_store
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 from tests.pgbouncer import MISSING, PROGRAM, PgBouncer
 from tests.store.test_postgres import connected, sql_append, until_someone_waits_for_the_lock
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=MISSING)
+if PROGRAM is None:
+    pytest.skip(MISSING, allow_module_level=True)  # one line in the summary, not one for each promise
+
 EVENT = NewEvent("opened", b"{}", ("account:a",))
 numbers = count(1)
 
@@ -81,7 +84,7 @@ async def test_a_server_that_is_restarted_behind_the_pooler_is_found_again(binar
             await store.append([EVENT])
             await asyncio.to_thread(server.restart, "immediate")
 
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while (appended := await reached(store)) is None:
                     pass
 

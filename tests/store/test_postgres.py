@@ -24,6 +24,7 @@ from leftfold.store.postgres_reading import Types
 from leftfold.store.postgres_select import FEW
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 
 numbers = count(1)
 
@@ -431,7 +432,7 @@ async def test_a_few_events_are_stored_as_many_are(
 def heard(connection: psycopg.Connection[Any], upto: str) -> list[str]:
     """What a connection is notified of, up to the one that is named."""
     found: list[str] = []
-    for notification in connection.notifies(timeout=10):
+    for notification in connection.notifies(timeout=PATIENCE):
         found.append(notification.payload)
         if notification.payload == upto:
             break
@@ -562,8 +563,16 @@ async def test_a_server_that_is_silent_is_given_up_in_time(line: Line, monkeypat
         await line.ask("SELECT 1 FROM pg_sleep(60)")
 
     assert line.lost
-    assert await line.ask("SELECT 2 FROM pg_sleep(0.15)") == [(2,)]
-    assert await line.ask("SELECT 3 FROM pg_sleep(0.15)") == [(3,)]  # each has its own time
+    monkeypatch.undo()
+    assert await line.ask("SELECT 2") == [(2,)]
+
+
+async def test_each_statement_has_its_own_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    await line.ask("SELECT 1")
+    monkeypatch.setattr(Connection, "patience", 2.0)
+
+    for number in range(7):
+        assert await line.ask("SELECT %s FROM pg_sleep(0.3)", [number]) == [(number,)]
 
 
 async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
@@ -602,7 +611,7 @@ async def test_notifications_are_heard_between_statements_and_with_their_answers
     await line.ask("SELECT pg_notify('news', 'own')")
     with connected(server) as connection:
         connection.execute("NOTIFY news, 'others'")
-    await asyncio.wait_for(two.wait(), 10)
+    await asyncio.wait_for(two.wait(), PATIENCE)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await line.ask("SELECT pg_notify('news', 'nobody listens any more')")
@@ -620,7 +629,7 @@ async def test_who_listens_hears_that_an_idle_connection_has_ended(server: Postg
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
 
     with pytest.raises(psycopg.OperationalError):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE)
     assert line.lost
     assert await line.ask("SELECT 1") == [(1,)]
 

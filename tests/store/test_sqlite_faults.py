@@ -11,6 +11,7 @@ import pytest
 
 from leftfold.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreFull
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore
+from tests.patience import PATIENCE
 
 Moment = Literal["before", "after"]
 
@@ -144,9 +145,9 @@ async def test_those_who_wait_are_told_when_looking_for_news_fails(path: Path) -
         await asyncio.sleep(0)
         Faulty.fault = ("SELECT max(position)", "before", sqlite3.SQLITE_IOERR)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(StoreFailed):
                 await waiting
 
         await store.append(PAIR)
-        assert await store.wait(0, timeout=10) == 2
+        assert await store.wait(0, timeout=PATIENCE) == 2

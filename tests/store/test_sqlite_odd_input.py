@@ -27,6 +27,7 @@ from leftfold.errors import (
     StoreUnavailable,
 )
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore, open_store
+from tests.patience import PATIENCE
 from tests.store.processes import Process
 
 PAGE = 4096
@@ -119,7 +120,7 @@ async def test_damage_under_an_open_store_is_named_by_every_verb(log: Path) -> N
             with pytest.raises(StoreCorrupt) as caught:
                 await use
             assert has_three_parts(caught.value, log)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(StoreCorrupt):
                 await waiting
 

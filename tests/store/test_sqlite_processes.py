@@ -1,7 +1,9 @@
 """Several processes on one SQLite file: races, wake-ups, and processes that are killed while they write."""
 
 import asyncio
+import os
 import random
+import signal
 import statistics
 import time
 from collections import Counter
@@ -12,6 +14,7 @@ import pytest
 
 from leftfold.criteria import EVERYTHING
 from leftfold.store import EventStore, NewEvent, StoredEvent, open_store, subscribe
+from tests.patience import PATIENCE
 from tests.store.processes import Process
 
 ROUNDS = 200
@@ -51,7 +54,7 @@ async def test_another_process_s_commit_wakes_those_who_wait(url: str) -> None:
             assert await asyncio.to_thread(other.hear) == "ready"
 
             for n in range(20):
-                waiting = asyncio.create_task(store.wait(n, timeout=10))
+                waiting = asyncio.create_task(store.wait(n, timeout=PATIENCE))
                 await asyncio.sleep(random.uniform(0.02, 0.06))
                 other.say(n)
                 assert await waiting == n + 1
@@ -61,14 +64,13 @@ async def test_another_process_s_commit_wakes_those_who_wait(url: str) -> None:
                 delays.append(woken - float(acknowledged))
 
     print(f"woken after a median of {statistics.median(delays) * 1000:.1f} ms, at most {max(delays) * 1000:.1f} ms")
-    assert max(delays) < 5
 
 
 async def test_a_subscription_follows_what_other_processes_append(url: str) -> None:
     found: list[int] = []
     async with open_store(url) as store:
         with Process("write", url, "a", 4), Process("write", url, "b", 4):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 async for batch in subscribe(store, EVERYTHING):
                     found += [event.position for event in batch.events]
                     await store.append([NewEvent("disturbed", b"")])
@@ -80,20 +82,25 @@ async def test_a_subscription_follows_what_other_processes_append(url: str) -> N
 
 async def test_nothing_acknowledged_is_lost_when_a_writing_process_is_killed(url: str) -> None:
     acknowledged: dict[str, int] = {}
-    for round in range(KILLS):
-        with Process("write", url, round, 8) as writer:
-            said = [writer.hear()]
+    with Process("write_in_forks", url, 8) as writers:
+        for round in range(KILLS):
+            writers.say(round)
+            pid = int(writers.hear())
+            said = [writers.hear()]
             await asyncio.sleep(random.uniform(0, 0.04))
-            said += writer.kill()
-        acknowledged |= {tag: int(first) for tag, first in (line.split() for line in said)}
+            os.kill(pid, signal.SIGKILL)
+            while (line := writers.hear()) != f"ended by signal {signal.SIGKILL:d}":
+                assert line.startswith("id:"), line
+                said.append(line)
+            acknowledged |= {tag: int(first) for tag, first in (line.split() for line in said)}
 
-        async with open_store(url) as store:
-            events = await events_of(store)
+            async with open_store(url) as store:
+                events = await events_of(store)
 
-        assert [event.position for event in events] == list(range(1, len(events) + 1))
-        assert set(Counter(event.tags[0] for event in events).values()) == {3}
-        for tag, first in acknowledged.items():
-            assert [event.tags for event in events[first - 1 : first + 2]] == [(tag,)] * 3
+            assert [event.position for event in events] == list(range(1, len(events) + 1))
+            assert set(Counter(event.tags[0] for event in events).values()) == {3}
+            for tag, first in acknowledged.items():
+                assert [event.tags for event in events[first - 1 : first + 2]] == [(tag,)] * 3
 
 
 async def test_a_killed_writer_s_retries_by_key_add_only_what_is_missing(url: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
 from leftfold.store import NewEvent, SQLiteStore
+from tests.patience import PATIENCE
 from tests.store.processes import Process
 
 
@@ -59,7 +60,7 @@ async def test_a_reader_that_came_first_does_not_disturb_a_writer_and_sees_what_
         pass
     async with SQLiteStore(tmp_path / "log.db", read_only=True) as reader:
         async with SQLiteStore(tmp_path / "log.db") as writer:
-            waiting = asyncio.create_task(reader.wait(0, timeout=10))
+            waiting = asyncio.create_task(reader.wait(0, timeout=PATIENCE))
             await asyncio.sleep(0)
             await writer.append([NewEvent("noted", b"")])
             assert await waiting == 1

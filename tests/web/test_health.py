@@ -17,6 +17,7 @@ from leftfold.errors import PortUnavailable, StoreFailed
 from leftfold.store import Batch, MemoryStore
 from leftfold.web import serve_health
 from tests.accounts import Deposit, accounts_app
+from tests.patience import PATIENCE
 
 
 async def get(url: str) -> tuple[int, Any]:
@@ -24,7 +25,7 @@ async def get(url: str) -> tuple[int, Any]:
 
     def read() -> tuple[int, Any]:
         try:
-            with urlopen(url, timeout=10) as answer:
+            with urlopen(url, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except HTTPError as refused:
             with refused:
@@ -68,7 +69,7 @@ class Faulty(MemoryStore):
 
 async def until(url: str, status: str) -> tuple[int, Any]:
     """The answer of `/health`, once it says this."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             code, health = await get(f"{url}/health")
             if health["status"] == status:

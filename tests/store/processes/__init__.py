@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from tests.patience import PATIENCE
+
 HERE = Path(__file__).parent
 
 
@@ -40,7 +42,7 @@ class Process:
         """Close its input, wait for its end and return its exit code."""
         for stream in (self._process.stdin, self._process.stdout):
             _stream(stream).close()
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=PATIENCE)
 
     def __enter__(self) -> "Process":
         return self

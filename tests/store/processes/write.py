@@ -20,4 +20,5 @@ async def main(url: str, name: str, tasks: int) -> None:
         await asyncio.gather(*(write(store, f"{name}-{task}") for task in range(tasks)))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

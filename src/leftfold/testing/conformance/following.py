@@ -11,8 +11,8 @@ from leftfold.store.contract import Batch, EventStore, NewEvent
 from leftfold.store.subscription import subscribe
 from leftfold.testing.conformance.records import OpenStore, Promise, about, at_once, opened, outcomes_of
 
-PATIENCE = 10.0
-"""Seconds after which something that should have happened will not happen any more."""
+PATIENCE = 60.0
+"""Seconds after which something that should have happened will not happen any more, on a machine that is busy too."""
 
 
 class Waiting(Promise):
@@ -43,14 +43,14 @@ class Waiting(Promise):
     async def test_wait_goes_on_until_the_log_is_beyond_the_position(self, store: EventStore) -> None:
         waiting = asyncio.create_task(store.wait(2, timeout=PATIENCE))
 
-        heads: list[bool] = []
-        for _ in range(3):
+        for _ in range(2):
             await store.append([opened("a")])
             await asyncio.sleep(0.02)
-            heads.append(waiting.done())
+            assert not waiting.done()
+        await store.append([opened("a")])
 
-        assert heads == [False, False, True]
-        assert await waiting == 3
+        async with asyncio.timeout(PATIENCE / 2):
+            assert await waiting == 3
 
     async def test_a_head_that_wait_returned_can_be_read(self, store: EventStore) -> None:
         async def follow() -> None:

@@ -1,0 +1,30 @@
+"""How long tests wait for what must happen: the timeout of the whole test is shorter, and is the only limit.
+
+A limit of a few seconds says nothing about the code where the machine is busy with other things.
+"""
+
+from collections.abc import Iterator
+from inspect import isfunction
+from itertools import chain
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+PATIENCE = 900.0  # seconds; the timeout of a test in pyproject.toml comes first
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_defaults() -> Iterator[None]:
+    """Let the public verbs wait that long where a test names no timeout, and a user waits five seconds."""
+    from leftfold.live import LiveApp
+    from leftfold.query import ReadSide
+    from leftfold.sync import SyncLive
+
+    verbs = chain(*(vars(cls).values() for cls in (LiveApp, SyncLive, ReadSide)))
+    with pytest.MonkeyPatch.context() as patch:
+        for verb in filter(isfunction, verbs):
+            if (verb.__kwdefaults__ or {}).get("timeout"):
+                patch.setitem(verb.__kwdefaults__, "timeout", PATIENCE)
+        yield
