@@ -86,7 +86,9 @@ async def outcomes_of(store: EventStore, keys: Sequence[str]) -> list[Appended |
 def terminate(server: PostgresServer, which: str) -> int:
     """End the server's connections that are meant, and return once they are gone; how many there were."""
     with connected(server) as connection:
-        sql = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+        sql = (
+            f"SELECT pg_terminate_backend(pid, 600000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+        )
         return len(connection.execute(sql.encode()).fetchall())
 
 
@@ -243,18 +245,19 @@ async def test_an_append_that_waits_while_the_server_goes_down_is_settled_when_i
 async def test_a_server_that_is_silent_is_given_up(
     server: PostgresServer, log: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Connection, "patience", 0.5)
     async with open_store(server.url(log=log, application_name="silenced")) as silenced:
         for _ in range(2):  # the second time a statement is prepared; then a call is one exchange
             await silenced.append([EVENT])
         with connected(server) as connection:
             pids = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'silenced'").fetchall()
+        monkeypatch.setattr(Connection, "patience", 0.5)
         for (pid,) in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(OutcomeUnknown, match=r"has not answered for 0\.5 s"):
                 await silenced.append([EVENT], key="k")
         finally:
+            monkeypatch.undo()
             for (pid,) in pids:
                 os.kill(pid, signal.SIGCONT)
 
