@@ -26,7 +26,7 @@ APP = "examples.orders:orders"
 ROLES = ("commands", "processes", "projections")
 ORDERS = 200
 MINUTES_TO_PAY = 2 / 60  # of those who do not pay; the others have their 15
-PATIENCE = 120.0  # seconds
+PATIENCE = 600.0  # seconds
 OPEN = {"placed", "paid", "to be refunded"}
 
 

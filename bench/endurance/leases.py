@@ -41,6 +41,7 @@ from leftfold.leases import LEASE_SECONDS, Holder
 from leftfold.tenure import WorkerReplaced
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 600.0  # seconds
 FOLDED = "projection total v1"
 LEDGER = """
     CREATE TABLE ledger (
@@ -225,7 +226,7 @@ class Crew:
         """Let all finish; their exit codes."""
         codes: list[int] = []
         for process in self._running.values():
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
             codes.append(process.returncode)
         self._running.clear()
         return codes
@@ -286,7 +287,7 @@ async def pause(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeov
             break
         crew.signal(pid, signal.SIGCONT)  # it has SQLite's lock: nobody could write before it wakes up
         await asyncio.sleep(0.01)
-    await taken_over(live, pid, lease)
+    await taken_over(live, pid)
     seconds = monotonic() - begun
     await asyncio.sleep(lease / 2)
     crew.signal(pid, signal.SIGCONT)
@@ -299,7 +300,7 @@ async def kill(crew: Crew, live: LiveApp, folder: Path, lease: float) -> Takeove
     pid, leases = await folding(live)
     begun = monotonic()
     crew.kill(pid)
-    await taken_over(live, pid, lease)
+    await taken_over(live, pid)
     seconds = monotonic() - begun
     await asyncio.to_thread(crew.start)
     return Takeover("killed", seconds, leases)
@@ -323,9 +324,9 @@ async def folding(live: LiveApp) -> tuple[int, int]:
         await asyncio.sleep(0.01)
 
 
-async def taken_over(live: LiveApp, pid: int, lease: float) -> None:
+async def taken_over(live: LiveApp, pid: int) -> None:
     """Wait until every lease is held, and none by this process."""
-    async with asyncio.timeout(20 + 4 * lease):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = await holders(live)
             if set(leases()) <= set(found) and pid not in found.values():
@@ -340,13 +341,13 @@ async def holders(live: LiveApp) -> dict[str, int]:
 
 async def quiet(live: LiveApp) -> None:
     """Wait until every command is settled, every answer given and all of it folded."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while True:
             head = await live.store.head()
             numbers = [event.number for event in await events_of(live, Paid)]
             thanked = len(await events_of(live, Thanked))
             if thanked == len(numbers) and not await live.commands():
-                await live.query(Totals(), after=head, timeout=60)
+                await live.query(Totals(), after=head, timeout=PATIENCE)
                 return
             await live.store.wait(head, 1)
 

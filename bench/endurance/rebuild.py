@@ -128,7 +128,7 @@ def _program(name: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
 
 def _end(process: subprocess.Popen[str]) -> str:
     """Close a program's input; what it says at its end."""
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=600)
     return said
 
 

@@ -16,7 +16,7 @@ from .read_models import Board
 
 Show = Callable[[Sequence[Board]], None]
 LINES = 12
-CATCHING_UP = 60.0  # seconds
+CATCHING_UP = 600.0  # seconds
 
 
 def run_watch(reports: Sequence[Report], airport: str, console: Console) -> None:
