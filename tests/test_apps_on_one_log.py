@@ -17,9 +17,9 @@ from leftfold.leases.lease import Lease
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
+from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 
-SECONDS = 60
 numbers = count(1)
 OrderId = Annotated[str, Tag("order")]
 
@@ -120,8 +120,8 @@ async def test_two_apps_on_one_log_handle_their_commands_beside_each_other(url: 
         sold = await one.submit(Sell("o-1"))
         billed = await two.submit(Bill("o-1"))
 
-        assert (await sold.result(SECONDS)).events == (Sold("o-1"),)
-        assert (await billed.result(SECONDS)).events == (Billed("o-1"),)
+        assert (await sold.result(PATIENCE)).events == (Sold("o-1"),)
+        assert (await billed.result(PATIENCE)).events == (Billed("o-1"),)
         assert sorted(entry.name.rpartition(" ")[0] for entry in await one.leases()) == [
             "commands of billing",
             "commands of sales",
@@ -134,9 +134,9 @@ async def test_two_versions_of_an_app_each_handle_what_they_know(url: str) -> No
         in_a_newer_version = await new.submit(BillWithGift("o-2", gift=True))
         known_to_one = await new.submit(Remind("o-1"))
 
-        assert len((await known_to_both.result(SECONDS)).events) == 1
-        assert (await in_a_newer_version.result(SECONDS)).events == (Billed("o-2", gift=True),)
-        assert (await known_to_one.result(SECONDS)).events == (Reminded("o-1"),)
+        assert len((await known_to_both.result(PATIENCE)).events) == 1
+        assert (await in_a_newer_version.result(PATIENCE)).events == (Billed("o-2", gift=True),)
+        assert (await known_to_one.result(PATIENCE)).events == (Reminded("o-1"),)
         assert (await in_a_newer_version.state()).attempts == 0
         assert [(await old.state(Order, each)).billed for each in ("o-1", "o-2")] == [1, 1]
 
@@ -297,7 +297,7 @@ async def until_stored(store: EventStore, wire: str) -> None:
 
 async def test_of_two_versions_of_a_process_the_one_that_takes_more_events_answers(url: str) -> None:
     async with chasing(Chase).open(url, lease=timedelta(seconds=0.5)) as old:
-        await (await old.submit(Sell("o-1"))).result(SECONDS)
+        await (await old.submit(Sell("o-1"))).result(PATIENCE)
         async with chasing(NewChase).open(url, lease=timedelta(seconds=0.5)) as new:
             await until_held_by(new, "process chase", 2)
             await new.submit(Sell("o-2"))

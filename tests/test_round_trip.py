@@ -587,7 +587,7 @@ async def test_the_rejection_of_a_submitted_command_is_kept_whatever_its_details
     async with app.open("memory:", work=("commands",)) as live:
         ticket = await live.submit(Refuse())
         with pytest.raises(Rejected) as rejected:
-            await ticket.result(timeout=10)
+            await ticket.result()
 
     assert (rejected.value.reason, rejected.value.details) == ("no?", kept)
 
