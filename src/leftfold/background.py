@@ -5,7 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from leftfold.errors import LeaseLost, LeftfoldError, StoreClosed
+from leftfold.errors import LeaseLost, StoreClosed
+from leftfold.trouble import IN_STATUS, in_words, loggable
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 
@@ -53,8 +54,8 @@ class Turn(Protocol):
 class Background:
     """Runs a worker in a task once it is started; trouble is waited out and shown as `trouble`.
 
-    With a `turn`, the worker steps only while it is this process's. An error that is none of leftfold's is logged too:
-    it is a bug, the worker's or its surroundings'.
+    With a `turn`, the worker steps only while it is this process's. Each new trouble is logged once, with its
+    traceback, and so is its end.
     """
 
     def __init__(self, worker: Worker, turn: Turn | None = None) -> None:
@@ -122,16 +123,27 @@ class Background:
                     await self._idle_until(self._turn.until_held())
                 while not self._closing and await self.step():
                     pause = SHORTEST_PAUSE
-                self._trouble = None
+                self._note(None)
                 await self._idle_until(self._worker.until_there_is_work())
             except StoreClosed:
                 return
-            except Exception as trouble:  # a worker that ends unseen is worse than one that tries again
-                if not isinstance(trouble, LeftfoldError):
-                    log.exception("%r failed, and is tried again", self._worker)
-                self._trouble = trouble
+            except Exception as trouble:  # noqa: BLE001 a worker that ends unseen is worse than one that tries again
+                self._note(trouble)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _note(self, trouble: Exception | None) -> None:
+        before, self._trouble = self._trouble, trouble
+        if trouble is not None and (before is None or in_words(before) != in_words(trouble)):
+            log.error(
+                "%s failed and is tried again: %s",
+                self.name,
+                in_words(trouble),
+                exc_info=loggable(trouble),
+                extra=IN_STATUS,
+            )
+        elif trouble is None and before is not None:
+            log.info("%s goes on", self.name, extra=IN_STATUS)
 
     async def _idle_until(self, something: Coroutine[Any, Any, None]) -> None:
         if self._closing:

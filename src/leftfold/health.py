@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from leftfold.errors import LeftfoldError
+from leftfold.attention import NeedsAttention
+from leftfold.errors import LeftfoldError, ProjectionParked
 from leftfold.live import LiveApp
 from leftfold.query import ModelStatus
 from leftfold.status import WorkerStatus
@@ -16,17 +17,18 @@ class Work(msgspec.Struct, frozen=True):
     head: int
     read_models: tuple[ModelStatus, ...]
     workers: tuple[WorkerStatus, ...]
+    attention: NeedsAttention = NeedsAttention()
 
 
 async def work_of(live: LiveApp) -> Work:
     """Where the workers and read models of a live app stand; cheaper than its whole status."""
-    return Work(await live.store.head(), tuple(await live.read_models()), live.workers())
+    return Work(await live.store.head(), tuple(await live.read_models()), live.workers(), await live.attention())
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`problems` keep work from being done and make the app unhealthy; `warnings` wait for a person."""
+    """`problems` keep work from being done: the app is failing. `warnings` wait for a person: it is degraded."""
 
-    status: Literal["ok", "failing"]
+    status: Literal["ok", "degraded", "failing"]
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -34,13 +36,16 @@ class Health(msgspec.Struct, frozen=True):
 def health_of(work: Work) -> Health:
     """Judge the work.
 
-    A worker in trouble and a read model that stopped, or waits for its database, are problems. Parked keys are
-    warnings: all others are current, and to start the worker again would not unpark them. Lag is neither.
+    A worker in trouble and a read model that stopped, or waits for its database, are problems. What is parked or has
+    failed for good is a warning: everything else goes on, and a restart would not unpark it. Lag is neither.
     """
     problems = [f"{each.name}: {each.trouble}" for each in work.workers if each.running and each.trouble]
-    problems += [f"{each.name}: {in_words(each.problem)}" for each in work.read_models if each.problem]
+    stopped = [each for each in work.read_models if each.problem and not isinstance(each.problem, ProjectionParked)]
+    problems += [f"{each.name}: {in_words(each.problem)}" for each in stopped if each.problem]
     warnings = [f"{each.name}: {each.parked} keys parked" for each in work.read_models if each.parked]
-    return Health("failing" if problems else "ok", tuple(problems), tuple(warnings))
+    warnings += work.attention.lines
+    status: Literal["ok", "degraded", "failing"] = "failing" if problems else "degraded" if warnings else "ok"
+    return Health(status, tuple(problems), tuple(warnings))
 
 
 def failing(error: LeftfoldError) -> Health:

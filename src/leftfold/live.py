@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from leftfold.attention import Attention, NeedsAttention
 from leftfold.audit import Step, TypeMismatch, Verification, explain, verify_log, verify_snapshots
 from leftfold.background import Background
 from leftfold.clock import Clock
@@ -92,6 +93,8 @@ class LiveApp:
         self._mismatches = mismatches
         self._name = name
         self._open_commands = OpenCommands(store, registry, clock)
+        names = [definition.name for definition in process_definitions.values()]
+        self._attention = Attention(store, registry, names, list(reactors.definitions))
         self._registry = registry
         self._executor = executor
         self._inbox = inbox
@@ -330,6 +333,13 @@ class LiveApp:
         """Where the background workers stand, and what they ran into; also once the app is closed."""
         return tuple(_worker_status(worker) for worker in self._workers)
 
+    async def attention(self) -> NeedsAttention:
+        """Count what failed for good and waits for a person: commands, instances of processes, events of reactors.
+
+        Parked keys of read models are counted by `read_models`. The first call reads all failures of the log.
+        """
+        return await self._attention.look()
+
     async def status(self) -> Status:
         """Where everything stands: the log, read models, background workers, open commands, kept answers.
 
@@ -344,6 +354,7 @@ class LiveApp:
             commands=await self._open_commands.counts(),
             caches=tuple(cache.status for cache in caches if cache is not None),
             mismatches=self._mismatches,
+            attention=await self.attention(),
         )
 
     async def run_until_quiet(self) -> None:
@@ -374,6 +385,10 @@ class LiveApp:
         Here as in `retry` and `skip`, a free-form projection is named by its name, and has no key.
         """
         return await self._parked_keys(model).events(key, limit)
+
+    async def parked_traceback(self, model: type[ReadModel] | str, *key: Any) -> str | None:
+        """The traceback of the error that holds up a parked key; None where a version without tracebacks parked it."""
+        return await self._parked_keys(model).traceback(key)
 
     async def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
         """Fold what a parked key waits with, in order; without a key, that of every parked key of the model.

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from leftfold.attention import NeedsAttention
 from leftfold.audit import TypeMismatch
 from leftfold.command import CommandCounts
 from leftfold.query import CacheStatus, ModelStatus
@@ -20,6 +21,7 @@ class Status(msgspec.Struct, frozen=True):
     """A live app at one moment. `head` is the position of the newest event; `caches` is for kept answers.
 
     `mismatches` are what the app did not know of the log when it was opened.
+    `attention` counts what failed for good: submitted commands, instances of processes, events of reactors.
     """
 
     app: str
@@ -29,3 +31,4 @@ class Status(msgspec.Struct, frozen=True):
     commands: CommandCounts
     caches: tuple[CacheStatus, ...]
     mismatches: tuple[TypeMismatch, ...] = ()
+    attention: NeedsAttention = NeedsAttention()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from leftfold.attention import NeedsAttention
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket, When
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
@@ -258,6 +259,14 @@ class SyncLive:
     def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
         """The events that a parked key waits with; see `LiveApp.parked_events`."""
         return self._loop.run(self._live.parked_events(model, *key, limit=limit))
+
+    def parked_traceback(self, model: type[ReadModel] | str, *key: Any) -> str | None:
+        """The traceback of the error that holds up a parked key; see `LiveApp.parked_traceback`."""
+        return self._loop.run(self._live.parked_traceback(model, *key))
+
+    def attention(self) -> NeedsAttention:
+        """Count what failed for good and waits for a person; see `LiveApp.attention`."""
+        return self._loop.run(self._live.attention())
 
     def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
         """Fold what a parked key waits with; see `LiveApp.retry`."""

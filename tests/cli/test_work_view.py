@@ -3,8 +3,10 @@
 import io
 import logging
 
+import msgspec
 import pytest
 
+from leftfold.attention import NeedsAttention
 from leftfold.cli.consoles import Console
 from leftfold.cli.work_view import Changes, LogLines, View
 from leftfold.errors import StoreFailed
@@ -84,3 +86,46 @@ def test_on_a_terminal_a_table_shows_workers_and_lag(monkeypatch: pytest.MonkeyP
     shown = out.getvalue()
     assert "the log is at 42" in shown
     assert all(word in shown for word in ("InboxWorker at 42", "StoreBusy: locked", "Balance", "3 keys parked"))
+
+
+def record(error: Exception, **extra: object) -> logging.LogRecord:
+    found = logging.LogRecord("leftfold.projections", logging.ERROR, "", 0, "Balance failed", (), None)
+    vars(found).update(extra, exc_info=(type(error), error, None))
+    return found
+
+
+def test_trouble_that_the_status_shows_is_not_told_twice_but_a_bug_has_its_traceback() -> None:
+    out = io.StringIO()
+    console = Console()
+    console.file = out
+    view = View(console)
+    lines = LogLines(view)
+
+    lines.emit(record(StoreFailed("models.db", "gone"), in_status=True))
+    assert lines_of(view, out) == []
+
+    lines.emit(record(ValueError("a bug"), in_status=True))
+    assert lines_of(view, out) == ["Balance failed", "ValueError: a bug"]
+
+
+def test_a_key_whose_parking_was_logged_is_not_named_again() -> None:
+    console = Console()
+    console.file = io.StringIO()
+    lines = LogLines(View(console))
+    changes = Changes(lines.parked)
+
+    lines.emit(record(ValueError("no"), parked=("Balance", ("a",))))
+
+    assert changes.of_parked([key("a"), key("b")]) == ["Balance b is parked at 17: ValueError: no"]
+
+
+def test_what_failed_for_good_is_told_when_it_begins_and_when_it_ends() -> None:
+    changes = Changes()
+    failed = msgspec.structs.replace(status(), attention=NeedsAttention(1, {"Greeting": 2}))
+
+    assert changes.of(failed) == ["commands: 1 failed", "process Greeting: 2 instances parked"]
+    assert changes.of(failed) == []
+    assert changes.of(status()) == [
+        "commands: nothing is left that failed",
+        "process Greeting: nothing is left that failed",
+    ]

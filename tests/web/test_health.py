@@ -88,13 +88,13 @@ async def test_an_app_whose_work_goes_on_is_healthy() -> None:
     assert [worker["running"] for worker in status["workers"]] == [True]
 
 
-async def test_parked_keys_are_a_warning_and_leave_it_healthy() -> None:
+async def test_parked_keys_are_a_warning_and_make_it_degraded_which_is_no_reason_to_restart_it() -> None:
     app = inverting()
     async with app.open("memory:") as live, serve_health(live) as url:
         await live.store.append([app.registry.encode(Said("x", 0), b"{}"), app.registry.encode(Said("y", 4), b"{}")])
         await live.run_until_quiet()
 
-        expected = {"status": "ok", "problems": [], "warnings": ["Inverse: 1 keys parked"]}
+        expected = {"status": "degraded", "problems": [], "warnings": ["Inverse: 1 keys parked"]}
         assert await get(f"{url}/health") == (200, expected)
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from leftfold.audit.difference import fields_of
 from leftfold.cli.consoles import Console
-from leftfold.cli.plain import cell, shown
+from leftfold.cli.plain import cell, shown, visible
 
 
 def show_answer(out: Console, answer: Any, *, json: bool) -> None:
@@ -24,6 +24,15 @@ def show_answer(out: Console, answer: Any, *, json: bool) -> None:
         _show_many(out, answer)
     else:
         out.put("nothing" if answer is None else shown(answer))
+
+
+def show_traceback(out: Console, traceback: str | None, *, json: bool = False) -> None:
+    """Print the traceback of an error as it was kept."""
+    if json:
+        out.json({"traceback": traceback})
+        return
+    for line in (traceback or "no traceback was kept").splitlines():
+        out.put(visible(line))
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:

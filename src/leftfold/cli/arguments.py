@@ -105,4 +105,7 @@ ModelsUrl = Annotated[
         help="The read models' database, like postgresql://user@host/name; by default the file beside the log.",
     ),
 ]
+Tracebacks = Annotated[
+    bool, typer.Option("--traceback", help="With the traceback of each error that was kept where it happened.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, one object or value a line.")]

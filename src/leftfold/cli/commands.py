@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.answers import show_traceback, table
+from leftfold.cli.arguments import AppName, Json, LogUrl, Tracebacks
 from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
@@ -45,6 +45,7 @@ async def commands(
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", show_default=False, help="Why it is retried or cancelled.")
     ] = None,
+    traceback: Tracebacks = False,
     json: Json = False,
 ) -> Outcome:
     """List submitted commands that are not done with, or retry or cancel one.
@@ -64,6 +65,11 @@ async def commands(
     async with open_app(load_app(app), url) as live:
         found = await live.commands([each.value for each in state] if state else OPEN_OR_FAILED)
     _show(found, json=json)
+    for each in found if traceback and not json else ():
+        if each.traceback:
+            stdout().put("")
+            stdout().put(f"{each.command} (ticket {each.ticket})")
+            show_traceback(stdout(), each.traceback)
     return Outcome.FINE
 
 

@@ -51,6 +51,15 @@ def kept_queue(
     return found, stored_queue(place, definition, key, SHOWN)
 
 
+def kept_traceback(place: str | None, definition: ReadModelDefinition, key: Key) -> str | None:
+    """The traceback of the error that holds up a parked key; None where none was kept."""
+    if place is None:
+        return None
+    from leftfold.query.tables.stored_models import stored_traceback
+
+    return stored_traceback(place, definition, key)
+
+
 def read_model_named(app: App, name: str) -> ReadModelDefinition:
     """The read model, or the projection, of this name."""
     known = {definition.name: definition for definition in app.kept}

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from leftfold.app import App
-from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl, ModelKey
+from leftfold.cli.answers import show_traceback, table
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelKey, Tracebacks
 from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
@@ -35,6 +35,7 @@ async def processes(
         str | None, typer.Option(metavar="TEXT", show_default=False, help="Why; kept in the log.")
     ] = None,
     actor: Annotated[str | None, typer.Option(metavar="NAME", show_default=False, help="Who wants it.")] = None,
+    traceback: Tracebacks = False,
     json: Json = False,
 ) -> Outcome:
     """List the instances of processes, show the history of one, let a parked one go on, or cancel one.
@@ -60,7 +61,10 @@ async def processes(
         return Outcome.FINE
     async with open_app(loaded, url) as live:
         if chosen is not None and key:
-            _show_history(await live.process(chosen.owner, *key_from(chosen.fold, key)), json=json)
+            instance = await live.process(chosen.owner, *key_from(chosen.fold, key))
+            _show_history(instance, json=json)
+            if traceback and not json:
+                show_traceback(stdout(), instance.progress.traceback)
         else:
             _show_list(await live.processes(chosen.owner if chosen else None), json=json)
     return Outcome.FINE

@@ -9,10 +9,18 @@ import typer
 from rich.text import Text
 
 from leftfold.app import App
-from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
+from leftfold.cli.answers import show_traceback, table
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl, Tracebacks
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.kept_models import SHOWN, kept_parked, kept_positions, kept_queue, models_place, read_model_named
+from leftfold.cli.kept_models import (
+    SHOWN,
+    kept_parked,
+    kept_positions,
+    kept_queue,
+    kept_traceback,
+    models_place,
+    read_model_named,
+)
 from leftfold.cli.listing import INDENT, show_event, show_event_json
 from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
@@ -63,13 +71,14 @@ async def projections(
     reason: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Why an event is skipped.")] = "",
     actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who skips it.")] = "",
     models: ModelsUrl = None,
+    traceback: Tracebacks = False,
     json: Json = False,
 ) -> Outcome:
     """List the read models and projections: how far each is, and the keys that are parked, by the error.
 
-    show lists what a parked key waits with; retry folds it in order, after a fix, for one key or for all of a model;
-    skip leaves the event that holds up a key out of its row, for good, and records that in the log. A free-form
-    projection is held up as a whole: it is named without a key.
+    show lists what a parked key waits with, and with --traceback where the error was raised; retry folds it in order,
+    after a fix, for one key or for all of a model; skip leaves the event that holds up a key out of its row, for good,
+    and records that in the log. A free-form projection is held up as a whole: it is named without a key.
 
     Examples:
       leftfold projections --app bank:bank sqlite:///bank.db
@@ -90,6 +99,8 @@ async def projections(
         raise typer.BadParameter("skip needs --reason: the log records why an event was left out")
     if verb == "show":
         await _show_key(loaded, url, place, definition, values, json=json)
+        if traceback:
+            show_traceback(stdout(), kept_traceback(place, definition, values), json=json)
         return Outcome.FINE
     async with open_log(url):
         pass  # it is not created

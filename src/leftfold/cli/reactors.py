@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from leftfold.cli.answers import table
-from leftfold.cli.arguments import AppName, Json, LogUrl
+from leftfold.cli.answers import show_traceback, table
+from leftfold.cli.arguments import AppName, Json, LogUrl, Tracebacks
 from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
@@ -37,6 +37,7 @@ async def reactors(
     position: Position = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Why; kept in the log.")] = "",
     actor: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Who wants it; kept too.")] = "",
+    traceback: Tracebacks = False,
     json: Json = False,
 ) -> Outcome:
     """List the reactors: how far each is, and how many events wait for another attempt or are parked.
@@ -58,7 +59,12 @@ async def reactors(
         raise typer.BadParameter(f"{verb} needs a reactor")
     if verb == "show":
         async with open_app(loaded, url) as live:
-            _show_outstanding(await _named(live, name), json=json)
+            found = await _named(live, name)
+        _show_outstanding(found, json=json)
+        for each in found.parked if traceback and not json else ():
+            stdout().put("")
+            stdout().put(f"{found.name} at {each.position}")
+            show_traceback(stdout(), each.traceback)
         return Outcome.FINE
     if verb == "skip" and (position is None or not reason):
         raise typer.BadParameter("skip needs a position, and --reason: the log records why an event was left out")

@@ -101,12 +101,12 @@ async def work(
     if models and "projections" not in roles:
         raise typer.BadParameter("--models chooses among the projections, which --only leaves out")
     job = Job(load_app(app), url, roles, models, health, on_change.value)
-    with stopping() as stop, View(stdout()) as view, _log_lines(view):
-        await _run(job, view, stop)
+    with stopping() as stop, View(stdout()) as view, _log_lines(view) as lines:
+        await _run(job, view, stop, Changes(lines.parked))
     return Outcome.FINE
 
 
-async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
+async def _run(job: Job, view: View, stop: asyncio.Event, changes: Changes) -> None:
     begun = monotonic()
     async with AsyncExitStack() as opened:
         opening = open_app_to_work(job.app, job.url, job.roles, job.models, job.on_change)
@@ -116,7 +116,7 @@ async def _run(job: Job, view: View, stop: asyncio.Event) -> None:
             raise NothingToRun(job.app.name, job.roles)
         served = await _serve(live, job, opened)
         view.say(f"{job.app.name} on {job.url}: runs {', '.join(what_runs(status))}{served}")
-        status = await _watch(live, view, stop, status)
+        status = await _watch(live, view, stop, changes, status)
     ran = {worker.name for worker in status.workers if worker.running}
     done = what_was_done(status.read_models, [worker for worker in live.workers() if worker.name in ran])
     view.say("; ".join([f"stopped after {monotonic() - begun:.1f} s", *done]))
@@ -132,9 +132,8 @@ async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:
     return f"; health at {await opened.enter_async_context(serve_health(live, port, host or HOST))}/health"
 
 
-async def _watch(live: LiveApp, view: View, stop: asyncio.Event, status: Work) -> Work:
+async def _watch(live: LiveApp, view: View, stop: asyncio.Event, changes: Changes, status: Work) -> Work:
     """Tell of changes until it is time to stop; the last status."""
-    changes = Changes()
     unknown = ""
     while True:
         try:
@@ -163,14 +162,14 @@ async def _pause(stop: asyncio.Event) -> None:
 
 
 @contextmanager
-def _log_lines(view: View) -> Generator[None]:
+def _log_lines(view: View) -> Generator[LogLines]:
     logger, handler = logging.getLogger("leftfold"), LogLines(view)
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        yield
+        yield handler
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

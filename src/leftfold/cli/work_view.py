@@ -12,6 +12,7 @@ from leftfold.cli.answers import table
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import moment, visible
 from leftfold.clock import SystemClock
+from leftfold.errors import LeftfoldError
 from leftfold.health import Work, in_words
 from leftfold.query import ModelStatus, ParkedKey
 from leftfold.status import WorkerStatus
@@ -48,32 +49,56 @@ class View:
 
 
 class LogLines(logging.Handler):
-    """What leftfold logs, as lines of a view; an unexpected error with its traceback."""
+    """What leftfold logs, as lines of a view; an error with its traceback.
+
+    Trouble that a status shows too is left out. `parked` has the keys whose parking was logged.
+    """
 
     def __init__(self, view: View) -> None:
         super().__init__(logging.INFO)
         self._view = view
+        self.parked: set[tuple[str, tuple[Any, ...]]] = set()
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record, line by line."""
+        if getattr(record, "in_status", False) and not _is_unexpected(record):
+            return
+        parked = getattr(record, "parked", None)
+        if parked is not None:
+            self.parked.add(parked)
         for line in self.format(record).splitlines():
             self._view.say(line)
 
 
-class Changes:
-    """Tells one status from the one before, in words."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return error is not None and not isinstance(error, LeftfoldError)
 
-    def __init__(self) -> None:
+
+class Changes:
+    """Tells one status from the one before, in words; the parking of a key that is among `logged` is not told again."""
+
+    def __init__(self, logged: set[tuple[str, tuple[Any, ...]]] | None = None) -> None:
+        self._logged = set[tuple[str, tuple[Any, ...]]]() if logged is None else logged
         self._problems: dict[str, str] = {}
+        self._attention: dict[str, str] = {}
         self._parked: dict[tuple[str, tuple[Any, ...]], ParkedKey] = {}
 
     def of(self, status: Work) -> list[str]:
         """What began and what ended, of trouble."""
-        now = problems_of(status)
+        return [*self._of_problems(problems_of(status)), *self._of_attention(attention_of(status))]
+
+    def _of_problems(self, now: dict[str, str]) -> list[str]:
         lines = [f"{name}: in trouble: {what}" for name, what in now.items() if self._problems.get(name) != what]
         lines += [f"{name}: goes on" for name in self._problems if name not in now]
         self._problems = now
+        return lines
+
+    def _of_attention(self, now: dict[str, str]) -> list[str]:
+        lines = [f"{name}: {what}" for name, what in now.items() if self._attention.get(name) != what]
+        lines += [f"{name}: nothing is left that failed" for name in self._attention if name not in now]
+        self._attention = now
         return lines
 
     def are_parked(self, status: Work) -> bool:
@@ -83,9 +108,10 @@ class Changes:
     def of_parked(self, parked: Sequence[ParkedKey]) -> list[str]:
         """Which keys were parked, and which are level again."""
         now = {(each.model, each.key): each for each in parked}
-        came = [each for name, each in now.items() if name not in self._parked]
+        came = [each for name, each in now.items() if name not in self._parked and name not in self._logged]
         went = [each for name, each in self._parked.items() if name not in now]
         self._parked = now
+        self._logged.clear()
         lines = [f"{_name(each)} is parked at {each.position}: {each.problem}" for each in came]
         return [*_first(lines, "parked"), *_first([f"{_name(each)} goes on" for each in went], "going on")]
 
@@ -95,6 +121,12 @@ def problems_of(status: Work) -> dict[str, str]:
     found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
     found |= {each.name: in_words(each.problem) for each in status.read_models if each.problem}
     return found
+
+
+def attention_of(status: Work) -> dict[str, str]:
+    """What failed for good and waits for a person, by what it is part of."""
+    parts = (line.partition(": ") for line in status.attention.lines)
+    return {name: what for name, _, what in parts}
 
 
 def what_runs(status: Work) -> list[str]:
@@ -109,7 +141,10 @@ def what_was_done(read_models: Iterable[ModelStatus], workers: Iterable[WorkerSt
 
 
 def _rows(status: Work) -> list[Mapping[str, Any]]:
-    workers = [(each.name, each.state, None, each.trouble) for each in status.workers if each.running]
+    waiting = attention_of(status)
+    workers = [
+        (each.name, each.state, None, each.trouble or waiting.get(each.name)) for each in status.workers if each.running
+    ]
     models = [
         (each.name, f"at {each.position:,}", each.lag, in_words(each.problem) if each.problem else _parked(each.parked))
         for each in status.read_models

@@ -1,6 +1,7 @@
 """The inbox: commands that are submitted now and handled later. It is the log itself, read by the tag of a ticket."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -32,6 +33,8 @@ from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, 
 
 HANDLED = MessageType(CommandHandled).wire
 TICKETS = criteria(*TICKET_EVENTS)
+
+log = logging.getLogger("leftfold.commands")
 
 
 class TicketRecord:
@@ -165,7 +168,7 @@ class Inbox:
             state.advance(state.value, batch.through, 0)
         if not found:
             raise UnknownTicket(ticket)
-        state.advance(self._fold.fold(state.value, self.registry.decode_all(found)), state.position, 0)
+        state.advance(self._fold.fold(state.value, self.registry.decode_all(found), found), state.position, 0)
         first = found[0]
         last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
         return TicketRecord(state, _said_of(ticket, first), first.position, last)
@@ -192,6 +195,7 @@ class Inbox:
             if not _may_be_retried(found.submission):
                 raise TicketClosed(ticket, "retry", found.submission.standing(self._clock.now()))
             if await self._say([CommandRetried(ticket)], [found], metadata):
+                log.info("%s (ticket %s) is retried", found.submission.command, ticket)
                 break
         self.submitted.set()
 
@@ -200,6 +204,8 @@ class Inbox:
         while True:
             found = await self._to_cancel(ticket)
             if await self._say([CommandCancelled(each.submission.ticket) for each in found], found, metadata):
+                for each in found:
+                    log.info("%s (ticket %s) is cancelled", each.submission.command, each.submission.ticket)
                 return
 
     async def open_of(self, tickets: Iterable[str]) -> Sequence[str]:

@@ -60,6 +60,7 @@ class CommandFailed(Event, wire="leftfold.command.failed"):
     attempt: int
     error: str
     next: str | None = None
+    traceback: str = ""
 
 
 class CommandRetried(Event, wire="leftfold.command.retried"):

@@ -21,7 +21,7 @@ from leftfold.command.inbox_events import (
     InboxCheckpoint,
 )
 from leftfold.command.inbox_schedule import NEVER, Schedule
-from leftfold.command.settling import TicketSettled, storable_text
+from leftfold.command.settling import TicketSettled
 from leftfold.command.submission import Submission
 from leftfold.criteria import criteria
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
@@ -29,6 +29,7 @@ from leftfold.events import MessageType
 from leftfold.metadata import encode_metadata
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, NewEvent, StoredEvent
+from leftfold.trouble import in_words, loggable, traceback_of
 
 TOGETHER = 500  # commands that are handled at once
 HELD = 20_000  # tickets in memory
@@ -300,11 +301,13 @@ class InboxWorker:
     async def _postpone(self, record: TicketRecord, error: Exception) -> None:
         """Say that an attempt failed, unless someone said something of the ticket meanwhile."""
         submission = record.submission
-        attempt, problem = submission.attempts + 1, _in_words(error)
+        attempt, problem = submission.attempts + 1, in_words(error)
         due = self._clock.now() + self._backoff.pause(attempt, self._random)
         events: list[Any] = [CommandPostponed(submission.ticket, attempt, problem, due)]
-        if attempt >= self._backoff.attempts:
-            events = self._given_up(submission, attempt, problem)
+        last = attempt >= self._backoff.attempts
+        if last:
+            events = self._given_up(submission, attempt, problem, traceback_of(error))
+        as_before = await self._failed_so_before(submission.ticket, problem) if last else submission.error == problem
         stored = [self._registry.encode(event, encode_metadata(record.metadata)) for event in events]
         try:
             await self._store.append(stored, condition=AppendCondition(record.state.criteria, record.state.position))
@@ -312,17 +315,22 @@ class InboxWorker:
             pass  # what was said comes with the next read
         else:
             self._schedule.discard(submission.ticket)
+            if not as_before:
+                level, what = (logging.ERROR, "failed") if last else (logging.WARNING, "failed and is tried again")
+                words = (submission.command, submission.ticket, what, problem)
+                log.log(level, "%s (ticket %s) %s: %s", *words, exc_info=loggable(error))
 
-    def _given_up(self, submission: Submission, attempt: int, problem: str) -> list[Any]:
+    async def _failed_so_before(self, ticket: str, problem: str) -> bool:
+        """Say whether the command failed for good with the same error before someone retried it."""
+        read = self._store.read(criteria(CommandFailed, tags=[f"leftfold.ticket:{ticket}"]), limit=1, reverse=True)
+        return [event.error async for batch in read for event in self._registry.decode_all(batch.events)] == [problem]
+
+    def _given_up(self, submission: Submission, attempt: int, problem: str, traceback: str) -> list[Any]:
         """What is said after the last attempt; one that recurs goes on with its next time."""
         try:
             following = submission.following(self._clock.now())
         except ZoneInfoNotFoundError:  # it goes on once it is retried where its time zone is known
             following = None
         if following is None:
-            return [CommandFailed(submission.ticket, attempt, problem)]
-        return [CommandFailed(submission.ticket, attempt, problem, following.ticket), following]
-
-
-def _in_words(error: Exception) -> str:
-    return storable_text(error.found if isinstance(error, LeftfoldError) else f"{type(error).__name__}: {error}")
+            return [CommandFailed(submission.ticket, attempt, problem, None, traceback)]
+        return [CommandFailed(submission.ticket, attempt, problem, following.ticket, traceback), following]

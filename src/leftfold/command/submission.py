@@ -27,8 +27,8 @@ class Submission(DecisionModel):
     """A submitted command: a fold of the events of one ticket.
 
     `due` is None when nothing has to be waited for. `events` is how many events the command made, `error` what the
-    newest failed attempt ran into. One that recurs has a `series`, and a `recurrence` until the next one of its series
-    is submitted.
+    newest failed attempt ran into, and `traceback` is that of the last attempt of a command that has failed. One that
+    recurs has a `series`, and a `recurrence` until the next one of its series is submitted.
     """
 
     ticket: TicketId
@@ -44,6 +44,7 @@ class Submission(DecisionModel):
     details: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
     series: str | None = None
     recurrence: Recurrence | None = None
+    traceback: str | None = None
 
     def standing(self, now: datetime) -> str:
         """The state, an open one told apart by whether its time has come: `pending` or `scheduled`."""
@@ -92,11 +93,12 @@ class Submission(DecisionModel):
                 return replace(self, state="rejected", reason=reason, details=details)
             case CommandPostponed(attempt=attempt, error=error, due=due):
                 return replace(self, attempts=attempt, error=error, due=due)
-            case CommandFailed(attempt=attempt, error=error, next=following):
+            case CommandFailed(attempt=attempt, error=error, next=following, traceback=traceback):
                 recurrence = self.recurrence if following is None else None
-                return replace(self, state="failed", attempts=attempt, error=error, recurrence=recurrence)
+                failed = replace(self, state="failed", attempts=attempt, error=error, recurrence=recurrence)
+                return replace(failed, traceback=traceback or None)
             case CommandRetried():
-                return replace(self, state="open", attempts=0, due=None)
+                return replace(self, state="open", attempts=0, due=None, traceback=None)
             case CommandCancelled():
                 return replace(self, state="cancelled") if self.state in ("open", "failed") else self
 

@@ -18,7 +18,8 @@ class Progress(msgspec.Struct, frozen=True):
     """How far an instance has come: a fold of the events that its process wrote about it.
 
     `reacted` is the position of the newest event that it answered with anything, `parked` that of the event it could
-    not answer. `names` has the tickets of commands that were scheduled under a name.
+    not answer, `error` and `traceback` what went wrong there. `names` has the tickets of commands that were scheduled
+    under a name.
     """
 
     instance: str
@@ -27,6 +28,7 @@ class Progress(msgspec.Struct, frozen=True):
     cancelled: bool = False
     parked: int | None = None
     error: str | None = None
+    traceback: str | None = None
     retries: int = 0
     names: dict[str, str] = {}
     tickets: tuple[str, ...] = ()
@@ -54,10 +56,11 @@ class Progress(msgspec.Struct, frozen=True):
                     names=self.names | names,
                     tickets=(*self.tickets, *tickets),
                 )
-            case ProcessParked(position=position, error=error):
-                return msgspec.structs.replace(self, parked=position, error=error)
+            case ProcessParked(position=position, error=error, traceback=traceback):
+                return msgspec.structs.replace(self, parked=position, error=error, traceback=traceback or None)
             case ProcessRetried():
-                return msgspec.structs.replace(self, parked=None, error=None, retries=self.retries + 1)
+                retries = self.retries + 1
+                return msgspec.structs.replace(self, parked=None, error=None, traceback=None, retries=retries)
             case ProcessCancelled():
                 return msgspec.structs.replace(self, cancelled=True)
 

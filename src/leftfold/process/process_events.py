@@ -24,6 +24,7 @@ class ProcessParked(Event, wire="leftfold.process.parked"):
     instance: InstanceId
     position: int
     error: str
+    traceback: str = ""
 
 
 class ProcessRetried(Event, wire="leftfold.process.retried"):

@@ -1,10 +1,13 @@
 """Process workers: they follow the log, and submit what a process manager answers."""
 
 import asyncio
+import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
+
+from msgspec.structs import replace
 
 from leftfold.criteria import EVERYTHING, Criteria, criteria
 from leftfold.errors import Conflict
@@ -23,6 +26,7 @@ from leftfold.process.process_events import (
 from leftfold.process.processes import Processes
 from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
 from leftfold.store.contract import Key as AppendKey
+from leftfold.trouble import in_words, loggable, traceback_of
 
 TOGETHER = 500  # events that are answered with one commit
 HELD = 10_000  # instances in memory
@@ -30,6 +34,8 @@ POSITIONS_A_CHECKPOINT = 5_000
 GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
 RETRIED = criteria(ProcessRetried)
 CANCELLED = criteria(ProcessCancelled)
+
+log = logging.getLogger("leftfold.processes")
 
 
 class Held:
@@ -46,7 +52,8 @@ class Held:
         return f"<Held {self.state!r}>"
 
 
-Answer = tuple[Key, AppendKey, list[NewEvent]]
+Stuck = tuple[ProcessParked, Exception]
+Answer = tuple[Key, AppendKey, list[NewEvent], Stuck | None]
 
 
 class ProcessWorker:
@@ -164,7 +171,7 @@ class ProcessWorker:
             self._outbox.submitted.set()
 
     async def _append_of_one(self, answers: Sequence[Answer]) -> None:
-        for instance, key, records in answers:
+        for instance, key, records, stuck in answers:
             not_cancelled = AppendCondition(self._cancellation_of(instance), self._heard)
             try:
                 appended = await self._store.append(records, condition=not_cancelled, key=key)
@@ -174,8 +181,18 @@ class ProcessWorker:
                 self._held.pop(instance, None)
                 return
             self._count += not appended.duplicate
+            if stuck is not None and not appended.duplicate:
+                await self._log_parked(*stuck)
             if appended.duplicate:  # another worker's answer counts, and it may be another one
                 self._held.pop(instance, None)
+
+    async def _log_parked(self, parked: ProcessParked, error: Exception) -> None:
+        """Log an error for an instance that is parked; only a line when it was retried and failed as before."""
+        what = "%s is parked at position %d: %s"
+        if await self._processes.is_parked_as_before(parked):
+            log.info(f"{what}, as before", parked.instance, parked.position, parked.error)
+        else:
+            log.error(what, parked.instance, parked.position, parked.error, exc_info=loggable(error))
 
     def _cancellation_of(self, instance: Key) -> Criteria:
         return criteria(ProcessCancelled, tags=[f"leftfold.process:{self.definition.instance(instance)}"])
@@ -197,13 +214,12 @@ class ProcessWorker:
             records.append(self._registry.encode(answer, encode_metadata(said)))
             held.progress = progress.evolve(answer)
         except Exception as error:  # noqa: BLE001 whatever the process manager raises
-            parked = ProcessParked(
-                progress.instance, position, f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
-            )
+            parked = ProcessParked(progress.instance, position, in_words(error))
             held.progress = progress.evolve(parked)
+            stored_error = self._registry.encode(replace(parked, traceback=traceback_of(error)), encode_metadata(said))
             key = AppendKey(f"leftfold.process/{progress.instance}/{position}/parked/{progress.retries}", b"")
-            return [(held.key, key, [self._registry.encode(parked, encode_metadata(said))])]
-        return [(held.key, AppendKey(f"leftfold.process/{progress.instance}/{position}", b""), records)]
+            return [(held.key, key, [stored_error], (parked, error))]
+        return [(held.key, AppendKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
 
     def _answered(
         self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, said: Metadata

@@ -1,5 +1,6 @@
 """Processes: what a live app can be asked about its process managers, and the verbs retry and cancel."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from leftfold.criteria import Criteria, Item, criteria
@@ -14,6 +15,8 @@ from leftfold.store.contract import AppendCondition, EventStore, NewEvent
 
 ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, ProcessCancelled)
 [WRITTEN] = ABOUT_INSTANCES.items
+
+log = logging.getLogger("leftfold.processes")
 
 
 class Processes:
@@ -70,6 +73,7 @@ class Processes:
                 raise InstanceNotParked(instance, progress.standing)
             retried = ProcessRetried(instance, progress.parked)
             if await self._say([self.registry.encode(retried, encode_metadata(said))], instance, position):
+                log.info("%s is retried at position %d", instance, progress.parked)
                 return
 
     async def cancel(self, definition: ProcessDefinition, key: Key, outbox: Outbox, metadata: Metadata | None) -> None:
@@ -86,7 +90,17 @@ class Processes:
             cancelled = self.registry.encode(ProcessCancelled(instance, tickets), encode_metadata(said))
             records = [cancelled, *(outbox.cancellation(ticket, said) for ticket in tickets)]
             if await self._say(records, instance, position):
+                log.warning("%s is cancelled: %s", instance, said.reason)
                 return
+
+    async def is_parked_as_before(self, parked: ProcessParked) -> bool:
+        """Say whether the newest parking of an instance repeats the one before it: same event, same error."""
+        read = self.store.read(
+            criteria(ProcessParked, tags=[f"leftfold.process:{parked.instance}"]), limit=2, reverse=True
+        )
+        events = [event async for batch in read for event in self.registry.decode_all(batch.events)]
+        before = events[1:]
+        return [(each.position, each.error) for each in before] == [(parked.position, parked.error)]
 
     async def _concerned(self, definition: ProcessDefinition, key: Key) -> bool:
         own = self.registry.stored(definition.fold.criteria(key))

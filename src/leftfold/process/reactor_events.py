@@ -47,6 +47,7 @@ class ReactorParked(Event, wire="leftfold.reactor.parked"):
     position: int
     attempt: int
     error: str
+    traceback: str = ""
 
 
 class ReactorRetried(Event, wire="leftfold.reactor.retried"):

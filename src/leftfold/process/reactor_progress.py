@@ -59,13 +59,14 @@ class ReactorProgress(msgspec.Struct, frozen=True):
 
 
 class Outstanding(msgspec.Struct, frozen=True):
-    """An event that a reactor has not reacted to: it waits for its next attempt, or is parked."""
+    """An event that a reactor has not reacted to: it waits for its next attempt, or is parked with the traceback."""
 
     position: int
     state: Literal["waiting", "parked"]
     attempts: int
     error: str | None
     due: datetime | None = None
+    traceback: str | None = None
 
 
 class ReactorStatus(msgspec.Struct, frozen=True):

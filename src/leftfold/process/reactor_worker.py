@@ -1,6 +1,7 @@
 """Reactor workers: they follow the log, and give each event to a reactor at least once."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import msgspec
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock
 from leftfold.criteria import EVERYTHING, criteria
-from leftfold.errors import Conflict, LeftfoldError
+from leftfold.errors import Conflict
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata, recording
 from leftfold.process.reactor import Delivery, ReactorDefinition
 from leftfold.process.reactor_events import (
@@ -29,21 +30,27 @@ from leftfold.process.reactor_events import (
 from leftfold.process.reactor_progress import ReactorProgress
 from leftfold.process.reactors import WAITING, Reactors, about
 from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
+from leftfold.trouble import in_words, loggable, traceback_of
 
 POSITIONS_A_CHECKPOINT = 5_000
 APPENDS_A_CHECKPOINT = 100
 GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
 LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
-LONGEST_ERROR = 1_000  # characters
+
+log = logging.getLogger("leftfold.reactors")
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of an attempt: the event, how many attempts had failed before, and the error if this one did too."""
+    """What came of an attempt: the event, how many attempts had failed before, and the error if this one did too.
+
+    `error` is what was `raised` as text.
+    """
 
     stored: StoredEvent
     before: int
     again: bool
     error: str | None
+    raised: BaseException | None = None
 
 
 class ReactorWorker:
@@ -75,6 +82,7 @@ class ReactorWorker:
         self._saved = 0
         self._appends = 0
         self._threads: ThreadPoolExecutor | None = None
+        self._parked: dict[int, str] | None = None  # the errors of all that was ever parked; read when something is
 
     def __repr__(self) -> str:
         return f"<ReactorWorker {self.definition.name} at {self._progress.position if self._progress else None}>"
@@ -176,7 +184,7 @@ class ReactorWorker:
             with recording(correlation=said.correlation, cause=stored.position, reactor=self.definition.name):
                 await self._call(event, delivery)
         except Exception as error:  # noqa: BLE001 whatever the reactor raises
-            return Outcome(stored, before, again, _in_words(error))
+            return Outcome(stored, before, again, in_words(error), error)
         return Outcome(stored, before, again, None)
 
     async def _call(self, event: object, delivery: Delivery) -> None:
@@ -197,6 +205,8 @@ class ReactorWorker:
 
     async def _record(self, outcomes: Sequence[Outcome], through: int) -> None:
         """Append what came of a batch, unless another worker was first; what someone wants meanwhile goes in before."""
+        if self._parked is None and any(each.error is not None and self._is_last(each) for each in outcomes):
+            self._parked = await self._reactors.parked_before(self.definition)
         while True:
             try:
                 await self._append(self._said(outcomes, through))
@@ -209,7 +219,34 @@ class ReactorWorker:
                 skipped = {event.position for event in news if isinstance(event, ReactorSkipped)}
                 outcomes = [each for each in outcomes if each.stored.position not in skipped]
             else:
-                return
+                return self._log_failures(outcomes)
+
+    def _log_failures(self, outcomes: Sequence[Outcome]) -> None:
+        """Log an error for each event that is parked, and a warning for one whose first attempt failed."""
+        for each in outcomes:
+            if each.error is None:
+                continue
+            if self._is_last(each):
+                self._log_parked(each, each.error)
+            elif each.before == 0:
+                what = "%s failed at the event at position %d and is tried again: %s"
+                log.warning(
+                    what, self.definition.name, each.stored.position, each.error, exc_info=loggable(each.raised)
+                )
+
+    def _log_parked(self, outcome: Outcome, error: str) -> None:
+        """Log an error; only a line when someone retried the event and it failed as before."""
+        name, position = self.definition.name, outcome.stored.position
+        what = "%s has parked the event at position %d: %s"
+        parked = self._parked = self._parked or {}
+        if parked.get(position) == error:
+            log.info(f"{what}, as before", name, position, error)
+        else:
+            log.error(what, name, position, error, exc_info=loggable(outcome.raised))
+        parked[position] = error
+
+    def _is_last(self, outcome: Outcome) -> bool:
+        return outcome.before + 1 >= self._backoff.attempts
 
     def _said(self, outcomes: Sequence[Outcome], through: int) -> list[tuple[Any, bytes]]:
         """What is to be said of attempts."""
@@ -219,8 +256,9 @@ class ReactorWorker:
 
     def _failure(self, outcome: Outcome) -> ReactorPostponed | ReactorParked:
         attempt, problem, position = outcome.before + 1, outcome.error or "", outcome.stored.position
-        if attempt >= self._backoff.attempts:
-            return ReactorParked(self.definition.name, position, attempt, problem)
+        if self._is_last(outcome):
+            traceback = "" if outcome.raised is None else traceback_of(outcome.raised)
+            return ReactorParked(self.definition.name, position, attempt, problem, traceback)
         due = self._clock.now() + self._backoff.pause(attempt, self._random)
         return ReactorPostponed(self.definition.name, position, attempt, problem, due)
 
@@ -246,12 +284,3 @@ def _metadata(stored: StoredEvent) -> bytes:
     """What is said of a failed attempt: it belongs to what the event belongs to."""
     correlation = decode_metadata(stored.metadata).correlation
     return encode_metadata(Metadata(correlation=correlation, cause=stored.position))
-
-
-def _in_words(error: Exception) -> str:
-    """The error as it can be stored, whatever its message is made of."""
-    try:
-        words = error.found if isinstance(error, LeftfoldError) else f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 the message may be computed
-        words = type(error).__name__
-    return words[:LONGEST_ERROR].encode("utf-8", "replace").decode()

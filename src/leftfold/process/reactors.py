@@ -1,5 +1,6 @@
 """Reactors of a live app: how far they have come, and the verbs retry and skip."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
 
 WAITING = 1_000  # events of a reactor that wait at a time: it then reads no further
+
+log = logging.getLogger("leftfold.reactors")
 
 
 class Reactors:
@@ -90,6 +93,8 @@ class Reactors:
             else:
                 chosen = [_expected(definition, position, outstanding)]
             if not chosen or await self._say((ReactorRetried(name, each) for each in chosen), name, known, metadata):
+                for each in chosen:
+                    log.info("%s retries the event at position %d", name, each)
                 return len(chosen)
 
     async def skip(self, name: str, position: int, metadata: Metadata | None) -> None:
@@ -99,7 +104,13 @@ class Reactors:
             progress, known = await self.progress(definition)
             at = _expected(definition, position, await self._outstanding(definition, progress))
             if await self._say([ReactorSkipped(name, at)], name, known, metadata):
+                log.warning("%s skips the event at position %d: %s", name, at, metadata and metadata.reason)
                 return
+
+    async def parked_before(self, definition: ReactorDefinition) -> dict[int, str]:
+        """The error of each event that the reactor has ever parked, the newest one, by position."""
+        read = self.store.read(criteria(ReactorParked, tags=[_tag(definition)]))
+        return {event.position: event.error async for batch in read for event in self.registry.decode_all(batch.events)}
 
     async def _say(self, events: Iterable[Any], name: str, known: int, metadata: Metadata | None) -> bool:
         """Append what someone wants, unless something else was said meanwhile."""
@@ -120,8 +131,8 @@ class Reactors:
                 match event:
                     case ReactorPostponed(position=at, attempt=attempt, error=error, due=due):
                         found[at] = Outstanding(at, "waiting", attempt, error, due)
-                    case ReactorParked(position=at, attempt=attempt, error=error):
-                        found[at] = Outstanding(at, "parked", attempt, error)
+                    case ReactorParked(position=at, attempt=attempt, error=error, traceback=traceback):
+                        found[at] = Outstanding(at, "parked", attempt, error, traceback=traceback or None)
                     case ReactorRetried(position=at) if at in found:
                         found[at] = Outstanding(at, "waiting", 0, found[at].error)
                     case _:

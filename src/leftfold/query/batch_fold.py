@@ -111,7 +111,7 @@ class BatchFold:
                     if held is None:
                         raise
                     stuck.add(key)
-                    parked.append(Parking(key, concern.position, in_words(problem)))
+                    parked.append(Parking(key, concern.position, in_words(problem), problem))
                     continue
                 if state is row.state:
                     continue

@@ -1,6 +1,7 @@
 """The parked keys of one read model: what they wait for, and the verbs that let them go on."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 T = TypeVar("T")
+
+log = logging.getLogger("leftfold.projections")
 
 
 class ParkedKeys:
@@ -74,6 +77,11 @@ class ParkedKeys:
         positions = await self._in_writer(self._database.queue, self._definition, key, limit)
         return [await event_at(self._store, position) for position in positions]
 
+    async def traceback(self, key: Key) -> str | None:
+        """The traceback of the error that holds up the key; None where a version before this one parked it."""
+        await self._the_one(key)
+        return await self._in_writer(self._database.parked_traceback, self._definition, key)
+
     async def retry(self, key: Key) -> list[ParkedKey]:
         """Fold what the key, or without one every parked key, waits with; what is stuck again is returned."""
         await self._skips.read(self._store, self._registry.decode)
@@ -89,6 +97,7 @@ class ParkedKeys:
         record = self._registry.encode(event, encode_metadata(said))
         once = f"leftfold skip {self._definition.table} {text_of_key(key)} {parked.position}"
         await self._store.append([record], key=once)
+        log.warning("%s skips the event at %d: %s", self._called(key), parked.position, said.reason)
         return await self.retry(key)
 
     async def _retry(self, parked: ParkedKey) -> ParkedKey | None:
@@ -97,7 +106,12 @@ class ParkedKeys:
         while now is not None and now != before:
             await self._release(now.key)
             before, now = now, await self._find(now.key)
+        if now is None:
+            log.info("%s is no longer parked", self._called(parked.key))
         return now
+
+    def _called(self, key: Key) -> str:
+        return " ".join((self._definition.name, *map(str, key)))
 
     async def _release(self, key: Key) -> None:
         events = await self.events(key, AT_ONCE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from leftfold.errors import LeftfoldError
+from leftfold import trouble
 from leftfold.query.event_keys import Key
 
 NOTHING_HELD: AbstractSet[Key] = frozenset()
@@ -18,12 +18,16 @@ class Unread(msgspec.Struct, frozen=True, gc=False):
     problem: Exception
 
 
-class Parking(msgspec.Struct, frozen=True, gc=False):
-    """An event that a key waits with: the one that could not be folded, or, without a problem, one behind it."""
+class Parking(msgspec.Struct, frozen=True):
+    """An event that a key waits with: the one that could not be folded, or, without a problem, one behind it.
+
+    `error` is the problem as it was raised, for its traceback.
+    """
 
     key: Key
     position: int
     problem: str | None
+    error: BaseException | None = None
 
 
 class ParkedKey(msgspec.Struct, frozen=True):
@@ -40,10 +44,8 @@ class ParkedKey(msgspec.Struct, frozen=True):
 def in_words(problem: BaseException) -> str:
     """What went wrong, on one line where the error is one of ours or of Python."""
     original = getattr(problem, "orig", None) or problem  # SQLAlchemy tells the statement too, with all its rows
-    if isinstance(original, LeftfoldError):
-        return original.found
     primary = getattr(getattr(original, "diag", None), "message_primary", None)  # PostgreSQL's, without details
-    return f"{type(original).__name__}: {primary or original}".replace("\0", "\\x00")  # which it does not keep
+    return f"{type(original).__name__}: {primary}" if primary else trouble.in_words(original)
 
 
 class Held:

@@ -35,6 +35,7 @@ from leftfold.query.splitting import Splitting
 from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken, SplitStanding, Standing, standing_of
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
+from leftfold.trouble import in_words
 
 if TYPE_CHECKING:
     from leftfold.query.tables.checkpoints import Checkpoint
@@ -308,8 +309,11 @@ class Projecting:
 
     def _ended(self, shard: Shard, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, LeaseLost):
-            log.error("%s ended", shard.lease, exc_info=error)
+        standing = self._standing_of(shard)
+        if error is not None and not isinstance(error, LeaseLost) and standing.ended is None:
+            failed = ProjectionFailed(shard.definition.name, max(standing.position, 0), in_words(error))
+            failed.__cause__ = error
+            standing.end(failed)  # which logs it
         if self._keeper is not None and isinstance(error, LeaseLost):
             log.info("%s: what it wrote was refused", shard.lease)
             self._keeper.drop(shard.lease)
@@ -384,9 +388,6 @@ class Projecting:
             standing.end(reason)  # if parked: the present tables are further, and kept until the code is right
         except LeftfoldError as trouble:
             standing.get_into(trouble)
-        except Exception as error:
-            standing.end(ProjectionFailed(definition.name, max(standing.position, 0), repr(error)))
-            raise
         return None
 
     async def _is_due(self, definition: ReadModelDefinition) -> bool:

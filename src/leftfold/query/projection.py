@@ -19,6 +19,7 @@ from leftfold.query.anchors import Anchors
 from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
+from leftfold.trouble import in_words
 
 if TYPE_CHECKING:
     from leftfold.query.tables.folding import StoredFolding
@@ -71,9 +72,10 @@ class Projection:
             self.standing.end(reason)
         except (LeaseLost, ReadModelDiverged):
             raise
-        except Exception as error:
-            self.standing.end(ProjectionFailed(self.standing.model, self.standing.position, repr(error)))
-            raise
+        except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended unseen
+            failed = ProjectionFailed(self.standing.model, self.standing.position, in_words(error))
+            failed.__cause__ = error
+            self.standing.end(failed)
 
     async def _follow_until_disturbed(self) -> None:
         try:

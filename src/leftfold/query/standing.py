@@ -1,11 +1,15 @@
 """How far a read model has come, whether its rows have changed, and those who wait for either."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 
 from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind, StoreClosed
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard
+from leftfold.trouble import IN_STATUS, in_words, loggable
+
+log = logging.getLogger("leftfold.projections")
 
 NOT_TO_BE_ANSWERED_FROM = -1
 
@@ -51,12 +55,16 @@ class Standing:
         """Note where the model stands now, and whether its rows may have changed on the way."""
         self.position = position
         self.changes += changed
+        if self.trouble is not None:
+            log.info("%s goes on from position %d", self.model, position, extra=IN_STATUS)
         self.trouble = None
         self._wake()
 
     def get_into(self, trouble: LeftfoldError) -> None:
-        """Note what keeps it from going on for the time being."""
-        self.trouble = trouble
+        """Note what keeps it from going on for the time being; new trouble is logged once."""
+        before, self.trouble = self.trouble, trouble
+        if before is None or in_words(before) != in_words(trouble):
+            log.error("%s waits: %s", self.model, in_words(trouble), exc_info=loggable(trouble), extra=IN_STATUS)
 
     def disturbed(self) -> None:
         """Note that rows may have changed while the position did not."""
@@ -64,7 +72,9 @@ class Standing:
         self._wake()
 
     def end(self, reason: LeftfoldError) -> None:
-        """Note that the model will not go on, and why; whoever waits for more hears of it."""
+        """Note that the model will not go on, and why, and log it; whoever waits for more hears of it."""
+        if self.ended is None and not isinstance(reason, StoreClosed):
+            log.error("%s has stopped: %s", self.model, in_words(reason), exc_info=loggable(reason), extra=IN_STATUS)
         self.ended = reason
         self._wake()
 

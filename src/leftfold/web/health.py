@@ -34,8 +34,9 @@ class Server(uvicorn.Server):
 async def serve_health(live: LiveApp, port: int = 0, host: str = LOOPBACK) -> AsyncGenerator[str]:
     """Serve the health of a live app from this event loop: `async with serve_health(live, 8080) as url`.
 
-    `GET /health` answers 200 when the work goes on and 503 when it does not, with the reasons; `GET /status` answers
-    where everything stands. Both are JSON. Port 0 is any free one; `PortUnavailable` when it cannot be had.
+    `GET /health` answers 200 when the work goes on ("ok", or "degraded" when something is parked or has failed) and 503
+    when it does not ("failing"), with the reasons; `GET /status` answers where everything stands. Both are JSON. Port 0
+    is any free one; `PortUnavailable` when it cannot be had.
     """
     listening = _listen(host, port)
     server = Server(uvicorn.Config(_application(live), **_SETTINGS))
@@ -73,7 +74,7 @@ def _url(listening: socket.socket) -> str:
 def _application(live: LiveApp) -> Starlette:
     async def health(request: Request) -> Response:
         found = await _health(live)
-        return _json(found, 200 if found.status == "ok" else 503)
+        return _json(found, 503 if found.status == "failing" else 200)
 
     async def status(request: Request) -> Response:
         try:

@@ -22,6 +22,8 @@ class Building:
         self._database = database
         self._folding = folding
         self._dry_run = dry_run
+        if dry_run:
+            folding.park_quietly()
 
     def __repr__(self) -> str:
         return f"<Building {self._table.stem} at {self.position}>"
@@ -58,6 +60,7 @@ class Building:
             compared = differences(connection, self._table)
             if not self._dry_run:
                 swap(connection, self._table)
+        self._folding.log_parked()
         return compared
 
     def close(self) -> None:

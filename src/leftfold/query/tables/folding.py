@@ -103,7 +103,7 @@ class Folding:
         except Exception as problem:
             if is_trouble(problem):
                 raise
-            return [Parking(key, concern.position, in_words(problem))]
+            return [Parking(key, concern.position, in_words(problem), problem)]
         return changes.parked
 
 
@@ -212,8 +212,17 @@ class StoredFolding:
         moved = self._checkpoint.moved(batch.through, self._identify(batch.through))
         if not advance(connection, self._checkpoint, moved):
             raise Overtaken
+        self._lot.forget_parked()
         self._folding.apply_one_by_one(connection, batch.events, self._lot)
         self._checkpoint = moved
+
+    def log_parked(self) -> None:
+        """Log the keys that `finish` has parked, now that its transaction is committed."""
+        self._lot.log_parked()
+
+    def park_quietly(self) -> None:
+        """Log no key that is parked: all of it will be dropped."""
+        self._lot.quiet = True
 
     def _is_split_so(self, connection: "sa.Connection") -> bool:
         """Whether the model, unless it is of other code, is still in the shards of which this one is."""
@@ -234,18 +243,21 @@ class StoredFolding:
         return None
 
     def _write(self, batch: Batch, moved: Checkpoint, apply: Apply) -> None:
+        self._lot.forget_parked()
         with self._database.writing(shared=True) as connection:
             if not advance(connection, self._checkpoint, moved):
                 raise Overtaken
             rows = apply(connection, batch.events, self._lot)
             if self._lot.grown:
                 self.recount(connection)
+        self._lot.log_parked()
         self._checkpoint = moved
         self._folding.keep(rows)
 
     def _release(self, key: Key, events: Sequence[StoredEvent], apply: Apply) -> None:
         self._folding.forget()
         positions = [event.position for event in events]
+        self._lot.forget_parked()
         with self._database.writing() as connection:
             if not events or self._lot.queue(connection, key, len(events)) != positions:
                 return
@@ -255,3 +267,4 @@ class StoredFolding:
             through = positions[-1] if released.stuck is None else released.stuck.position - 1
             self._lot.settle(connection, key, through, released.stuck)
             self.recount(connection)
+        self._lot.log_parked()

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from leftfold.errors import LeaseLost, ModelsUnavailable, ProjectionFailed, ProjectionParked
 from leftfold.query.event_keys import THE_ONE_ROW, Key
-from leftfold.query.parking import Parking
 from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import Checkpoint, advance, disturb, find
 from leftfold.query.tables.database import Database
@@ -15,7 +14,7 @@ from leftfold.query.tables.folding import Identify, Lease, unidentified
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
 from leftfold.query.tables.lease_book import is_held
-from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.parking_lot import ParkingLot, log_parked
 from leftfold.store.contract import Batch, StoredEvent
 
 (THE_KEY,) = THE_ONE_ROW
@@ -89,6 +88,8 @@ class FreeFolding:
             stuck = self._handle_one_by_one(connection, events)
             advance(connection, found, self._moved(found, events[-1].position if stuck is None else stuck.position - 1))
             self.recount(connection)
+        if stuck is not None and (stuck.position, stuck.words) != (parked[0].position, parked[0].problem):
+            log_parked(self._table.definition, stuck.parking)
 
     def is_held_up(self) -> bool:
         """Whether an event holds it up, as it is stored; so it does while that cannot be seen."""
@@ -146,6 +147,7 @@ class FreeFolding:
                 self.recount(connection)
         self._checkpoint = moved
         if stuck is not None:
+            log_parked(self._table.definition, stuck.parking)
             raise ProjectionParked(self._table.name, stuck.position, stuck.words) from stuck.problem
 
     def _handle_one_by_one(self, connection: sa.Connection, events: Sequence[StoredEvent]) -> Stuck | None:
@@ -153,7 +155,7 @@ class FreeFolding:
         try:
             self._handling.handle_one_by_one(connection, events)
         except Stuck as stuck:
-            self._lot.park(connection, [Parking(THE_KEY, stuck.position, stuck.words)])
+            self._lot.park(connection, [stuck.parking])
             return stuck
         return None
 

@@ -13,7 +13,7 @@ from leftfold.errors import UsageError
 from leftfold.query.batch_fold import NOTHING_SKIPPED, Decode
 from leftfold.query.event_keys import THE_ONE_ROW, text_of_key
 from leftfold.query.free_projection import FreeProjection
-from leftfold.query.parking import in_words
+from leftfold.query.parking import Parking, in_words
 from leftfold.query.recorded import recorded
 from leftfold.query.tables.async_connection import run_on
 from leftfold.query.tables.database import is_trouble
@@ -36,6 +36,11 @@ class Stuck(Exception):
     def words(self) -> str:
         """What went wrong."""
         return in_words(self.problem)
+
+    @property
+    def parking(self) -> Parking:
+        """The event as what holds up the projection."""
+        return Parking(THE_ONE_ROW[0], self.position, self.words, self.problem)
 
 
 class Handling:

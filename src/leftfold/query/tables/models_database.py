@@ -286,6 +286,11 @@ class ModelsDatabase:
         with self._database.reading() as connection:
             return next(iter(ParkingLot(definition).all(connection, key)), None)
 
+    def parked_traceback(self, definition: ReadModelDefinition, key: Key) -> str | None:
+        """The traceback of the error that holds up a key; None where none was kept."""
+        with self._database.reading() as connection:
+            return ParkingLot(definition).traceback(connection, key)
+
     def parked_count(self, definition: ReadModelDefinition) -> int:
         """How many keys of a model are parked."""
         with self._database.reading() as connection:

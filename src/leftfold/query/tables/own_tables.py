@@ -24,6 +24,7 @@ parked = sa.Table(
     sa.Column("key", text(), primary_key=True),  # a JSON list
     sa.Column("position", sa.BigInteger, nullable=False),  # of the event that could not be folded
     sa.Column("problem", sa.String, nullable=False),
+    sa.Column("traceback", sa.String),  # NULL where a version before this column parked the key
     sqlite_with_rowid=False,
 )
 waiting = sa.Table(
@@ -54,9 +55,16 @@ def own_tables_are_there(connection: sa.Connection) -> bool:
 
 
 def create_own_tables(connection: sa.Connection) -> None:
-    """Make leftfold's own tables if they are not there; a checkpoint table of a former release gets its new columns."""
+    """Make leftfold's own tables if they are not there; tables of a former release get their new columns."""
     metadata.create_all(connection)
     found = {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}
     for name, kind in (("version", "BIGINT NOT NULL DEFAULT 1"), ("anchor", "VARCHAR")):
         if name not in found:
             connection.exec_driver_sql(f"ALTER TABLE {checkpoint.name} ADD COLUMN {name} {kind}")
+    if not keeps_tracebacks(connection):
+        connection.exec_driver_sql(f"ALTER TABLE {parked.name} ADD COLUMN traceback VARCHAR")
+
+
+def keeps_tracebacks(connection: sa.Connection) -> bool:
+    """Say whether the table of parked keys has the column for tracebacks."""
+    return "traceback" in {column["name"] for column in sa.inspect(connection).get_columns(parked.name)}

@@ -43,6 +43,12 @@ def stored_parked(url: str, definitions: Iterable[ReadModelDefinition]) -> list[
         database.close()
 
 
+def stored_traceback(url: str, definition: ReadModelDefinition, key: Key) -> str | None:
+    """The traceback of the error that holds up a key; None where none was kept."""
+    with closing(Database(url)) as database, database.reading() as connection:
+        return ParkingLot(definition).traceback(connection, key)
+
+
 def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
     """The positions of the first events that a parked key waits with."""
     database = Database(url)
