@@ -29,6 +29,7 @@ LeftfoldError
 │   ├── InvalidKey              a key does not fit the model
 │   ├── InvalidMetadata         metadata that could not be read back as it is
 │   ├── NotAnEvent              a handler decided something that is no event
+│   ├── WrongAnswer             a query handler answered something else than the query's type
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
@@ -79,6 +80,7 @@ LeftfoldError
 │       ├── StoreReadOnly
 │       ├── StoreCorrupt
 │       └── StoreFailed
+├── EvolveFailed                a model's evolve raised, or returned something that is no state
 ├── DecisionContended           a command lost to concurrent ones too often
 ├── TicketError                 a submitted command has no receipt, or cannot be changed
 │   ├── UnknownTicket           nothing was submitted under this id
@@ -429,6 +431,18 @@ class NotAnEvent(UsageError):
             f"{handler} returned {found!r}",
             "an event, several events, or None",
             "return instances of Event (or of classes marked with @message)",
+        )
+
+
+class WrongAnswer(UsageError):
+    """A query handler answered something else than the query's type."""
+
+    def __init__(self, handler: str, query: str, expected: Sequence[type], found: object) -> None:
+        self.handler, self.query, self.value = handler, query, found
+        super().__init__(
+            f"{handler} answered {query} with {type(found).__name__}: {found!r:.100}",
+            " or ".join(each.__name__ for each in expected),
+            f"return what {query} says, or correct the type in `class {query}(Query[...])`",
         )
 
 
@@ -1012,6 +1026,22 @@ class StoreFailed(StoreUnavailable):
             f"{where} failed: {problem}",
             "a file on a working local disk, or a server without trouble of its own",
             "look at the log of the system or of the server; nothing was written",
+        )
+
+
+class EvolveFailed(LeftfoldError):
+    """A model's evolve raised, or returned something that is no state.
+
+    What it raised is the cause. `position` is None for an event that was just decided and is not stored.
+    """
+
+    def __init__(self, model: str, key: Sequence[object], event: str, position: int | None, problem: str) -> None:
+        self.model, self.key, self.event, self.position, self.problem = model, tuple(key), event, position, problem
+        where = "which was just decided" if position is None else f"at position {position}"
+        super().__init__(
+            f"{model}({', '.join(map(repr, key))}).evolve {problem}, for {event} {where}",
+            f"an evolve that returns a {model} for every event of its types that was ever stored",
+            "correct evolve; nothing was written",
         )
 
 

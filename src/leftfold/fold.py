@@ -8,10 +8,13 @@ from typing import Any, Self
 import msgspec
 
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import InvalidKey, InvalidModel, NotAMessage, TaglessEvent, UnresolvedAnnotation
+from leftfold.errors import EvolveFailed, InvalidKey, InvalidModel, NotAMessage, TaglessEvent, UnresolvedAnnotation
 from leftfold.events import Event, MessageType, event_classes, with_subclasses
 from leftfold.fingerprint import Fingerprint, fingerprint
+from leftfold.signature import check_plain
+from leftfold.store.contract import StoredEvent
 from leftfold.tags import TagField, hints_of, tag_fields
+from leftfold.trouble import in_words
 
 
 class Fold:
@@ -27,6 +30,7 @@ class Fold:
         self.owner = owner
         self.name = owner.__qualname__.rpartition(".")[2]
         self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
+        _check_plain(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
@@ -70,9 +74,36 @@ class Fold:
         """The events of all keys."""
         return Criteria(Item(event.wire for event in self.events))
 
-    def fold(self, state: Any, events: Sequence[Any]) -> Any:
-        """The state after these events, in order."""
-        return reduce(self.evolve, events, state)
+    def fold(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent] = ()) -> Any:
+        """The state after these events, in order; `stored` are their records, for what an error says.
+
+        `EvolveFailed` when evolve raises, or returns something else than a state. The state is checked once for all
+        the events: what evolve gets after a wrong one makes it fail.
+        """
+        try:
+            after = reduce(self.evolve, events, state)
+        except Exception:  # noqa: BLE001 whatever evolve raises is raised again by the event that it is about
+            return self._step_by_step(state, events, stored)
+        return after if type(after) is self.owner else self._step_by_step(state, events, stored)
+
+    def step(self, state: Any, event: Any, position: int | None = None, *, deletes: bool = False) -> Any:
+        """The state after one event, which lies at `position` if it is stored. With `deletes` it may be None."""
+        try:
+            after = self.evolve(state, event)
+        except Exception as error:
+            problem = f"raised {in_words(error)}"
+            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem) from error
+        if type(after) is not self.owner and not (deletes and after is None):
+            problem = f"returned {_shown(after)}"
+            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem)
+        return after
+
+    def _step_by_step(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent]) -> Any:
+        """Fold again, to name the event that cannot be folded."""
+        known = len(stored) == len(events)  # records of types that are unknown today have no event
+        for index, event in enumerate(events):
+            state = self.step(state, event, stored[index].position if known else None)
+        return state
 
     def fingerprint(self) -> Fingerprint:
         """Changes when the model's fields, its source or its events' versions do."""
@@ -126,6 +157,21 @@ def check_definition(owner: type) -> None:
             fold_of(owner)
         except UnresolvedAnnotation:
             return
+
+
+def _check_plain(owner: type) -> None:
+    for name in ("evolve", "criteria"):
+        check_plain(vars(owner).get(name), f"{owner.__qualname__}.{name}", InvalidModel)
+
+
+def _wire_of(event: object) -> str:
+    return str(getattr(type(event), "__wire__", type(event).__name__))
+
+
+def _shown(value: object) -> str:
+    if inspect.iscoroutine(value):
+        value.close()
+    return "None" if value is None else f"{type(value).__name__}: {value!r:.100}"
 
 
 def _states_criteria(owner: type) -> bool:

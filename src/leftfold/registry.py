@@ -18,6 +18,7 @@ from leftfold.errors import (
     WireNameClash,
 )
 from leftfold.events import MessageType
+from leftfold.signature import check_plain
 from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.stored_form import NOT_DECODED, StoredForm
 
@@ -120,6 +121,7 @@ class Registry:
 
     def upcast(self, wire: str, version: int, upcaster: Upcaster, *, to: str | None = None) -> None:
         """Turn stored data of `wire` at `version` into that of the next version, of type `to` if it is renamed too."""
+        check_plain(upcaster, f"the upcaster of {wire!r} from version {version}", DefinitionError)
         if (wire, version) in self._steps:
             raise DefinitionError(
                 f"two upcasters take {wire!r} from version {version}", "one for each version", "remove one of them"

@@ -66,13 +66,14 @@ async def explain(
     the criteria and are still not meant.
     """
     steps: list[Step] = []
+    deletes = concerns is not None
     before = start
     async for batch in store.read(criteria, upto=upto):
         for stored in batch.events:
             event = registry.decode(stored)
             if event is None or (concerns is not None and not concerns(event)):
                 continue
-            after = fold.evolve(start if before is None else before, event)
+            after = fold.step(start if before is None else before, event, stored.position, deletes=deletes)
             steps.append(Step(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata)))
             before = after
     return steps

@@ -9,9 +9,11 @@ from leftfold.command.decision_model import DecisionModel
 from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
 from leftfold.events import Command, Event, MessageType, event_classes, is_event
 from leftfold.fold import Fold, fold_of
-from leftfold.tags import TagField, alternatives, hints_of
+from leftfold.signature import Signature, check_plain
+from leftfold.tags import TagField, alternatives
 
 Key = tuple[Any, ...]
+WRITTEN = "write def handle(command: SomeCommand, model: SomeModel) -> SomeEvent"
 
 
 class ModelParameter:
@@ -34,15 +36,17 @@ class CommandHandler:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.name = function.__qualname__
-        hints = hints_of(function)
-        parameters = [(name, hints.get(name)) for name in inspect.signature(function).parameters]
+        signature = Signature(function)
+        self.name, hints = signature.name, signature.hints
+        check_plain(function, self.name, InvalidHandler, yields=True)
+        signature.check_by_keyword(WRITTEN)
+        parameters = [(name, hints.get(name)) for name in signature.parameters]
         commands = [(name, hint) for name, hint in parameters if isinstance(hint, type) and _is_command(hint)]
         if len(commands) != 1:
             raise InvalidHandler(
                 f"{self.name} takes {len(commands)} commands",
                 "exactly one parameter that is annotated with a Command class",
-                f"write def {function.__name__}(command: SomeCommand, ...)",
+                f"write def {self.name.rpartition('.')[2]}(command: SomeCommand, ...)",
             )
         self._command_name, command = commands[0]
         self.command = MessageType(command)
@@ -100,6 +104,8 @@ class CommandHandler:
         if isinstance(decided, Event) or is_event(type(decided)):
             return [decided]
         if not isinstance(decided, Iterable) or isinstance(decided, str | bytes):
+            if inspect.iscoroutine(decided):
+                decided.close()
             raise NotAnEvent(self.name, decided)
         events: list[object] = [*decided]
         for event in events:

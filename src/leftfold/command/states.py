@@ -80,7 +80,7 @@ class States:
         limit = None if state.loaded else LONG_HISTORY
         async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=True):
             events = self._registry.decode_all(batch.events)
-            value = state.fold.fold(value, events)
+            value = state.fold.fold(value, events, batch.events)
             position = batch.through
             folded += len(events)
             seen += len(batch.events)
@@ -115,7 +115,7 @@ class States:
         matches, position = state.criteria.matches, state.position
         own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
         new = self._registry.decode_all(own)
-        state.advance(state.fold.fold(state.value, new), through, len(new))
+        state.advance(state.fold.fold(state.value, new, own), through, len(new))
         return bool(new)
 
     async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
@@ -131,7 +131,7 @@ class States:
         start = State(fold, key, self._registry)
         value, after = snapshot or (start.value, 0)
         async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=True):
-            value = fold.fold(value, self._registry.decode_all(batch.events))
+            value = fold.fold(value, self._registry.decode_all(batch.events), batch.events)
         return value
 
     async def consider_snapshots(self, states: Iterable[State]) -> None:

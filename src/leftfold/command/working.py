@@ -66,7 +66,7 @@ class Working:
         """Fold a decided event into every state that it concerns."""
         for state in self._candidates(record):
             if state.criteria.matches(record.type, record.tags):
-                self._changed[state] = state.fold.evolve(self.value(state), event)
+                self._changed[state] = state.fold.step(self.value(state), event)
                 self._folded[state] = self._folded.get(state, 0) + 1
 
     def commit(self, position: int) -> None:

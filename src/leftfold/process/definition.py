@@ -7,6 +7,7 @@ from leftfold.errors import InvalidModel
 from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.process.actions import Action, Reaction
+from leftfold.signature import check_plain
 from leftfold.tags import render
 
 Key = tuple[Any, ...]
@@ -55,6 +56,7 @@ class ProcessDefinition:
             raise InvalidModel(
                 f"{self.fold.name} has no react", "def react(self, event: A | B) -> Reaction", "define what it answers"
             )
+        check_plain(vars(self.owner).get("react"), f"{self.fold.name}.react", InvalidModel)
         if not self.fold.key or "/" in self.name:
             raise InvalidModel(
                 f"{self.fold.name} is called {self.name!r} and has {len(self.fold.key)} key fields",

@@ -204,7 +204,7 @@ class ProcessWorker:
             return []
         said = _said(stored, self.definition.name)
         try:
-            held.state = self.definition.fold.evolve(held.state, event)
+            held.state = self.definition.fold.step(held.state, event, position)
             if position <= progress.reacted:
                 return []
             actions = self.definition.react(held.state, event)
@@ -266,7 +266,7 @@ class ProcessWorker:
             return held  # its state is of no concern any more
         before = position if progress.parked is None else min(position, progress.parked)
         for stored in await self._own(key, 0, before - 1):
-            held.state = self.definition.fold.evolve(held.state, self._registry.decode(stored))
+            held.state = self.definition.fold.step(held.state, self._registry.decode(stored), stored.position)
         return held
 
     async def _own(self, key: Key, after: int, upto: int) -> list[StoredEvent]:

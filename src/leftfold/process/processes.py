@@ -50,7 +50,7 @@ class Processes:
                 if progress.parked is not None and stored.position >= progress.parked:
                     break
                 event = self.registry.decode(stored)
-                state = definition.fold.evolve(state, event)
+                state = definition.fold.step(state, event, stored.position)
                 steps.append(Step(stored.position, event, state, answers.get(stored.position, ())))
         return Instance(state, progress, tuple(steps))
 

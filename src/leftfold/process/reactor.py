@@ -1,6 +1,5 @@
 """Reactors: functions that act on the world outside once an event has happened."""
 
-import inspect
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -11,11 +10,12 @@ from leftfold.backoff import Backoff
 from leftfold.errors import InvalidHandler
 from leftfold.events import MessageType, event_classes, with_subclasses
 from leftfold.metadata import Metadata
-from leftfold.tags import hints_of
+from leftfold.signature import Signature
 
 Start = Literal["from_now", "from_start"]
 """Where a reactor begins in a log: at its end as it is when the app is first opened on it, or at its first event."""
 
+WRITTEN = "write def react(event: Opened | Closed, delivery: Delivery) -> None"
 TOGETHER = 16  # events that one reactor reacts to at the same time
 
 
@@ -52,9 +52,10 @@ class ReactorDefinition:
         self.in_order = in_order
         self.at_once = 1 if in_order else at_once
         self.backoff = backoff
-        self.is_async = _is_async(function)
+        signature = Signature(function)
+        self.is_async = signature.is_async
         self._check()
-        self.bases, self.takes_delivery = _parameters_of(self._called, function)
+        self.bases, self.takes_delivery = _parameters_of(self._called, signature)
         self.refresh()
 
     def __repr__(self) -> str:
@@ -90,15 +91,17 @@ class ReactorDefinition:
             raise InvalidHandler(f"{self._called} has at_once={self.at_once}", "1 or more", "leave it out for 16")
 
 
-def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[type, ...], bool]:
+def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...], bool]:
     """The event classes that the first parameter names, and whether there is a second one for the delivery."""
-    hints = hints_of(function if inspect.isroutine(function) else getattr(function, "__call__"))  # noqa: B004, B009
-    parameters = list(inspect.signature(function).parameters)
+    if signature.yields:
+        raise InvalidHandler(f"{called} has a yield", "def or async def that returns nothing", WRITTEN)
+    signature.check_in_order(WRITTEN)
+    hints, parameters = signature.hints, list(signature.parameters)
     if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
         raise InvalidHandler(
             f"{called} takes {parameters}",
             "the event and, if wanted, a Delivery",
-            "write def react(event: Opened | Closed, delivery: Delivery) -> None",
+            WRITTEN,
         )
     hint = hints.get(parameters[0])
     found = event_classes(hint)
@@ -109,7 +112,3 @@ def _parameters_of(called: str, function: Callable[..., Any]) -> tuple[tuple[typ
             "annotate the parameter: the union is what it reacts to",
         )
     return found, len(parameters) == 2
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 it is asked whether it is async

@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from leftfold.errors import InvalidHandler
+from leftfold.errors import InvalidHandler, WrongAnswer
 from leftfold.events import Query
+from leftfold.query.answer_type import answer_hint, outer_types
 from leftfold.query.read_models import ReadModels
-from leftfold.tags import hints_of
+from leftfold.signature import Signature
 
+WRITTEN = "write def answer(query: SomeQuery, models: ReadModels) -> Answer"
 ANSWERS = 1_000  # that are kept with `cache=True`
 
 
@@ -22,10 +24,11 @@ class QueryHandler:
     def __init__(self, function: Callable[..., Any], *, cache: bool | int = False) -> None:
         self.cache = ANSWERS if cache is True else int(cache)
         self.function = function
-        self.name = function.__qualname__
-        hints = hints_of(function)
-        self._check_plain()
-        names = list(inspect.signature(function).parameters)
+        signature = Signature(function)
+        self.name, hints = signature.name, signature.hints
+        self._check_plain(signature)
+        signature.check_by_keyword(WRITTEN)
+        names = list(signature.parameters)
         self._query_name = self._parameter(names, hints, Query, "query: SomeQuery")
         self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
         self._check_nothing_else(names)
@@ -34,16 +37,31 @@ class QueryHandler:
                 f"{self.name} is to keep {cache} answers", "0 or more", "leave cache= out to keep none"
             )
         self.query_type: type = hints[self._query_name]
+        self._answers = outer_types(answer_hint(self.query_type))
 
     def __repr__(self) -> str:
         return f"<QueryHandler {self.name} of {self.query_type.__qualname__}>"
 
     def answer(self, query: object, models: ReadModels) -> Any:
-        """Call the handler."""
-        return self.function(**{self._query_name: query, self._models_name: models})
+        """Call the handler; `WrongAnswer` when its answer is not of the query's type.
 
-    def _check_plain(self) -> None:
-        if inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function):
+        Only the outer type is checked: that of `list[Balance]` is `list`.
+        """
+        answer = self.function(**{self._query_name: query, self._models_name: models})
+        if self._answers and not isinstance(answer, self._answers):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise WrongAnswer(self.name, self.query_type.__qualname__, self._answers, answer)
+        return answer
+
+    def _check_plain(self, signature: Signature) -> None:
+        if signature.yields and not signature.is_async_generator:
+            raise InvalidHandler(
+                f"{self.name} has a yield",
+                "a plain def that returns the whole answer: the read models are closed once it has returned",
+                "return a list",
+            )
+        if signature.is_async or signature.is_async_generator:
             raise InvalidHandler(
                 f"{self.name} is async",
                 "a plain def: it is run in a thread, with a connection of its own",
@@ -57,7 +75,7 @@ class QueryHandler:
         raise InvalidHandler(
             f"{self.name} takes {len(found)} parameters that are annotated with {kind.__name__}",
             f"exactly one, {written}",
-            "write def answer(query: SomeQuery, models: ReadModels) -> Answer",
+            WRITTEN,
         )
 
     def _check_nothing_else(self, names: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ def replay_equals_incremental(model: type[DecisionModel], events: Sequence[objec
         concerned = history.of(key)
         states = [history.fold.start(key)]
         for event in concerned:
-            states.append(history.fold.evolve(states[-1], history.registry.decode(event)))
+            states.append(history.fold.step(states[-1], history.registry.decode(event), event.position))
         for folded, state in enumerate(states):
             replayed = history.replay(key, concerned[:folded])
             _same(f"{history.name(key)} after {folded} events: a replay and the state kept differ", replayed, state)
@@ -73,7 +73,7 @@ def snapshot_and_tail_equal_replay(
             snapshot = decode(codec.encode(before))
             _same(f"{history.name(key)} does not come back from its stored form", before, snapshot)
             tail = history.registry.decode_all(concerned[cut:])
-            after = history.fold.fold(snapshot, tail)
+            after = history.fold.fold(snapshot, tail, concerned[cut:])
             _same(f"{history.name(key)}: a snapshot after {cut} events with the rest folded on it", whole, after)
 
 

@@ -111,7 +111,7 @@ class Given:
     def _state(self, fold: Fold, key: tuple[Any, ...]) -> State:
         state = State(fold, key, self._app.registry)
         concerned = [event for event in self._log if state.criteria.matches(event.type, event.tags)]
-        value = fold.fold(state.value, self._app.registry.decode_all(concerned))
+        value = fold.fold(state.value, self._app.registry.decode_all(concerned), concerned)
         state.advance(value, len(self._log), len(concerned))
         return state
 
