@@ -335,7 +335,8 @@ async def test_a_subclass_that_is_defined_after_opening_is_refused_at_append() -
     class Model(DecisionModel):
         account: AccountId
 
-        def evolve(self, event: Base) -> Self: ...
+        def evolve(self, event: Base) -> Self:
+            return self
 
     made: list[type] = []
     app = App("late")

@@ -33,6 +33,8 @@ LeftfoldError
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
+│   ├── UnknownOption           `open` was given an option that it does not have
+│   ├── InvalidOption           an option of `open` has a value that cannot be meant
 │   ├── UnknownRole             `work=` names something that is no role of a process
 │   ├── NothingToRun            a worker was started that has nothing to do
 │   ├── PortUnavailable         the health of a worker cannot be served on this port
@@ -107,6 +109,7 @@ LeftfoldError
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from shlex import quote
 from typing import Any
 
@@ -545,6 +548,27 @@ class UnknownNemesis(UsageError):
             f"one of {_listed(known)}, or none",
             "correct the name; leave it out for all that are available",
         )
+
+
+class UnknownOption(UsageError):
+    """`open` was given an option that it does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        near = get_close_matches(name, known, 2)
+        super().__init__(
+            f"open has no option {name!r}",
+            f"one of {_listed(known)}",
+            f"write {' or '.join(f'{each}=' for each in near)}" if near else "leave it out",
+        )
+
+
+class InvalidOption(UsageError):
+    """An option of `open` has a value that cannot be meant."""
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"{name}={value!r:.100}", expected, f"correct the value, or leave out {name}= for the default")
 
 
 class UnknownRole(UsageError):

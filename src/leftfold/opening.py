@@ -22,11 +22,11 @@ from leftfold.command import (
     States,
     lease_name,
 )
-from leftfold.errors import UsageError
 from leftfold.fold import Fold
 from leftfold.ids import RandomIds
 from leftfold.leases import LEASE_SECONDS, Terms
 from leftfold.live import LiveApp
+from leftfold.options import check_options
 from leftfold.process import (
     ProcessDefinition,
     Processes,
@@ -113,9 +113,9 @@ class Definition(Protocol):
 @asynccontextmanager
 async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
+    roles = _checked_roles(options)
     clock = options.get("clock") or SystemClock()
     randomness = options.get("randomness") or random.Random()
-    roles = roles_of(options.get("work", True))
     app.expand()
     async with AsyncExitStack() as opened:
         if isinstance(log, str):
@@ -225,11 +225,15 @@ def _reactor_worker(
     return worker
 
 
+def _checked_roles(options: Options) -> frozenset[Role]:
+    """The roles of this process, once all options are found to be ones that can be meant."""
+    check_options(options, Options.__annotations__)
+    return roles_of(options.get("work", True))
+
+
 def _terms(options: Options, app: str) -> Terms:
     """On what this process takes part in leases."""
     lease = options.get("lease", timedelta(seconds=LEASE_SECONDS))
-    if lease <= timedelta():
-        raise UsageError(f"lease={lease!r}", "a time, such as timedelta(seconds=5)", "leave it out for 5 seconds")
     return Terms.present(lease.total_seconds(), app)
 
 

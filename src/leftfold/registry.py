@@ -20,7 +20,8 @@ from leftfold.errors import (
 from leftfold.events import MessageType
 from leftfold.signature import check_plain
 from leftfold.store.contract import NewEvent, StoredEvent
-from leftfold.stored_form import NOT_DECODED, StoredForm
+from leftfold.stored_form import StoredForm
+from leftfold.trouble import in_words
 
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
@@ -165,8 +166,8 @@ class Registry:
             return self._decoded(stored.type, stored.version, stored.data, stored.position)
         try:
             return decode(stored.data)
-        except NOT_DECODED as error:
-            raise CannotDecode(stored.type, stored.version, stored.position, str(error)) from error
+        except Exception as error:
+            raise CannotDecode(stored.type, stored.version, stored.position, _problem(error)) from error
 
     def decode_new(self, record: NewEvent) -> Any:
         """The event as it will come back from the log."""
@@ -183,8 +184,8 @@ class Registry:
                 continue
             try:
                 decoded.append(decode(stored.data))
-            except NOT_DECODED as error:
-                raise CannotDecode(*form, stored.position, str(error)) from error
+            except Exception as error:
+                raise CannotDecode(*form, stored.position, _problem(error)) from error
         return decoded
 
     def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
@@ -194,8 +195,8 @@ class Registry:
             return None
         try:
             return decode(data)
-        except NOT_DECODED as error:
-            raise CannotDecode(wire, version, position, str(error)) from error
+        except Exception as error:
+            raise CannotDecode(wire, version, position, _problem(error)) from error
 
     def _pass_over(self, wire: str, position: int) -> None:
         if position > self._passed_over.get(wire, 0):
@@ -240,3 +241,8 @@ class Registry:
 
 def _full_name(owner: type) -> str:
     return f"{owner.__module__}.{owner.__qualname__}"
+
+
+def _problem(error: Exception) -> str:
+    """What keeps data from being decoded; an upcaster's error with its class, since a KeyError says only a name."""
+    return str(error) if isinstance(error, ValueError | TypeError) else in_words(error)

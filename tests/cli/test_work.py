@@ -155,7 +155,7 @@ async def test_it_says_which_key_is_parked_and_when_a_model_is_rebuilt(folder: P
 
     Path("ratio.py").write_text(RATIO.replace("VERSION", "1"), encoding="utf-8")
     with worker:
-        worker.until(lambda line: "Ratio x is parked at 1: ZeroDivisionError" in line)
+        worker.until(lambda line: "Ratio x is parked at position 1: ZeroDivisionError" in line)
     Path("ratio.py").write_text(RATIO.replace("VERSION", "20"), encoding="utf-8")
     with worker:
         worker.until(lambda line: "Ratio: its rebuild begins" in line)

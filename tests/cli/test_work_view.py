@@ -39,7 +39,7 @@ def test_parked_keys_are_named_once_and_many_are_counted() -> None:
     changes = Changes()
 
     assert changes.are_parked(status(parked=1))
-    assert changes.of_parked([key("a")]) == ["Balance a is parked at 17: ValueError: no"]
+    assert changes.of_parked([key("a")]) == ["Balance a is parked at position 17: ValueError: no"]
     assert not changes.are_parked(status(parked=1))
     assert changes.of_parked([]) == ["Balance a goes on"]
     assert changes.of_parked([key(f"{n}") for n in range(9)])[-1] == "and 4 more keys are parked"
@@ -116,7 +116,7 @@ def test_a_key_whose_parking_was_logged_is_not_named_again() -> None:
 
     lines.emit(record(ValueError("no"), parked=("Balance", ("a",))))
 
-    assert changes.of_parked([key("a"), key("b")]) == ["Balance b is parked at 17: ValueError: no"]
+    assert changes.of_parked([key("a"), key("b")]) == ["Balance b is parked at position 17: ValueError: no"]
 
 
 def test_what_failed_for_good_is_told_when_it_begins_and_when_it_ends() -> None:

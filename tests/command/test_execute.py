@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from leftfold import App, Command, DecisionModel, LiveApp, Rejected
-from leftfold.errors import CannotEncode, Conflict, DecisionContended, InvalidTag, NotAnEvent, NotHandled, TimeRefused
+from leftfold.errors import (
+    CannotEncode,
+    Conflict,
+    DecisionContended,
+    EvolveFailed,
+    InvalidTag,
+    NotAnEvent,
+    NotHandled,
+    TimeRefused,
+)
 from leftfold.store.contract import EventStore, StoredEvent
 from leftfold.testing import FakeClock
 from tests.accounts import (
@@ -240,8 +249,9 @@ async def test_a_decision_that_is_no_event_is_refused(decided: Any, store: Event
 
 async def test_an_event_that_its_own_model_cannot_fold_is_never_stored(store: EventStore) -> None:
     async with strict_app().open(store) as live:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(EvolveFailed) as failed:
             await live.execute(Deposit("a", 0))
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
     assert await store.head() == 0
 

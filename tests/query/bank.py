@@ -82,15 +82,14 @@ class Turnover(ReadModel):
         return replace(self, deposits=self.deposits + 1, total=self.total + event.amount)
 
 
-class Rows(Query[list[Any]]):
+class Rows(Query[Any]):
     """Whatever `ask` asks."""
 
     ask: Callable[[ReadModels], Any]
 
 
-def answer_rows(query: Rows, models: ReadModels) -> list[Any]:
-    answer: list[Any] = query.ask(models)
-    return answer
+def answer_rows(query: Rows, models: ReadModels) -> Any:
+    return query.ask(models)
 
 
 HANDLER = QueryHandler(answer_rows)

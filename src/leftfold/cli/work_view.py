@@ -112,7 +112,7 @@ class Changes:
         went = [each for name, each in self._parked.items() if name not in now]
         self._parked = now
         self._logged.clear()
-        lines = [f"{_name(each)} is parked at {each.position}: {each.problem}" for each in came]
+        lines = [f"{_name(each)} is parked at position {each.position}: {each.problem}" for each in came]
         return [*_first(lines, "parked"), *_first([f"{_name(each)} goes on" for each in went], "going on")]
 
 
