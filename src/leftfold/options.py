@@ -13,7 +13,7 @@ class Rule(NamedTuple):
     """What a value must be, in words and as a test."""
 
     expected: str
-    fits: Callable[[Any], bool]
+    fits: Callable[[object], bool]
 
 
 def _is_count(value: object) -> bool:
@@ -24,24 +24,41 @@ def _is_collection(value: object) -> bool:
     return isinstance(value, Collection) and not isinstance(value, str | bytes)
 
 
+def _is_roles(value: object) -> bool:
+    return isinstance(value, bool) or _is_collection(value)
+
+
+def _is_lease(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta()
+
+
+def _is_clock(value: object) -> bool:
+    return callable(getattr(value, "now", None))
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_a(kind: type) -> Callable[[object], bool]:
+    def is_one(value: object) -> bool:
+        return isinstance(value, kind)
+
+    return is_one
+
+
 RULES: Mapping[str, Rule] = {
     "attempts": Rule("a whole number from 1 on", _is_count),
-    "backoff": Rule("a leftfold.Backoff, such as Backoff(attempts=3)", lambda value: isinstance(value, Backoff)),
-    "clock": Rule("an object with now()", lambda value: callable(getattr(value, "now", None))),
-    "lease": Rule(
-        "a timedelta of more than nothing, such as timedelta(seconds=5)",
-        lambda value: isinstance(value, timedelta) and value > timedelta(),
-    ),
-    "models": Rule("a URL in SQLAlchemy's form", lambda value: isinstance(value, str) and bool(value)),
+    "backoff": Rule("a leftfold.Backoff, such as Backoff(attempts=3)", _is_a(Backoff)),
+    "clock": Rule("an object with now()", _is_clock),
+    "lease": Rule("a timedelta of more than nothing, such as timedelta(seconds=5)", _is_lease),
+    "models": Rule("a URL in SQLAlchemy's form", _is_url),
     "new_id": Rule("a function that returns a UUID", callable),
     "on_progress": Rule("a function that takes a Progress", callable),
     "only": Rule("a collection of read models and names of projections", _is_collection),
-    "randomness": Rule("a random.Random", lambda value: isinstance(value, Random)),
+    "randomness": Rule("a random.Random", _is_a(Random)),
     "states": Rule("a whole number from 1 on", _is_count),
-    "work": Rule(
-        'True, False, or roles such as work=("commands", "processes")',
-        lambda value: isinstance(value, bool) or _is_collection(value),
-    ),
+    "work": Rule('True, False, or roles such as work=("commands", "processes")', _is_roles),
 }
 MEANS_DEFAULT = ("backoff", "clock", "models", "new_id", "on_progress", "randomness")
 

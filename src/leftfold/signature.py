@@ -23,10 +23,10 @@ class Signature:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.wrapped = _wrapped(function)
-        fixed = set(function.keywords) if isinstance(function, functools.partial) else set[str]()
+        fixed = _fixed(function)
         self.name = _name_of(function, self.wrapped)
-        if isinstance(function, type) or not callable(function):
-            raise self._unreadable(f"{self.name} is {'a class' if isinstance(function, type) else 'not callable'}")
+        if inspect.isclass(function) or not callable(function):
+            raise self._unreadable(f"{self.name} is {'a class' if inspect.isclass(function) else 'not callable'}")
         try:
             parameters = inspect.signature(function).parameters
             self.hints = hints_of(self.wrapped)
@@ -77,6 +77,11 @@ def check_plain(function: object, name: str, refusal: Refusal, *, yields: bool =
         raise refusal(f"{name} is async", expected, "drop async and await; what it needs from elsewhere is passed in")
     if inspect.isgeneratorfunction(wrapped) and not yields:
         raise refusal(f"{name} has a yield", "a plain def that returns", "return the result in place of yielding it")
+
+
+def _fixed(function: Any) -> set[str]:
+    """The names of the parameters for which a partial has values."""
+    return set(function.keywords) if isinstance(function, functools.partial) else set()
 
 
 def _wrapped(function: Any) -> Any:

@@ -32,7 +32,8 @@ def _outer(hint: Any) -> tuple[type, ...] | None:
         parts = [_outer(member) for member in get_args(hint)]
         return None if None in parts else tuple(each for part in parts for each in part or ())
     if origin is Literal:
-        return tuple(type(value) for value in get_args(hint))
+        values: tuple[object, ...] = get_args(hint)
+        return tuple(type(value) for value in values)
     if isinstance(hint, NewType):
         return _outer(hint.__supertype__)
     if hint is None:
