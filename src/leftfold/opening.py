@@ -22,6 +22,7 @@ from leftfold.command import (
     States,
     lease_name,
 )
+from leftfold.errors import InvalidOption
 from leftfold.fold import Fold
 from leftfold.ids import RandomIds
 from leftfold.leases import LEASE_SECONDS, Terms
@@ -241,7 +242,7 @@ def _on_change(options: Options) -> OnChange:
     """What becomes of read models whose code has changed."""
     chosen = options.get("on_change", "refuse")
     if chosen not in get_args(OnChange):
-        raise UsageError(f"on_change={chosen!r}", "'refuse' or 'rebuild'", "leave it out, except while developing")
+        raise InvalidOption("on_change", chosen, "'refuse' or 'rebuild'")
     return chosen
 
 
