@@ -145,8 +145,8 @@ def _inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
 def _compares_whole(found: types.Type) -> bool:
     """Whether `==` of such values is False wherever they differ."""
     if isinstance(found, types.StructType):
-        own = [base for base in found.cls.__mro__ if base not in (msgspec.Struct, object)]
-        return found.cls.__struct_config__.eq and not any("__eq__" in vars(base) for base in own)
+        equal: object = found.cls.__eq__
+        return found.cls.__struct_config__.eq and equal is msgspec.Struct.__eq__
     return not isinstance(found, types.DataclassType | types.NamedTupleType)
 
 
