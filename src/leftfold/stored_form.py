@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -145,8 +145,8 @@ def _inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
 def _compares_whole(found: types.Type) -> bool:
     """Whether `==` of such values is False wherever they differ."""
     if isinstance(found, types.StructType):
-        equal: object = found.cls.__eq__
-        return found.cls.__struct_config__.eq and equal is msgspec.Struct.__eq__
+        owner: Any = get_origin(found.cls) or found.cls
+        return bool(owner.__struct_config__.eq and owner.__eq__ is msgspec.Struct.__eq__)
     return not isinstance(found, types.DataclassType | types.NamedTupleType)
 
 

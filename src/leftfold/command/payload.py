@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from hashlib import blake2b
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -56,7 +56,7 @@ def _default_fields(commands: Sequence[Any]) -> Iterator[Field]:
     holding: dict[Field, bool] = {}
     for command in commands:
         for instance in _instances(command):
-            kind: type[Any] = type(instance)
+            kind: type[Any] = type(cast("object", instance))
             for name, default in _defaults(kind):
                 field, held = (kind, name), difference(default, getattr(instance, name)) is None
                 holding[field] = holding.get(field, True) and held
