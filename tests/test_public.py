@@ -163,6 +163,7 @@ SAMPLES: dict[Any, Any] = {
     "str": "text",
     "int": 3,
     "float": 1.5,
+    "bool": True,
     "datetime": MOMENT,
     "object": object(),
     "Conflict": Conflict(criteria("a").items[0], 3, []),

@@ -1,5 +1,6 @@
 """The app: where messages, handlers and models are registered, and what is opened to go live."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -30,6 +31,7 @@ from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel
 from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
 from leftfold.store import EventStore, MemoryStore
+from leftfold.store.open import url_of
 from leftfold.sync import SyncLive, open_sync
 from leftfold.tenure import WorkerReplaced
 
@@ -242,21 +244,24 @@ class App:
         self.registry.check()
         self.commands.check()
 
-    def open(self, log: str | EventStore, **options: Unpack[Options]) -> AbstractAsyncContextManager[LiveApp]:
+    def open(
+        self, log: str | os.PathLike[str] | EventStore, **options: Unpack[Options]
+    ) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
 
         Read models start to follow the log at once, in the background, and submitted commands are handled, unless
-        `work` leaves that to other processes; see `Options`. `log` is a URL, or a store, which stays open.
+        `work` leaves that to other processes; see `Options`. `log` is a URL, the path of an SQLite
+        file, or a store, which stays open.
         """
-        return open_live(self, log, **options)
+        return open_live(self, url_of(log) if isinstance(log, os.PathLike) else log, **options)
 
-    def open_sync(self, log: str, **options: Unpack[Options]) -> SyncLive:
+    def open_sync(self, log: str | os.PathLike[str], **options: Unpack[Options]) -> SyncLive:
         """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`.
 
         It is open when this returns, so `live = app.open_sync(url)` serves a whole program; `live.close()`, or the end
         of the program, closes it. It belongs to the process that opened it: a server that forks opens it afterwards.
         """
-        return open_sync(self, log, **options)
+        return open_sync(self, url_of(log), **options)
 
     def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:
         """Open the whole app in memory, to be tested: nothing happens by itself, and the same happens each time.

@@ -80,6 +80,7 @@ LeftfoldError
 │       ├── StoreBusy
 │       ├── StoreFull
 │       ├── StoreReadOnly
+│       ├── UnsuitableDatabase
 │       ├── StoreCorrupt
 │       └── StoreFailed
 ├── EvolveFailed                a model's evolve raised, or returned something that is no state
@@ -461,9 +462,16 @@ class InvalidUrl(UsageError):
         self.url = url
         super().__init__(
             f"the store URL {_without_password(url)!r} is not understood: {_without_password(problem)}",
-            "sqlite:///relative.db, sqlite:////absolute/path.db, postgresql://host/database?log=name or memory:",
+            "sqlite:///relative.db, sqlite:////absolute.db, postgresql://host/database?log=name, memory: or a Path",
             "correct the URL; the options are listed in docs/store.md",
         )
+
+
+def unknown_option(name: str, known: Sequence[str]) -> str:
+    """What to say of an option that there is not: what may be meant, or all that there are."""
+    near = get_close_matches(name, known, 3)
+    said = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the options are {', '.join(known)}"
+    return f"there is no option {name!r}; {said}"
 
 
 class MissingExtra(UsageError):
@@ -684,7 +692,7 @@ class EventNotWaiting(UsageError):
 class WrongLoop(UsageError):
     """A store or a live app was used from another event loop than its own."""
 
-    def __init__(self, *, closed: bool) -> None:
+    def __init__(self, closed: bool = False) -> None:
         self.closed = closed
         super().__init__(
             "this was first used in another event loop" + (", which is closed by now" if closed else ""),
@@ -1028,6 +1036,18 @@ class StoreReadOnly(StoreUnavailable):
             f"{where} cannot be written: {problem}",
             "a file and a folder, or a log in PostgreSQL, that this user may write",
             "correct the permissions; reading works with ?mode=ro",
+        )
+
+
+class UnsuitableDatabase(StoreUnavailable):
+    """A database on a server that cannot hold a log or read models."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{where} cannot be used: {problem}",
+            "a database in UTF-8",
+            "make another one: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
         )
 
 

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypedDict, Unpack, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from leftfold.audit import TypeMismatch, mismatches_of, warn_of
@@ -47,6 +46,7 @@ from leftfold.query import (
 from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, open_store
+from leftfold.store.open import split_url
 from leftfold.workers import Workers, beside
 
 STATES = 65_536
@@ -124,7 +124,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         else:
             store = log
         mismatches = await _look_for_mismatches(app, store)
-        url, read_only = (log, "mode=ro" in urlsplit(log).query) if isinstance(log, str) else ("memory:", False)
+        url, read_only = (log, "mode=ro" in split_url(log).query) if isinstance(log, str) else ("memory:", False)
         snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
         opened.push_async_callback(snapshots.close)
         await snapshots.forget_beyond(await store.head())
@@ -281,4 +281,4 @@ async def _open_read_side(
 
 def snapshots_path(url: str) -> str:
     """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
-    return ":memory:" if urlsplit(url).scheme != "sqlite" else beside(url, "snapshots")
+    return ":memory:" if split_url(url).scheme != "sqlite" else beside(url, "snapshots")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from leftfold.background import Background, Worker
 from leftfold.clock import Clock
@@ -11,7 +10,7 @@ from leftfold.leases.file_book import FileBook
 from leftfold.registry import Registry
 from leftfold.roles import Role
 from leftfold.store import EventStore
-from leftfold.store.open import lease_book, path_in
+from leftfold.store.open import lease_book, path_in, split_url
 from leftfold.tenure import Tenures
 
 Make = Callable[[EventStore], Worker]
@@ -28,7 +27,7 @@ class Workers:
     ) -> None:
         self._store = store
         self._registry = registry
-        self._read_only = "mode=ro" in urlsplit(url).query
+        self._read_only = "mode=ro" in split_url(url).query
         self._roles = roles
         self._terms = terms
         self._book = _book(url, store.log_id, clock)
@@ -85,7 +84,7 @@ class Workers:
 
 def _book(url: str, log_id: str, clock: Clock) -> StoredBook | None:
     """Where leases are written for all processes on the log; None for one that no other process sees."""
-    if urlsplit(url).scheme == "sqlite":
+    if split_url(url).scheme == "sqlite":
         return FileBook(beside(url, "leases"), log_id, clock)
     return lease_book(url)
 

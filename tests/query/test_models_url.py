@@ -40,7 +40,7 @@ asyncio.run(main())
         ("memory:", "sqlite://"),
         (
             "postgresql://ann@/shop?host=/run/pg&log=bank&queue=10",
-            "postgresql://ann@/shop?host=%2Frun%2Fpg&schema=bank_models",
+            "postgresql://ann@/shop?host=/run/pg&schema=bank_models",
         ),
         ("postgres://ann@db/shop", "postgres://ann@db/shop?schema=leftfold_models"),
         ("postgresql://ann@db/shop?mode=ro", "sqlite://"),

@@ -8,7 +8,6 @@ from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 from leftfold.app import App
 from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
@@ -17,7 +16,7 @@ from leftfold.opening import Options
 from leftfold.query import OnChange
 from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
-from leftfold.store.open import path_in
+from leftfold.store.open import path_in, split_url
 
 
 def open_log(url: str) -> EventStore:
@@ -40,7 +39,7 @@ def open_app_to_work(
     app: App, url: str, roles: Collection[Role], models: Collection[str] | None, on_change: OnChange = "refuse"
 ) -> AbstractAsyncContextManager[LiveApp]:
     """The app on a log that must be there, with these roles in the background; no read models where none is folded."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme == "memory" or "mode=ro" in parts.query:
         raise InvalidUrl(url, "a worker needs a log that it may write to, and that other processes see")
     _check_there(url)
@@ -54,7 +53,7 @@ def open_app_to_work(
 
 def _check_there(url: str) -> None:
     path = path_in(url)
-    if urlsplit(url).scheme == "sqlite" and not Path(path).exists():
+    if split_url(url).scheme == "sqlite" and not Path(path).exists():
         raise StoreNotFound(f"file {path}")
 
 
@@ -66,7 +65,7 @@ def _quiet(app: App) -> App:
 
 def read_only(url: str) -> str:
     """The URL with `mode=ro`; one that is not understood stays as it is, and is refused later."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in ("sqlite", "postgresql", "postgres") or "mode=" in parts.query:
         return url
     if parts.scheme == "sqlite" and parts.netloc:

@@ -1,17 +1,17 @@
 """Where the read models of a log are kept."""
 
 from pathlib import PurePosixPath
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from leftfold.errors import InvalidUrl
-from leftfold.store.open import POSTGRES, models_of_postgres, path_in
+from leftfold.store.open import POSTGRES, models_of_postgres, path_in, split_url
 
 IN_MEMORY = "sqlite://"
 
 
 def kept_in_memory(url: str) -> bool:
     """Whether a models database, given in SQLAlchemy's form, is one in memory, so that no other process sees it."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     return parts.scheme.startswith("sqlite") and parts.path in ("", "/", "/:memory:")
 
 
@@ -21,7 +21,7 @@ def models_url(store_url: str) -> str:
     Those of a log in PostgreSQL are kept in the same database, in a schema of their own: `bank_models` for `log=bank`.
     Those of a log in memory, or of one that may only be read, are kept in memory.
     """
-    parts = urlsplit(store_url)
+    parts = split_url(store_url)
     if parts.scheme == "memory" or dict(parse_qsl(parts.query)).get("mode") == "ro":
         return IN_MEMORY
     if parts.scheme in POSTGRES and (found := models_of_postgres(store_url)):

@@ -1,11 +1,12 @@
 """Open a store by its URL."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from leftfold.clock import Clock
-from leftfold.errors import InvalidUrl
+from leftfold.errors import InvalidUrl, unknown_option
 from leftfold.leases import StoredBook
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
@@ -17,7 +18,7 @@ POSTGRES = ("postgresql", "postgres")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
 
-def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
+def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> EventStore:
     """Open the log at `url`, creating it when it is not there: `async with open_store("sqlite:///file.db") as store`.
 
     `memory:` lives as long as the store. SQLite options: `?mode=ro`, `?busy_timeout=` (seconds), `?event_limit=`
@@ -28,7 +29,8 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     `leftfold[postgres]`). Its own options are `log`, `mode`, `busy_timeout`, `event_limit`, `queue`, `may_lose`,
     `readers` (connections that read) and `through=pgbouncer`; all others are libpq's.
     """
-    parts = urlsplit(url)
+    url = url_of(url)
+    parts = split_url(url)
     if parts.scheme == "memory":
         if url != "memory:":
             raise InvalidUrl(url, "memory: takes no name and no options")
@@ -38,6 +40,10 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     if parts.scheme != "sqlite":
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
     path = path_in(url)
+    if path == ":memory:":
+        raise InvalidUrl(url, "a log in memory is memory: (and sqlite:///./:memory: a file of this name)")
+    if path.endswith("/") or "\0" in path:
+        raise InvalidUrl(url, "it names no file")
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -53,9 +59,19 @@ def open_store(url: str, *, clock: Clock | None = None) -> EventStore:
     )
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL; a `#` is a character like any other: no log has fragments."""
+    return urlsplit(url.replace("#", "%23"))
+
+
+def url_of(log: str | os.PathLike[str]) -> str:
+    """The URL of a log: a path is that of an SQLite file."""
+    return log if isinstance(log, str) else f"sqlite:///{quote(os.fspath(log))}"
+
+
 def role_names(url: str) -> tuple[str, str]:
     """The names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read."""
-    if urlsplit(url).scheme not in POSTGRES:
+    if split_url(url).scheme not in POSTGRES:
         raise InvalidUrl(url, "only logs in PostgreSQL have roles")
     log = _log_in(url, _parts_of(url)[1])
     return f"{log}_writer", f"{log}_reader"
@@ -73,7 +89,7 @@ def make_roles(url: str) -> tuple[str, str]:
 
 def lease_book(url: str) -> StoredBook | None:
     """Where the leases of the workers of a log in PostgreSQL are written; None for a log elsewhere."""
-    if urlsplit(url).scheme not in POSTGRES:
+    if split_url(url).scheme not in POSTGRES:
         return None
     from leftfold.store.postgres_leases import PostgresBook
 
@@ -90,7 +106,7 @@ def models_of_postgres(url: str) -> str | None:
     if "through" in options:
         return None
     schema = f"schema={_log_in(url, options)}_models"
-    return f"{server}{'&' if urlsplit(server).query else '?'}{schema}"
+    return f"{server}{'&' if split_url(server).query else '?'}{schema}"
 
 
 def _open_postgres(url: str, clock: Clock | None) -> EventStore:
@@ -116,10 +132,10 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
 
 def _parts_of(url: str) -> tuple[str, dict[str, str]]:
     """The URL as libpq understands it, and the options that are ours."""
-    parts = urlsplit(url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    ours = {name: value for name, value in given if name in POSTGRES_OPTIONS}
-    libpq = urlencode([(name, value) for name, value in given if name not in ours], quote_via=quote)
+    parts = split_url(url)
+    given = [each.partition("=") for each in parts.query.split("&") if each]
+    ours = {name: unquote(value) for name, _, value in given if name in POSTGRES_OPTIONS}
+    libpq = "&".join("".join(each) for each in given if each[0] not in ours)  # which does not read + as a space
     server = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit leaves the slashes of an empty host away
     return f"{server}?{libpq}" if libpq else server, ours
 
@@ -133,13 +149,13 @@ def _log_in(url: str, options: Mapping[str, str]) -> str:
 
 def path_in(url: str) -> str:
     """The path that a store URL names; `%20` and the like stand for the characters that a URL cannot have."""
-    return unquote(urlsplit(url).path.removeprefix("/"))
+    return unquote(split_url(url).path.removeprefix("/"))
 
 
 def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:
     for name in options:
         if name not in known:
-            raise InvalidUrl(url, f"there is no option {name!r}; the options are {', '.join(known)}")
+            raise InvalidUrl(url, unknown_option(name, known))
     if options.get("may_lose", "recent-commits") != "recent-commits":
         raise InvalidUrl(url, f"may_lose={options['may_lose']!r}; the one thing it may lose is 'recent-commits'")
     if options.get("mode", "ro") != "ro":

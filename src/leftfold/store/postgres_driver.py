@@ -1,5 +1,6 @@
 """psycopg, and what its errors mean for a log; imported here and in `postgres_line` alone."""
 
+import os
 import select
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from leftfold.errors import (
     StoreReadOnly,
     StoreUnavailable,
     StoreUnreachable,
+    UnsuitableDatabase,
 )
 from leftfold.store.postgres_arrays import Array, Integers, integers
 
@@ -27,7 +29,7 @@ try:
     import psycopg
     from psycopg.abc import PQGen
     from psycopg.adapt import Transformer
-    from psycopg.conninfo import make_conninfo
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
     from psycopg.generators import execute, fetch, send
     from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
     from psycopg.pq.abc import PGresult
@@ -48,6 +50,7 @@ CONNECTING: dict[str, str | int] = {
     "fallback_application_name": "leftfold",
 }
 READING_SETTINGS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
+NEEDED = r"-c default_transaction_isolation=read\ committed"
 ROWS_AT_ONCE = 32  # of 1 MiB each they are 32 MiB, twice; more at once are not faster
 NEVER_SENT = "query_wait_timeout"  # PgBouncer's words when no connection to the server became free in time
 
@@ -119,22 +122,42 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
 
 
 def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str | None = None) -> Connection:
-    """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep."""
+    """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep.
+
+    What the URL or PGOPTIONS sets goes before ours, but for what the log cannot do without.
+    """
     settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
     if lock_timeout is not None:
         settings |= {"lock_timeout": lock_timeout}
     if reading:
         settings |= dict.fromkeys(READING_SETTINGS, "off")
-        settings |= {"default_transaction_read_only": "on"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    parameters = CONNECTING | {"options": options} if session else CONNECTING
     try:
-        conninfo = make_conninfo(url, **parameters)
+        given = conninfo_to_dict(url)
+        parameters = {name: value for name, value in CONNECTING.items() if name not in given}
+        if session:
+            asked = given.get("options", os.environ.get("PGOPTIONS", ""))
+            parameters["options"] = f"{options} {asked} {NEEDED}"
+        conninfo = make_conninfo(url, **parameters, client_encoding="UTF8")
     except psycopg.ProgrammingError as error:
         raise InvalidUrl(url, f"libpq says: {_problem(error)}") from error
     connection = Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    try:
+        check_encoding("the log's database", connection)
+        if reading and session:  # as a setting of the start, target_session_attrs would take it for a standby
+            connection.execute("SET default_transaction_read_only = on")
+    except BaseException:
+        connection.close()
+        raise
     connection.prepares = session
     return connection
+
+
+def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:
+    """Raise `UnsuitableDatabase` where a text could not be kept."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnsuitableDatabase(where, f"its encoding is {encoding}, which cannot hold every text")
 
 
 def is_lost(connection: Connection) -> bool:

@@ -49,6 +49,10 @@ class LogFile:
     def open(self) -> sqlite3.Connection:
         """The first connection: the one to write by, if the log may be written."""
         with named_errors(str(self.path)):
+            if not os.path.isdir(self.path.parent):
+                raise StoreNotFound(f"file {self.path}, nor a folder for it,")
+            if os.path.isdir(self.path):
+                raise StoreNotFound(f"file {self.path}, which is a folder,")
             if self.read_only:
                 self._look()
             connection = self._connect()

@@ -1,5 +1,6 @@
 """The URL of a models database: SQLAlchemy's form, and the schema in which the tables are kept."""
 
+import re
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -7,6 +8,9 @@ from sqlalchemy import exc
 
 from leftfold.errors import InvalidUrl
 
+SEVERAL_HOSTS = re.compile(
+    r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*,[^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"
+)
 POSTGRES = ("postgresql", "postgres")
 DRIVER = "postgresql+psycopg"
 WITHOUT_TRANSACTIONS = ("mysql", "mariadb", "oracle")
@@ -27,8 +31,8 @@ class DatabaseUrl(NamedTuple):
 def database_url(text: str) -> DatabaseUrl:
     """Understand a URL; `InvalidUrl` says what is wrong with it."""
     try:
-        url = sa.make_url(text)
-    except exc.ArgumentError as error:
+        url = sa.make_url(_hosts_apart(text))
+    except (exc.ArgumentError, ValueError) as error:
         raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form") from error
     if url.drivername in POSTGRES:
         url = url.set(drivername=DRIVER)
@@ -42,6 +46,15 @@ def database_url(text: str) -> DatabaseUrl:
     if kind in OTHERWISE_SPOKEN:
         raise InvalidUrl(str(url), f"tables cannot be renamed on {kind} as the SQL standard has it")
     return _with_schema(url, kind)
+
+
+def _hosts_apart(text: str) -> str:
+    """A PostgreSQL URL of several hosts, as libpq has it, in SQLAlchemy's form."""
+    found = SEVERAL_HOSTS.fullmatch(text)
+    if found is None:
+        return text
+    query = "&".join([*(f"host={host}" for host in found["hosts"].split(",")), *filter(None, [found["query"]])])
+    return f"{found['scheme']}://{found['user'] or ''}{found['path'] or '/'}?{query}"
 
 
 def _with_schema(url: sa.URL, kind: str) -> DatabaseUrl:

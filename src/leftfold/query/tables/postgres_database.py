@@ -1,6 +1,7 @@
 """PostgreSQL as the models database, through psycopg 3: one database, one schema, any number of processes."""
 
 import importlib
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from leftfold.errors import MissingExtra
+from leftfold.errors import InvalidUrl, MissingExtra, UnsuitableDatabase, unknown_option
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
@@ -78,10 +79,12 @@ class PostgresBackend:
         except ImportError as error:
             raise MissingExtra("psycopg", "postgres") from error
         given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
+        _check_parameters(self._url)
         arguments = {name: value for name, value in CONNECTING.items() if name not in given}
+        asked = given.get("options", os.environ.get("PGOPTIONS", ""))
         engine = sa.create_engine(
-            self._url.difference_update_query(["options"]),
-            connect_args={**arguments, "options": _options(self._schema, given.get("options", ""))},
+            self._url.difference_update_query(["options", "client_encoding"]),
+            connect_args={**arguments, "options": _options(self._schema, asked), "client_encoding": "UTF8"},
             pool_size=CONNECTIONS,
             max_overflow=MORE_CONNECTIONS,
             pool_timeout=SECONDS_FOR_A_CONNECTION,
@@ -137,7 +140,22 @@ class PostgresBackend:
         return bool(connection.execute(asked, {"table": table}).scalar_one())
 
 
+def _check_parameters(url: sa.URL) -> None:
+    """Refuse what libpq would, with what may be meant."""
+    from psycopg.pq import Conninfo
+
+    known = sorted(option.keyword.decode() for option in Conninfo.get_defaults())
+    for name in url.query:
+        if name not in known:
+            raise InvalidUrl(url.render_as_string(), unknown_option(name, [*known, "schema"]))
+
+
 def _set_up(connection: Any, _: object) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnsuitableDatabase(
+            "the database of the read models", f"its encoding is {encoding}, which cannot hold every text"
+        )
     connection.autocommit = True  # transactions begin where we say, in one round trip with their locks
 
 
