@@ -8,13 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from leftfold.errors import LeftfoldError, ModelsUnavailable, UsageError
+from leftfold.errors import LeftfoldError, ModelsUnavailable, UnsupportedExpression, UsageError
 from leftfold.home import keep_in_children
 from leftfold.query.tables.backend import Backend
 from leftfold.query.tables.backends import backend_of, blame_of
 from leftfold.query.tables.database_url import database_url
 
 BACKEND = "leftfold_backend"
+OVERFLOW = "integer overflow"
 
 
 class Database:
@@ -183,6 +184,9 @@ def _named_misuse() -> Generator[None, None, None]:
             raise error.orig from error
         if blame_of(error).is_write_refused(error):
             raise _write_refused(error.statement) from error
+        if str(error.orig) == OVERFLOW:
+            remedy = "add up decimals, in a column of type Decimal, or in Python"
+            raise UnsupportedExpression("sum()", "integers on SQLite, beyond 64 bits", remedy) from error
         raise
 
 

@@ -74,6 +74,7 @@ class ModelsDatabase:
             table = self._kept[definition] = tables_for(definition)
             if isinstance(table, FreeTables):
                 self._free[definition] = table
+                _log_inexact_columns(table, self._database.dialect)
             else:
                 self._tables[definition] = table
         self._lots: dict[ReadModelDefinition, ParkingLot] = {}
@@ -360,6 +361,18 @@ class ModelsDatabase:
     ) -> FreeBuilding:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
         return FreeBuilding(table, self._database, handling, present, lease, self._identify, dry_run=trial)
+
+
+def _log_inexact_columns(table: FreeTables, dialect: sa.Dialect) -> None:
+    """SQLite keeps `sa.Numeric` as a float."""
+    for column in (column for each in table.schema for column in each.columns if dialect.name == "sqlite"):
+        if isinstance(column.type, sa.Numeric) and not isinstance(column.type, sa.Float):
+            log.warning(
+                "%s: SQLite keeps the column %s, an sa.Numeric, as a float, and adds it up as one; "
+                "leftfold.columns.Exact keeps and adds up decimals exactly on every database",
+                table.name,
+                column,
+            )
 
 
 def _log_what_cannot_be_known(adopted: Iterable[str], opened: Iterable[ReadModelDefinition]) -> None:

@@ -16,7 +16,7 @@ from leftfold.query.tables.folding import Folding
 from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.handling import Handling, Stuck
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.selection import Selection, is_text, tables_in
+from leftfold.query.tables.selection import Selection, check_texts, is_text, tables_in
 from leftfold.query.tables.statement_reads import projections_read
 
 
@@ -92,6 +92,7 @@ class PresentMoment:
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run a statement; one over tables of which it is not known what they are reads everything."""
+        check_texts(statement, self._tables.values(), self._connection)
         read = set(projections_read(statement, self._free.values()))
         self._touch(table.definition for table in read)
         known: set[sa.FromClause] = {self._tables[each].current for each in self.touched if each in self._tables}
@@ -161,6 +162,7 @@ class PastMoment:
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run a statement; what plain text names is found as temporary tables."""
+        check_texts(statement, self._tables.values(), self._connection)
         if is_text(statement):
             for definition in self._tables:
                 self._fold_again(definition)

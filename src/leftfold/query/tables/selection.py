@@ -1,13 +1,21 @@
 """What queries ask of one table or subquery: rows by key, by condition, in an order, counted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-from leftfold.errors import InvalidKey, UsageError
+from leftfold.errors import InvalidKey, UnsupportedExpression, UsageError
+from leftfold.query.tables.column_types import Exact
 from leftfold.query.tables.model_table import ModelTable
+
+COMPUTES = (
+    r"""(?ix) (\b (sum|avg|total|abs|round) \s*\(\s* (distinct\s+)? (\w+\.)? | [-+*/%] \s* (\w+\.)?) "?\b{column}\b"""
+    r"""| \b{column}\b"? \s* ([-+*/%] | (<=?|>=?|==?|<>|!=|\bin\b|\bbetween\b) \s* \(? \s* ['\d.:?+-])"""
+)
+"""Where a text computes with a column, or compares it with a literal or a parameter."""
 
 Where = Mapping[str, Any] | sa.ColumnElement[bool] | Sequence[sa.ColumnElement[bool]]
 
@@ -28,6 +36,31 @@ def tables_in(statement: sa.Executable) -> set[sa.FromClause]:
             elif part.__visit_name__ == "textclause" or _may_select(part):
                 found.add(sa.table("?"))
     return found
+
+
+def check_texts(statement: sa.Executable, tables: Iterable[ModelTable], connection: sa.Connection) -> None:
+    """Refuse plain text that computes with a decimal on SQLite, or compares one with a number: it is no number there.
+
+    A column that is sorted, grouped, counted or selected is left alone.
+    """
+    texts = "\n".join(_texts_in(statement)) if connection.dialect.name == "sqlite" else ""
+    named = tables_in(statement) if texts else set()
+    for table in tables if texts else ():
+        if table.current in named or re.search(rf"\b{table.current.name}\b", texts):
+            for column in table.current.columns:
+                if isinstance(column.type, Exact) and re.search(COMPUTES.format(column=re.escape(column.name)), texts):
+                    operation, kind = "computing in plain text on SQLite", f"{column} (exact)"
+                    raise UnsupportedExpression(operation, kind, "write it with SQLAlchemy and models.table(...)")
+
+
+def _texts_in(statement: sa.Executable) -> Iterator[str]:
+    if isinstance(statement, sa.ClauseElement):
+        parts: Iterator[Any] = visitors.iterate(statement)
+        for part in parts:
+            if part.__visit_name__ == "textclause":
+                yield part.text
+            elif getattr(part, "is_literal", False):
+                yield part.name
 
 
 def _may_select(part: Any) -> bool:
