@@ -2,8 +2,10 @@
 
 import datetime as dt
 import enum
+import sqlite3
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Self
@@ -14,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from leftfold import NotKey, Tag
-from leftfold.errors import InvalidModel
+from leftfold.errors import InvalidModel, UnsupportedExpression, UnsupportedValue
 from leftfold.events import Event
 from leftfold.query import ParkedKey, ReadModel, ReadModelDefinition, ReadModels, ReadSide
+from leftfold.query.tables.decimal_text import from_text, to_text
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.store import MemoryStore
 from tests.query.bank import append, ask, reading, registry_of
@@ -324,3 +327,213 @@ async def test_a_table_can_be_read_by_people(store: MemoryStore, tmp_path: Path)
         "2026-03-01",
         90_000_000,
     )
+
+
+class Weighed(Event):
+    parcel: ParcelId
+    price: Decimal
+    pieces: int
+    aged: dt.timedelta
+
+
+class Cheese(ReadModel):
+    parcel: ParcelId
+    price: Decimal = Decimal(0)
+    pieces: int = 0
+    aged: dt.timedelta = dt.timedelta()
+    at: dt.time = dt.time()
+    ripe: dt.datetime = NOON
+    level: Level = Level.HIGH
+    number: float = 0.0
+    prices: list[Decimal] = msgspec.field(default_factory=lambda: [Decimal("1.10")])
+    by_name: dict[str, int] = msgspec.field(default_factory=lambda: {"b": 2, "a": 1})
+
+    def evolve(self, event: Weighed) -> Self:
+        number = float("nan") if event.pieces == 13 else 0.5
+        at = dt.time(12, tzinfo=dt.UTC) if event.pieces == 14 else dt.time(9)
+        aged = dt.timedelta.max if event.pieces == 15 else event.aged
+        price = Decimal("sNaN") if event.pieces == 16 else event.price
+        return type(self)(self.parcel, price, event.pieces, aged, at, NOON, Level.HIGH, number)
+
+
+WEIGHED = [
+    Weighed("Brie", Decimal("0.10"), 1, dt.timedelta(days=9)),
+    Weighed("gouda", Decimal("0.20"), 2, dt.timedelta(hours=100)),
+    Weighed("feta", Decimal("-3.5"), 3, dt.timedelta(seconds=-1)),
+    Weighed("Edam", Decimal("100"), 4, dt.timedelta()),
+]
+Computed = Callable[[Any], Any]
+
+
+async def computed(read_side: ReadSide, *expressions: Computed) -> list[Any]:
+    def question(models: ReadModels) -> Any:
+        c = models.table(Cheese).c
+        return list(models.execute(sa.select(*(expression(c) for expression in expressions)))[0])
+
+    values: list[Any] = await ask(read_side, question)
+    return values
+
+
+@asynccontextmanager
+async def cheeses(store: MemoryStore, *more: Weighed, url: str | None = None) -> AsyncGenerator[ReadSide, None]:
+    async with reading(store, Cheese, registry=registry_of(Weighed), url=url) as read_side:
+        await read_side.wait(Cheese, await append(store, *WEIGHED, *more), 10)
+        yield read_side
+
+
+async def test_sums_are_exact_and_of_the_type_of_the_field(store: MemoryStore) -> None:
+    async with cheeses(store) as read_side:
+        sums = await computed(
+            read_side,
+            lambda c: sa.func.sum(c.price),
+            lambda c: sa.func.sum(c.pieces),
+            lambda c: sa.func.sum(c.aged),
+            lambda c: sa.func.sum(c.level),
+            lambda c: sa.func.coalesce(sa.func.sum(c.price).filter(c.price > 1_000), 0),
+            lambda c: sa.func.sum(c.price * c.pieces),
+            lambda c: sa.func.sum(sa.case((c.price > 0, c.price - Decimal("0.01")), else_=0)),
+            lambda c: sa.func.avg(c.price, type_=c.price.type),
+        )
+
+    assert sums[:4] == [Decimal("96.80"), 10, dt.timedelta(days=9, hours=100, seconds=-1), 12]
+    assert [type(value) for value in sums[:4]] == [Decimal, int, dt.timedelta, int]
+    assert sums[4:] == [0, Decimal("390.00"), Decimal("100.27"), Decimal("24.2")]
+
+
+async def test_decimals_compare_with_other_numbers(store: MemoryStore) -> None:
+    async with cheeses(store) as read_side:
+
+        def over(models: ReadModels) -> list[Cheese]:
+            c = models.table(Cheese).c
+            return models.select(Cheese, where=[c.price > c.pieces - 1, c.price.in_([100, Decimal("0.100")])])
+
+        assert sorted(await names(read_side, over)) == ["Brie", "Edam"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        lambda c: sa.func.avg(c.price),
+        lambda c: sa.func.max(c.prices),
+        lambda c: c.prices == [Decimal(1)],
+        lambda c: c.by_name > {"a": 1},
+    ],
+)
+async def test_what_no_two_databases_do_alike_is_refused(store: MemoryStore, expression: Computed) -> None:
+    async with cheeses(store) as read_side:
+        with pytest.raises(UnsupportedExpression):
+            await computed(read_side, expression)
+        with pytest.raises(UnsupportedExpression, match=r"ORDER BY of by_name"):
+            await ask(read_side, lambda models: models.select(Cheese, order_by="by_name"))
+        found = await ask(read_side, lambda models: models.select(Cheese, where={"by_name": {"a": 1, "b": 2}}))
+        assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        lambda c: c.ripe - c.ripe,
+        lambda c: c.ripe + dt.timedelta(1),
+        lambda c: sa.func.sum(c.ripe),
+        lambda c: sa.func.sum(c.parcel),
+        lambda c: sa.func.group_concat(c.price),
+        lambda c: c.number * c.price,
+    ],
+)
+async def test_what_sqlite_would_make_of_texts_is_refused(store: MemoryStore, expression: Computed) -> None:
+    async with cheeses(store, url="sqlite:///:memory:") as read_side:
+        with pytest.raises(UnsupportedExpression):
+            await computed(read_side, expression)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("SELECT sum(price) FROM cheese", True),
+        ("SELECT parcel FROM cheese WHERE price > 1", True),
+        ("SELECT price * 2 FROM cheese", True),
+        ("SELECT max(price), count(*) FROM cheese ORDER BY price", False),
+    ],
+)
+async def test_plain_text_that_computes_with_decimals_is_refused_on_sqlite(
+    store: MemoryStore, text: str, refused: bool
+) -> None:
+    async with cheeses(store, url="sqlite:///:memory:") as read_side:
+        if refused:
+            with pytest.raises(UnsupportedExpression, match="plain text"):
+                await ask(read_side, lambda models: models.execute(sa.text(text)))
+        else:
+            assert len(await ask(read_side, lambda models: models.execute(sa.text(text)))) == 1
+
+
+async def test_like_tells_capital_letters(store: MemoryStore) -> None:
+    async with cheeses(store) as read_side:
+
+        def starting(models: ReadModels) -> list[Cheese]:
+            return models.select(Cheese, where=models.table(Cheese).c.parcel.startswith("b"))
+
+        assert await names(read_side, starting) == []
+
+
+async def test_values_without_an_order_park_their_key(store: MemoryStore) -> None:
+    odd = [Weighed(f"odd {pieces}", Decimal(1), pieces, dt.timedelta()) for pieces in (13, 14, 15, 16)]
+    async with cheeses(store, *odd) as read_side:
+        parked = {key.key[0]: key.problem for key in await read_side.parked()}
+
+    assert list(parked) == ["odd 13", "odd 14", "odd 15", "odd 16"]
+    assert all("cannot be kept in a column" in problem for problem in parked.values())
+
+
+async def test_any_sqlite_program_sorts_decimals_and_adds_up_durations(store: MemoryStore, tmp_path: Path) -> None:
+    async with cheeses(store, url=f"sqlite:///{tmp_path}/models.db"):
+        pass
+
+    with sqlite3.connect(tmp_path / "models.db") as plain:
+        ordered = [name for (name,) in plain.execute("SELECT parcel FROM cheese ORDER BY price")]
+        (seconds,) = plain.execute("SELECT sum(aged) / 1000000 FROM cheese").fetchone()
+    plain.close()
+    assert ordered == ["feta", "Brie", "gouda", "Edam"]
+    assert seconds == (9 * 24 + 100) * 3600 - 1
+
+
+def test_the_text_of_a_decimal_sorts_as_the_decimal_does() -> None:
+    numbers = [
+        Decimal(text)
+        for text in [
+            "-Infinity",
+            "-1E+100",
+            "-123.45",
+            "-123.4",
+            "-100",
+            "-99.5",
+            "-1.25",
+            "-1",
+            "-0.5",
+            "-1E-30",
+            "0",
+            "1E-30",
+            "0.00123",
+            "0.5",
+            "1",
+            "1.05",
+            "1.1",
+            "9.99",
+            "10",
+            "99",
+            "100",
+            "12345678901234567890.10",
+            "1E+100",
+            "Infinity",
+        ]
+    ]
+
+    assert sorted(numbers, key=lambda number: to_text(number).rstrip(" ")) == numbers
+    assert [from_text(to_text(number)) for number in numbers] == numbers
+    assert str(from_text(to_text(Decimal("-1.500")))) == "-1.500"
+    assert to_text(Decimal("1.10")).rstrip(" ") == to_text(Decimal("1.1"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "1E+131072", "1E-16384"])
+def test_a_decimal_that_postgresql_would_not_take_is_refused(number: str) -> None:
+    with pytest.raises(UnsupportedValue):
+        to_text(Decimal(number))
