@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import msgspec
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import exc
 
@@ -66,7 +67,9 @@ def model_of(case: Case) -> tuple[type[ReadModel], Any]:
 
     evolve.__annotations__ = {"event": event}
     hints = {"number": Number, **{name: Annotated[kind.hint, NotKey] for name, kind in case.fields.items()}}
-    defaults = {name: kind.default for name, kind in case.fields.items()}
+    defaults = {
+        name: msgspec.field(default_factory=lambda kind=kind: kind.default) for name, kind in case.fields.items()
+    }
     body = {"__annotations__": hints, "__module__": __name__, "evolve": evolve, **defaults}
     return types.new_class(f"Model{event.__name__}", (ReadModel,), {}, lambda space: space.update(body)), event
 
@@ -83,7 +86,7 @@ async def folded(case: Case, place: Place) -> AsyncGenerator[tuple[ReadSide, typ
         await read_side.wait(model, await append(store, *events), 20)
         refused = {key.key[0]: key.problem for key in await read_side.parked()}
         for number, problem in refused.items():
-            nul = "NUL" in problem or "u0000" in problem
+            nul = "NUL" in problem or "unsupported Unicode escape" in problem  # in a text, or within JSON
             assert (place.kind, nul) == ("postgres", True), (number, problem)
         yield read_side, model, [number for number in range(len(case.rows)) if number not in refused]
 
@@ -179,7 +182,10 @@ def sortable(value: Any) -> Any:
 
 
 PROPERTIES = settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=4,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

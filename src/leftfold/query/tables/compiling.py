@@ -78,7 +78,9 @@ class _Statements(SQLCompiler):
     def order_by_clause(self, select: Any, **options: Any) -> str:
         """Refuse to sort by JSON."""
         for clause in getattr(select, "_order_by_clauses", ()):
-            element = clause.element if isinstance(clause, sa.UnaryExpression) else clause
+            element = clause
+            while isinstance(element, sa.UnaryExpression):  # descending, and where NULL goes
+                element = element.element
             if isinstance(getattr(element, "type", None), Json):
                 raise UnsupportedExpression("ORDER BY", _words(element), IN_PYTHON)
         compiler: Any = super()
