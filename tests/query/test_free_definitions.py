@@ -186,3 +186,18 @@ def test_the_fingerprint_changes_with_the_code_the_events_and_the_tables() -> No
 
     assert len(set(prints)) == len(prints)
     assert prints[0] == FreeProjection(handle_one, "plain", [named("plain")]).fingerprint()
+
+
+async def test_a_numeric_column_on_sqlite_is_warned_of_for_it_is_a_float_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = sa.Table("prices", sa.MetaData(), sa.Column("price", sa.Numeric), sa.Column("weight", sa.Float))
+
+    def handle(event: Deposited, connection: sa.Connection) -> None:
+        """Nothing is written."""
+
+    async with MemoryStore() as store, projecting(store, FreeProjection(handle, "prices", [table])):
+        pass
+
+    [warning] = [record.message for record in caplog.records if record.name == "leftfold.models"]
+    assert "prices.price, an sa.Numeric, as a float" in warning
