@@ -125,6 +125,43 @@ async def test_a_state_goes_on_from_its_snapshot(live: LiveApp, folder: Path) ->
         assert (await reader.state(model_of(app), "long", as_of=1_999)).count == 1_999
 
 
+async def test_a_snapshot_of_a_log_that_was_restored_and_grew_beyond_it_is_not_used(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(folder) as live:
+        await live.execute(Count("other", 0))
+    backup = (folder / "log.db").read_bytes()
+    async with opened(folder) as live:
+        await live.execute_many([Count("long", 0) for _ in range(LONG)])
+    (folder / "log.snapshots.db").rename(folder / "kept")
+    (folder / "log.db").write_bytes(backup)
+    async with opened(folder) as live:
+        await live.execute_many([Count("long" if number % 2 else "other", number) for number in range(3 * LONG)])
+    for leftover in folder.glob("log.snapshots.db*"):
+        leftover.unlink()
+    (folder / "kept").rename(folder / "log.snapshots.db")
+
+    app = counting_app()
+    async with opened(folder, app) as live:
+        assert (await live.state(model_of(app), "long", as_of=1_500)).count == 749
+        assert (await live.state(model_of(app), "long")).count == 1_500
+    assert "of another history" in caplog.text
+
+
+async def test_snapshots_from_before_identities_were_kept_are_dropped_and_taken_again(folder: Path) -> None:
+    app = counting_app()
+    async with opened(folder, app) as live:
+        await live.execute_many([Count("long", number) for number in range(LONG)])
+    change(folder, "ALTER TABLE snapshot DROP COLUMN identity")
+    change(folder, SHIFT.replace("2000", "1000").replace("1999", "1"))
+
+    async with opened(folder, app) as live:
+        assert snapshots_in(folder) == []
+        assert (await live.state(model_of(app), "long")).count == LONG
+
+    assert snapshots_in(folder) == [('["long"]', LONG)]
+
+
 async def test_the_state_from_a_snapshot_is_the_state_from_the_events(live: LiveApp, folder: Path) -> None:
     app = counting_app()
     async with opened(folder, app) as reader:

@@ -46,6 +46,7 @@ from leftfold.query import (
 from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, open_store
+from leftfold.store.identity import identity_at
 from leftfold.store.open import split_url
 from leftfold.workers import Workers, beside
 
@@ -125,7 +126,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             store = log
         mismatches = await _look_for_mismatches(app, store)
         url, read_only = (log, "mode=ro" in split_url(log).query) if isinstance(log, str) else ("memory:", False)
-        snapshots = Snapshots(snapshots_path(url), store.log_id, app.registry.codec, read_only=read_only)
+        snapshots = _snapshots(app, store, url, read_only=read_only)
         opened.push_async_callback(snapshots.close)
         await snapshots.forget_beyond(await store.head())
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
@@ -277,6 +278,11 @@ async def _open_read_side(
     await read_side.start()
     opened.push_async_callback(read_side.close)
     return read_side
+
+
+def _snapshots(app: Definition, store: EventStore, url: str, *, read_only: bool) -> Snapshots:
+    identify = partial(identity_at, store)
+    return Snapshots(snapshots_path(url), store.log_id, app.registry.codec, identify, read_only=read_only)
 
 
 def snapshots_path(url: str) -> str:

@@ -1,6 +1,7 @@
 """States that are brought up to date together: with few reads, each to what it would be by itself."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from leftfold.command.states import LONG_HISTORY, TOGETHER
 from leftfold.fold import fold_of
 from leftfold.registry import Registry
 from leftfold.store import MemoryStore
+from leftfold.store.identity import identity_at
 from tests.accounts import Account, Deposited, Transferred
 
 FOLD = fold_of(Account)
@@ -33,7 +35,7 @@ def store() -> CountsReads:
 
 @pytest.fixture
 async def states(store: CountsReads) -> AsyncIterator[States]:
-    snapshots = Snapshots(":memory:", store.log_id, REGISTRY.codec)
+    snapshots = Snapshots(":memory:", store.log_id, REGISTRY.codec, partial(identity_at, store))
     yield States(store, REGISTRY, snapshots, capacity=100)
     await snapshots.close()
 

@@ -1,14 +1,15 @@
 """Snapshots: states of long histories, kept beside the log and never trusted blindly.
 
 They live in a file of their own that can be deleted at any time. A snapshot counts only while the model's
-fingerprint and the log's id are those it was made with; `leftfold verify --snapshots` recomputes them all. Whatever
-is wrong with the file is logged and costs time, never an answer: the events are folded again.
+fingerprint, the log's id and the identity of the event at its position are those it was made with;
+`leftfold verify --snapshots` recomputes them all. Whatever is wrong with the file is logged and costs time, never an
+answer: the events are folded again.
 """
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,20 +29,28 @@ CREATE = """
         fingerprint TEXT NOT NULL,
         position    INTEGER NOT NULL,
         state       TEXT NOT NULL,
+        identity    TEXT NOT NULL,  -- of the event at the position
         PRIMARY KEY (log, model, key)
     ) STRICT"""
 FIND = """
-    SELECT position, state FROM snapshot
+    SELECT position, state, identity FROM snapshot
     WHERE log = ? AND model = ? AND key = ? AND fingerprint = ? AND position <= ?"""
 KEEP = """
-    INSERT INTO snapshot (log, model, key, fingerprint, position, state) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO snapshot (log, model, key, fingerprint, position, state, identity) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (log, model, key) DO UPDATE
-    SET fingerprint = excluded.fingerprint, position = excluded.position, state = excluded.state
+    SET fingerprint = excluded.fingerprint, position = excluded.position, state = excluded.state,
+        identity = excluded.identity
     WHERE excluded.position >= snapshot.position OR excluded.fingerprint <> snapshot.fingerprint"""
-OF_MODEL = "SELECT key, position, state FROM snapshot WHERE log = ? AND model = ? AND fingerprint = ? ORDER BY key"
+OF_MODEL = """
+    SELECT key, position, state, identity FROM snapshot
+    WHERE log = ? AND model = ? AND fingerprint = ? ORDER BY key"""
+FORGET_ONE = "DELETE FROM snapshot WHERE log = ? AND model = ? AND key = ? AND position = ?"
+COLUMNS = "SELECT name FROM pragma_table_info('snapshot')"
 FORGET = "DELETE FROM snapshot WHERE log = ? AND position > ?"
 
 log = logging.getLogger("leftfold.snapshots")
+
+Identify = Callable[[int], Awaitable[str | None]]
 
 
 class Snapshot(NamedTuple):
@@ -58,8 +67,9 @@ class Snapshots:
     With `read_only` those that are there are found, and none is kept.
     """
 
-    def __init__(self, path: str, log_id: str, codec: Codec, *, read_only: bool = False) -> None:
+    def __init__(self, path: str, log_id: str, codec: Codec, identify: Identify, *, read_only: bool = False) -> None:
         self._log_id = log_id
+        self._identify = identify
         self._codec = codec
         self._told: set[str] = set()
         self._forms: dict[Fold, StoredForm] = {}
@@ -72,7 +82,10 @@ class Snapshots:
         """The snapshot of a key at or before a position: the state and its position."""
         code = self._code_of(fold)
         rows = await self._ask(FIND, self._log_id, fold.name, self._text(key), code, upto) if code else ()
-        for position, text in rows:
+        for position, text, identity in rows:
+            if await self._identify(position) != identity:
+                await self._forget(fold, key, position)
+                continue
             try:
                 value = self._decode(fold, text)
             except NOT_DECODED as error:
@@ -91,7 +104,9 @@ class Snapshots:
         if text is None:
             log.warning("no snapshot of %s: its fields do not come back equal from their stored form", fold.name)
             return
-        await self._ask(KEEP, self._log_id, fold.name, self._text(key), code, position, text)
+        identity = await self._identify(position)
+        if identity is not None:
+            await self._ask(KEEP, self._log_id, fold.name, self._text(key), code, position, text, identity)
 
     async def forget_beyond(self, head: int) -> None:
         """Forget what was kept beyond the log's head: the log is an older copy, and will go on in another way."""
@@ -101,12 +116,22 @@ class Snapshots:
     async def of_model(self, fold: Fold) -> list[Snapshot]:
         """Every snapshot of a model that counts; one that cannot be decoded has its stored form as value."""
         rows = await self._ask(OF_MODEL, self._log_id, fold.name, str(fold.fingerprint()))
-        return [Snapshot(self._key(fold, key), position, self._value(fold, text)) for key, position, text in rows]
+        return [
+            Snapshot(self._key(fold, key), position, self._value(fold, text))
+            for key, position, text, identity in rows
+            if await self._identify(position) == identity
+        ]
 
     async def close(self) -> None:
         """Close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         self._connection.close()
+
+    async def _forget(self, fold: Fold, key: tuple[Any, ...], position: int) -> None:
+        """Forget a snapshot of another history: the log was restored or replaced, and has grown beyond it since."""
+        log.warning("a snapshot of %s%r at position %d is of another history of the log", fold.name, key, position)
+        if not self._read_only:
+            await self._ask(FORGET_ONE, self._log_id, fold.name, self._text(key), position)
 
     def _code_of(self, fold: Fold) -> str:
         """The model's fingerprint; nothing when its source cannot be had, since nothing tells then if it changed."""
@@ -168,6 +193,9 @@ def _created(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what is lost is folded again, but nothing may be torn
+        columns = {name for (name,) in connection.execute(COLUMNS)}
+        if columns and "identity" not in columns:
+            connection.execute("DROP TABLE snapshot")  # of a former release, whose snapshots cannot be trusted
         connection.execute(CREATE)
         return connection
     except sqlite3.Error as error:
@@ -179,7 +207,7 @@ def _existing(path: str) -> sqlite3.Connection:
     uri, connection = f"{Path(path).absolute().as_uri()}?mode=ro", None
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        connection.execute("SELECT count(*) FROM snapshot")
+        connection.execute("SELECT count(identity) FROM snapshot")
         return connection
     except sqlite3.Error as error:
         return _in_memory(path, connection, error)
