@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
+from leftfold.store.identity import identity_at
 
 CounterId = Annotated[str, Tag("counter")]
 LONG = 1_000
@@ -317,7 +318,7 @@ async def test_a_log_that_is_only_read_uses_the_snapshots_and_keeps_none(
     live: LiveApp, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     change(folder, SHIFT)
-    change(folder, "UPDATE snapshot SET position = 1500")
+    change(folder, f"UPDATE snapshot SET position = 1500, identity = '{await identity_at(live.store, 1_500)}'")
     app = counting_app()
 
     async with app.open(f"sqlite:///{folder}/log.db?mode=ro") as reader:
