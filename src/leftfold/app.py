@@ -30,6 +30,7 @@ from leftfold.process.reactor import TOGETHER
 from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
+from leftfold.signature import is_redefined
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.open import url_of
 from leftfold.sync import SyncLive, open_sync
@@ -85,15 +86,23 @@ class App:
         """What is kept in tables: the read models, then the projections."""
         return (*self.read_models.values(), *self.projections.values())
 
-    def handles(self, function: H) -> H:
+    @overload
+    def handles(self, function: H, /) -> H: ...
+    @overload
+    def handles(self, /) -> Callable[[H], H]: ...
+    def handles(self, function: Any = None, /) -> Any:
         """Register a command handler: `def withdraw(command: Withdraw, account: Account) -> Withdrawn`.
 
         One parameter is the command; decision models are loaded by the command's tagged fields; a `Context` may be
         asked for. Raises a `DefinitionError` when the signature leaves anything open.
         """
+        return self._add_command_handler if function is None else self._add_command_handler(function)
+
+    def _add_command_handler(self, function: H) -> H:
         handler = CommandHandler(function)
+        _forget_former(self.command_handlers, handler.command.owner)
         known = self.command_handlers.get(handler.command.owner)
-        if known is not None:
+        if known is not None and not is_redefined(known.function, function):
             raise DuplicateHandler(handler.command.owner.__qualname__, known.name, handler.name)
         self.commands.add(handler.command.owner)
         for model in handler.models:
@@ -131,10 +140,13 @@ class App:
         `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `Recorded` says where and when
         the event was recorded. Raise `version` when the code or a table changes: all events are then handled again.
         """
+        if not isinstance(name, str):
+            raise InvalidProjection(repr(name), "that is no name", "a name and tables: @app.projection is called")
 
         def register(function: Q) -> Q:
             definition = FreeProjection(function, name, tables, version=version)
-            if name in self.projections:
+            known = self.projections.get(name)
+            if known is not None and not is_redefined(known.handler.function, function):
                 other = self.projections[name].handler.name
                 raise InvalidProjection(name, f"{other} has this name too", "a name of its own for each projection")
             self.event(*definition.fold.bases, EventSkipped)
@@ -282,13 +294,15 @@ class App:
     def _add_read_model(self, owner: type[M], *, history: bool, version: int, shards: int) -> type[M]:
         definition = ReadModelDefinition(owner, history=history, version=version, shards=shards)
         self.event(*definition.fold.bases, EventSkipped)
+        _forget_former(self.read_models, owner)
         self.read_models[owner] = definition
         return owner
 
     def _add_query_handler(self, function: Q, *, cache: bool | int) -> Q:
         handler = QueryHandler(function, cache=cache)
+        _forget_former(self.query_handlers, handler.query_type)
         known = self.query_handlers.get(handler.query_type)
-        if known is not None:
+        if known is not None and not is_redefined(known.function, function):
             raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
         with suppress(UnresolvedAnnotation):
             self.registry.form(handler.query_type)
@@ -298,16 +312,24 @@ class App:
     def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
         definition = ProcessDefinition(owner, from_now=from_now)
         self.event(*definition.fold.bases)
+        _forget_former(self.processes, owner)
         self.processes[owner] = definition
         return owner
 
     def _add_reactor(self, definition: ReactorDefinition) -> None:
-        if definition.name in self.reactors:
+        known = self.reactors.get(definition.name)
+        if known is not None and not is_redefined(known.function, definition.function):
             raise InvalidHandler(
                 f"two reactors are called {definition.name!r}", "a name of its own for each", "rename one of them"
             )
         self.event(*definition.bases)
         self.reactors[definition.name] = definition
+
+
+def _forget_former(known: dict[type, Any], owner: type) -> None:
+    """Leave out what a class of before stands for that this one replaces."""
+    for former in [each for each in known if each is not owner and is_redefined(each, owner)]:
+        del known[former]
 
 
 def _nothing_to_fold(fold: Fold | ReactorDefinition) -> InvalidModel:

@@ -24,7 +24,7 @@ LeftfoldError
 │   ├── NaiveDatetime           a datetime without a time zone
 │   ├── UnsupportedValue        a value that no column can hold so that it keeps its order and comes back equal
 │   ├── UnsupportedExpression   SQL that would not give the same on every database
-│   ├── PositionAhead           as_of lies beyond the newest event
+│   ├── PositionAhead           as_of or after lies beyond the newest event
 │   ├── InvalidPosition         a read, a condition or a limit asks for what is no position or number of events
 │   ├── InvalidKey              a key does not fit the model
 │   ├── InvalidMetadata         metadata that could not be read back as it is
@@ -243,14 +243,16 @@ class UnstorableType(DefinitionError):
 class TaglessEvent(DefinitionError):
     """A model folds an event that carries none of its tags."""
 
-    def __init__(self, model: str, event: str, missing: Sequence[str], carried: Sequence[str]) -> None:
+    def __init__(
+        self, model: str, event: str, missing: Sequence[str], carried: Sequence[str], *, criteria: bool = False
+    ) -> None:
         self.model, self.event, self.missing, self.carried = model, event, tuple(missing), tuple(carried)
         super().__init__(
             f"{model}.evolve takes {event}, which carries {_listed(carried)}",
             f"an event that carries {_listed(missing)}",
             f"type the field of {event} that names the entity with the tagged type, drop the event from evolve, "
-            f"state `criteria` on the model, or, if {event} is only a base for other events, say "
-            f"class {event}(..., abstract=True)",
+            + ("define `criteria(self)` on the model, " if criteria else "")
+            + f"or, if {event} is only a base for other events, say class {event}(..., abstract=True)",
         )
 
 
@@ -379,14 +381,16 @@ class UnsupportedExpression(UsageError):
 
 
 class PositionAhead(UsageError):
-    """as_of lies beyond the newest event."""
+    """as_of or after lies beyond the newest event."""
 
-    def __init__(self, asked: int | datetime, head: int) -> None:
-        self.asked, self.head = asked, head
+    def __init__(self, asked: int | datetime, head: int, option: str = "as_of") -> None:
+        self.asked, self.head, self.option = asked, head, option
         super().__init__(
-            f"as_of {asked} has not happened yet; the newest event is at position {head}",
-            f"a position from 0 to {head}, or a time that is past",
-            "leave as_of out to ask for the present",
+            f"{option} {asked} has not happened yet; the newest event is at position {head}",
+            f"a position from 0 to {head}" + (", or a time that is past" if option == "as_of" else ""),
+            f"leave {option} out to ask for the present"
+            if option == "as_of"
+            else "take the position from a receipt of this log, or leave after out",
         )
 
 

@@ -1,7 +1,7 @@
 """Messages: events, commands and queries as frozen typed structs with a stable wire name and a version."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Generic, NewType, Protocol, TypeVar, dataclass_transform, get_origin
+from typing import Any, ClassVar, Generic, NewType, Protocol, TypeVar, dataclass_transform, get_origin, overload
 
 import msgspec
 
@@ -89,15 +89,22 @@ EventLike = Event | DataclassLike | AttrsLike | PydanticLike
 """What a handler may return as an event: `Event`, or a class of another library marked with `@message(...)`."""
 
 
-def message(*, wire: str | None = None, version: int = 1) -> Callable[[C], C]:
-    """Mark a dataclass, attrs or pydantic class as a message type with a wire name and a version."""
+@overload
+def message(owner: C, /) -> C: ...
+@overload
+def message(*, wire: str | None = None, version: int = 1) -> Callable[[C], C]: ...
+def message(owner: Any = None, /, *, wire: str | None = None, version: int = 1) -> Any:
+    """Mark a dataclass, attrs or pydantic class as a message type with a wire name and a version.
+
+    `@message` alone takes the class's own name as its wire name.
+    """
 
     def mark(owner: C) -> C:
         setattr(owner, "__wire__", wire or owner.__name__)
         setattr(owner, "__version__", version)
         return owner
 
-    return mark
+    return mark if owner is None else mark(owner)
 
 
 class MessageType:

@@ -135,7 +135,13 @@ class Fold:
             carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
             if self.key and not carried and not _states_criteria(self.owner):
                 wanted = [part.tag.name for part in self.key]
-                raise TaglessEvent(self.name, event.owner.__name__, wanted, [f.tag.name for f in event.fields])
+                raise TaglessEvent(
+                    self.name,
+                    event.owner.__name__,
+                    wanted,
+                    [f.tag.name for f in event.fields],
+                    criteria=_may_state_criteria(self.owner),
+                )
             grouped.setdefault(carried, set()).add(event.wire)
         return {carried: frozenset(wires) for carried, wires in grouped.items()}
 
@@ -172,6 +178,10 @@ def _shown(value: object) -> str:
     if inspect.iscoroutine(value):
         value.close()
     return "None" if value is None else f"{type(value).__name__}: {value!r:.100}"
+
+
+def _may_state_criteria(owner: type) -> bool:
+    return bool(getattr(owner, "__may_state_criteria__", False))
 
 
 def _states_criteria(owner: type) -> bool:

@@ -25,6 +25,7 @@ from leftfold.command import (
     When,
 )
 from leftfold.command.states import criteria_of
+from leftfold.criteria import Criteria
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
 from leftfold.events import CommandLike, Query
 from leftfold.fold import Fold, fold_of
@@ -301,6 +302,11 @@ class LiveApp:
         await self._states.refresh(state)
         present: D = state.value
         return present
+
+    def criteria_of(self, model: type[Any], *key: Any) -> Criteria:
+        """The criteria of the events that make a model's state for a key."""
+        fold = fold_of(model)
+        return self._registry.stored(criteria_of(fold, fold.start(key)))
 
     async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""

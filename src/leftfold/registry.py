@@ -18,7 +18,7 @@ from leftfold.errors import (
     WireNameClash,
 )
 from leftfold.events import MessageType
-from leftfold.signature import check_plain
+from leftfold.signature import check_plain, is_redefined
 from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.stored_form import StoredForm
 from leftfold.trouble import in_words
@@ -70,7 +70,7 @@ class Registry:
         if added.wire.startswith(RESERVED) and not owner.__module__.startswith(RESERVED):
             raise ReservedWireName(added.wire, _full_name(owner))
         other = self._by_wire.get(added.wire)
-        if other is not None:
+        if other is not None and not is_redefined(other.owner, owner):
             raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))
         with suppress(UnresolvedAnnotation):
             self.form(owner)

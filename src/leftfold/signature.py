@@ -79,6 +79,23 @@ def check_plain(function: object, name: str, refusal: Refusal, *, yields: bool =
         raise refusal(f"{name} has a yield", "a plain def that returns", "return the result in place of yielding it")
 
 
+def is_redefined(former: Any, new: Any) -> bool:
+    """Whether a class or function takes the place of a former one, as when a cell of a notebook is run again.
+
+    It has the same name in the same module. Two functions of one name in one file are not meant: they differ in their
+    lines. Nor are what a function defines.
+    """
+    former, new = _wrapped(former), _wrapped(new)
+    names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (former, new)]
+    if names[0] != names[1] or "<locals>" in str(names[0][1]):
+        return False
+    places = [getattr(each, "__code__", None) for each in (former, new)]
+    if None in places:
+        return True
+    first, second = places
+    return first.co_filename != second.co_filename or first.co_firstlineno == second.co_firstlineno
+
+
 def _fixed(function: Any) -> set[str]:
     """The names of the parameters for which a partial has values."""
     return set(function.keywords) if isinstance(function, functools.partial) else set()

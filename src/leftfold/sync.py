@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, Unpack
 from leftfold.attention import NeedsAttention
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket, When
+from leftfold.criteria import Criteria
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.events import CommandLike, Query
 from leftfold.home import Home
@@ -223,6 +224,10 @@ class SyncLive:
     def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
         """The state of a decision model; see `LiveApp.state`."""
         return self._loop.run(self._live.state(model, *key, as_of=as_of))
+
+    def criteria_of(self, model: type[Any], *key: Any) -> Criteria:
+        """The criteria of the events that make a model's state for a key."""
+        return self._live.criteria_of(model, *key)
 
     def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
         """How a model's state came about; see `LiveApp.explain`."""

@@ -12,6 +12,7 @@ from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import moment, shown_fields
+from leftfold.clock import SystemClock
 from leftfold.command import Daily, Submission
 from leftfold.live import OPEN_OR_FAILED
 from leftfold.metadata import Metadata
@@ -83,7 +84,7 @@ async def _change(app: str, url: str, retry: str | None, cancel: str | None, sai
 def _show(found: list[Submission], *, json: bool) -> None:
     if json:
         for each in found:
-            stdout().json(msgspec.structs.asdict(each))
+            stdout().json(msgspec.structs.asdict(each) | {"state": each.standing(SystemClock().now())})
     elif found:
         stdout().print(table([_row(each) for each in found]))
     else:
@@ -104,7 +105,7 @@ def _every(each: Submission) -> str | None:
 def _row(each: Submission) -> dict[str, Any]:
     return {
         "ticket": each.ticket,
-        "state": each.state,
+        "state": each.standing(SystemClock().now()),
         "command": each.command,
         "data": shown_fields(each.data),
         "due": moment(each.due) if each.due else None,

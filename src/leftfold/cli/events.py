@@ -15,6 +15,7 @@ from leftfold.cli.listing import show_event, show_event_json
 from leftfold.cli.opening import open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.criteria import Criteria, criteria
+from leftfold.registry import RESERVED
 from leftfold.store import Batch, EventStore, StoredEvent, subscribe
 from leftfold.store.time_travel import position_at, position_before
 
@@ -28,6 +29,7 @@ class Choice(msgspec.Struct):
     limit: int | None
     reverse: bool
     follow: bool
+    hide_system: bool
 
 
 @command
@@ -56,6 +58,9 @@ async def events(
         int | None, typer.Option(min=0, metavar="NUMBER", show_default=False, help="At most so many.")
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Newest first.")] = False,
+    hide_system: Annotated[
+        bool, typer.Option("--hide-system", help="Without the events that leftfold itself appends, `leftfold.*`.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with new events until Ctrl-C.")] = False,
     json: Json = False,
 ) -> Outcome:
@@ -74,7 +79,7 @@ async def events(
         raise typer.BadParameter("--follow has no end: it goes without --reverse, --upto and --until")
     async with open_log(url) as log:
         after, upto = await _span(log, after, upto, since, until)
-        choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow)
+        choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow, hide_system)
         count = await _list(log, choice, show_event_json if json else show_event)
     if not count and not json:
         stderr().put("no such event")
@@ -110,7 +115,8 @@ async def _chosen(log: EventStore, choice: Choice) -> AsyncGenerator[list[Stored
     if left == 0:
         return
     async for batch in _batches(log, choice):
-        found = list(batch.events)[:left]
+        shown = [each for each in batch.events if not (choice.hide_system and each.type.startswith(RESERVED))]
+        found = shown[:left]
         yield found
         if left is not None:
             left -= len(found)
@@ -121,4 +127,5 @@ async def _chosen(log: EventStore, choice: Choice) -> AsyncGenerator[list[Stored
 def _batches(log: EventStore, choice: Choice) -> AsyncIterator[Batch]:
     if choice.follow:
         return subscribe(log, choice.criteria, after=choice.after)
-    return log.read(choice.criteria, after=choice.after, upto=choice.upto, limit=choice.limit, reverse=choice.reverse)
+    limit = None if choice.hide_system else choice.limit
+    return log.read(choice.criteria, after=choice.after, upto=choice.upto, limit=limit, reverse=choice.reverse)

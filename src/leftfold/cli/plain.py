@@ -81,7 +81,9 @@ def shown(value: Any) -> str:
 
 
 def cell(value: Any) -> str:
-    """One value where its place tells it from its neighbours: texts without quotes."""
+    """One value where its place tells it from its neighbours: texts without quotes, nothing for None."""
+    if value is None:
+        return ""
     return _cut(value) if isinstance(value, str) and value.isprintable() else shown(value)
 
 

@@ -23,7 +23,7 @@ async def state(
 ) -> Outcome:
     """Show the state of a model, as its events make it.
 
-    It is folded from the log, up to the newest event or up to --as-of.
+    It is folded from the log, up to the newest event or up to --as-of. Exit code 1 when no event concerns the key.
 
     Examples:
       leftfold state --app bank:bank sqlite:///bank.db Account a-1
@@ -33,8 +33,12 @@ async def state(
     fold = model_named(loaded, model)
     async with open_app(loaded, url) as live:
         position = await _position(live, as_of)
-        found = await _state(live, fold, key_from(fold, key or ()), position)
+        found, events = await _state(live, fold, key_from(fold, key or ()), position)
         time = f", {moment((await event_at(live.store, position)).time)}" if position else ""
+    if not events:
+        whose = " ".join((model, *(key or ())))
+        stderr().put(f"{whose} has no events up to position {position}")
+        return Outcome.FOUND
     show_answer(stdout(), found, json=json)
     if not json:
         stderr().put(f"as of position {position}{time}")
@@ -45,9 +49,12 @@ async def _position(live: LiveApp, as_of: int | datetime | None) -> int:
     return await live.store.head() if as_of is None else await resolve(live.store, as_of, SystemClock())
 
 
-async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> tuple[Any, bool]:
+    """The state, and whether any event made it."""
     owner: Any = fold.owner
     if not issubclass(owner, ReadModel):
-        return await live.state(owner, *key, as_of=position)
+        criteria = live.criteria_of(owner, *key)
+        any_event = any([batch.events async for batch in live.store.read(criteria, upto=position, limit=1)])
+        return await live.state(owner, *key, as_of=position), any_event
     steps = await live.explain(owner, *key, as_of=position)
-    return steps[-1].after if steps else None
+    return (steps[-1].after if steps else None), bool(steps)

@@ -12,6 +12,8 @@ class DecisionModel(Message):
     its key set.
     """
 
+    __may_state_criteria__ = True
+
     @classmethod
     def __check_definition__(cls) -> None:
         check_definition(cls)

@@ -138,7 +138,14 @@ class Answering:
                 value, touched, lasting = found
                 self._read_last[handler] = touched
                 return Answer(value, {self._standings[each]: changes[each] for each in touched}, lasting)
+            await self._check_reachable(found.position)
             await self._standings[found.definition].reach(found.position, max(end - loop.time(), 0))
+
+    async def _check_reachable(self, position: int) -> None:
+        """Raise `PositionAhead` at once for a position that the log has not reached: no read model can."""
+        head = await self._store.head()
+        if position > head:
+            raise PositionAhead(position, head, "after")
 
     async def _expect(self, handler: QueryHandler, after: int, timeout: float) -> None:
         """Wait a little for what the handler read last time: to begin, and to begin again, is dearer."""
