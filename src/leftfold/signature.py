@@ -89,11 +89,10 @@ def is_redefined(former: Any, new: Any) -> bool:
     names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (former, new)]
     if names[0] != names[1] or "<locals>" in str(names[0][1]):
         return False
-    places = [getattr(each, "__code__", None) for each in (former, new)]
-    if None in places:
+    first, second = (getattr(each, "__code__", None) for each in (former, new))
+    if first is None or second is None:
         return True
-    first, second = places
-    return first.co_filename != second.co_filename or first.co_firstlineno == second.co_firstlineno
+    return bool(first.co_filename != second.co_filename or first.co_firstlineno == second.co_firstlineno)
 
 
 def _fixed(function: Any) -> set[str]:

@@ -64,3 +64,32 @@ def test_commands_tells_what_recurs_and_how_often(run: Run, log: str) -> None:
     assert "day at 03:00 Europe/Vienna" in " ".join(ended.out.split())
     recurrences = [row["recurrence"]["every"] for row in run("commands", *BANK, log, "--json").objects]
     assert recurrences == ["PT3600S", {"at": "03:00:00", "zone": "Europe/Vienna"}]
+
+
+def test_a_listing_says_the_state_that_was_asked_for_and_leaves_cells_without_a_value_empty(
+    run: Run, log: str, tickets: list[str]
+) -> None:
+    ended = run("commands", *BANK, log, "--state", "scheduled")
+
+    assert ended.lines[2].split()[:2] == [tickets[1], "scheduled"]
+    assert "null" not in ended.out
+    [scheduled] = run("commands", *BANK, log, "--state", "scheduled", "--json").objects
+    assert scheduled["state"] == "scheduled"
+
+
+def test_events_can_leave_out_what_leftfold_appends(run: Run, log: str, tickets: list[str]) -> None:
+    everything = run("events", log, "--json").objects
+    shown = run("events", log, "--json", "--hide-system").objects
+
+    assert (
+        len([each for each in everything if each["type"].startswith("leftfold.")]) == len(everything) - len(shown) > 0
+    )
+    assert run("events", log, "--json", "--hide-system", "--reverse", "--limit", "1").objects == shown[-1:]
+
+
+def test_a_state_without_events_says_so_and_ends_with_1(run: Run, log: str) -> None:
+    for name in ("Account", "Balance"):
+        ended = run("state", *BANK, log, name, "nope")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.startswith(f"{name} nope has no events up to position")
+        assert run("state", *BANK, log, name, "nope", "--json").objects == [None]

@@ -38,7 +38,7 @@ async def explain(
             out.json(_in_json(step))
     else:
         _show(out, steps, " ".join((model, *(key or ()))))
-    return Outcome.FINE if steps else Outcome.FOUND
+    return Outcome.FINE
 
 
 def _show(out: Console, steps: Sequence[Step], whose: str) -> None:

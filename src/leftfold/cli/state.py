@@ -37,6 +37,8 @@ async def state(
         time = f", {moment((await event_at(live.store, position)).time)}" if position else ""
     if not events:
         whose = " ".join((model, *(key or ())))
+        if json:
+            stdout().json(None)
         stderr().put(f"{whose} has no events up to position {position}")
         return Outcome.FOUND
     show_answer(stdout(), found, json=json)
