@@ -140,9 +140,6 @@ class App:
         `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `Recorded` says where and when
         the event was recorded. Raise `version` when the code or a table changes: all events are then handled again.
         """
-        if not isinstance(name, str):
-            raise InvalidProjection(repr(name), "that is no name", "a name and tables: @app.projection is called")
-
         def register(function: Q) -> Q:
             definition = FreeProjection(function, name, tables, version=version)
             known = self.projections.get(name)
