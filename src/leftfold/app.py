@@ -140,6 +140,7 @@ class App:
         `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `Recorded` says where and when
         the event was recorded. Raise `version` when the code or a table changes: all events are then handled again.
         """
+
         def register(function: Q) -> Q:
             definition = FreeProjection(function, name, tables, version=version)
             known = self.projections.get(name)
