@@ -2,8 +2,11 @@
 
 import asyncio
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Protocol, Self
 from uuid import uuid4
@@ -15,7 +18,7 @@ import sqlalchemy as sa
 
 from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
 from leftfold.criteria import criteria
-from leftfold.errors import ReadModelBehind, ReadModelDiverged, TableTaken
+from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, TableTaken
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -136,6 +139,14 @@ class Place(Protocol):
         """Leave the place to another log."""
         ...
 
+    def forget_identities(self) -> None:
+        """Give the models database the form that it had in releases before checkpoints had identities."""
+        ...
+
+    async def replace_under(self, *, grow: bool) -> None:
+        """Put the older log in the place of the one that processes have open; `grow` has it go on in another way."""
+        ...
+
 
 class Folder:
     """SQLite files."""
@@ -158,11 +169,21 @@ class Folder:
     def lose_log(self) -> None:
         self._remove("log")
 
+    def forget_identities(self) -> None:
+        with closing(sqlite3.connect(self._path / "bank.models.db")) as connection:
+            connection.execute(WITHOUT_ANCHORS)
+
+    async def replace_under(self, *, grow: bool) -> None:
+        self.restore("log")
+        if grow:
+            await grown(self, "b", *MORE)
+
     def _remove(self, part: str) -> None:
         for file in self._path.glob(f"{NAMES[part]}*"):
             file.unlink()
 
 
+WITHOUT_ANCHORS = "ALTER TABLE leftfold_checkpoint DROP COLUMN anchor"
 NAMES = {"log": "bank.db", "models": "bank.models.db"}
 
 
@@ -192,12 +213,29 @@ class Schemas:
     def lose_log(self) -> None:
         self._run(f"DROP SCHEMA {self._log} CASCADE")
 
-    def _cut_log(self) -> None:
+    def forget_identities(self) -> None:
+        self._run(f"SET search_path = {self._log}_models", WITHOUT_ANCHORS)
+
+    async def replace_under(self, *, grow: bool) -> None:
+        more = ("event", "time, type, version, tags, data, metadata"), ("tag", "type, tag")
+        self._cut_log(
+            *(
+                f"INSERT INTO {self._log}.{table} (position, {columns}) SELECT {self._head} + n, {columns} "
+                f"FROM {self._log}.{table}, generate_series(1, 40) AS n WHERE position = 1"
+                for table, columns in (more if grow else ())
+            )
+        )
+        self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+    def _cut_log(self, *growing: str) -> None:
         """Take the tail away, as a replica lacks it that had not received it when it was promoted."""
         self._run(
-            "SET session_replication_role = replica",
+            "BEGIN",
+            "SET LOCAL session_replication_role = replica",
             *(f"DELETE FROM {self._log}.{table} WHERE position > {self._head}" for table in ("event", "tag")),
             f"DELETE FROM {self._log}.idempotency_key WHERE last_position > {self._head}",
+            *growing,
+            "COMMIT",
         )
 
     def _tables(self, part: str) -> list[str]:
@@ -352,3 +390,58 @@ async def outcome(server: LiveApp, kind: str) -> str:
     head = await server.store.head()
     states = [await truth(server, upto=position) for position in range(head + 1)]
     return RIGHT if answer in states else f"wrong: {answer}"
+
+
+@pytest.mark.parametrize("grow", [False, True])
+async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leaves_the_work_to_others(
+    place: Place, grow: bool
+) -> None:
+    await grown(place, "a", 1, 2, 3)
+    mail: list[int] = []
+    place.save(await worked_off(place, mail))
+    lease = timedelta(seconds=0.5)
+
+    async with bank(mail).open(place.url, lease=lease) as former:
+        await former.execute(Deposit("a", 10))
+        await quiet(former)
+        await place.replace_under(grow=grow)
+
+        with pytest.raises(LogReplaced):
+            await former.query(Balances("keyed"), after=1_000_000, timeout=LIMIT)
+        with pytest.raises(LogReplaced):
+            await former.query(Balances("keyed"), timeout=LIMIT)
+        with pytest.raises(LogReplaced):
+            await former.execute(Deposit("a", 20))
+        with pytest.raises(LogReplaced):
+            await former.status()
+
+        async with bank(mail).open(place.url, lease=lease) as present:
+            await present.execute(Deposit("b", 30))
+            head, true = await present.store.head(), await truth(present)
+            answers = {kind: await present.query(Balances(kind), after=head, timeout=LIMIT) for kind in KINDS}
+
+    assert answers == dict.fromkeys(KINDS, true)
+
+
+async def test_checkpoints_of_a_former_release_are_given_the_event_that_the_log_has_there(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail: list[int] = []
+    await grown(place, "a", 1, 2, 3)
+    place.save(await worked_off(place, mail))
+    await grown(place, "a", 10, 20)
+    await worked_off(place, mail)
+    place.forget_identities()
+
+    async with bank([]).open(place.url, work=False) as server:  # of a newer release than the worker
+        assert await outcome(server, "keyed") == RIGHT
+    with caplog.at_level("INFO", "leftfold.history"):
+        await worked_off(place, mail)
+        first = [each.levelname for each in caplog.records if each.name == "leftfold.history"]
+        await worked_off(place, mail)
+        second = [each.levelname for each in caplog.records if each.name == "leftfold.history"]
+
+    assert first == second == ["INFO"] * 5  # two of them are shards
+    await log_older_and_grown(place)
+    async with bank([]).open(place.url, work=False) as server:
+        assert {await outcome(server, kind) for kind in KINDS} == {REFUSED}

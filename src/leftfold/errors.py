@@ -83,6 +83,7 @@ LeftfoldError
 │       ├── UnsuitableDatabase
 │       ├── StoreCorrupt
 │       └── StoreFailed
+│           └── LogReplaced     the log was moved, replaced or restored while it was open
 ├── EvolveFailed                a model's evolve raised, or returned something that is no state
 ├── DecisionContended           a command lost to concurrent ones too often
 ├── TicketError                 a submitted command has no receipt, or cannot be changed
@@ -1074,6 +1075,19 @@ class StoreFailed(StoreUnavailable):
             f"{where} failed: {problem}",
             "a file on a working local disk, or a server without trouble of its own",
             "look at the log of the system or of the server; nothing was written",
+        )
+
+
+class LogReplaced(StoreFailed):
+    """The log under an open store is not the one any more that the store was reading and writing."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        LeftfoldError.__init__(
+            self,
+            f"{where} is another log, or an older copy: {problem}",
+            "the log that was opened, with everything that was seen of it",
+            "open it again: what is kept outside of the log is then compared with it; nothing was written",
         )
 
 

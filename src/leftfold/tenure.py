@@ -93,7 +93,9 @@ class Tenures:
         self._registry = registry
         self._terms = terms
         self._task: asyncio.Task[None] | None = None
-        self.keeper = Keeper(book, names, terms, on_gained=self._begin, on_lost=self._lose, types=names)
+        self.keeper = Keeper(
+            book, names, terms, on_gained=self._begin, on_lost=self._lose, types=names, check=store.head
+        )
 
     def __repr__(self) -> str:
         return f"<Tenures {', '.join(map(repr, self._tenures.values()))}>"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from leftfold.errors import LeaseOfAnotherApp, LeftfoldError
+from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, LogReplaced
 from leftfold.leases.book import Entry, LeaseBook
 from leftfold.leases.lease import Lease
 from leftfold.leases.share import Share
@@ -36,7 +36,9 @@ class Keeper:
         on_lost: OnLost,
         shared: Iterable[Sequence[str]] = (),
         types: Mapping[str, int] | None = None,
+        check: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._check = check
         self.trouble: LeftfoldError | None = None
         self._book = book
         self._terms = terms
@@ -69,9 +71,25 @@ class Keeper:
 
     async def turn(self) -> None:
         """Say that the holder of what is held lives, and take what is free."""
+        await self._check_log()
         await self._beat()
         if self._shares or len(self._held()) < len(self._leases):
             await self._take()
+
+    async def _check_log(self) -> None:
+        """Leave everything to others once the log that the work is done on is not the one any more that was opened."""
+        if self._check is None:
+            return
+        try:
+            await self._check()
+        except LogReplaced:
+            names = self.held
+            await self.release()
+            for name in names:
+                self._on_lost(name)
+            raise
+        except LeftfoldError:
+            pass  # whoever works on the log meets it too
 
     async def take_all(self) -> bool:
         """Take every lease if all of them are free, else none; whether they are held here now."""

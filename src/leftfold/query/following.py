@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
-from leftfold.errors import LeftfoldError, ReadModelDiverged, StoreClosed
+from leftfold.errors import LeftfoldError, LogReplaced, ReadModelDiverged, StoreClosed
 from leftfold.query.shard import Shard
 from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Standing
 from leftfold.store.contract import EventStore
@@ -52,15 +52,26 @@ class Following:
         pause = SHORTEST
         while True:
             try:
+                if pause == SHORTEST:
+                    await self._store.head()
                 await self.look()
             except StoreClosed:
                 return
+            except LogReplaced as reason:
+                return self._end(reason)
             except LeftfoldError as trouble:
                 for standing in self._followed.values():
                     standing.get_into(trouble)
             except Exception:  # who waits would wait for ever if this ended
                 log.exception("the stored checkpoints could not be looked at, and are looked at again")
             pause = await self._pause(pause)
+
+    def _end(self, reason: LogReplaced) -> None:
+        """Answer nothing more: what is folded from now on is of another log than this process reads."""
+        log.error("%s", reason)
+        for standing in self._followed.values():
+            standing.reached(NOT_TO_BE_ANSWERED_FROM)
+            standing.end(reason)
 
     async def look(self) -> None:
         """Look once."""

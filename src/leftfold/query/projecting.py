@@ -153,7 +153,15 @@ class Projecting:
         split = [shard.definition for shard in self._folds if shard.is_first and shard.count > 1]
         shared = [[shard.lease for shard in shards_of(definition)] for definition in split]
         book = self._book(self._folds)
-        self._keeper = Keeper(book, names, self._terms, on_gained=self._gain, on_lost=self._lose, shared=shared)
+        self._keeper = Keeper(
+            book,
+            names,
+            self._terms,
+            on_gained=self._gain,
+            on_lost=self._lose,
+            shared=shared,
+            check=self._store.head,
+        )
         await self._keeper.turn()
         gained, self._gained = self._gained or [], None
         begun = await self._fold(gained)

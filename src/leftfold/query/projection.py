@@ -10,13 +10,14 @@ from leftfold.criteria import Criteria
 from leftfold.errors import (
     LeaseLost,
     LeftfoldError,
+    LogReplaced,
     ProjectionFailed,
     ProjectionParked,
     ReadModelDiverged,
     StoreClosed,
 )
 from leftfold.query.anchors import Anchors
-from leftfold.query.standing import Overtaken, Standing
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken, Standing
 from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
 from leftfold.trouble import in_words
@@ -70,6 +71,9 @@ class Projection:
         except (ProjectionFailed, StoreClosed) as reason:
             self.standing.reached(self._folding.position)
             self.standing.end(reason)
+        except LogReplaced as reason:
+            self.standing.reached(NOT_TO_BE_ANSWERED_FROM)
+            self.standing.end(reason)
         except (LeaseLost, ReadModelDiverged):
             raise
         except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended unseen
@@ -80,7 +84,7 @@ class Projection:
     async def _follow_until_disturbed(self) -> None:
         try:
             await self._follow_until_held_up()
-        except (LeaseLost, ProjectionFailed, ReadModelDiverged, StoreClosed):
+        except (LeaseLost, LogReplaced, ProjectionFailed, ReadModelDiverged, StoreClosed):
             raise
         except LeftfoldError as trouble:
             self.standing.get_into(trouble)

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from importlib.resources import files
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import (
     Conflict,
+    LogReplaced,
     StoreClosed,
     StoreCorrupt,
     StoreFailed,
@@ -21,7 +22,7 @@ from leftfold.errors import (
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.loop_commit import LoopCommit
@@ -51,6 +52,10 @@ POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
 
 SELECT_LOG = "SELECT id, format FROM {log}.log"
+SELECT_WHOLE = """
+    SELECT type.name, event.version, event.data, event.metadata, event.tags
+    FROM {log}.event JOIN {log}.type ON type.id = event.type
+    WHERE event.position = %s"""
 SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
 SELECT_TYPES = f"""
     SELECT head.position, type.id, type.name
@@ -92,6 +97,8 @@ class PostgresStore:
         self._session = session
         self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would be for ever
         self._head = Head()
+        self._newest: StoredEvent | None = None  # that was seen here; to be there still after a lost connection
+        self._replaced: LogReplaced | None = None
         self._following: asyncio.Task[None] | None = None
         self._closed = False
         self._home = Home()
@@ -106,7 +113,7 @@ class PostgresStore:
         self._quick = Line(partial(self._connect, reading=True))
         self._types = Types(self._sql(SELECT_TYPES))
         self._readers = ReadingThreads(
-            partial(connect, url, session=session, reading=True), readers, partial(named_errors, self._where), is_lost
+            partial(self._connect, reading=True), readers, partial(named_errors, self._where), is_lost
         )
         appends = PostgresAppends(
             self._writer,
@@ -135,8 +142,12 @@ class PostgresStore:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         if any(not item.system for each in request.conditions for item in each.criteria.items):
-            return await self._append_after_users(request)
-        return await self._commits.append(request)
+            appended = await self._append_after_users(request)
+        else:
+            appended = await self._commits.append(request)
+        if not appended.duplicate:
+            self._see(_stored(request.events[-1], appended.last))
+        return appended
 
     async def read(
         self,
@@ -153,16 +164,22 @@ class PostgresStore:
         check_read(criteria, after, upto, limit)
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
         if (few := await self._first_look(reading)) is not None:
+            if few.events and not data_only:
+                self._see(few.events[-1])
             yield few
             self._check_open()
         async for batch in self._readers.ahead(reading):
+            if batch.events and not data_only:
+                self._see(batch.events[-1])
             yield batch
             self._check_open()
 
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
         self._check_open()
+        known = self._head.known
         [(position,)] = await self._rows(self._sql(SELECT_HEAD))
+        self._check_head(position, known)
         self._head.advance(position)
         return self._head.known
 
@@ -245,12 +262,49 @@ class PostgresStore:
 
     def _connect(self, *, reading: bool = False) -> Connection:
         with named_errors(self._where):
-            return connect(
+            connection = connect(
                 self._url,
                 session=self._session,
                 reading=reading or self._read_only,
                 lock_timeout=self._lock_timeout,
             )
+            try:
+                self._check_history(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    # --- whether the log is still the one that was opened, after a failover or a restore
+
+    def _see(self, event: StoredEvent) -> None:
+        """Note an event of the log, if it is the newest so far."""
+        if self._newest is None or event.position > self._newest.position:
+            self._newest = event
+
+    def _check_history(self, connection: Connection) -> None:
+        """Refuse a server that does not have what was seen here: it was promoted without it, or restored."""
+        known, newest = self._head.known, self._newest
+        if not known:
+            return
+        self._check_head(self._head_of(connection), known)
+        if newest is None:
+            return
+        rows = run(connection, self._sql(SELECT_WHOLE), [newest.position])
+        if not rows and self._read_only:
+            return  # another replica, which lags
+        tags = "\n".join(newest.tags)
+        if rows != [(newest.type, newest.version, newest.data, newest.metadata, tags)]:
+            self._refuse(f"it does not have the event any more that was at position {newest.position}")
+
+    def _check_head(self, found: int, known: int) -> None:
+        """Refuse a log that ends before where it was seen to end; a replica may lag."""
+        if found < known and not self._read_only:
+            self._refuse(f"it has {found} events, and had {known} before")
+
+    def _refuse(self, problem: str) -> NoReturn:
+        self._replaced = LogReplaced(self._where, problem)
+        raise self._replaced
 
     def _identify(self, connection: Connection) -> str:
         with named_errors(self._where):
@@ -357,7 +411,10 @@ class PostgresStore:
         pause = POLL_SECONDS if self._session else POLL_SECONDS_WITHOUT_NOTIFICATIONS
         while True:
             if self._head.awaited:
-                self._head.advance(await self._readers.run(self._head_of))
+                known = self._head.known
+                found = await self._readers.run(self._head_of)
+                self._check_head(found, known)
+                self._head.advance(found)
             try:
                 async with asyncio.timeout(pause):
                     await (asyncio.Event() if listening.is_set() or not self._session else listening).wait()
@@ -368,6 +425,13 @@ class PostgresStore:
         self._home.check()
         if self._closed:
             raise StoreClosed
+        if self._replaced is not None:
+            raise self._replaced.with_traceback(None)
+
+
+def _stored(event: NewEvent, position: int) -> StoredEvent:
+    """An event as it was appended; its time is not known here."""
+    return StoredEvent(position, 0, event.type, event.version, event.data, event.metadata, event.tags)
 
 
 def _type_samples(connection: Connection, *, log: str, types: Types, at_most: int) -> list[TypeSample]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria, Item
-from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
+from leftfold.errors import LeftfoldError, LogReplaced, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
@@ -47,6 +47,7 @@ INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
 INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, digest) VALUES (?, ?, ?, ?)"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
 SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
+SELECT_WHOLE = "SELECT position, time, version, data, metadata, tags FROM event WHERE position = ?"
 SELECT_HEAD = "SELECT max(position) FROM event"
 SELECT_TYPES = "SELECT id, name FROM type"
 
@@ -80,6 +81,7 @@ class SQLiteStore:
         keep_in_children(self)
         self._types = Types()
         self._recent = Recent()
+        self._newest = Newest(str(self._path))
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
         self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
@@ -119,6 +121,7 @@ class SQLiteStore:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         check_read(criteria, after, upto, limit)
+        self._file.check_in_place()
         chosen = Range(after, upto, limit, reverse, data_only)
         async for batch in self._readers.ahead(Reading(self._types, criteria, chosen)):
             yield batch
@@ -127,8 +130,17 @@ class SQLiteStore:
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
         self._check_open()
-        self._head.advance(await self._readers.run(_head_of))
+        await self._look_at_head()
         return self._head.known
+
+    async def _look_at_head(self) -> None:
+        """Advance the head; `LogReplaced` where the log ends before it, or lies elsewhere by now."""
+        known = self._head.known
+        self._file.check_in_place()
+        found = await self._readers.run(_head_of)
+        if found < known:
+            raise LogReplaced(str(self._path), f"it has {found} events, and had {known} before")
+        self._head.advance(found)
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`; commits of other processes are looked for every 20 ms."""
@@ -204,6 +216,7 @@ class SQLiteStore:
                 row = connection.execute("SELECT id FROM log").fetchone()
                 if row is None:
                     raise StoreCorrupt(str(self._path), "it has no identity")
+                self._newest.found(connection)
                 self._head.advance(_head_of(connection))
                 return str(row[0], "ascii")
         except BaseException:
@@ -216,11 +229,13 @@ class SQLiteStore:
         connection = self._writer
         self._file.check_in_place()
         with named_errors(str(self._path)), transaction(self._file.in_front(connection)):
+            self._newest.check(connection)
             head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission, sum(request.size for request in requests))
         self._recent.done(admission.head)
+        self._newest.committed(admission)
         self._prepare_merge()
         return outcomes
 
@@ -304,7 +319,7 @@ class SQLiteStore:
         try:
             while self._head.awaited:
                 await asyncio.sleep(POLL_SECONDS)
-                self._head.advance(await self._readers.run(_head_of))
+                await self._look_at_head()
         except StoreUnavailable as error:
             self._head.fail(error)
 
@@ -313,6 +328,36 @@ class SQLiteStore:
         if self._closed:
             raise StoreClosed
         self._file.check_standing()
+
+
+class Newest:
+    """The newest event that this process wrote or found: as long as nobody else writes, it need not be looked at."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._row: tuple[Any, ...] | None = None
+        self._version: int | None = None  # changes when another connection commits
+
+    def found(self, connection: sqlite3.Connection) -> None:
+        """Note the newest event of a log that is opened."""
+        self._version = _data_version(connection)
+        self._row = connection.execute(SELECT_WHOLE, (_head_of(connection),)).fetchone()
+
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Raise `LogReplaced` if the event is not in the log any more, in the transaction that is to write."""
+        version = _data_version(connection)
+        if version == self._version:
+            return
+        if self._row and connection.execute(SELECT_WHOLE, self._row[:1]).fetchone() != self._row:
+            raise LogReplaced(self._where, f"it does not have the event any more that was at position {self._row[0]}")
+        self._version = version
+
+    def committed(self, admission: Admission) -> None:
+        """Note the newest event of a commit."""
+        if admission.placed:
+            event, time = admission.placed[-1].events[-1], admission.placed[-1].times[-1]
+            tags = "\n".join(event.tags).encode()
+            self._row = (admission.head, time, event.version, event.data, event.metadata, tags)
 
 
 class Types:
@@ -415,6 +460,11 @@ def _type_samples(connection: sqlite3.Connection, types: Types, at_most: int) ->
     extents = type_extents(connection, at_most)
     positions = {position for _, _, first, last in extents for position in (first, last)}
     return type_samples_from(extents, types.stored(connection, at_positions(connection, sorted(positions))))
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _head_of(connection: sqlite3.Connection) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from leftfold.clock import Clock, to_microseconds
-from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.errors import LogReplaced, StoreCorrupt, StoreFailed, StoreNotFound
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_format import FORMAT, create_schema, lift, look_like_newest
 
@@ -90,13 +90,13 @@ class LogFile:
         return connection
 
     def check_in_place(self) -> None:
-        """Raise `StoreFailed` if the file has been moved, replaced or deleted: what is written to it would be lost."""
+        """Raise `LogReplaced` if the file has been moved, replaced or deleted: what is written to it would be lost."""
         try:
             now = os.stat(self.path)
         except FileNotFoundError:
             now = None
         if now is None or (now.st_dev, now.st_ino) != self._identity:
-            raise StoreFailed(str(self.path), "the file was moved, replaced or deleted while it was open")
+            raise LogReplaced(str(self.path), "the file was moved, replaced or deleted while it was open")
 
     def check_standing(self) -> None:
         """Raise `StoreFailed` if a log that is read as it stands has been written since."""
