@@ -170,6 +170,8 @@ SAMPLES: dict[Any, Any] = {
     "type": int,
     "ReadModelChanged": errors_module.ReadModelChanged("Total", 1, 1),
     "Sequence[str]": ["one", "two"],
+    "Sequence[type]": [int, str],
+    "bytes": b"bytes",
 }
 
 
@@ -184,7 +186,7 @@ def error_classes() -> list[type[LeftfoldError]]:
 def arguments_of(owner: type[LeftfoldError]) -> Iterator[Any]:
     """A value for each parameter of an error, by its annotation."""
     for parameter in list(inspect.signature(owner.__init__).parameters.values())[1:]:
-        if parameter.kind is parameter.VAR_KEYWORD:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
             continue
         hint = parameter.annotation
         kinds = get_args(hint) or (hint,)
@@ -193,7 +195,7 @@ def arguments_of(owner: type[LeftfoldError]) -> Iterator[Any]:
 
 def sample(kinds: tuple[Any, ...], hint: str) -> Any:
     if "Sequence" in hint:
-        return []
+        return [SAMPLES[kinds[0].__name__]] if kinds[0].__name__ in ("str", "type") else []
     if hint == "typing.Any":
         return criteria("a").items[0]
     return SAMPLES[kinds[0].__name__]

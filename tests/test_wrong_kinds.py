@@ -1,6 +1,7 @@
 """Functions of the wrong kind, and results of the wrong type: named errors, at definition where they can be seen."""
 
 import functools
+import re
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
@@ -34,6 +35,12 @@ from leftfold.errors import (
     WrongAnswer,
 )
 from leftfold.query.answer_type import answer_hint, outer_types
+
+
+def named(value: object) -> str:
+    """What a case is called: the same in every process, so without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
 
 Id = Annotated[str, Tag("account")]
 FAIL: list[Any] = []
@@ -265,7 +272,7 @@ def unannotated(command, account): ...  # type: ignore[no-untyped-def]
         functools.partial(async_handler),
         7,
     ],
-    ids=repr,
+    ids=named,
 )
 def test_a_command_handler_that_cannot_be_called_is_refused_at_definition(handler: Any) -> None:
     with pytest.raises(DefinitionError):
@@ -311,7 +318,7 @@ def yielding(command: Deposit, account: Account) -> Iterator[Deposited]:
         functools.partial(Depositing().method),
         yielding,
     ],
-    ids=repr,
+    ids=named,
 )
 async def test_a_command_handler_may_be_whatever_has_a_signature(handler: Any) -> None:
     app = App("any")
@@ -401,7 +408,7 @@ def test_a_query_handler_that_is_async_yields_or_cannot_be_called_is_refused(han
 @pytest.mark.parametrize(
     "handler",
     [of_total, Totalling(), functools.partial(Totalling().with_rate, 2), functools.partial(of_total)],
-    ids=repr,
+    ids=named,
 )
 async def test_a_query_handler_may_be_whatever_has_a_signature(handler: Any) -> None:
     app = App("any")
@@ -453,7 +460,7 @@ class Unchecked(Protocol):
         (int | Any, ()),
         (Unchecked, ()),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_only_the_outer_type_of_an_answer_is_checked(hint: Any, outer: tuple[type, ...]) -> None:
     assert outer_types(hint) == outer

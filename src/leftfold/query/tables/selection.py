@@ -44,8 +44,10 @@ def check_texts(statement: sa.Executable, tables: Iterable[ModelTable], connecti
     A column that is sorted, grouped, counted or selected is left alone.
     """
     texts = "\n".join(_texts_in(statement)) if connection.dialect.name == "sqlite" else ""
-    named = tables_in(statement) if texts else set()
-    for table in tables if texts else ():
+    if not texts:
+        return
+    named = tables_in(statement)
+    for table in tables:
         if table.current in named or re.search(rf"\b{table.current.name}\b", texts):
             for column in table.current.columns:
                 if isinstance(column.type, Exact) and re.search(COMPUTES.format(column=re.escape(column.name)), texts):
