@@ -1,11 +1,15 @@
 """A store and a live app belong to one process and one event loop; anywhere else each verb says so at once."""
 
 import asyncio
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -151,3 +155,79 @@ def test_a_program_that_leaves_its_app_open_ends_and_loses_nothing(url: str, end
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "acknowledged\n", "")
     with accounts_app().open_sync(url) as live:
         assert live.state(Account, "a") != Account("a")
+
+
+@contextmanager
+def gunicorn(url: str, opened: str) -> Generator[tuple[str, int]]:
+    """Serve with preloading: where, and the process that forks. Each request is answered by another worker."""
+    options = ["--preload", "--workers=1", "--max-requests=1", "--bind=127.0.0.1:0", "--config=python:tests.served"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", *options, "tests.served:program"],
+        cwd=ROOT,
+        env={**os.environ, "ACCOUNTS_LOG": url, "OPENED": opened},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        said = ""
+        try:
+            while not (listening := re.search(r"Listening at: (\S+)", said)):
+                line = server.stderr.readline()
+                assert line, said
+                said += line
+            yield listening[1], server.pid
+        finally:
+            server.terminate()
+            said += server.stderr.read()
+    assert (server.returncode, "Traceback" in said) == (0, False), said
+
+
+def deposited(url: str, *accounts: str) -> list[bool]:
+    with accounts_app().open_sync(url) as live:
+        assert all(each.ok for each in live.verify())
+        return [live.state(Account, each) != Account(each) for each in accounts]
+
+
+@pytest.mark.parametrize("opened", ["after the fork", "at first use"])
+def test_each_worker_of_a_preloading_server_opens_the_app_after_the_fork(url: str, opened: str) -> None:
+    with gunicorn(url, opened) as (address, parent):
+        answers = [urlopen(f"{address}/{account}").read().decode() for account in ("a", "b")]
+
+    assert len({*answers, str(parent)}) == 3
+    assert deposited(url, "a", "b") == [True, True]
+
+
+def test_a_worker_of_a_preloading_server_is_told_that_the_app_was_opened_before_the_fork(url: str) -> None:
+    with gunicorn(url, "before the fork") as (address, _):
+        answers = [urlopen(f"{address}/{account}").read().decode() for account in ("a", "b")]
+
+    assert all("open it in each worker, after the fork" in answer for answer in answers)
+    assert deposited(url, "before", "a", "b") == [True, False, False]
+
+
+POOL = """
+import multiprocessing, sys
+from tests.served import deposit, live
+
+if __name__ == "__main__":
+    live()
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        said = pool.map(deposit, ["a", "b"])
+        pool.close()
+        pool.join()
+    print(deposit("parent").isdigit(), *(each.isdigit() or "after the fork" in each and "told" for each in said))
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("fork", "True told told"), ("spawn", "True True True"), ("forkserver", "True True True")]
+)
+def test_a_pool_of_processes_has_an_app_of_its_own_or_is_told(
+    url: str, method: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCOUNTS_LOG", url)
+
+    ran = run(POOL, method)
+
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, said, "")
+    assert deposited(url, "parent", "a", "b") == [True, method != "fork", method != "fork"]
