@@ -76,6 +76,7 @@ LeftfoldError
 │   └── StoreUnavailable        nothing was written
 │       ├── StoreClosed
 │       ├── StoreNotFound
+│       ├── LogUnderFormerName
 │       ├── StoreUnreachable
 │       ├── StoreBusy
 │       ├── StoreFull
@@ -997,6 +998,19 @@ class StoreNotFound(StoreUnavailable):
             "a log; reading creates none",
             "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
             "a log in PostgreSQL is made by `leftfold init`",
+        )
+
+
+class LogUnderFormerName(StoreUnavailable):
+    """The log of a URL with a `#` lies in the file that earlier releases opened for it."""
+
+    def __init__(self, path: str, former: str) -> None:
+        self.path, self.former = path, former
+        super().__init__(
+            f"there is no file {path}, and the file {former} is a log: earlier releases ended a file's name at the '#'",
+            f"the file {path}",
+            f"while no program has it open, rename {former} (and {former}-wal, if it is there) to {path}; where several "
+            f"URLs shared it, open it as {former}; or write %23 for the '#' to begin a new log",
         )
 
 

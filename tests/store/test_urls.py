@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leftfold import open_store
-from leftfold.errors import InvalidUrl, StoreNotFound, UnsuitableDatabase
+from leftfold.errors import InvalidUrl, LogUnderFormerName, StoreNotFound, UnsuitableDatabase
 from leftfold.query.tables.database import Database
 from leftfold.store import NewEvent
 from leftfold.testing.postgres_server import PostgresServer
@@ -35,6 +35,46 @@ async def test_a_path_is_the_file_that_it_names(tmp_path: Path, written: str, na
 
     assert (tmp_path / name).is_file()
     assert not (tmp_path / "tenant").exists()
+
+
+@pytest.mark.parametrize(
+    "written", ["tenant#1.db", "tenant#1.db?busy_timeout=3", "tenant#1.db?mode=ro", "tenant#1/log.db"]
+)
+async def test_a_log_in_the_file_that_was_opened_for_a_name_so_far_is_not_passed_over(
+    tmp_path: Path, written: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/{written}"
+    async with open_store(tmp_path / "tenant") as store:
+        await store.append([NewEvent("noted", b"")])
+
+        with pytest.raises(LogUnderFormerName, match=f"rename {tmp_path}/tenant .* to {tmp_path}/tenant#1"):
+            open_store(url)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["tenant"]
+    path = Path(url.removeprefix("sqlite:///").partition("?")[0])
+    path.parent.mkdir(exist_ok=True)
+    (tmp_path / "tenant").rename(path)
+    async with open_store(url) as store:
+        assert await store.head() == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"of another program"])
+async def test_another_file_of_the_former_name_hinders_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tenant").write_bytes(content)
+
+    async with open_store(f"sqlite:///{tmp_path}/tenant#1.db"):
+        pass
+
+    assert (tmp_path / "tenant").read_bytes() == content
+
+
+@pytest.mark.parametrize("written", ["tenant%231.db", "tenant#1.db"])
+async def test_a_new_log_can_be_begun_beside_one_of_the_former_name(tmp_path: Path, written: str) -> None:
+    async with open_store(tmp_path / "tenant"), open_store(f"sqlite:///{tmp_path}/tenant%231.db"):
+        pass
+
+    async with open_store(f"sqlite:///{tmp_path}/{written}") as store:
+        assert await store.head() == 0
 
 
 @pytest.mark.parametrize("name", ["log.db", "tenant#1 100%?.db"])

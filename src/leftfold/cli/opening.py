@@ -16,7 +16,7 @@ from leftfold.opening import Options
 from leftfold.query import OnChange
 from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
-from leftfold.store.open import path_in, split_url
+from leftfold.store.open import check_former_name, path_in, split_url
 
 
 def open_log(url: str) -> EventStore:
@@ -54,6 +54,7 @@ def open_app_to_work(
 def _check_there(url: str) -> None:
     path = path_in(url)
     if split_url(url).scheme == "sqlite" and not Path(path).exists():
+        check_former_name(url)
         raise StoreNotFound(f"file {path}")
 
 

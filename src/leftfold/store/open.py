@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from leftfold.clock import Clock
-from leftfold.errors import InvalidUrl, unknown_option
+from leftfold.errors import InvalidUrl, LogUnderFormerName, unknown_option
 from leftfold.leases import StoredBook
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
+from leftfold.store.sqlite_file import is_log
 
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
 POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
@@ -48,6 +50,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     _check(url, options, OPTIONS)
+    check_former_name(url)
     return SQLiteStore(
         path,
         clock=clock,
@@ -62,6 +65,13 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
 def split_url(url: str) -> SplitResult:
     """The parts of a URL; a `#` is a character like any other: no log has fragments."""
     return urlsplit(url.replace("#", "%23"))
+
+
+def check_former_name(url: str) -> None:
+    """Refuse to begin a new log where an earlier release kept the one of this URL: in a file named up to the `#`."""
+    path, former = Path(path_in(url)), Path(path_in(url.partition("#")[0]))
+    if "#" in url.partition("?")[0] and not path.exists() and is_log(former):
+        raise LogUnderFormerName(str(path), str(former))
 
 
 def url_of(log: str | os.PathLike[str]) -> str:

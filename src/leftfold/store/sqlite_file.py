@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -155,3 +156,18 @@ class LogFile:
 
 def _changed(before: os.stat_result, now: os.stat_result) -> bool:
     return (before.st_mtime_ns, before.st_size, before.st_ino) != (now.st_mtime_ns, now.st_size, now.st_ino)
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file is a leftfold log.
+
+    SQLite is asked, since to read the file itself would free the locks that this process has on it.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(found == APPLICATION)
