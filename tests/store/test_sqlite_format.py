@@ -1,6 +1,7 @@
 """Logs of older formats are lifted when they are opened: all of one or nothing, with its data."""
 
 import asyncio
+import json
 import logging
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.criteria import criteria
-from leftfold.errors import StoreFailed
+from leftfold.errors import StoreCorrupt, StoreFailed
 from leftfold.store import EventStore, NewEvent, SQLiteStore, StoredEvent
 from leftfold.store.sqlite_format import FORMAT
 from tests.store.processes import Process
@@ -17,7 +18,14 @@ from tests.store.processes import Process
 FORMATS = Path(__file__).parent / "formats"
 OLDER = sorted(int(path.stem) for path in FORMATS.iterdir())
 COLUMNS = """
-    SELECT entry.type, entry.name, field.name, field.type, field."notnull", field.pk
+    SELECT
+        entry.type,
+        entry.name,
+        field.name,
+        field.type,
+        field."notnull",
+        field.pk,
+        CASE WHEN entry.type IN ('view', 'trigger') THEN entry.sql END
     FROM sqlite_schema AS entry
     LEFT JOIN pragma_table_info(entry.name) AS field
     WHERE entry.name NOT LIKE 'sqlite_%'
@@ -82,7 +90,12 @@ async def test_a_lifted_log_has_the_schema_of_a_new_one(old: Path, tmp_path: Pat
 
 async def test_an_older_log_without_events_is_lifted(old: Path) -> None:
     with closing(sqlite3.connect(old)) as connection:
-        connection.executescript("DROP TRIGGER event_is_never_deleted; DELETE FROM event; DELETE FROM tag;")
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        tags = "tag" if "tag" in tables else "segment_tag"
+        trigger = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'event_is_never_deleted'").fetchone()
+        connection.executescript(
+            f"DROP TRIGGER event_is_never_deleted; DELETE FROM event; DELETE FROM {tags}; {trigger[0]};"
+        )
 
     async with SQLiteStore(old) as store:
         await store.append([NewEvent("sent", b"{}", ("account:a-0",))])
@@ -113,10 +126,43 @@ async def test_an_older_log_is_read_as_it_is(old: Path) -> None:
     assert (file.format, version_of(old)) == (version, version)
 
 
-async def test_a_reader_of_an_older_log_fails_once_another_process_has_lifted_it(old: Path) -> None:
+@pytest.mark.parametrize("old", [1], indirect=True)
+async def test_a_reader_of_format_1_fails_once_another_process_has_lifted_it(old: Path) -> None:
     async with SQLiteStore(old, read_only=True) as reader:
         await check_what_the_old_log_had(reader)
         await SQLiteStore(old).close()
 
         with pytest.raises(StoreFailed, match="tag"):
             await found(reader, tags=["account:a-0"])
+
+
+@pytest.mark.parametrize("old", [2], indirect=True)
+async def test_a_reader_of_format_2_reads_on_when_another_process_has_lifted_it(old: Path) -> None:
+    async with SQLiteStore(old, read_only=True) as reader:
+        await check_what_the_old_log_had(reader)
+        await SQLiteStore(old).close()
+
+        await check_what_the_old_log_had(reader)
+
+
+async def test_the_view_of_a_lifted_log_is_that_of_a_new_one(old: Path) -> None:
+    await SQLiteStore(old).close()
+
+    with closing(sqlite3.connect(old)) as connection:
+        rows = connection.execute(
+            "SELECT time, microseconds, tags, data, data_hex FROM events WHERE position IN (2, 22) ORDER BY position"
+        ).fetchall()
+
+    assert rows[0][1:] == (1767225600000000, '["account:a-0","account:b-0"]', '{"amount":0}', None)
+    assert [row[0] for row in rows] == ["2026-01-01T00:00:00.000000Z"] * 2
+    assert "ä:ß" in json.loads(rows[1][2])
+    assert rows[1][3:] == (None, "ff0001")
+
+
+async def test_a_log_of_a_newer_format_is_refused_with_both_formats(tmp_path: Path) -> None:
+    await SQLiteStore(tmp_path / "new.db").close()
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+
+    with pytest.raises(StoreCorrupt, match=f"it has format {FORMAT + 1}; this leftfold reads up to {FORMAT}"):
+        SQLiteStore(tmp_path / "new.db")

@@ -40,6 +40,7 @@ from leftfold.store.postgres_inspection import problems, statistics, stored_keys
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
 from leftfold.store.postgres_select import AT_POSITIONS, Statement
+from leftfold.store.postgres_view import SCHEMA, SELECT_VIEW, renew_view
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import Range
 
@@ -49,7 +50,6 @@ READING_THREADS = 4
 BUSY_SECONDS = 10.0
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
-SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
 
 SELECT_LOG = "SELECT id, format FROM {log}.log"
 SELECT_WHOLE = """
@@ -308,11 +308,13 @@ class PostgresStore:
 
     def _identify(self, connection: Connection) -> str:
         with named_errors(self._where):
-            exists = run(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [self._log])
-            if not exists:
+            found = run(connection, SELECT_VIEW, [self._log])
+            if not found:
                 if self._read_only:
                     raise StoreNotFound(f"log {self._log!r} in this database")
                 create_log(connection, self._log)
+            elif not self._read_only:
+                renew_view(connection, self._log, found[0])
             rows = run(connection, self._sql(SELECT_LOG))
         if not rows or rows[0][1] != FORMAT:
             raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
@@ -445,7 +447,7 @@ def _type_samples(connection: Connection, *, log: str, types: Types, at_most: in
 
 def create_log(connection: Connection, log: str) -> None:
     """Make the schema of a log that is not there; of several processes that try at once one does it."""
-    script = _script("postgres.sql", log) + _script("postgres_leases.sql", log)
+    script = "".join(_script(f"{name}.sql", log) for name in ("postgres", "postgres_leases", "postgres_view"))
     once = f"""
         SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
         DO $outer$ BEGIN

@@ -50,27 +50,6 @@ $$;
 CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON event EXECUTE FUNCTION refuse();
 CREATE TRIGGER tag_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON tag EXECUTE FUNCTION refuse();
 
--- Bytes as text where they are UTF-8.
-CREATE FUNCTION readable(bytes bytea) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN convert_from(bytes, 'UTF8');
-EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
-    RETURN bytes::text;
-END
-$$;
-
-CREATE VIEW events AS
-SELECT
-    event.position,
-    to_timestamp(event.time / 1000000) + event.time % 1000000 * interval '1 microsecond' AS time,
-    type.name AS type,
-    event.version,
-    string_to_array(event.tags, E'\n') AS tags,
-    readable(event.data) AS data,
-    readable(event.metadata) AS metadata
-FROM event
-JOIN type ON type.id = event.type;
-
 -- The positions after `after` of events that an item of criteria means, the first few; types and tags one a line.
 CREATE FUNCTION matching(types text, tags text, after bigint, at_most integer) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE AS $$

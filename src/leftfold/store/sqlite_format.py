@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 
 # What a log of format 1 looks like to the statements of today, when it is opened for reading only: one segment.
 FORMAT_1_VIEWS = (
@@ -28,7 +28,7 @@ def create_schema(connection: sqlite3.Connection) -> None:
 def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
     """Bring a log of an older format to the newest, in the caller's transaction: all of it or nothing.
 
-    Takes a second copy of the tags in free space.
+    From format 1 it takes a second copy of the tags in free space.
     """
     for number in range(version + 1, FORMAT + 1):
         log.warning("%s: lifting the log from format %d to %d", path, number - 1, number)
