@@ -42,10 +42,14 @@ class ProcessCancelled(Event, wire="leftfold.process.cancelled"):
 
 
 class ProcessCheckpoint(Event, wire="leftfold.process.checkpoint"):
-    """All events up to `position` are answered: where a worker that starts begins to read."""
+    """All events up to `position` are answered: where a worker that starts begins to read.
+
+    `types` are the wire names of the events that the code which wrote it takes; older checkpoints have none.
+    """
 
     process: InstanceId
     position: int
+    types: list[str] = []  # noqa: RUF012 msgspec copies it
 
 
 PROCESS_EVENTS: tuple[type[Event], ...] = (

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -24,6 +24,7 @@ from leftfold.process.process_events import (
     ProcessRetried,
 )
 from leftfold.process.processes import Processes
+from leftfold.process.taken_types import TakenTypes, in_numbers, names_taken
 from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
 from leftfold.store.contract import Key as AppendKey
 from leftfold.trouble import in_words, loggable, traceback_of
@@ -70,6 +71,13 @@ class ProcessWorker:
         self._registry = processes.registry
         self._outbox = outbox
         self._criteria = self._registry.stored(definition.fold.all_criteria()) | RETRIED
+        self._checkpoints = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{definition.name}"])
+        self._taken = TakenTypes(
+            self._store, self._registry, self._checkpoints, [event.wire for event in definition.fold.events]
+        )
+        self._is_noted = False  # whether a checkpoint lists the types that are taken
+        self._new: set[str] = set()  # the names of types that the code before did not take
+        self._passed_over: Counter[str] = Counter()  # their events that an instance had passed
         self._held: OrderedDict[Key, Held] = OrderedDict()
         self._position: int | None = None
         self._saved = 0
@@ -100,7 +108,8 @@ class ProcessWorker:
             self._held.clear()  # they are ahead of what is written
             raise
         self._position = through
-        if through - self._saved >= POSITIONS_A_CHECKPOINT:
+        is_news = self._warn_of_passed_over() or bool(events)
+        if through - self._saved >= POSITIONS_A_CHECKPOINT or (is_news and not self._is_noted):
             await self._save(through)
         return bool(events)
 
@@ -114,6 +123,7 @@ class ProcessWorker:
     async def _start(self) -> int:
         found = await self._checkpoint()
         if found is not None:
+            await self._compare_types(found)
             return found
         if not self.definition.from_now:
             return 0
@@ -121,16 +131,37 @@ class ProcessWorker:
         return await self._checkpoint() or 0
 
     async def _checkpoint(self) -> int | None:
-        mine = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{self.definition.name}"])
-        async for batch in self._store.read(mine, limit=1, reverse=True):
+        async for batch in self._store.read(self._checkpoints, limit=1, reverse=True):
             for event in self._registry.decode_all(batch.events):
                 return int(event.position)
         return None
 
     async def _save(self, position: int, key: AppendKey | None = None) -> None:
-        checkpoint = ProcessCheckpoint(self.definition.name, position)
+        checkpoint = ProcessCheckpoint(self.definition.name, position, self._taken.names)
         await self._store.append([self._registry.encode(checkpoint, b"{}")], key=key)
         self._saved = position
+        self._is_noted = True
+
+    async def _compare_types(self, position: int) -> None:
+        """Count the events before the checkpoint that the code which wrote it did not take."""
+        noted = await self._taken.noted()
+        self._is_noted = noted == self._taken.names
+        new = self._taken.new(noted)
+        self._new = set(names_taken(self._registry, new))
+        self._passed_over = Counter(await self._taken.passed_over(new, position))
+
+    def _warn_of_passed_over(self) -> bool:
+        """Log one warning for all events that were found to be passed over since the last; whether there were any."""
+        if not self._passed_over:
+            return False
+        log.warning(
+            "process %s takes event types that the code before it did not take. Events that it had passed are part of"
+            " the states, but are not answered: %s",
+            self.definition.name,
+            in_numbers(self._passed_over),
+        )
+        self._passed_over.clear()
+        return True
 
     async def _hear_of_cancelled(self) -> None:
         """Drop what is held of instances that were cancelled: they are read anew if an event concerns them."""
@@ -206,6 +237,8 @@ class ProcessWorker:
         try:
             held.state = self.definition.fold.step(held.state, event, position)
             if position <= progress.reacted:
+                if stored.type in self._new:
+                    self._passed_over[stored.type] += 1
                 return []
             actions = self.definition.react(held.state, event)
             if not actions:

@@ -65,11 +65,15 @@ class ReactorSkipped(Event, wire="leftfold.reactor.skipped"):
 
 
 class ReactorCheckpoint(Event, wire="leftfold.reactor.checkpoint"):
-    """All that a worker that starts has to know of the past: what follows in the log goes on from this."""
+    """All that a worker that starts has to know of the past: what follows in the log goes on from this.
+
+    `types` are the wire names of the events that the code which wrote it takes; older checkpoints have none.
+    """
 
     reactor: ReactorName
     position: int
     waiting: list[Waiting]
+    types: list[str] = []  # noqa: RUF012 msgspec copies it
 
 
 REACTOR_EVENTS: tuple[type[Event], ...] = (

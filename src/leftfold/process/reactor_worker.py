@@ -28,7 +28,8 @@ from leftfold.process.reactor_events import (
     Waiting,
 )
 from leftfold.process.reactor_progress import ReactorProgress
-from leftfold.process.reactors import WAITING, Reactors, about
+from leftfold.process.reactors import WAITING, Reactors, about, checkpoints_of
+from leftfold.process.taken_types import TakenTypes, in_numbers
 from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
 from leftfold.trouble import in_words, loggable, traceback_of
 
@@ -77,6 +78,14 @@ class ReactorWorker:
         self._random = randomness
         self._backoff = definition.backoff or backoff
         self._wanted = self._registry.stored(criteria(*definition.owners))
+        self._taken = TakenTypes(
+            self._store,
+            self._registry,
+            checkpoints_of(definition),
+            [event.wire for event in definition.events],
+            begins_with_checkpoint=True,
+        )
+        self._is_noted = False  # whether a checkpoint lists the types that are taken
         self._progress: ReactorProgress | None = None
         self._known = 0  # what was said of the reactor up to here is in the progress
         self._saved = 0
@@ -140,9 +149,27 @@ class ReactorWorker:
             await self._reactors.begin(self.definition)
             self._progress, self._known = await self._reactors.progress(self.definition)
             self._saved = self._progress.position
+            await self._compare_types(self._progress)
         else:
             await self._read_on()
         return self._progress
+
+    async def _compare_types(self, progress: ReactorProgress) -> None:
+        """Warn of events before the reactor's position that the code before did not take."""
+        noted = await self._taken.noted()
+        self._is_noted = noted == self._taken.names
+        new = self._taken.new(noted)
+        passed_over = await self._taken.passed_over(new, progress.position)
+        if not passed_over:
+            return
+        log.warning(
+            "reactor %s takes event types that the code before it did not take. Events that it had passed are not"
+            " delivered: %s",
+            self.definition.name,
+            in_numbers(passed_over),
+        )
+        with suppress(Conflict):  # what was said instead is read with the next step
+            await self._append([self._checkpoint(progress)])
 
     async def _read_on(self) -> list[Any]:
         events, self._known = await self._reactors.about(self.definition, self._known)
@@ -265,7 +292,8 @@ class ReactorWorker:
     async def _append(self, said: Sequence[tuple[Any, bytes]]) -> None:
         """Append and fold; `Conflict` when something was said of the reactor meanwhile."""
         progress = self._progress or ReactorProgress()
-        if self._appends % APPENDS_A_CHECKPOINT == APPENDS_A_CHECKPOINT - 1:
+        is_due = not self._is_noted or self._appends % APPENDS_A_CHECKPOINT == APPENDS_A_CHECKPOINT - 1
+        if is_due and not any(isinstance(event, ReactorCheckpoint) for event, _ in said):
             said = [self._checkpoint(progress), *said]  # first: what is parked by this append is no part of it
         records: list[NewEvent] = [self._registry.encode(event, metadata) for event, metadata in said]
         condition = AppendCondition(about(self.definition.name), self._known)
@@ -274,10 +302,12 @@ class ReactorWorker:
             progress = progress.evolve(event)
         self._progress, self._known = progress, appended.last
         self._saved = progress.position
+        self._is_noted = True
         self._appends += 1
 
     def _checkpoint(self, progress: ReactorProgress) -> tuple[ReactorCheckpoint, bytes]:
-        return ReactorCheckpoint(self.definition.name, progress.position, list(progress.waiting.values())), b"{}"
+        waiting = list(progress.waiting.values())
+        return ReactorCheckpoint(self.definition.name, progress.position, waiting, self._taken.names), b"{}"
 
 
 def _metadata(stored: StoredEvent) -> bytes:

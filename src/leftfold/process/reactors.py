@@ -17,6 +17,7 @@ from leftfold.process.reactor_events import (
     ReactorSkipped,
 )
 from leftfold.process.reactor_progress import Outstanding, ReactorProgress, ReactorStatus
+from leftfold.process.taken_types import names_taken
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
 
@@ -46,7 +47,8 @@ class Reactors:
     async def begin(self, definition: ReactorDefinition) -> None:
         """Note where a reactor begins that is not concerned by what is in the log already; done once for a log."""
         if definition.start == "from_now" and await self._checkpoint(definition) is None:
-            first = ReactorCheckpoint(definition.name, await self.store.head(), [])
+            taken = names_taken(self.registry, (event.wire for event in definition.events))
+            first = ReactorCheckpoint(definition.name, await self.store.head(), [], taken)
             key = Key(f"leftfold.reactor/{definition.name}", b"")
             await self.store.append([self.registry.encode(first, b"{}")], key=key)
 
@@ -149,8 +151,7 @@ class Reactors:
         return None
 
     async def _checkpoint(self, definition: ReactorDefinition) -> StoredEvent | None:
-        mine = criteria(ReactorCheckpoint, tags=[_tag(definition)])
-        async for batch in self.store.read(mine, limit=1, reverse=True):
+        async for batch in self.store.read(checkpoints_of(definition), limit=1, reverse=True):
             for stored in batch.events:
                 return stored
         return None
@@ -159,6 +160,11 @@ class Reactors:
 def about(name: str) -> Criteria:
     """What is said of a reactor."""
     return criteria(*REACTOR_EVENTS, tags=[f"leftfold.reactor:{name}"])
+
+
+def checkpoints_of(definition: ReactorDefinition) -> Criteria:
+    """The checkpoints of a reactor."""
+    return criteria(ReactorCheckpoint, tags=[_tag(definition)])
 
 
 def _tag(definition: ReactorDefinition) -> str:
