@@ -5,19 +5,23 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from itertools import count
 from pathlib import Path
+from typing import Any, cast
 from urllib.request import urlopen
 
 import pytest
 
-from leftfold import App, open_store
-from leftfold.errors import WrongLoop
+import examples.bank as example
+from leftfold import ProcessManager, Ticket, open_store, open_store_sync
+from leftfold.errors import StoreClosed, WrongLoop
+from leftfold.live import LiveApp
 from leftfold.store import EventStore, NewEvent
 from leftfold.testing.postgres_server import PostgresServer
-from tests.accounts import Account, Deposit, accounts_app
+from tests.accounts import Account, accounts_app
 from tests.postgres import DATABASE
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +37,8 @@ live = accounts_app().open_sync(url)
 live.execute(Deposit("before", 1))
 child = os.fork()
 if not child:
-    uses = [lambda: live.execute(Deposit("child", 1)), lambda: live.state(Account, "before"), live.status, live.leases]
+    uses = [lambda: live.execute(Deposit("child", 1)), lambda: live.state(Account, "before"), live.status, live.leases,
+            lambda: live.submit(Deposit("child", 1)), live.ticket("1").state, live.ticket("1").result, live.parked]
     for use in uses:
         try:
             use()
@@ -57,6 +62,77 @@ live.close()
 live.close()
 sys.exit(os.waitstatus_to_exitcode(status))
 """
+FORKED_STORES = """
+import asyncio, os, sys
+from leftfold import open_store, open_store_sync
+from leftfold.errors import ForkedStore
+from leftfold.store import NewEvent
+
+url, opened = sys.argv[1:]
+store = open_store(url) if opened == "store" else open_store_sync(url)
+
+async def read():
+    async for batch in store.read():
+        return batch
+
+def uses():
+    yield lambda: store.append([NewEvent("noted", b"")])
+    yield lambda: store.head()
+    yield lambda: store.wait(0)
+    yield lambda: store.lookup("key")
+    yield read if opened == "store" else lambda: next(store.read())
+
+loop = asyncio.new_event_loop()
+do = loop.run_until_complete if opened == "store" else lambda done: done
+do(store.append([NewEvent("noted", b"")]))
+if opened == "sync":
+    reading = store.read()
+    next(reading)
+child = os.fork()
+if not child:
+    in_child = asyncio.run if opened == "store" else lambda done: done
+    for use in uses():
+        try:
+            in_child(use())
+        except ForkedStore as error:
+            assert error.used_in == os.getpid()
+        else:
+            os._exit(9)
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+do(store.append([NewEvent("noted", b"")]))
+assert do(store.head()) == 2
+do(store.close())
+loop.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+OPEN_ASYNC = """
+import asyncio, sys
+from leftfold import NewEvent, open_store
+from tests.accounts import Deposit, accounts_app
+
+async def begin():
+    global opened
+    if sys.argv[2] == "app":
+        opened = accounts_app().open(sys.argv[1])
+        await (await opened.__aenter__()).execute(Deposit("a", 1))
+    else:
+        opened = open_store(sys.argv[1])
+        await opened.append([NewEvent("noted", b"")])
+        waiting = asyncio.create_task(opened.wait(1))
+        await opened.head()
+
+asyncio.run(begin())
+"""
+STORE_LEFT_OPEN = """
+import sys
+from leftfold import NewEvent, open_store_sync
+
+store = open_store_sync(sys.argv[1])
+store.append([NewEvent("noted", b"")])
+batches = store.read()
+next(batches)
+"""
 LEFT_OPEN = """
 import os, signal, sys
 from tests.accounts import Deposit, accounts_app
@@ -76,10 +152,20 @@ match sys.argv[2]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A log that is not in memory."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/log.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url(DATABASE, log=f"home_{next(numbers)}")
+    return made_url(request, tmp_path)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A log of any backend."""
+    return made_url(request, tmp_path)
+
+
+def made_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.url(DATABASE, log=f"home_{next(numbers)}")
+    return "memory:" if request.param == "memory" else f"sqlite:///{folder}/log.db"
 
 
 def run(script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -94,6 +180,7 @@ USES: dict[str, Callable[[EventStore], Awaitable[object]]] = {
     "wait": lambda store: store.wait(0),
     "lookup": lambda store: store.lookup("key"),
     "read": lambda store: anext(store.read()),
+    "close": lambda store: store.close(),
 }
 
 
@@ -101,7 +188,7 @@ def test_every_verb_of_a_store_says_at_once_that_its_loop_is_closed(url: str) ->
     store = open_store(url)
     asyncio.run(_use(store, "append"))
 
-    for name in USES:
+    for name in USES.keys() - {"close"}:
         with pytest.raises(WrongLoop) as caught:
             asyncio.run(_use(store, name))
         assert caught.value.closed
@@ -109,14 +196,25 @@ def test_every_verb_of_a_store_says_at_once_that_its_loop_is_closed(url: str) ->
     asyncio.run(store.close())
 
 
-async def test_a_store_says_at_once_that_it_is_used_from_another_loop(url: str) -> None:
-    async with open_store(url) as store:
+async def test_every_verb_of_a_store_says_at_once_that_it_is_used_from_another_loop(any_url: str) -> None:
+    async with open_store(any_url) as store:
         await _use(store, "append")
 
-        with pytest.raises(WrongLoop) as caught:
-            await asyncio.to_thread(asyncio.run, _use(store, "append"))
-        assert not caught.value.closed
+        for name in (*USES, "close"):
+            with pytest.raises(WrongLoop) as caught:
+                await asyncio.to_thread(asyncio.run, _use(store, name))
+            assert not caught.value.closed
         assert await store.head() == 1
+
+
+def test_a_log_in_memory_goes_on_in_another_loop_when_its_own_is_closed() -> None:
+    store = open_store("memory:")
+    asyncio.run(_use(store, "append"))
+
+    asyncio.run(_use(store, "append"))
+
+    assert asyncio.run(store.head()) == 2
+    asyncio.run(store.close())
 
 
 async def _use(store: EventStore, name: str) -> None:
@@ -124,16 +222,67 @@ async def _use(store: EventStore, name: str) -> None:
         await USES[name](store)
 
 
-async def test_a_live_app_says_at_once_that_it_is_used_from_another_loop(url: str) -> None:
-    app: App = accounts_app()
-    async with app.open(url) as live:
+def uses(live: LiveApp) -> dict[str, Awaitable[object]]:
+    """Every verb of a live app that is awaited, of a ticket of it, and of a live query."""
+    ticket, watch = live.ticket("1"), live.watch(example.Richest())
+    return {
+        "execute": live.execute(example.Deposit("a", 1)),
+        "execute_many": live.execute_many([example.Deposit("a", 1)]),
+        "submit": live.submit(example.Deposit("a", 1)),
+        "commands": live.commands(),
+        "process": live.process(ProcessManager, "a"),
+        "processes": live.processes(),
+        "retry_process": live.retry_process(ProcessManager, "a"),
+        "cancel_process": live.cancel_process(ProcessManager, "a", reason="test"),
+        "reactors": live.reactors(),
+        "retry_reactor": live.retry_reactor("mail"),
+        "skip_reactor": live.skip_reactor("mail", 1, reason="test"),
+        "query": live.query(example.Richest()),
+        "state": live.state(example.Account, "a"),
+        "explain": live.explain(example.Account, "a"),
+        "verify": live.verify(),
+        "read_models": live.read_models(),
+        "leases": live.leases(),
+        "attention": live.attention(),
+        "status": live.status(),
+        "run_until_quiet": live.run_until_quiet(),
+        "parked": live.parked(),
+        "parked_events": live.parked_events(example.Balance, "a"),
+        "parked_traceback": live.parked_traceback(example.Balance, "a"),
+        "retry": live.retry(example.Balance, "a"),
+        "skip": live.skip(example.Balance, "a", reason="test"),
+        "ticket.result": ticket.result(),
+        "ticket.state": ticket.state(),
+        "ticket.retry": ticket.retry(),
+        "ticket.cancel": ticket.cancel(),
+        "watch": anext(watch),
+    }
+
+
+def test_the_verbs_that_are_tried_are_all_that_there_are() -> None:
+    async def names() -> set[str]:
+        async with example.bank.open("memory:") as live:
+            tried = uses(live)
+            for each in tried.values():
+                cast("Coroutine[Any, Any, object]", each).close()
+            return set(tried)
+
+    awaited = {name for name, verb in vars(LiveApp).items() if iscoroutinefunction(verb) and not name.startswith("_")}
+    awaited |= {f"ticket.{name}" for name, verb in vars(Ticket).items() if iscoroutinefunction(verb)} - {
+        "ticket._settled"
+    }
+    assert asyncio.run(names()) == awaited | {"watch"}
+
+
+async def test_every_verb_of_a_live_app_says_at_once_that_it_is_used_from_another_loop(any_url: str) -> None:
+    async with example.bank.open(any_url) as live:
         for _ in range(8):  # as many as begin to be decided together
             with pytest.raises(WrongLoop):
-                await asyncio.to_thread(asyncio.run, _within(live.execute(Deposit("a", 1))))
-            await live.execute(Deposit(f"{next(numbers)}", 1))
-        for use in (live.state(Account, "a"), live.status(), live.submit(Deposit("a", 1)), live.explain(Account, "a")):
+                await asyncio.to_thread(asyncio.run, _within(live.execute(example.Deposit("a", 1))))
+        for use in uses(live).values():
             with pytest.raises(WrongLoop):
                 await asyncio.to_thread(asyncio.run, _within(use))
+        assert (await live.execute(example.Open("a", "ann"))).position == await live.store.head()
 
 
 async def _within(work: Awaitable[object]) -> None:
@@ -231,3 +380,42 @@ def test_a_pool_of_processes_has_an_app_of_its_own_or_is_told(
 
     assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, said, "")
     assert deposited(url, "parent", "a", "b") == [True, method != "fork", method != "fork"]
+
+
+@pytest.mark.parametrize("opened", ["store", "sync"])
+def test_a_store_by_itself_tells_a_forked_child_so(any_url: str, opened: str) -> None:
+    ran = run(FORKED_STORES, any_url, opened)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("opened", ["app", "store"])
+def test_what_an_async_program_leaves_open_does_not_keep_it_from_its_end(url: str, opened: str) -> None:
+    ran = run(OPEN_ASYNC, url, opened)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    with open_store_sync(url) as store:
+        assert store.head() == 1
+
+
+def test_a_store_without_an_event_loop_that_is_left_open_ends_with_its_program(url: str) -> None:
+    ran = run(STORE_LEFT_OPEN, url)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    with open_store_sync(url) as store:
+        assert store.head() == 1
+
+
+def test_a_store_without_an_event_loop_is_closed_by_close_and_closing_twice_is_fine(tmp_path: Path) -> None:
+    store = open_store_sync(tmp_path / "log.db")
+    store.append([NewEvent("noted", b"")])
+    reading = store.read()
+    next(reading)
+
+    store.close()
+    store.close()
+
+    with pytest.raises(StoreClosed):
+        store.head()
+    reading.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["log.db"]

@@ -1007,7 +1007,7 @@ class LogUnderFormerName(StoreUnavailable):
     def __init__(self, path: str, former: str) -> None:
         self.path, self.former = path, former
         super().__init__(
-            f"there is no file {path}, and the file {former} is a log: earlier releases ended a file's name at the '#'",
+            f"there is no file {path}, and {former} is a log: earlier releases ended a file's name at '#'",
             f"the file {path}",
             f"while no program has it open, rename {former} (and {former}-wal, if it is there) to {path}; where several "
             f"URLs shared it, open it as {former}; or write %23 for the '#' to begin a new log",

@@ -11,12 +11,16 @@ _kept: "WeakSet[object]" = WeakSet()
 
 
 class Home:
-    """The process that opened a thing, and the event loop that first used it."""
+    """The process that opened a thing, and the event loop that first used it.
 
-    __slots__ = ("loop", "process")
+    What `moves` may go on in another loop when its own is closed: nothing of it was in the old one.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("loop", "moves", "process")
+
+    def __init__(self, *, moves: bool = False) -> None:
         self.process = os.getpid()
+        self.moves = moves
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -37,7 +41,7 @@ class Home:
         self.check_process()
         running = asyncio.get_running_loop()
         if running is not self.loop:
-            if self.loop is not None:
+            if self.loop is not None and not (self.moves and self.loop.is_closed()):
                 raise WrongLoop(closed=self.loop.is_closed())
             self.loop = running
 

@@ -198,7 +198,7 @@ class LiveApp:
 
     def ticket(self, id: str) -> Ticket:
         """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
-        return Ticket(id, self._inbox, self._outcomes)
+        return Ticket(id, self._inbox, self._outcomes, self._home)
 
     async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
         """Submitted commands in these states, in the order of their submission; without `state` those not done with.
@@ -206,20 +206,24 @@ class LiveApp:
         States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. For those that are not done
         with this reads from a worker's newest checkpoint on, for the others all submissions of the log.
         """
+        self._home.check()
         listing = Listing(self.store, self._registry, self._clock)
         return await listing.in_states((state,) if isinstance(state, str) else state)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
         """An instance of a process: its state, how far it has come, and its history."""
+        self._home.check()
         return await self._processes.instance(self._definition_of(process), key)
 
     async def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
         """How far the instances of a process, or of all, have come: those that answered anything, or are parked."""
+        self._home.check()
         chosen = self._process_definitions.values() if process is None else [self._definition_of(process)]
         return await self._processes.all(chosen)
 
     async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
         """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
+        self._home.check()
         await self._processes.retry(self._definition_of(process).instance(key), metadata)
 
     async def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
@@ -227,10 +231,12 @@ class LiveApp:
 
         The log says who wanted it and why. `InstanceEnded` when it is done or cancelled already.
         """
+        self._home.check()
         await self._processes.cancel(self._definition_of(process), key, self._inbox, Metadata(reason=reason))
 
     async def reactors(self) -> list[ReactorStatus]:
         """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
+        self._home.check()
         return await self._reactors.all()
 
     async def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
@@ -239,10 +245,12 @@ class LiveApp:
         Returns how many these are: at most 1,000 wait at a time. `EventNotWaiting` when the event at this position
         neither waits nor is parked.
         """
+        self._home.check()
         return await self._reactors.retry(name, position, metadata)
 
     async def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
         """Leave an event that waits or is parked without a reaction, for good; the log says who wanted it and why."""
+        self._home.check()
         await self._reactors.skip(name, position, Metadata(reason=reason))
 
     def _definition_of(self, process: type) -> ProcessDefinition:
@@ -281,7 +289,7 @@ class LiveApp:
         an answer gets the newest one next. `after` and `timeout` are those of `query`, for each answer.
         """
         read_side, handler = self._handler_of(query)
-        return read_side.answering.watch(handler, query, after=_position_of(after), timeout=timeout)
+        return read_side.answering.watch(handler, query, after=_position_of(after), timeout=timeout, home=self._home)
 
     def _handler_of(self, query: Query[Any]) -> tuple[ReadSide, QueryHandler]:
         handler = self._queries.get(type(query))
@@ -320,6 +328,7 @@ class LiveApp:
 
     async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
+        self._home.check()
         found = [await verify_log(self.store, self._registry, progress)]
         if snapshots:
             found.append(await verify_snapshots(self._snapshots, list(self._decision_models), self._states.replay))
@@ -327,10 +336,12 @@ class LiveApp:
 
     async def read_models(self) -> Sequence[ModelStatus]:
         """How far each read model has come: name, position, lag in positions, parked keys, and why it stopped if so."""
+        self._home.check()
         return await self._read_side.status() if self._read_side else ()
 
     async def leases(self) -> list[Entry]:
         """Which process does each piece of background work, and when it was last heard of; none of a log in memory."""
+        self._home.check()
         entries = await self._workers.leases()
         entries += await self._read_side.leases() if self._read_side else []
         return sorted(entries, key=lambda entry: entry.name)
@@ -344,6 +355,7 @@ class LiveApp:
 
         Parked keys of read models are counted by `read_models`. The first call reads all failures of the log.
         """
+        self._home.check()
         return await self._attention.look()
 
     async def status(self) -> Status:
@@ -351,6 +363,7 @@ class LiveApp:
 
         The first call reads every submitted command of the log, later calls only what is new.
         """
+        self._home.check()
         caches = [self._read_side.answering.cache(each) for each in self._queries.values()] if self._read_side else []
         return Status(
             app=self._name,
@@ -369,6 +382,7 @@ class LiveApp:
         For tests and for programs that open the app with `work=("projections",)` and do the rest when told to. Read
         models that other processes fold are not waited for.
         """
+        self._home.check()
         busy, head = True, await self.store.head()
         while busy:
             before = head
@@ -383,6 +397,7 @@ class LiveApp:
 
         A free-form projection has one key, the empty one.
         """
+        self._home.check()
         return await self._read_side.parked() if self._read_side else ()
 
     async def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
@@ -390,10 +405,12 @@ class LiveApp:
 
         Here as in `retry` and `skip`, a free-form projection is named by its name, and has no key.
         """
+        self._home.check()
         return await self._parked_keys(model).events(key, limit)
 
     async def parked_traceback(self, model: type[ReadModel] | str, *key: Any) -> str | None:
         """The traceback of the error that holds up a parked key; None where a version without tracebacks parked it."""
+        self._home.check()
         return await self._parked_keys(model).traceback(key)
 
     async def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
@@ -402,6 +419,7 @@ class LiveApp:
         What could not be folded this time either is returned, empty when all is level. `NotParked` when nothing is
         parked under this key.
         """
+        self._home.check()
         return await self._parked_keys(model).retry(key)
 
     async def skip(self, model: type[ReadModel] | str, *key: Any, reason: str) -> Sequence[ParkedKey]:
@@ -410,6 +428,7 @@ class LiveApp:
         The log records it as an event, with the reason and the actor of the surrounding `recording` block. Returns
         what holds up the key next, if anything does.
         """
+        self._home.check()
         said = Metadata(reason=reason).over(present_metadata())
         return await self._parked_keys(model).skip(key, said)
 

@@ -3,10 +3,11 @@
 import asyncio
 import atexit
 import threading
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -31,7 +32,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 CLOSING_SECONDS = 5.0
-_open: "set[SyncLive]" = set()
+_open: "set[Opened]" = set()
 
 
 class LoopThread:
@@ -83,6 +84,27 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
+class Opened:
+    """What stands open on a loop thread of its own, until it is closed or the program ends."""
+
+    def __init__(self, loop: LoopThread, leave: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._loop = loop
+        self._leave = leave
+        _open.add(self)
+
+    def close(self) -> None:
+        """Close it and its loop thread, once; a forked child leaves all to the parent."""
+        if self not in _open:
+            return
+        _open.discard(self)
+        if self._loop.is_elsewhere:
+            return
+        try:
+            self._loop.run(self._leave())
+        finally:
+            self._loop.close()
+
+
 async def _end_of_others() -> None:
     """Wait for the other tasks: the app is closed, so they end; should one not, it is cancelled."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -99,8 +121,7 @@ class SyncLive:
     def __init__(self, live: LiveApp, loop: LoopThread, opening: AbstractAsyncContextManager[LiveApp]) -> None:
         self._live = live
         self._loop = loop
-        self._opening = opening
-        _open.add(self)
+        self._opened = Opened(loop, partial(opening.__aexit__, None, None, None))
 
     def __enter__(self) -> Self:
         return self
@@ -115,13 +136,7 @@ class SyncLive:
 
         In a forked child it leaves all to the parent.
         """
-        if self in _open:
-            _open.discard(self)
-            if not self._loop.is_elsewhere:
-                try:
-                    self._loop.run(_leave(self._opening))
-                finally:
-                    self._loop.close()
+        self._opened.close()
 
     def __repr__(self) -> str:
         return f"<SyncLive on {self._live.store!r}>"
@@ -341,17 +356,13 @@ def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> SyncLive
 
 def _close_all() -> None:
     """Close what the program left open, while threads can still be waited for."""
-    for live in list(_open):
+    for opened in list(_open):
         with suppress(Exception):
-            live.close()
+            opened.close()
 
 
 # before the interpreter ends its thread pools; atexit would come after that
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
-
-
-async def _leave(opening: Any) -> None:
-    await opening.__aexit__(None, None, None)
 
 
 def _check_no_loop() -> None:

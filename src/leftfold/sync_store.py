@@ -2,15 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from leftfold.clock import Clock
 from leftfold.criteria import EVERYTHING, Criteria
-from leftfold.errors import InsideRunningLoop
+from leftfold.errors import InsideRunningLoop, LeftfoldError
 from leftfold.store import AppendCondition, Appended, Batch, EventStore, Key, NewEvent, open_store, subscribe
-from leftfold.sync import LoopThread
+from leftfold.sync import LoopThread, Opened
 
 T = TypeVar("T")
 
@@ -21,6 +23,15 @@ class SyncStore:
     def __init__(self, store: EventStore, loop: LoopThread) -> None:
         self._store = store
         self._loop = loop
+        self._opened = Opened(loop, store.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"<SyncStore on {self._store!r}>"
@@ -78,40 +89,42 @@ class SyncStore:
         return self._run(lambda: self._store.lookup(key))
 
     def close(self) -> None:
-        """Close the store; the end of the `with` block does so too."""
-        self._run(self._store.close)
+        """Commit what has been handed in and close the log. Closing twice is fine.
+
+        The end of the program closes too. In a forked child it leaves all to the parent.
+        """
+        self._opened.close()
 
     def _batches(self, batches: AsyncIterator[Batch]) -> Iterator[Batch]:
         try:
             while (batch := self._run(lambda: _next(batches))) is not None:
                 yield batch
         finally:
-            self._run(lambda: _end(batches))
+            with suppress(LeftfoldError):  # of a store that is closed by now, or another process's
+                self._run(lambda: _end(batches))
 
     def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         _check_no_loop()
         return self._loop.run(call())
 
 
-@contextmanager
-def open_store_sync(url: str, *, clock: Clock | None = None) -> Generator[SyncStore]:
+def open_store_sync(url: str | os.PathLike[str], *, clock: Clock | None = None) -> SyncStore:
     """Open the log at `url` for code without an event loop: `with open_store_sync("sqlite:///file.db") as store`.
 
-    The URL is that of `open_store`. Called from inside a running event loop it raises `InsideRunningLoop`.
+    It is open when this returns, so `store = open_store_sync(url)` serves a whole program; `store.close()`, or the end
+    of the program, closes it. It belongs to the process that opened it: a server that forks opens it afterwards. The
+    URL is that of `open_store`. Called from inside a running event loop it raises `InsideRunningLoop`.
     """
     _check_no_loop()
     loop = LoopThread()
     try:
-        store = loop.run(_opened(url, clock))
-        try:
-            yield SyncStore(store, loop)
-        finally:
-            loop.run(store.close())
-    finally:
+        return SyncStore(loop.run(_opened(url, clock)), loop)
+    except BaseException:
         loop.close()
+        raise
 
 
-async def _opened(url: str, clock: Clock | None) -> EventStore:
+async def _opened(url: str | os.PathLike[str], clock: Clock | None) -> EventStore:
     return await open_store(url, clock=clock).__aenter__()
 
 

@@ -7,16 +7,18 @@ from leftfold.command.outcomes import Outcomes
 from leftfold.command.receipt import Receipt
 from leftfold.command.submission import Submission
 from leftfold.errors import Rejected, TicketCancelled, TicketFailed, TicketOpen
+from leftfold.home import Home
 from leftfold.metadata import Metadata
 
 
 class Ticket:
     """A submitted command. Its `id` is all that has to be kept: `live.ticket(id)` is the same ticket, anywhere."""
 
-    def __init__(self, id: str, inbox: Inbox, outcomes: Outcomes) -> None:
+    def __init__(self, id: str, inbox: Inbox, outcomes: Outcomes, home: Home) -> None:
         self.id = id
         self._inbox = inbox
         self._outcomes = outcomes
+        self._home = home
 
     def __repr__(self) -> str:
         return f"<Ticket {self.id}>"
@@ -26,6 +28,7 @@ class Ticket:
 
         Raises `Rejected` as the handler did, `TicketFailed` after the last attempt, or `TicketCancelled`.
         """
+        self._home.check()
         try:
             async with asyncio.timeout(timeout):
                 await self._settled()
@@ -45,14 +48,17 @@ class Ticket:
 
     async def state(self) -> Submission:
         """What has become of the command so far."""
+        self._home.check()
         return (await self._inbox.read(self.id)).submission
 
     async def retry(self, *, metadata: Metadata | None = None) -> None:
         """Try a command that failed, or was postponed, again at once; `TicketClosed` if it is in another state."""
+        self._home.check()
         await self._inbox.retry(self.id, metadata)
 
     async def cancel(self, *, metadata: Metadata | None = None) -> None:
         """See to it that the command is not handled; `TicketClosed` if it has been, or was rejected or cancelled."""
+        self._home.check()
         await self._inbox.cancel(self.id, metadata)
 
     async def _settled(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leftfold.clock import Clock
 from leftfold.errors import LeftfoldError, PositionAhead, ReadModelBehind, StoreClosed
+from leftfold.home import Home
 from leftfold.query.answer_cache import Answer, AnswerCache
 from leftfold.query.handler import QueryHandler
 from leftfold.query.lag import seconds_behind
@@ -83,9 +84,11 @@ class Answering:
         past = None if as_of is None else await self._past(as_of)
         return (await self._answer(handler, query, after or 0, past, timeout)).value
 
-    def watch(self, handler: QueryHandler, query: object, *, after: int | None, timeout: float) -> Watch[Any]:
+    def watch(
+        self, handler: QueryHandler, query: object, *, after: int | None, timeout: float, home: Home | None = None
+    ) -> Watch[Any]:
         """What the handler answers, each time that a model behind the answer has changed; see `Watch`."""
-        return Watch(partial(self._watched, handler, query, after or 0, timeout))
+        return Watch(partial(self._watched, handler, query, after or 0, timeout), home or Home())
 
     def cache(self, handler: QueryHandler) -> AnswerCache | None:
         """The kept answers of a handler, if they are to be kept."""

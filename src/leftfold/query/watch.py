@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
 from leftfold.errors import StoreClosed
+from leftfold.home import Home
 from leftfold.query.answer_cache import Answer
 from leftfold.query.standing import Seen, change
 
@@ -18,8 +19,9 @@ class Watch(AsyncIterator[R_co], Generic[R_co]):
     Nothing is held between two answers, so that leaving the loop needs no clearing up.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[Answer]], home: Home) -> None:
         self._ask = ask
+        self._home = home
         self._seen: Seen | None = None
 
     def __repr__(self) -> str:
@@ -29,6 +31,7 @@ class Watch(AsyncIterator[R_co], Generic[R_co]):
         return self
 
     async def __anext__(self) -> R_co:
+        self._home.check()
         if self._seen is not None and not self._seen:
             raise StopAsyncIteration
         try:

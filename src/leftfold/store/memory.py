@@ -10,6 +10,7 @@ from uuid import uuid4
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import StoreClosed
+from leftfold.home import Home
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
@@ -33,6 +34,7 @@ class MemoryStore:
         self._keys: dict[str, tuple[Appended, bytes]] = {}
         self._head = Head()
         self._closed = False
+        self._home = Home(moves=True)
 
     async def append(
         self,
@@ -110,11 +112,15 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Refuse everything from now on."""
+        if not self._closed and not self._home.is_elsewhere:
+            self._home.check()
+            self._head.fail(StoreClosed())
         self._closed = True
-        self._head.fail(StoreClosed())
 
     async def __aenter__(self) -> Self:
-        self._closed = False  # a closed log can be opened again, as a file can
+        if self._closed:  # a closed log can be opened again, as a file can
+            self._closed = False
+            self._home = Home(moves=True)
         return self
 
     async def __aexit__(
@@ -161,6 +167,7 @@ class MemoryStore:
         return [event.position for event in events if item.matches(event.type, event.tags)]
 
     def _check_open(self) -> None:
+        self._home.check()
         if self._closed:
             raise StoreClosed
 

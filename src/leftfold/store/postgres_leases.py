@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from leftfold.home import keep_in_children
 from leftfold.leases.book import Entry
 from leftfold.store.postgres_arrays import texts
 from leftfold.store.postgres_driver import Connection, connect, is_lost, named_errors, run
@@ -26,6 +27,7 @@ class PostgresBook:
         self._session = session
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
         self._connection: Connection | None = None
+        keep_in_children(self)
 
     def __repr__(self) -> str:
         return f"<PostgresBook of the log {self._log}>"
