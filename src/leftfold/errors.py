@@ -1009,8 +1009,8 @@ class LogUnderFormerName(StoreUnavailable):
         super().__init__(
             f"there is no file {path}, and {former} is a log: earlier releases ended a file's name at '#'",
             f"the file {path}",
-            f"while no program has it open, rename {former} (and {former}-wal, if it is there) to {path}; where several "
-            f"URLs shared it, open it as {former}; or write %23 for the '#' to begin a new log",
+            f"while no program has it open, rename {former} (and {former}-wal, if it is there) to {path}; where "
+            f"several URLs shared it, open it as {former}; or write %23 for the '#' to begin a new log",
         )
 
 

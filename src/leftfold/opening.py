@@ -1,5 +1,6 @@
 """Opening an app on a log: everything that a live app consists of, and its end in reverse order."""
 
+import os
 import random
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,7 +48,7 @@ from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, open_store
 from leftfold.store.identity import identity_at
-from leftfold.store.open import split_url
+from leftfold.store.open import is_read_only, split_url, url_of
 from leftfold.workers import Workers, beside
 
 STATES = 65_536
@@ -59,8 +60,9 @@ class Options(TypedDict, total=False):
 
     `states` bounds the decision models held in memory, `attempts` how often a command is decided before
     `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
-    models' database (in SQLAlchemy's form), when it is not to lie beside the log; `on_progress` is told when a query
-    of the past replays for more than two seconds. `backoff` says when a submitted command that failed is tried again.
+    models' database (in SQLAlchemy's form), or the path of an SQLite file, when it is not to lie beside the log;
+    `on_progress` is told when a query of the past replays for more than two seconds. `backoff` says when a submitted
+    command that failed is tried again.
 
     `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
     `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
@@ -75,7 +77,7 @@ class Options(TypedDict, total=False):
     attempts: int
     new_id: Callable[[], UUID]
     randomness: random.Random
-    models: str
+    models: str | os.PathLike[str]
     on_progress: OnProgress
     work: bool | Collection[Role]
     only: Collection[type | str]
@@ -125,7 +127,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         else:
             store = log
         mismatches = await _look_for_mismatches(app, store)
-        url, read_only = (log, "mode=ro" in split_url(log).query) if isinstance(log, str) else ("memory:", False)
+        url, read_only = (log, is_read_only(log)) if isinstance(log, str) else ("memory:", False)
         snapshots = _snapshots(app, store, url, read_only=read_only)
         opened.push_async_callback(snapshots.close)
         await snapshots.forget_beyond(await store.head())
@@ -258,7 +260,8 @@ async def _open_read_side(
 ) -> ReadSide | None:
     if not (app.kept or app.query_handlers):
         return None
-    models = options.get("models") or models_url(url)
+    given = options.get("models")
+    models = url_of(given) if given else models_url(url)
     on_progress = options.get("on_progress")
     named = {each: (each.name, each.table, each.handle) for each in app.kept}
     wanted = chosen(options["only"], named) if "only" in options else list(named)

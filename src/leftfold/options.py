@@ -1,5 +1,6 @@
 """The options of `App.open`, checked before anything is opened: unknown names and values that cannot be meant."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from random import Random
@@ -37,7 +38,7 @@ def _is_clock(value: object) -> bool:
 
 
 def _is_url(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, os.PathLike) or (isinstance(value, str) and bool(value))
 
 
 def _is_a(kind: type) -> Callable[[object], bool]:
@@ -52,7 +53,7 @@ RULES: Mapping[str, Rule] = {
     "backoff": Rule("a leftfold.Backoff, such as Backoff(attempts=3)", _is_a(Backoff)),
     "clock": Rule("an object with now()", _is_clock),
     "lease": Rule("a timedelta of more than nothing, such as timedelta(seconds=5)", _is_lease),
-    "models": Rule("a URL in SQLAlchemy's form", _is_url),
+    "models": Rule("a URL in SQLAlchemy's form, or a Path", _is_url),
     "new_id": Rule("a function that returns a UUID", callable),
     "on_progress": Rule("a function that takes a Progress", callable),
     "only": Rule("a collection of read models and names of projections", _is_collection),

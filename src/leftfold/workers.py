@@ -10,7 +10,7 @@ from leftfold.leases.file_book import FileBook
 from leftfold.registry import Registry
 from leftfold.roles import Role
 from leftfold.store import EventStore
-from leftfold.store.open import lease_book, path_in, split_url
+from leftfold.store.open import is_read_only, lease_book, path_in, split_url
 from leftfold.tenure import Tenures
 
 Make = Callable[[EventStore], Worker]
@@ -27,7 +27,7 @@ class Workers:
     ) -> None:
         self._store = store
         self._registry = registry
-        self._read_only = "mode=ro" in split_url(url).query
+        self._read_only = is_read_only(url)
         self._roles = roles
         self._terms = terms
         self._book = _book(url, store.log_id, clock)

@@ -1,14 +1,30 @@
 """What a URL says is what is opened, and what is not understood is refused by name."""
 
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pytest
+from psycopg.pq import Conninfo
 
+from examples.bank import Open, Richest, bank
 from leftfold import open_store
-from leftfold.errors import InvalidUrl, LogUnderFormerName, StoreNotFound, UnsuitableDatabase
+from leftfold.errors import (
+    InvalidUrl,
+    LogUnderFormerName,
+    ModelsUnavailable,
+    StoreNotFound,
+    StoreReadOnly,
+    StoreUnreachable,
+    UnsuitableDatabase,
+)
 from leftfold.query.tables.database import Database
 from leftfold.store import NewEvent
+from leftfold.store.postgres_driver import connect, run
 from leftfold.testing.postgres_server import PostgresServer
 from tests.accounts import Deposit, accounts_app
 from tests.postgres import DATABASE
@@ -99,6 +115,8 @@ async def test_a_path_opens_an_sqlite_file(tmp_path: Path, name: str) -> None:
         ("", "no backend"),
         ("C:\\data\\log.db", "no backend"),
         ("mysql://host/log", "no backend"),
+        ("sqlite:///~/log.db", "~ is not expanded"),
+        ("sqlite:///~ann/log.db", "~ is not expanded"),
         ("sqlite:///log.db?bussy_timeout=3", "did you mean 'busy_timeout'"),
         ("sqlite:///log.db?nonsense=3", "the options are busy_timeout"),
     ],
@@ -122,6 +140,82 @@ def test_a_folder_that_is_missing_or_stands_in_the_way_is_named(tmp_path: Path, 
         open_store(f"sqlite:///{tmp_path}/{place}")
 
     assert said in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///models.db?busy_timeout=3", "did you mean 'timeout'"),
+        ("sqlite:///models.db?mode=ro&uri=true", "the options are timeout"),
+        ("sqlite:///models.db?timeout=soon", "not a number above 0"),
+        ("sqlite:///models.db?timeout=0", "not a number above 0"),
+        ("sqlite:///folder/", "names no file"),
+        ("sqlite:///~/models.db", "~ is not expanded"),
+        ("sqlite://models.db", "three slashes"),
+    ],
+)
+def test_what_is_not_understood_in_the_url_of_the_models_is_refused(
+    url: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidUrl) as caught:
+        Database(url)
+
+    assert said in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("place", "said"), [("missing/models.db", "there is no folder"), ("folder", "is a folder")])
+def test_a_folder_for_the_models_that_is_missing_or_stands_in_the_way_is_named(
+    tmp_path: Path, place: str, said: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(ModelsUnavailable, match=said):
+        Database(f"sqlite:///{tmp_path}/{place}")
+
+
+@pytest.mark.parametrize("written", ["two words#1.db", "two%20words%231.db", "two words#1.db?timeout=3"])
+def test_a_path_of_models_is_the_file_that_it_names(tmp_path: Path, written: str) -> None:
+    database = Database(f"sqlite:///{tmp_path}/{written}")
+    with database.writing():
+        pass
+    database.close()
+
+    assert (tmp_path / "two words#1.db").is_file()
+
+
+async def test_models_take_a_path(tmp_path: Path) -> None:
+    async with bank.open(tmp_path / "log.db", models=tmp_path / "models #1%.db") as live:
+        await live.query(Richest(), after=await live.execute(Open("a", "ann")))
+
+    assert (tmp_path / "models #1%.db").is_file()
+    assert not (tmp_path / "log.models.db").exists()
+
+
+@contextmanager
+def unprivileged() -> Generator[None]:
+    """What is done here is done by a user who may not write everywhere."""
+    user = os.geteuid()
+    if not user:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_may_not_be_written_is_named_by_log_and_models() -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        with unprivileged():
+            with pytest.raises(StoreReadOnly, match="cannot be written"):
+                open_store(f"sqlite:///{folder}/log.db")
+            with (
+                pytest.raises(ModelsUnavailable, match="unable to open"),
+                Database(f"sqlite:///{folder}/m.db").writing(),
+            ):
+                pass
 
 
 def fresh(postgres: PostgresServer, **options: str) -> str:
@@ -149,6 +243,125 @@ async def test_several_hosts_are_tried_by_log_and_models(postgres: PostgresServe
     url = f"postgresql://postgres@127.0.0.1:1,{folder}:5432/{DATABASE}?log=urls_{next(numbers)}"
 
     await use(url, url.replace("log=", "schema="))
+
+
+WAYS = [
+    "postgresql://postgres:a%2Fb%40c@{folder}/{database}?",
+    "postgres://postgres@{folder}/{database}?",
+    "postgresql://{folder}/{database}?user=postgres&",
+    "postgresql:///?dbname={database}&user=postgres&password=a%2Fb%40c&host={folder}&",
+    "postgresql:///{database}?user=postgres&host=127.0.0.1,{folder}&port=1,5432&",
+    "postgresql://postgres:a%2Fb%40c@[::1]:1,{folder}:5432/{database}?",
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_form_that_libpq_has_is_understood_by_log_and_models(postgres: PostgresServer, way: str) -> None:
+    server = way.format(folder=quote(str(postgres.directory), safe=""), database=DATABASE)
+
+    await use(f"{server}log=urls_{next(numbers)}")
+
+
+@pytest.mark.parametrize("host", ["[::1]:1", "[::1]"])
+def test_a_host_of_ip_version_6_is_understood_by_log_and_models(host: str) -> None:
+    url = f"postgresql://postgres@{host}/{DATABASE}?port=1" if host == "[::1]" else f"postgresql://postgres@{host}/x"
+
+    with pytest.raises(StoreUnreachable, match='"::1", port 1 '):
+        open_store(url)
+    database = Database(url)
+    with pytest.raises(ModelsUnavailable, match='"::1", port 1 '), database.writing():
+        pass
+    database.close()
+
+
+SERVICE = """
+# of this machine
+[other]
+options=-c statement_timeout=3s
+[shop]
+host={folder}
+user=postgres
+dbname={database}
+{options}
+"""
+
+
+@pytest.mark.parametrize("named_by", ["the URL", "the environment"])
+@pytest.mark.parametrize(("options", "timeout"), [("options=-c statement_timeout=7s", "7s"), ("", "9s")])
+async def test_a_service_counts_with_its_options_for_log_and_models(
+    postgres: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named_by: str,
+    options: str,
+    timeout: str,
+) -> None:
+    file = tmp_path / "service.conf"
+    file.write_text(SERVICE.format(folder=postgres.directory, database=DATABASE, options=options))
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=9s")
+    if named_by == "the environment":
+        monkeypatch.setenv("PGSERVICE", "shop")
+    url = "postgresql:///" if named_by == "the environment" else "postgresql:///?service=shop"
+
+    await use(f"{url}{'&' if '?' in url else '?'}log=urls_{next(numbers)}")
+
+    database = Database(url)
+    with database.reading() as connection, connect(url, session=True) as of_log:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == timeout
+        assert run(of_log, "SHOW statement_timeout") == [(timeout,)]
+    database.close()
+
+
+def parameters() -> list[str]:
+    return [option.keyword.decode() for option in Conninfo.get_defaults()]
+
+
+VALUES = {
+    "application_name": "shop",
+    "channel_binding": "prefer",
+    "client_encoding": "LATIN1",
+    "dbname": DATABASE,
+    "fallback_application_name": "shop",
+    "gssdelegation": "0",
+    "gssencmode": "disable",
+    "gsslib": "gssapi",
+    "host": None,
+    "hostaddr": "",
+    "keepalives": "1",
+    "krbsrvname": "postgres",
+    "load_balance_hosts": "random",
+    "max_protocol_version": "3.0",
+    "min_protocol_version": "3.0",
+    "options": "-c statement_timeout=7s",
+    "passfile": "/nowhere",
+    "password": "a/b@c",
+    "port": "5432",
+    "replication": "false",
+    "require_auth": "",
+    "requirepeer": "",
+    "scram_client_key": f"{'A' * 43}=",
+    "scram_server_key": f"{'A' * 43}=",
+    "service": None,  # has a test of its own
+    "ssl_max_protocol_version": "TLSv1.3",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "sslcertmode": "allow",
+    "sslcompression": "0",
+    "sslkeylogfile": "",
+    "sslmode": "prefer",
+    "sslnegotiation": "postgres",
+    "sslsni": "1",
+    "target_session_attrs": "any",
+    "user": "postgres",
+}
+"""Of the others any number does."""
+
+
+@pytest.mark.parametrize("name", parameters())
+async def test_every_parameter_of_libpq_works_for_log_and_models(postgres: PostgresServer, name: str) -> None:
+    value = VALUES.get(name, "9")
+
+    await use(fresh(postgres) if value is None else fresh(postgres, **{name: value}))
 
 
 @pytest.mark.parametrize(

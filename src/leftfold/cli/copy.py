@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -18,6 +17,7 @@ from leftfold.errors import InvalidUrl, SameLog, StoreUnavailable
 from leftfold.store import EventStore, open_store
 from leftfold.store.copying import Copied, Retag, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import KeyedLog
+from leftfold.store.open import split_url
 
 
 @command
@@ -77,7 +77,7 @@ async def _work(read: KeyedLog, written: KeyedLog, retag: Retag | None, *, verif
 
 def _check_kept(source: str, target: str) -> None:
     for url in (source, target):
-        if urlsplit(url).scheme == "memory":
+        if split_url(url).scheme == "memory":
             raise InvalidUrl(url, "a log in memory ends with the command")
     if source == target:
         raise SameLog(source)

@@ -16,7 +16,7 @@ from leftfold.opening import Options
 from leftfold.query import OnChange
 from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
-from leftfold.store.open import check_former_name, path_in, split_url
+from leftfold.store.open import check_former_name, is_read_only, path_in, split_url
 
 
 def open_log(url: str) -> EventStore:
@@ -40,7 +40,7 @@ def open_app_to_work(
 ) -> AbstractAsyncContextManager[LiveApp]:
     """The app on a log that must be there, with these roles in the background; no read models where none is folded."""
     parts = split_url(url)
-    if parts.scheme == "memory" or "mode=ro" in parts.query:
+    if parts.scheme == "memory" or is_read_only(url):
         raise InvalidUrl(url, "a worker needs a log that it may write to, and that other processes see")
     _check_there(url)
     if "projections" not in roles:

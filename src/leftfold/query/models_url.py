@@ -1,10 +1,10 @@
 """Where the read models of a log are kept."""
 
 from pathlib import PurePosixPath
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from leftfold.errors import InvalidUrl
-from leftfold.store.open import POSTGRES, models_of_postgres, path_in, split_url
+from leftfold.store.open import POSTGRES, is_read_only, models_of_postgres, path_in, split_url
 
 IN_MEMORY = "sqlite://"
 
@@ -22,7 +22,7 @@ def models_url(store_url: str) -> str:
     Those of a log in memory, or of one that may only be read, are kept in memory.
     """
     parts = split_url(store_url)
-    if parts.scheme == "memory" or dict(parse_qsl(parts.query)).get("mode") == "ro":
+    if parts.scheme == "memory" or is_read_only(store_url):
         return IN_MEMORY
     if parts.scheme in POSTGRES and (found := models_of_postgres(store_url)):
         return found

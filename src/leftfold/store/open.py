@@ -17,6 +17,7 @@ from leftfold.store.sqlite_file import is_log
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
 POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
 POSTGRES = ("postgresql", "postgres")
+HOME_FOLDER = re.compile("~[^/]*/")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
 
@@ -44,8 +45,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     path = path_in(url)
     if path == ":memory:":
         raise InvalidUrl(url, "a log in memory is memory: (and sqlite:///./:memory: a file of this name)")
-    if path.endswith("/") or "\0" in path:
-        raise InvalidUrl(url, "it names no file")
+    check_path(url, path)
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -160,6 +160,19 @@ def _log_in(url: str, options: Mapping[str, str]) -> str:
 def path_in(url: str) -> str:
     """The path that a store URL names; `%20` and the like stand for the characters that a URL cannot have."""
     return unquote(split_url(url).path.removeprefix("/"))
+
+
+def check_path(url: str, path: str) -> None:
+    """Refuse a path that can name no file, or would name another one than is meant."""
+    if path.endswith("/") or "\0" in path:
+        raise InvalidUrl(url, "it names no file")
+    if HOME_FOLDER.match(path):
+        raise InvalidUrl(url, "~ is not expanded: write the path in full, or use Path(...).expanduser()")
+
+
+def is_read_only(url: str) -> bool:
+    """Whether the log is only to be read."""
+    return ("mode", "ro") in parse_qsl(split_url(url).query)
 
 
 def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:

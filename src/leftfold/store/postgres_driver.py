@@ -1,6 +1,5 @@
 """psycopg, and what its errors mean for a log; imported here and in `postgres_line` alone."""
 
-import os
 import select
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from leftfold.errors import (
     StoreUnreachable,
     UnsuitableDatabase,
 )
+from leftfold.store.libpq import asked_options
 from leftfold.store.postgres_arrays import Array, Integers, integers
 
 try:
@@ -124,7 +124,7 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
 def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str | None = None) -> Connection:
     """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep.
 
-    What the URL or PGOPTIONS sets goes before ours, but for what the log cannot do without.
+    What the URL, its service or PGOPTIONS sets goes before ours, but for what the log cannot do without.
     """
     settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
     if lock_timeout is not None:
@@ -136,8 +136,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
         given = conninfo_to_dict(url)
         parameters = {name: value for name, value in CONNECTING.items() if name not in given}
         if session:
-            asked = given.get("options", os.environ.get("PGOPTIONS", ""))
-            parameters["options"] = f"{options} {asked} {NEEDED}"
+            parameters["options"] = f"{options} {asked_options(given)} {NEEDED}"
         conninfo = make_conninfo(url, **parameters, client_encoding="UTF8")
     except psycopg.ProgrammingError as error:
         raise InvalidUrl(url, f"libpq says: {_problem(error)}") from error

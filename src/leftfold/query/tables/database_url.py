@@ -6,15 +6,18 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from leftfold.errors import InvalidUrl
+from leftfold.errors import InvalidUrl, unknown_option
+from leftfold.store.open import check_path, path_in
 
-SEVERAL_HOSTS = re.compile(
-    r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*,[^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"
+HOSTS = re.compile(
+    r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*[,%][^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"
 )
+"""Several, or the folder of a socket."""
 POSTGRES = ("postgresql", "postgres")
 DRIVER = "postgresql+psycopg"
 WITHOUT_TRANSACTIONS = ("mysql", "mariadb", "oracle")
 OTHERWISE_SPOKEN = ("mssql",)
+FILE_OPTIONS = ("timeout",)
 
 
 class DatabaseUrl(NamedTuple):
@@ -45,12 +48,24 @@ def database_url(text: str) -> DatabaseUrl:
         )
     if kind in OTHERWISE_SPOKEN:
         raise InvalidUrl(str(url), f"tables cannot be renamed on {kind} as the SQL standard has it")
-    return _with_schema(url, kind)
+    return _file(text, url) if kind == "sqlite" else _with_schema(url, kind)
+
+
+def _file(text: str, url: sa.URL) -> DatabaseUrl:
+    """A file, understood as the URL of a log is; no path is a database in memory."""
+    path = path_in(text)
+    check_path(text, path)
+    if url.host:
+        raise InvalidUrl(text, "it names no file (three slashes for a relative path, four for an absolute one)")
+    for name in url.query:
+        if name not in FILE_OPTIONS:
+            raise InvalidUrl(text, unknown_option(name, FILE_OPTIONS))
+    return DatabaseUrl(url.set(database=path or None), "")
 
 
 def _hosts_apart(text: str) -> str:
-    """A PostgreSQL URL of several hosts, as libpq has it, in SQLAlchemy's form."""
-    found = SEVERAL_HOSTS.fullmatch(text)
+    """A PostgreSQL URL of several hosts or a folder, as libpq has it, in SQLAlchemy's form."""
+    found = HOSTS.fullmatch(text)
     if found is None:
         return text
     query = "&".join([*(f"host={host}" for host in found["hosts"].split(",")), *filter(None, [found["query"]])])

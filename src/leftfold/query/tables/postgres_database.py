@@ -1,7 +1,6 @@
 """PostgreSQL as the models database, through psycopg 3: one database, one schema, any number of processes."""
 
 import importlib
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ from leftfold.errors import InvalidUrl, MissingExtra, UnsuitableDatabase, unknow
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
+from leftfold.store.libpq import asked_options
 
 CONNECTIONS, MORE_CONNECTIONS = 5, 5
 SECONDS_FOR_A_CONNECTION = 30.0
@@ -81,7 +81,7 @@ class PostgresBackend:
         given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
         _check_parameters(self._url)
         arguments = {name: value for name, value in CONNECTING.items() if name not in given}
-        asked = given.get("options", os.environ.get("PGOPTIONS", ""))
+        asked = asked_options(given)
         engine = sa.create_engine(
             self._url.difference_update_query(["options", "client_encoding"]),
             connect_args={**arguments, "options": _options(self._schema, asked), "client_encoding": "UTF8"},

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
+from leftfold.errors import InvalidUrl, ModelsUnavailable
 from leftfold.query.tables.column_types import strict_json
 from leftfold.query.tables.compiling import SQLiteStatements
 from leftfold.query.tables.database_url import DatabaseUrl
@@ -70,11 +71,31 @@ class SQLiteBackend:
     def engine(self) -> sa.Engine:
         """An engine whose connections leave the beginning of transactions to us."""
         options: dict[str, Any] = {"poolclass": StaticPool} if self.one_connection else {}
-        arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        engine = sa.create_engine(self._url, connect_args=arguments, json_serializer=strict_json, **options)
+        if not self.one_connection:
+            self._check_folder()
+        arguments = {"timeout": self._timeout(), "check_same_thread": False}
+        url = self._url.difference_update_query(["timeout"])
+        engine = sa.create_engine(url, connect_args=arguments, json_serializer=strict_json, **options)
         engine.dialect.statement_compiler = SQLiteStatements
         event.listen(engine, "connect", _set_up)
         return engine
+
+    def _timeout(self) -> float:
+        given = self._url.query.get("timeout", str(BUSY_SECONDS))
+        try:
+            seconds = float(given) if isinstance(given, str) else 0.0
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number above 0")
+        return seconds
+
+    def _check_folder(self) -> None:
+        path = Path(self._url.database or "")
+        if not path.parent.is_dir():
+            raise ModelsUnavailable(str(self._url), f"there is no folder {path.parent}")
+        if path.is_dir():
+            raise ModelsUnavailable(str(self._url), f"{path} is a folder")
 
     def prepare(self, connection: sa.Connection) -> None:
         """Nothing is needed."""

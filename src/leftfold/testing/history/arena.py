@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlunsplit
 
 import msgspec
 
-from leftfold.store.open import path_in
+from leftfold.store.open import path_in, split_url
 from leftfold.testing.history.clocks import SteppedClock
 from leftfold.testing.history.disk import FaultyDisk
 from leftfold.testing.history.proxy import Proxy
@@ -32,7 +32,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def backend(self) -> str:
         """`memory`, `sqlite` or `postgresql`."""
-        scheme = urlsplit(self.url).scheme
+        scheme = split_url(self.url).scheme
         return "postgresql" if scheme == "postgres" else scheme
 
     @property
@@ -102,7 +102,7 @@ async def prepared(place: Place, equipment: frozenset[str], *, seed: int, second
 
 def at_socket(url: str, folder: Path) -> str:
     """The URL with the server that has its socket in a folder."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     options = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("host", "port")]
     query = urlencode([*options, ("host", str(folder))], safe="/", quote_via=quote)
     return urlunsplit(parts._replace(netloc="postgres@", path=parts.path or "/postgres", query=query))
@@ -110,7 +110,7 @@ def at_socket(url: str, folder: Path) -> str:
 
 def through(url: str, port: int) -> str:
     """The URL with a port of this machine in place of its server."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     user = parts.netloc.rpartition("@")[0]
     options = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("host", "port")]
     netloc = f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}"
@@ -119,7 +119,7 @@ def through(url: str, port: int) -> str:
 
 def address_of(url: str) -> Path | tuple[str, int]:
     """Where the server of a PostgreSQL URL listens."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     options = parse_qs(parts.query)
     host = options.get("host", [parts.hostname or "/var/run/postgresql"])[0]
     port = int(options.get("port", [str(parts.port or 5432)])[0])
