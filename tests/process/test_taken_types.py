@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pytest
@@ -10,8 +12,9 @@ from leftfold import App, Command, DecisionModel, Event, EventStore, ProcessMana
 from leftfold.process import process_worker, reactor_worker, taken_types
 from leftfold.process.process_events import ProcessCheckpoint
 from leftfold.process.reactor_events import ReactorCheckpoint
-from leftfold.store import MemoryStore, NewEvent, StoredEvent
+from leftfold.store import MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.testing import FakeClock
+from tests.postgres import DATABASE
 
 Name = Annotated[str, Tag("name")]
 
@@ -111,6 +114,9 @@ CHECKPOINTS = {"process": "leftfold.process.checkpoint", "reactor": "leftfold.re
 both = pytest.mark.parametrize("kind", ["process", "reactor"])
 
 
+numbers = count(1)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -199,6 +205,27 @@ async def test_a_reactor_from_now_on_lists_its_types_from_the_first_opening_on(
 
     assert b'"types":["Joined"]' in checkpoint.data
     assert [warning.rpartition(": ")[2] for warning in warnings(caplog)] == ["1 of Left"]
+
+
+@both
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+async def test_the_same_is_said_of_a_log_on_disk(
+    tmp_path: Path,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    request: pytest.FixtureRequest,
+    kind: str,
+    backend: str,
+) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    if backend == "postgres":
+        url = request.getfixturevalue("postgres").url(DATABASE, log=f"taken_{next(numbers)}")
+    async with open_store(url, clock=clock) as store:
+        await run(OLD[kind](), store, clock, [Left("a"), Joined("a"), Left("b"), Joined("c")])
+    async with open_store(url, clock=clock) as store:
+        await run(NEW[kind](), store, clock)
+
+    assert [warning.rpartition(": ")[2] for warning in warnings(caplog)] == ["2 of Left"]
 
 
 @both
