@@ -10,6 +10,12 @@ from leftfold.errors import ForkedStore, WrongLoop
 _kept: "WeakSet[object]" = WeakSet()
 
 
+class _Here:
+    """This process. The system is not asked each time: that took longer than the rest of `Home.check`."""
+
+    process = os.getpid()
+
+
 class Home:
     """The process that opened a thing, and the event loop that first used it.
 
@@ -19,7 +25,7 @@ class Home:
     __slots__ = ("loop", "moves", "process")
 
     def __init__(self, *, moves: bool = False) -> None:
-        self.process = os.getpid()
+        self.process = _Here.process
         self.moves = moves
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -29,7 +35,7 @@ class Home:
     @property
     def is_elsewhere(self) -> bool:
         """Whether this is another process: a child that was forked."""
-        return os.getpid() != self.process
+        return _Here.process != self.process
 
     @property
     def is_gone(self) -> bool:
@@ -38,7 +44,8 @@ class Home:
 
     def check(self) -> None:
         """Raise `ForkedStore` or `WrongLoop` in another place than that of before."""
-        self.check_process()
+        if _Here.process != self.process:
+            raise ForkedStore(self.process, _Here.process)
         running = asyncio.get_running_loop()
         if running is not self.loop:
             if self.loop is not None and not (self.moves and self.loop.is_closed()):
@@ -47,8 +54,8 @@ class Home:
 
     def check_process(self) -> None:
         """Raise `ForkedStore` in a forked child."""
-        if os.getpid() != self.process:
-            raise ForkedStore(self.process, os.getpid())
+        if _Here.process != self.process:
+            raise ForkedStore(self.process, _Here.process)
 
 
 def keep_in_children(opened: object) -> None:
@@ -56,10 +63,11 @@ def keep_in_children(opened: object) -> None:
     _kept.add(opened)
 
 
-def _keep() -> None:
+def _begin_in_child() -> None:
+    _Here.process = os.getpid()
     for opened in list(_kept):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep)
+    os.register_at_fork(after_in_child=_begin_in_child)
