@@ -35,6 +35,7 @@ from leftfold.errors import (
     NotAMessage,
     TaglessEvent,
 )
+from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.store import NewEvent
 
@@ -570,7 +571,7 @@ def test_a_tag_in_an_alias_or_on_a_new_type_is_a_tag() -> None:
         branch: BranchId
         former: Annotated[Branch, Tag("branch")] | None = None
 
-    assert App("tags").registry.add(Moved).tags_of(Moved(Branch("b"), Branch("c"))) == ("branch:b", "branch:c")
+    assert MessageType(Moved).tags_of(Moved(Branch("b"), Branch("c"))) == ("branch:b", "branch:c")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")

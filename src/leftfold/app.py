@@ -303,7 +303,7 @@ class App:
         if known is not None and not is_redefined(known.function, function):
             raise DuplicateHandler(handler.query_type.__qualname__, known.name, handler.name)
         with suppress(UnresolvedAnnotation):
-            self.registry.form(handler.query_type)
+            self.registry.query_form(handler.query_type)
         self.query_handlers[handler.query_type] = handler
         return function
 

@@ -295,7 +295,9 @@ class LiveApp:
         handler = self._queries.get(type(query))
         if handler is None or self._read_side is None:
             raise NotHandled(type(query).__qualname__, sorted(known.__qualname__ for known in self._queries))
-        self._registry.form(handler.query_type).encode(query)  # refuses what its fields' types do not allow
+        form = self._registry.query_form(handler.query_type)
+        if form is not None:
+            form.check(query)  # refuses what its fields' types do not allow
         return self._read_side, handler
 
     async def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:

@@ -20,7 +20,7 @@ from leftfold.errors import (
 from leftfold.events import MessageType
 from leftfold.signature import check_plain, is_redefined
 from leftfold.store.contract import NewEvent, StoredEvent
-from leftfold.stored_form import StoredForm
+from leftfold.stored_form import StoredForm, has_foreign_types
 from leftfold.trouble import in_words
 
 Fields = dict[str, Any]
@@ -48,6 +48,7 @@ class Registry:
         self._new_names: dict[str, str] = {}
         self._decoders: dict[tuple[str, int], Decode] = {}
         self._forms: dict[type, StoredForm] = {}
+        self._query_forms: dict[type, StoredForm | None] = {}
 
     def __repr__(self) -> str:
         return f"<Registry of {len(self.types)} types>"
@@ -91,6 +92,12 @@ class Registry:
         if found is None:
             found = self._forms[owner] = StoredForm(owner, self.codec)
         return found
+
+    def query_form(self, owner: type) -> StoredForm | None:
+        """The stored form of a query type. A query is not stored, so it may hold a function; then it has none."""
+        if owner not in self._query_forms:
+            self._query_forms[owner] = None if has_foreign_types(owner) else self.form(owner)
+        return self._query_forms[owner]
 
     def check(self) -> None:
         """Raise a `DefinitionError` for a registered class that has no stored form."""

@@ -86,6 +86,15 @@ def check_storable(owner: type) -> None:
                 raise UnstorableType(owner.__qualname__, field.name, problem)
 
 
+def has_foreign_types(owner: type) -> bool:
+    """Whether a field holds something that JSON does not know at all, such as a function."""
+    try:
+        found = types.type_info(owner)
+    except (TypeError, NameError):
+        return False  # something else is wrong with it, which its form says
+    return any(isinstance(each, types.CustomType) for each in _inner_types(found, set()))
+
+
 def _decoder(owner: type, codec: "Codec") -> Callable[[bytes], Any]:
     check: Callable[[type], None] | None = getattr(codec, "check", None)
     if check is not None:
@@ -188,4 +197,4 @@ def _shown(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-__all__ = ["Difference", "StoredForm", "check_storable"]
+__all__ = ["Difference", "StoredForm", "check_storable", "has_foreign_types"]

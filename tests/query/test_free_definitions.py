@@ -143,8 +143,10 @@ def test_two_projections_of_one_name_are_refused() -> None:
     app = App("bank")
     app.projection("totals", tables=metadata)(total)
 
+    def another(event: Deposited, connection: sa.Connection) -> None: ...
+
     with pytest.raises(DefinitionError, match=r"the projection totals: total has this name too"):
-        app.projection("totals", tables=[table])(total)
+        app.projection("totals", tables=[table])(another)
 
 
 async def test_two_projections_over_one_table_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -251,13 +252,22 @@ async def test_a_handler_cannot_swallow_that_a_model_is_behind(store: MemoryStor
         assert await ask(read_side, question, after=position) == Balance("a", "ann", 0, 1)
 
 
-async def test_a_model_that_stays_behind_is_an_error_with_its_position(bank: ReadSide) -> None:
-    head = len(HISTORY)
-    with pytest.raises(ReadModelBehind) as caught:
-        await ask(bank, lambda models: models.count(Turnover), after=head + 3, timeout=0.0)
+async def test_a_model_that_stays_behind_is_an_error_with_its_position(store: MemoryStore, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/models.db"
+    async with reading(store, Turnover, url=url) as read_side:
+        await read_side.wait(Turnover, await append(store, Opened("a")))
+    head = await append(store, *(Deposited("a", amount) for amount in range(3)))
+    async with reading(store, Turnover, url=url, folds=()) as following:
+        with pytest.raises(ReadModelBehind) as caught:
+            await ask(following, lambda models: models.count(Turnover), after=head, timeout=0.0)
 
-    assert (caught.value.model, caught.value.position, caught.value.asked) == ("Turnover", head, head + 3)
+    assert (caught.value.model, caught.value.position, caught.value.asked) == ("Turnover", head - 3, head)
     assert caught.value.lag == 3
+
+
+async def test_a_position_that_the_log_has_not_reached_is_refused_at_once(bank: ReadSide) -> None:
+    with pytest.raises(PositionAhead, match=f"after {len(HISTORY) + 1} has not happened yet"):
+        await ask(bank, lambda models: models.count(Turnover), after=len(HISTORY) + 1, timeout=1_000)
 
 
 async def test_plain_sql_text_waits_for_every_model(store: MemoryStore) -> None:
@@ -267,7 +277,7 @@ async def test_plain_sql_text_waits_for_every_model(store: MemoryStore) -> None:
         position = await append(store, Opened("a"))
 
         assert [tuple(row) for row in await ask(read_side, question, after=position)] == [(1,)]
-        with pytest.raises(ReadModelBehind):
+        with pytest.raises(PositionAhead):
             await ask(read_side, question, after=position + 1, timeout=0.0)
 
 

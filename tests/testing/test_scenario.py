@@ -23,7 +23,7 @@ from examples.bank import (
     bank,
 )
 from leftfold import App, Command, Context, DecisionModel, Event, Metadata, ReadModel, Rejected, Tag, recording, replace
-from leftfold.errors import CannotDecode, InvalidTag, NotAnEvent, NotHandled, UnknownReadModel
+from leftfold.errors import InvalidMessage, InvalidTag, NotAnEvent, NotHandled, UnknownReadModel
 from leftfold.testing import given
 from leftfold.testing.clock import START
 
@@ -113,7 +113,7 @@ def test_events_are_what_comes_back_from_the_log() -> None:
         return Noted(command.note, f"{notes.texts!r}")
 
     given(app, Noted("n", "a"), Noted("n", "b")).when(Note("n")).then(Noted("n", "('a', 'b')"))
-    with pytest.raises(CannotDecode):
+    with pytest.raises(InvalidMessage, match=r"Noted\.text"):
         given(app, Noted("n", ["not", "a", "text"])).when(Note("n"))  # type: ignore[arg-type]
 
 
@@ -131,7 +131,7 @@ def test_a_decided_event_that_the_models_cannot_fold_is_refused() -> None:
     def deposit(command: Deposit, total: Total) -> Deposited:
         return Deposited(command.account, None)  # type: ignore[arg-type]
 
-    with pytest.raises(CannotDecode):
+    with pytest.raises(InvalidMessage, match=r"Deposited\.amount"):
         given(app).when(Deposit("a-1", 1))
 
 
