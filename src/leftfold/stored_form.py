@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, TypeGuard, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -92,7 +92,12 @@ def has_foreign_types(owner: type) -> bool:
         found = types.type_info(owner)
     except (TypeError, NameError):
         return False  # something else is wrong with it, which its form says
-    return any(isinstance(each, types.CustomType) for each in _inner_types(found, set()))
+    return any(map(_is_foreign, _inner_types(found, set())))
+
+
+def _is_foreign(each: types.Type) -> TypeGuard[types.CustomType]:
+    """Whether JSON does not know a type; `object` is read like `Any`."""
+    return isinstance(each, types.CustomType) and each.cls is not object
 
 
 def _decoder(owner: type, codec: "Codec") -> Callable[[bytes], Any]:
@@ -118,7 +123,7 @@ def _unstorable(owner: type, error: TypeError) -> UnstorableType:
 
 
 def _problem_of(each: types.Type) -> str | None:
-    if isinstance(each, types.CustomType):
+    if _is_foreign(each):
         return f"{getattr(each.cls, '__qualname__', each.cls)} has no JSON form"
     if isinstance(each, types.DictType):
         keys = each.key_type.types if isinstance(each.key_type, types.UnionType) else (each.key_type,)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+from operator import add
 from typing import Any
 
 from msgspec.structs import replace
@@ -137,27 +138,31 @@ def all_now(events: Sequence[NewEvent]) -> bool:
 
 
 def _size_together(events: Sequence[NewEvent], limit: int) -> int:
-    """The bytes of all events, or 0 where one of them needs a look of its own."""
-    if {type(event) for event in events} - {NewEvent}:
+    """The bytes of all events, or 0 where one of them needs a look of its own.
+
+    Each look is at all events at once, and in the interpreter's own loops where there are such.
+    """
+    if set(map(type, events)) != {NewEvent}:
         return 0
     data, metadata = [event.data for event in events], [event.metadata for event in events]
     tags, versions = [event.tags for event in events], {event.version for event in events}
-    if {*map(type, data), *map(type, metadata)} != {bytes} or {*map(type, tags)} != {tuple}:
+    if {*map(type, data), *map(type, metadata)} != {bytes} or set(map(type, tags)) != {tuple}:
         return 0
-    if {*map(type, versions)} != {int} or {*map(type, chain.from_iterable(tags))} - {str}:
-        return 0
+    names = list(chain.from_iterable(tags))
     types = {event.type for event in events}
-    sizes = [len(one) + len(other) for one, other in zip(data, metadata, strict=True)]
+    if set(map(type, versions)) != {int} or set(map(type, types)) != {str} or not {*map(type, names)} <= {str}:
+        return 0
+    sizes = list(map(add, map(len, data), map(len, metadata)))
+    most = max(map(len, tags))
     plain = (
         max(sizes) <= limit
-        and {*map(type, types)} == {str}
-        and _fine_together(list(chain.from_iterable(tags)), TAG_LIMIT)
+        and _fine_together(names, TAG_LIMIT)
         and _fine_together(types, TYPE_LIMIT)
         and min(versions) >= 1
         and max(versions) <= VERSION_LIMIT
-        and max(map(len, tags)) <= EVENT_TAGS_LIMIT
+        and most <= EVENT_TAGS_LIMIT
         and all_now(events)
-        and not any(map(_has_repetition, tags))
+        and (most < 2 or not any(map(_has_repetition, tags)))
     )
     return sum(sizes) if plain else 0
 
