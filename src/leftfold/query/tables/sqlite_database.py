@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,11 @@ class SQLiteBackend:
     def _timeout(self) -> float:
         given = self._url.query.get("timeout", str(BUSY_SECONDS))
         try:
-            seconds = float(given) if isinstance(given, str) else 0.0
+            seconds = float(given) if isinstance(given, str) else -1.0
         except ValueError:
-            seconds = 0.0
-        if not seconds > 0:
-            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number above 0")
+            seconds = -1.0
+        if not 0 <= seconds < inf:
+            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number from 0 on")
         return seconds
 
     def _check_folder(self) -> None:
