@@ -215,14 +215,17 @@ def balances(query: Balances, models: ReadModels) -> list[Balance]:
 
 def fill(url: str, *, deposits: int = 6) -> None:
     """Write a log of three accounts, and everything that is kept beside it."""
-    states.LONG_HISTORY = 4
-    with shop.open_sync(url) as live:
-        for account in ("a", "b", "c"):
-            live.execute(Open(account, f"owner of {account}"), key=f"open {account}")
-        for n in range(deposits):
-            live.execute(Deposit("abc"[n % 3] if n > 4 else "a", 7 + n))
-        live.run_until_quiet()
-        live.run_until_quiet()
+    usual, states.LONG_HISTORY = states.LONG_HISTORY, 4  # so that a short history has a snapshot
+    try:
+        with shop.open_sync(url) as live:
+            for account in ("a", "b", "c"):
+                live.execute(Open(account, f"owner of {account}"), key=f"open {account}")
+            for n in range(deposits):
+                live.execute(Deposit("abc"[n % 3] if n > 4 else "a", 7 + n))
+            live.run_until_quiet()
+            live.run_until_quiet()
+    finally:
+        states.LONG_HISTORY = usual
 
 
 def fingerprints() -> str:

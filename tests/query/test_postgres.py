@@ -123,7 +123,7 @@ async def test_a_name_that_a_rebuild_could_not_lengthen_is_refused(store: Memory
         ("mysql://ann@host/bank", "mysql commits whenever a table is made or renamed"),
         ("mssql+pyodbc://ann@host/bank", "tables cannot be renamed on mssql"),
         ("elsewhere://ann@host/bank", "SQLAlchemy knows no database 'elsewhere'"),
-        ("sqlite:///bank.db?schema=reading", "for PostgreSQL alone"),
+        ("sqlite:///bank.db?schema=reading", "there is no option 'schema'"),
         ("bank.db", "not a URL of SQLAlchemy's form"),
     ],
 )
