@@ -106,6 +106,78 @@ do(store.close())
 loop.close()
 sys.exit(os.waitstatus_to_exitcode(status))
 """
+FORKED_LOOP = """
+import asyncio, faulthandler, os, sys
+from leftfold.errors import ForkedStore
+from tests.accounts import Account, Deposit, accounts_app
+
+url, end = sys.argv[1:]
+loop = asyncio.new_event_loop()
+opening = accounts_app().open(url)
+live = loop.run_until_complete(opening.__aenter__())
+loop.run_until_complete(live.execute(Deposit("a", 1)))
+child = os.fork()
+if not child:
+    faulthandler.dump_traceback_later(40, exit=True)
+    for use in (lambda: live.execute(Deposit("child", 1)), lambda: live.state(Account, "a"), live.status):
+        try:
+            loop.run_until_complete(use())
+        except ForkedStore as error:
+            assert error.used_in == os.getpid()
+        else:
+            os._exit(9)
+    loop.run_until_complete(asyncio.sleep(0.01))  # so what was under way in it goes on too
+    if end == "leave":
+        loop.run_until_complete(opening.__aexit__(None, None, None))
+    if end == "close the loop":
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+    os._exit(0) if end == "_exit" else sys.exit(0)
+_, status = os.waitpid(child, 0)
+for _ in range(5):
+    loop.run_until_complete(live.execute(Deposit("after", 1)))
+loop.run_until_complete(live.run_until_quiet())
+assert loop.run_until_complete(live.state(Account, "child")) == Account("child")
+assert all(each.ok for each in loop.run_until_complete(live.verify()))
+loop.run_until_complete(opening.__aexit__(None, None, None))
+loop.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+FORK_IN_A_COROUTINE = """
+import asyncio, faulthandler, os, sys
+from leftfold.errors import ForkedStore
+from tests.accounts import Account, Deposit, accounts_app
+
+url, end = sys.argv[1:]
+
+async def main():
+    async with accounts_app().open(url) as live:
+        await live.execute(Deposit("a", 1))
+        child = os.fork()
+        if not child:
+            faulthandler.dump_traceback_later(40, exit=True)
+            try:
+                await live.execute(Deposit("child", 1))
+            except ForkedStore as error:
+                assert error.used_in == os.getpid()
+            else:
+                os._exit(9)
+            if end == "return":
+                return 0
+            if end == "exception":
+                raise ValueError
+            sys.exit(0)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        for _ in range(5):
+            await live.execute(Deposit("after", 1))
+        await live.run_until_quiet()
+        assert await live.state(Account, "child") == Account("child")
+        return os.waitstatus_to_exitcode(status)
+
+sys.exit(asyncio.run(main()))
+"""
 OPEN_ASYNC = """
 import asyncio, sys
 from leftfold import NewEvent, open_store
@@ -295,6 +367,27 @@ def test_a_forked_child_is_told_so_and_leaves_the_log_of_its_parent_alone(url: s
     ran = run(FORKING, url, end)
 
     assert (ran.returncode, ran.stdout) == (int(end == "exception"), ""), ran.stderr
+
+
+@pytest.mark.parametrize("end", ["_exit", "exit", "leave", "close the loop"])
+def test_a_child_that_runs_the_loop_of_its_parent_is_told_so_and_the_parent_goes_on(url: str, end: str) -> None:
+    ran = run(FORKED_LOOP, url, end)
+
+    assert (ran.returncode, ran.stdout, quiet(ran.stderr)) == (0, "", [])
+
+
+@pytest.mark.parametrize("end", ["return", "exit", "exception"])
+def test_a_child_that_is_forked_in_a_coroutine_is_told_so_and_ends_and_the_parent_goes_on(url: str, end: str) -> None:
+    ran = run(FORK_IN_A_COROUTINE, url, end)
+
+    assert (ran.returncode, ran.stdout) == (int(end == "exception"), ""), ran.stderr
+    assert quiet(ran.stderr)[-1:] == (["ValueError"] if end == "exception" else [])
+
+
+def quiet(stderr: str) -> list[str]:
+    """What was said beside what asyncio says of tasks and loops that a child leaves behind when it exits."""
+    left = ("Task was destroyed but it is pending", "task: ")
+    return [line for line in stderr.splitlines() if not line.startswith(left)]
 
 
 @pytest.mark.parametrize(("end", "code"), [("return", 0), ("exit", 3), ("interrupted", 3)])

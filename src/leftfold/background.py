@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from leftfold.errors import LeaseLost, StoreClosed
+from leftfold.errors import ForkedStore, LeaseLost, StoreClosed
 from leftfold.trouble import IN_STATUS, in_words, loggable
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
@@ -125,7 +125,7 @@ class Background:
                     pause = SHORTEST_PAUSE
                 self._note(None)
                 await self._idle_until(self._worker.until_there_is_work())
-            except StoreClosed:
+            except (StoreClosed, ForkedStore):  # the parent's own goes on
                 return
             except Exception as trouble:  # noqa: BLE001 a worker that ends unseen is worse than one that tries again
                 self._note(trouble)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from types import TracebackType
 from typing import Protocol, TypedDict, Unpack, get_args
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from leftfold.command import (
 )
 from leftfold.errors import InvalidOption
 from leftfold.fold import Fold
+from leftfold.home import Home
 from leftfold.ids import RandomIds
 from leftfold.leases import LEASE_SECONDS, Terms
 from leftfold.live import LiveApp
@@ -114,6 +116,21 @@ class Definition(Protocol):
         ...
 
 
+class OpenedHere(AsyncExitStack):
+    """What is closed by the process that opened it; a forked child leaves all of it to the parent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._home = Home()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool:
+        if self._home.is_elsewhere:
+            self.pop_all()
+        return bool(await super().__aexit__(kind, error, trace))
+
+
 @asynccontextmanager
 async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
@@ -121,7 +138,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
     clock = options.get("clock") or SystemClock()
     randomness = options.get("randomness") or random.Random()
     app.expand()
-    async with AsyncExitStack() as opened:
+    async with OpenedHere() as opened:
         if isinstance(log, str):
             store = await opened.enter_async_context(open_store(log, clock=clock))
         else:

@@ -22,6 +22,7 @@ from leftfold.errors import (
     StoreUnreachable,
     UnsuitableDatabase,
 )
+from leftfold.home import part_in_children
 from leftfold.store.libpq import asked_options
 from leftfold.store.postgres_arrays import Array, Integers, integers
 
@@ -141,6 +142,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
     except psycopg.ProgrammingError as error:
         raise InvalidUrl(url, f"libpq says: {_problem(error)}") from error
     connection = Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    part_in_children(connection)
     try:
         check_encoding("the log's database", connection)
         if reading and session:  # as a setting of the start, target_session_attrs would take it for a standby

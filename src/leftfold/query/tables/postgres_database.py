@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from leftfold.errors import InvalidUrl, MissingExtra, UnsuitableDatabase, unknown_option
+from leftfold.home import part_in_children
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
@@ -151,6 +152,7 @@ def _check_parameters(url: sa.URL) -> None:
 
 
 def _set_up(connection: Any, _: object) -> None:
+    part_in_children(connection)
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise UnsuitableDatabase(
