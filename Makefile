@@ -38,6 +38,10 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest, JOBS=0 runs 
 test-loaded: $(VENV)/.dev ## Run the tests RUNS times while every core is busy, six files at a time (ARGS="--burners 4 -- tests/store")
 	@$(BIN)/python -m tests.loaded --runs $(RUNS) $(ARGS)
 
+.PHONY: search
+search: $(VENV)/.dev ## Let the property tests try examples they have not tried yet (ARGS="tests/query"); `make test` always tries the same
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --hypothesis-profile search $(ARGS)
+
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format, types and import directions
 	$(BIN)/ruff check

@@ -137,13 +137,15 @@ STRUCTS: tuple[FieldKind, ...] = (
 )
 WRONG = (float("nan"), float("inf"), Decimal("NaN"), datetime(2026, 1, 1), "\ud800", object(), 1j)  # noqa: DTZ001
 
+MOST_NESTED = 2
+
 any_value: SearchStrategy[Any] = st.one_of(
     *(kind.values for kind in SCALARS), st.none(), st.sampled_from(WRONG), st.lists(st.integers(), max_size=2)
 )
 """A value for a field of any type."""
 
 
-def field_kinds(family: str = "struct", depth: int = 2) -> SearchStrategy[FieldKind]:
+def field_kinds(family: str = "struct", depth: int = MOST_NESTED) -> SearchStrategy[FieldKind]:
     """Types of fields that a class of this family may have; `depth` bounds how far they are nested."""
     shapes = SHAPES if family == "pydantic" else (*SHAPES, *STRUCTS)
     scalars = st.sampled_from([ASCII if family == "pydantic" and kind.hint is bytes else kind for kind in SCALARS])
@@ -158,10 +160,17 @@ def field_kinds(family: str = "struct", depth: int = 2) -> SearchStrategy[FieldK
         inner.map(tuple_of),
         st.tuples(inner, inner).map(pair_of),
         st.tuples(st.sampled_from(KEYS), inner).map(dict_of),
-        scalars.map(set_of),
-        scalars.map(frozenset_of),
+        hashables(scalars, depth).map(set_of),
+        hashables(scalars, depth).map(frozenset_of),
         nested(family, depth - 1),
     )
+
+
+def hashables(scalars: SearchStrategy[FieldKind], depth: int) -> SearchStrategy[FieldKind]:
+    """Types whose values may be members of a set, sets among them."""
+    if depth < MOST_NESTED:
+        return scalars
+    return scalars | scalars.map(optional) | scalars.map(frozenset_of) | st.tuples(scalars, scalars).map(pair_of)
 
 
 def optional(kind: FieldKind) -> FieldKind:

@@ -10,8 +10,10 @@ from itertools import chain
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("search", derandomize=False, deadline=None, suppress_health_check=SLOW, print_blob=True)
+settings.load_profile("same")
 PATIENCE = 900.0  # seconds; the timeout of a test in pyproject.toml comes first
 
 

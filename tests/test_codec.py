@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -246,8 +247,8 @@ def test_a_value_without_a_json_form_cannot_be_encoded(value: object) -> None:
 
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_equal_messages_have_equal_bytes_in_every_process(seed: str) -> None:
-    names = frozenset(f"name-{number}" for number in range(20))
-    here = JsonCodec().encode(Labelled("s", names))
+    names = [f"name-{number}" for number in range(20)]
+    here = JsonCodec().encode(Labelled("s", frozenset(names), {frozenset([name]) for name in names}, set(Size)))
 
     environment = {**os.environ, "PYTHONHASHSEED": seed}
     command = (sys.executable, "-c", ENCODE_A_SET)
@@ -256,18 +257,26 @@ def test_equal_messages_have_equal_bytes_in_every_process(seed: str) -> None:
     assert there == here
 
 
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
 class Labelled(Event):
     sku: Sku
     names: frozenset[str]
+    groups: set[frozenset[str]]
+    sizes: set[Size]
 
 
 ROOT = Path(__file__).resolve().parent.parent
 ENCODE_A_SET = """
 import sys
 from leftfold import JsonCodec
-from tests.test_codec import Labelled
-names = frozenset(f"name-{number}" for number in range(20))
-sys.stdout.buffer.write(JsonCodec().encode(Labelled("s", names)))
+from tests.test_codec import Labelled, Size
+names = [f"name-{number}" for number in range(20)]
+message = Labelled("s", frozenset(names), {frozenset([name]) for name in names}, set(Size))
+sys.stdout.buffer.write(JsonCodec().encode(message))
 """
 
 

@@ -123,6 +123,9 @@ class Held(Event):
     lines: tuple[Line, ...] = ()
     unique: frozenset[Line] = frozenset()
     colors: frozenset[Color] = frozenset()
+    choices: frozenset[bool | None] = frozenset()
+    times: frozenset[datetime | None] = frozenset()
+    groups: frozenset[frozenset[str]] = frozenset()
     seats: dict[int, str] = {}  # noqa: RUF012 msgspec copies it
     days: dict[date, Decimal] = {}  # noqa: RUF012 msgspec copies it
     paid: Card | Cash | None = None
@@ -157,6 +160,10 @@ AUTUMN = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=VIENNA)  # a time that thi
         {"days": {date(2026, 1, 2): Decimal("1.5"), date(2025, 1, 1): Decimal(2)}},
         {"unique": frozenset({Line(2), Line(1)})},
         {"colors": frozenset(Color)},
+        {"choices": frozenset([None])},
+        {"choices": frozenset([None, True, False])},
+        {"times": frozenset([None, datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=UTC)])},
+        {"groups": frozenset([frozenset(["a"]), frozenset(["b", "c"]), frozenset()])},
         {"paid": Cash(1)},
         {"sparse": Sparse(0, 3)},
         {"strict": Strict(1)},

@@ -18,12 +18,7 @@ from tests.message_types import MessageKind, any_value, message_types
 from tests.postgres import fresh_schema
 
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # all examples append to one log
-ALWAYS_THE_SAME = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=SHARED,
-)
+ON_ONE_LOG = settings(suppress_health_check=SHARED)
 
 
 class Decide(Command):
@@ -108,13 +103,13 @@ def check_any_values(log: Log, kind: MessageKind, data: st.DataObject) -> None:
     assert read is None or read == message
 
 
-@settings(ALWAYS_THE_SAME, max_examples=60)
+@settings(ON_ONE_LOG, max_examples=60)
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_memory(memory: Log, kind: MessageKind, data: st.DataObject) -> None:
     check_right_values(memory, kind, data)
 
 
-@settings(ALWAYS_THE_SAME, max_examples=60)
+@settings(ON_ONE_LOG, max_examples=60)
 @given(kind=message_types(), data=st.data())
 def test_any_values_are_read_back_equal_from_memory_or_refused(
     memory: Log, kind: MessageKind, data: st.DataObject
@@ -122,13 +117,13 @@ def test_any_values_are_read_back_equal_from_memory_or_refused(
     check_any_values(memory, kind, data)
 
 
-@settings(ALWAYS_THE_SAME, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=20)
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_sqlite(sqlite: Log, kind: MessageKind, data: st.DataObject) -> None:
     check_right_values(sqlite, kind, data)
 
 
-@settings(ALWAYS_THE_SAME, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=20)
 @given(kind=message_types(), data=st.data())
 def test_any_values_are_read_back_equal_from_sqlite_or_refused(
     sqlite: Log, kind: MessageKind, data: st.DataObject
@@ -136,7 +131,7 @@ def test_any_values_are_read_back_equal_from_sqlite_or_refused(
     check_any_values(sqlite, kind, data)
 
 
-@settings(ALWAYS_THE_SAME, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=20)
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_postgres(
     postgres_log: Log, kind: MessageKind, data: st.DataObject

@@ -38,17 +38,17 @@ class JsonCodec:
     """
 
     def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder(order="deterministic").encode
+        self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._fields = msgspec.json.Decoder(dict[str, Any]).decode
 
     def encode(self, message: object) -> bytes:
         """The message as a JSON object."""
-        own = getattr(message, "model_dump_json", None)
+        encode = self._encoders.get(type(message)) or self._encoder_of(type(message))
         try:
-            return self._encode(message) if own is None else str(own(warnings=False)).encode()
+            return encode(message)
         except NOT_ENCODED as error:
-            if own is None and isinstance(error, TypeError):
-                return self._encode_sorted(message)
+            if encode is _encode and isinstance(error, TypeError):
+                return self._encode_in_order(message)
             raise self._refusal(message, error) from error
 
     def decoder(self, owner: type) -> Callable[[bytes], Any]:
@@ -70,35 +70,78 @@ class JsonCodec:
     def __repr__(self) -> str:
         return "<JsonCodec>"
 
-    def _encode_sorted(self, message: object) -> bytes:
+    def _encoder_of(self, owner: type) -> Callable[[Any], bytes]:
+        if hasattr(owner, "model_dump_json"):
+            self._encoders[owner] = _encode_model
+        else:
+            self._encoders[owner] = _encode_in_order if nests_sets(owner) else _encode
+        return self._encoders[owner]
+
+    def _encode_in_order(self, message: object) -> bytes:
         """Encode what msgspec does not sort by itself: dicts whose keys are no texts, sets of structs and enums."""
         try:
-            return self._encode(self._sorted(message))
+            return _encode_in_order(message)
         except NOT_ENCODED as error:
             raise self._refusal(message, error) from error
-
-    def _sorted(self, value: Any) -> Any:
-        """The same value with texts as keys of dicts, and lists in one order in place of sets."""
-        names = field_names(value)
-        if names is not None:
-            return _with_fields(value, {name: self._sorted(getattr(value, name)) for name in names})
-        if is_any(value, dict):
-            return {_text_of_key(key): self._sorted(inner) for key, inner in value.items()}
-        if is_any(value, set, frozenset):
-            return sorted(map(self._sorted, value), key=self._encode)
-        if is_any(value, list, tuple):
-            return [self._sorted(inner) for inner in value]
-        return value
 
     def _refusal(self, message: object, error: Exception) -> CannotEncode:
         """The error, with the field that cannot be encoded."""
         for name in field_names(message) or ():
             value = getattr(message, name, None)
             try:
-                self._encode(self._sorted(value))
+                _encode_in_order(value)
             except NOT_ENCODED as problem:
                 return CannotEncode(message, str(problem), name, value)
         return CannotEncode(message, str(error))
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _encode_in_order(message: object) -> bytes:
+    return _encode(in_one_order(message))
+
+
+def _encode_model(model: Any) -> bytes:
+    return str(model.model_dump_json(warnings=False)).encode()
+
+
+def in_one_order(value: Any) -> Any:
+    """The same value with texts as keys of dicts, and in place of each set a list, sorted by its items' JSON.
+
+    For what msgspec cannot sort by itself: items without an order, as those of an `Enum`, and sets, whose order by `<`
+    is that of subsets.
+    """
+    names = field_names(value)
+    if names is not None:
+        return _with_fields(value, {name: in_one_order(getattr(value, name)) for name in names})
+    if is_any(value, dict):
+        return {_text_of_key(key): in_one_order(inner) for key, inner in value.items()}
+    if is_any(value, set, frozenset):
+        return sorted(map(in_one_order, value), key=_encode) if value else value
+    if is_any(value, list, tuple):
+        return [in_one_order(inner) for inner in value]
+    return value
+
+
+def nests_sets(hint: Any) -> bool:
+    """Whether sets of a type hold sets, at any depth: msgspec writes these in an order that is not always the same."""
+    try:
+        return _has_sets(msgspec.inspect.type_info(hint), set(), within=False)
+    except (TypeError, NameError):
+        return False
+
+
+def _has_sets(part: Any, seen: set[tuple[int, bool]], *, within: bool) -> bool:
+    if is_any(part, tuple):
+        return any(_has_sets(each, seen, within=within) for each in part)
+    if not isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) or (id(part), within) in seen:
+        return False
+    seen.add((id(part), within))
+    is_set = isinstance(part, msgspec.inspect.SetType | msgspec.inspect.FrozenSetType)
+    if within and is_set:
+        return True
+    return any(_has_sets(getattr(part, name), seen, within=within or is_set) for name in part.__struct_fields__)
 
 
 def _text_of_key(key: object) -> str:

@@ -113,12 +113,15 @@ def _between_sets(given: Set[Any], read: Set[Any], place: str) -> Difference | N
         return Difference(place, given, read)
     if all(type(one) in SCALARS for one in given):
         return None if _same(given, read) else Difference(place, given, read)
-    rest = list(read)
+    rest: dict[int, list[Any]] = {}
+    for other in read:
+        rest.setdefault(hash(other), []).append(other)
     for one in given:
-        other = next((other for other in rest if difference(one, other) is None), None)
-        if other is None:
+        alike = rest.get(hash(one), [])
+        number = next((number for number, other in enumerate(alike) if difference(one, other) is None), None)
+        if number is None:
             return Difference(place, given, read)
-        rest.remove(other)
+        del alike[number]
     return None
 
 

@@ -20,7 +20,7 @@ from leftfold.errors import UsageError
 from leftfold.events import Event
 from leftfold.query import ReadSide
 from leftfold.store import MemoryStore
-from tests.message_types import SCALARS, FieldKind, field_kinds, new_class, optional
+from tests.message_types import SCALARS, Color, FieldKind, field_kinds, frozenset_of, new_class, optional, set_of
 from tests.query.bank import append, ask, reading, registry_of
 from tests.query.places import Place, place
 
@@ -52,6 +52,9 @@ def cases(kinds: st.SearchStrategy[Sequence[FieldKind]]) -> st.SearchStrategy[Ca
 
     return kinds.flatmap(rows_of)
 
+
+COLORS = FieldKind(Color, st.sampled_from(Color), Color.RED)
+TEXTS = FieldKind(str, st.text(), "")
 
 scalars = cases(st.just(SCALARS))
 optionals = cases(st.just([optional(kind) for kind in SCALARS]))
@@ -198,6 +201,13 @@ async def test_scalars_sort_compare_and_add_up_as_in_python(place: Place, case: 
 @PROPERTIES
 @given(case=optionals)
 async def test_optional_scalars_sort_and_compare_as_in_python_and_none_comes_first(place: Place, case: Case) -> None:
+    await check(case, place)
+
+
+async def test_sets_without_an_order_come_back_equal_and_are_found(place: Place) -> None:
+    kinds = [set_of(kind) for kind in (COLORS, optional(COLORS), frozenset_of(COLORS), frozenset_of(TEXTS))]
+    every, groups = set(Color), {frozenset(Color), frozenset([Color.RED]), frozenset[Color]()}
+    case = Case(kinds, [[every, {None, *every}, groups, {frozenset("ab"), frozenset("c")}], [set()] * len(kinds)])
     await check(case, place)
 
 

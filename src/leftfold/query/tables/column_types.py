@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
+from leftfold.codec import in_one_order, nests_sets
 from leftfold.errors import NaiveDatetime, UnsupportedValue
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
 
@@ -238,6 +239,7 @@ class Json(TypeDecorator[Any]):
         super().__init__(none_as_null=True)
         self.hint = hint
         self.compares = _has_one_form(hint)
+        self.nests = nests_sets(hint)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """On PostgreSQL JSONB, which can be compared and indexed."""
@@ -246,7 +248,12 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Plain lists, dicts and scalars."""
-        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
+        if not self.nests:
+            try:
+                return msgspec.to_builtins(value, str_keys=True, order="deterministic")
+            except TypeError:  # for want of an order, as members of an `Enum` have none
+                pass
+        return msgspec.to_builtins(in_one_order(value), str_keys=True, order="deterministic")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """The value as the field's type has it."""
