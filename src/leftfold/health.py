@@ -12,17 +12,22 @@ from leftfold.status import WorkerStatus
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What a live app does in the background, at one moment. `head` is the position of the newest event."""
+    """What a live app does in the background, at one moment. `head` is the position of the newest event.
+
+    `snapshots` is what the snapshots of its decision models ran into, if anything.
+    """
 
     head: int
     read_models: tuple[ModelStatus, ...]
     workers: tuple[WorkerStatus, ...]
     attention: NeedsAttention = NeedsAttention()
+    snapshots: str | None = None
 
 
 async def work_of(live: LiveApp) -> Work:
     """Where the workers and read models of a live app stand; cheaper than its whole status."""
-    return Work(await live.store.head(), tuple(await live.read_models()), live.workers(), await live.attention())
+    head, models = await live.store.head(), tuple(await live.read_models())
+    return Work(head, models, live.workers(), await live.attention(), live.snapshot_trouble)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -37,13 +42,15 @@ def health_of(work: Work) -> Health:
     """Judge the work.
 
     A worker in trouble and a read model that stopped, or waits for its database, are problems. What is parked or has
-    failed for good is a warning: everything else goes on, and a restart would not unpark it. Lag is neither.
+    failed for good is a warning: everything else goes on, and a restart would not unpark it. Snapshots that cannot be
+    kept are one too: they cost time alone. Lag is neither.
     """
     problems = [f"{each.name}: {each.trouble}" for each in work.workers if each.running and each.trouble]
     stopped = [each for each in work.read_models if each.problem and not isinstance(each.problem, ProjectionParked)]
     problems += [f"{each.name}: {in_words(each.problem)}" for each in stopped if each.problem]
     warnings = [f"{each.name}: {each.parked} keys parked" for each in work.read_models if each.parked]
     warnings += work.attention.lines
+    warnings += [f"snapshots: {work.snapshots}"] if work.snapshots else []
     status: Literal["ok", "degraded", "failing"] = "failing" if problems else "degraded" if warnings else "ok"
     return Health(status, tuple(problems), tuple(warnings))
 

@@ -352,6 +352,11 @@ class LiveApp:
         """Where the background workers stand, and what they ran into; also once the app is closed."""
         return tuple(_worker_status(worker) for worker in self._workers)
 
+    @property
+    def snapshot_trouble(self) -> str | None:
+        """Why snapshots of decision models are not kept beside the log, or cannot be used; None if they are."""
+        return self._snapshots.trouble
+
     async def attention(self) -> NeedsAttention:
         """Count what failed for good and waits for a person: commands, instances of processes, events of reactors.
 
@@ -376,6 +381,7 @@ class LiveApp:
             caches=tuple(cache.status for cache in caches if cache is not None),
             mismatches=self._mismatches,
             attention=await self.attention(),
+            snapshots=self.snapshot_trouble,
         )
 
     async def run_until_quiet(self) -> None:

@@ -23,7 +23,7 @@ from leftfold.command import (
     States,
     lease_name,
 )
-from leftfold.errors import InvalidOption
+from leftfold.errors import InvalidOption, StoreUnavailable
 from leftfold.fold import Fold
 from leftfold.home import Home
 from leftfold.ids import RandomIds
@@ -50,7 +50,9 @@ from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, open_store
 from leftfold.store.identity import identity_at
-from leftfold.store.open import is_read_only, split_url, url_of
+from leftfold.store.open import is_read_only, snapshot_table, split_url, url_of
+from leftfold.store.snapshot_store import SnapshotStore
+from leftfold.store.sqlite_snapshots import MEMORY, SQLiteSnapshots
 from leftfold.workers import Workers, beside
 
 STATES = 65_536
@@ -145,9 +147,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             store = log
         mismatches = await _look_for_mismatches(app, store)
         url, read_only = (log, is_read_only(log)) if isinstance(log, str) else ("memory:", False)
-        snapshots = _snapshots(app, store, url, read_only=read_only)
-        opened.push_async_callback(snapshots.close)
-        await snapshots.forget_beyond(await store.head())
+        snapshots = await _snapshots(app, store, url, opened)
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
         new_id = options.get("new_id") or RandomIds()
         executor = Executor(
@@ -300,11 +300,24 @@ async def _open_read_side(
     return read_side
 
 
-def _snapshots(app: Definition, store: EventStore, url: str, *, read_only: bool) -> Snapshots:
-    identify = partial(identity_at, store)
-    return Snapshots(snapshots_path(url), store.log_id, app.registry.codec, identify, read_only=read_only)
+async def _snapshots(app: Definition, store: EventStore, url: str, opened: AsyncExitStack) -> Snapshots:
+    snapshots = Snapshots(await _snapshot_store(url, store.log_id), app.registry.codec, partial(identity_at, store))
+    opened.push_async_callback(snapshots.close)
+    await snapshots.forget_beyond(await store.head())
+    return snapshots
 
 
-def snapshots_path(url: str) -> str:
-    """The snapshots' file for a log: beside the log's own, or in memory where it has none."""
-    return ":memory:" if split_url(url).scheme != "sqlite" else beside(url, "snapshots")
+async def _snapshot_store(url: str, log_id: str) -> SnapshotStore:
+    """Return the place beside the log, or one in memory for a log that has none or does not let it be used."""
+    if split_url(url).scheme == "sqlite":
+        return SQLiteSnapshots(beside(url, "snapshots"), log_id, read_only=is_read_only(url))
+    table = snapshot_table(url)
+    if table is None:
+        return SQLiteSnapshots(MEMORY, log_id)
+    try:
+        if await table.look():
+            return table
+    except StoreUnavailable:
+        return table  # perhaps it can be used later
+    await table.close()
+    return SQLiteSnapshots(MEMORY, log_id, read_only=is_read_only(url), problem=table.problem)

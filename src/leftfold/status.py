@@ -22,6 +22,7 @@ class Status(msgspec.Struct, frozen=True):
 
     `mismatches` are what the app did not know of the log when it was opened.
     `attention` counts what failed for good: submitted commands, instances of processes, events of reactors.
+    `snapshots` says why snapshots of decision models are not kept beside the log, if they are not as they should be.
     """
 
     app: str
@@ -32,3 +33,4 @@ class Status(msgspec.Struct, frozen=True):
     caches: tuple[CacheStatus, ...]
     mismatches: tuple[TypeMismatch, ...] = ()
     attention: NeedsAttention = NeedsAttention()
+    snapshots: str | None = None

@@ -284,6 +284,11 @@ class SyncLive:
         """The traceback of the error that holds up a parked key; see `LiveApp.parked_traceback`."""
         return self._loop.run(self._live.parked_traceback(model, *key))
 
+    @property
+    def snapshot_trouble(self) -> str | None:
+        """Why snapshots of decision models are not kept beside the log; see `LiveApp.snapshot_trouble`."""
+        return self._live.snapshot_trouble
+
     def attention(self) -> NeedsAttention:
         """Count what failed for good and waits for a person; see `LiveApp.attention`."""
         return self._loop.run(self._live.attention())

@@ -13,6 +13,7 @@ from leftfold.registry import Registry
 from leftfold.store import MemoryStore
 from leftfold.store.contract import NewEvent
 from leftfold.store.identity import identity_at
+from leftfold.store.sqlite_snapshots import SQLiteSnapshots
 from tests.accounts import Account, Calls, Deposit, Deposited, Transfer, accounts_app
 
 FOLD = fold_of(Account)
@@ -24,7 +25,7 @@ def deposited(registry: Registry, account: str, amount: int) -> NewEvent:
 
 async def test_at_most_so_many_states_are_held_and_the_longest_unused_goes_first(store: EventStore) -> None:
     registry = Registry()
-    snapshots = Snapshots(":memory:", store.log_id, registry.codec, partial(identity_at, store))
+    snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), registry.codec, partial(identity_at, store))
     states = States(store, registry, snapshots, capacity=2)
 
     first, second = states.of(FOLD, ("a",)), states.of(FOLD, ("b",))
@@ -40,7 +41,7 @@ async def test_at_most_so_many_states_are_held_and_the_longest_unused_goes_first
 
 async def test_a_state_says_where_it_is_true(store: EventStore) -> None:
     registry = Registry()
-    snapshots = Snapshots(":memory:", store.log_id, registry.codec, partial(identity_at, store))
+    snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), registry.codec, partial(identity_at, store))
     states = States(store, registry, snapshots, capacity=2)
     await store.append([deposited(registry, "a", 1), deposited(registry, "b", 1)])
     state = states.of(FOLD, ("a",))

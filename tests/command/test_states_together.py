@@ -12,6 +12,7 @@ from leftfold.fold import fold_of
 from leftfold.registry import Registry
 from leftfold.store import MemoryStore
 from leftfold.store.identity import identity_at
+from leftfold.store.sqlite_snapshots import SQLiteSnapshots
 from tests.accounts import Account, Deposited, Transferred
 
 FOLD = fold_of(Account)
@@ -35,7 +36,7 @@ def store() -> CountsReads:
 
 @pytest.fixture
 async def states(store: CountsReads) -> AsyncIterator[States]:
-    snapshots = Snapshots(":memory:", store.log_id, REGISTRY.codec, partial(identity_at, store))
+    snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), REGISTRY.codec, partial(identity_at, store))
     yield States(store, REGISTRY, snapshots, capacity=100)
     await snapshots.close()
 

@@ -117,10 +117,10 @@ class Changes:
 
 
 def problems_of(status: Work) -> dict[str, str]:
-    """What keeps each worker and read model from going on, by its name."""
+    """Return what keeps each worker and read model from going on, or snapshots from being kept, by its name."""
     found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
     found |= {each.name: in_words(each.problem) for each in status.read_models if each.problem}
-    return found
+    return found | ({"snapshots": status.snapshots} if status.snapshots else {})
 
 
 def attention_of(status: Work) -> dict[str, str]:
@@ -149,7 +149,9 @@ def _rows(status: Work) -> list[Mapping[str, Any]]:
         (each.name, f"at {each.position:,}", each.lag, in_words(each.problem) if each.problem else _parked(each.parked))
         for each in status.read_models
     ]
-    return [dict(zip(("what", "where", "lag", "trouble"), row, strict=True)) for row in (*workers, *models)]
+    snapshots = [("snapshots", None, None, status.snapshots)] if status.snapshots else []
+    rows = (*workers, *models, *snapshots)
+    return [dict(zip(("what", "where", "lag", "trouble"), row, strict=True)) for row in rows]
 
 
 def _parked(count: int) -> str | None:

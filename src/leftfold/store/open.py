@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from leftfold.clock import Clock
@@ -13,6 +14,9 @@ from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
 from leftfold.store.sqlite_file import is_log
+
+if TYPE_CHECKING:
+    from leftfold.store.postgres_snapshots import PostgresSnapshots
 
 OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
 POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
@@ -105,6 +109,17 @@ def lease_book(url: str) -> StoredBook | None:
 
     server, options = _parts_of(url)
     return PostgresBook(server, _log_in(url, options), session="through" not in options)
+
+
+def snapshot_table(url: str) -> "PostgresSnapshots | None":
+    """Where the snapshots of a log in PostgreSQL are kept; None for a log elsewhere."""
+    if split_url(url).scheme not in POSTGRES:
+        return None
+    from leftfold.store.postgres_snapshots import PostgresSnapshots
+
+    server, options = _parts_of(url)
+    session, read_only = "through" not in options, is_read_only(url)
+    return PostgresSnapshots(server, _log_in(url, options), session=session, read_only=read_only)
 
 
 def models_of_postgres(url: str) -> str | None:

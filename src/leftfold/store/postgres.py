@@ -40,6 +40,7 @@ from leftfold.store.postgres_inspection import problems, statistics, stored_keys
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
 from leftfold.store.postgres_select import AT_POSITIONS, Statement
+from leftfold.store.postgres_snapshots import make_snapshot_table
 from leftfold.store.postgres_view import SCHEMA, SELECT_VIEW, renew_view
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.stretch import Range
@@ -48,6 +49,7 @@ FORMAT = 1
 QUEUE = 4_096
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
+SCRIPTS = ("postgres", "postgres_leases", "postgres_snapshots", "postgres_view")
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 
@@ -315,6 +317,7 @@ class PostgresStore:
                 create_log(connection, self._log)
             elif not self._read_only:
                 renew_view(connection, self._log, found[0])
+                make_snapshot_table(connection, self._log)
             rows = run(connection, self._sql(SELECT_LOG))
         if not rows or rows[0][1] != FORMAT:
             raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
@@ -447,7 +450,7 @@ def _type_samples(connection: Connection, *, log: str, types: Types, at_most: in
 
 def create_log(connection: Connection, log: str) -> None:
     """Make the schema of a log that is not there; of several processes that try at once one does it."""
-    script = "".join(_script(f"{name}.sql", log) for name in ("postgres", "postgres_leases", "postgres_view"))
+    script = "".join(_script(f"{name}.sql", log) for name in SCRIPTS)
     once = f"""
         SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
         DO $outer$ BEGIN
@@ -461,7 +464,7 @@ def create_log(connection: Connection, log: str) -> None:
 def create_roles(url: str, log: str) -> None:
     """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
     with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
-        run_script(connection, _script("postgres_roles.sql", log))
+        run_script(connection, "".join(_script(f"postgres_{name}.sql", log) for name in ("roles", "snapshot_rights")))
 
 
 def _script(name: str, log: str) -> str:

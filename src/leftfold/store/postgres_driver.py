@@ -140,7 +140,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
             parameters["options"] = f"{options} {asked_options(given)} {NEEDED}"
         conninfo = make_conninfo(url, **parameters, client_encoding="UTF8")
     except psycopg.ProgrammingError as error:
-        raise InvalidUrl(url, f"libpq says: {_problem(error)}") from error
+        raise InvalidUrl(url, f"libpq says: {problem_of(error)}") from error
     connection = Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
     part_in_children(connection)
     try:
@@ -334,7 +334,7 @@ def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None,
         yield
     except psycopg.Error as error:
         if is_lost() and not _ended_before_the_commit(error):
-            raise OutcomeUnknown(_problem(error)) from error
+            raise OutcomeUnknown(problem_of(error)) from error
         raise named(where, error) from error
 
 
@@ -349,19 +349,19 @@ def named(where: str, error: psycopg.Error) -> StoreUnavailable:
     """The error of ours that says what a driver's error means, by its SQLSTATE."""
     state = error.sqlstate or ""
     if state in NAMES:
-        return _made(NAMES[state], where, _problem(error))
+        return _made(NAMES[state], where, problem_of(error))
     if error.diag.message_primary == NEVER_SENT:
-        return StoreBusy(where, _problem(error))
+        return StoreBusy(where, problem_of(error))
     if state[:2] in ("", "08", "57", "28") and isinstance(error, psycopg.OperationalError):
-        return StoreUnreachable(where, _problem(error))
-    return StoreFailed(where, _problem(error))
+        return StoreUnreachable(where, problem_of(error))
+    return StoreFailed(where, problem_of(error))
 
 
 def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavailable:
     return StoreNotFound(where) if kind is StoreNotFound else kind(where, problem)  # type: ignore[call-arg]
 
 
-def _problem(error: psycopg.Error) -> str:
-    """What the server says, without the function's arguments in which it says it."""
+def problem_of(error: psycopg.Error) -> str:
+    """Return what the server says, without the function's arguments in which it says it."""
     said = (error.diag.message_primary, error.diag.message_detail)
     return " ".join(" ".join(filter(None, said) if any(said) else [str(error)]).split())

@@ -1,5 +1,5 @@
 -- Two roles for the log "leftfold_log": the writer may call the functions that append and that lend out the workers'
--- leases, the reader may select.
+-- leases, and keep snapshots of decision models; the reader may select.
 -- Neither may do anything else. A program's own role is granted both: GRANT "leftfold_log_writer" TO app.
 
 DO $$
