@@ -196,6 +196,20 @@ async def begin():
 
 asyncio.run(begin())
 """
+NOT_CLOSED = """
+import sys
+from leftfold.store.sqlite import SQLiteStore
+from tests.accounts import accounts_app
+
+closed = SQLiteStore.close
+
+async def close(store):
+    await closed(store)
+    raise OSError("the disk is gone")
+
+SQLiteStore.close = close
+live = accounts_app().open_sync(sys.argv[1])
+"""
 STORE_LEFT_OPEN = """
 import sys
 from leftfold import NewEvent, open_store_sync
@@ -397,6 +411,14 @@ def test_a_program_that_leaves_its_app_open_ends_and_loses_nothing(url: str, end
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "acknowledged\n", "")
     with accounts_app().open_sync(url) as live:
         assert live.state(Account, "a") != Account("a")
+
+
+def test_an_app_that_cannot_be_closed_at_the_end_of_its_program_is_an_error(tmp_path: Path) -> None:
+    ran = run(NOT_CLOSED, f"sqlite:///{tmp_path}/bank.db")
+
+    assert ran.returncode == 0
+    assert "could not be closed at the end of the program" in ran.stderr
+    assert "OSError: the disk is gone" in ran.stderr
 
 
 @contextmanager

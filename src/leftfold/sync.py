@@ -2,10 +2,11 @@
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 CLOSING_SECONDS = 5.0
 _open: "set[Opened]" = set()
+log = logging.getLogger("leftfold.app")
 
 
 class LoopThread:
@@ -362,8 +364,10 @@ def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> SyncLive
 def _close_all() -> None:
     """Close what the program left open, while threads can still be waited for."""
     for opened in list(_open):
-        with suppress(Exception):
+        try:
             opened.close()
+        except Exception:  # the others are closed too
+            log.exception("%r was left open and could not be closed at the end of the program", opened)
 
 
 # before the interpreter ends its thread pools; atexit would come after that

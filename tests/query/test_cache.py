@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from leftfold.errors import InvalidHandler, ReadModelBehind
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.by_value import by_value
 from leftfold.query.rebuild import rebuild
+from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
 from tests.query.bank import (
@@ -365,6 +367,31 @@ async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_
         async for answer in watch:
             if answer == [5]:
                 break
+
+
+async def test_that_other_processes_cannot_be_looked_for_is_one_error_as_long_as_it_lasts(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    counting, looked, real = Counting(), count(), ModelsDatabase.builds
+    loop, again = asyncio.get_running_loop(), asyncio.Event()
+
+    def builds(database: ModelsDatabase) -> Any:
+        found = real(database)
+        if (number := next(looked)) == 9:
+            loop.call_soon_threadsafe(again.set)
+        if number % 4:  # three times in trouble, once not
+            raise RuntimeError("a fault of the code")
+        return found
+
+    monkeypatch.setattr("leftfold.query.answering.NOTICING", 0)
+    async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
+        monkeypatch.setattr(ModelsDatabase, "builds", builds)
+        await read_side.answer(counting.amounts, Amounts(["a"]))
+        await again.wait()
+
+    said = [record for record in caplog.records if record.name == "leftfold.following"]
+    assert [record.levelname for record in said[:2]] == ["ERROR"] * 2
+    assert len(said) in (2, 3)  # 1 to 3, 5 to 7, and 9 to where it was closed
 
 
 # --- values as keys

@@ -1,6 +1,7 @@
 """Answering queries from the tables of the read models: computed, kept, waited for, watched."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,12 +22,14 @@ from leftfold.query.standing import Behind, Standing
 from leftfold.query.watch import Watch
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
+from leftfold.trouble import in_words
 
 if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
 
 PATIENCE = 0.02  # seconds that an attempt is put off for what it is likely to need
 NOTICING = 1.0  # seconds until the change of a row is noticed that another process made and no event tells of
+log = logging.getLogger("leftfold.following")
 
 
 class Answering:
@@ -59,6 +62,7 @@ class Answering:
         self._caches: dict[QueryHandler, AnswerCache] = {}
         self._read_last: dict[QueryHandler, Collection[ReadModelDefinition]] = {}
         self._builds: Mapping[ReadModelDefinition, str] = {}
+        self._failed_to_look = ""
         self._noticing: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -194,9 +198,17 @@ class Answering:
             await asyncio.sleep(NOTICING)
 
     async def _look_for_others(self) -> None:
-        with suppress(Exception):  # the projections tell of trouble with the database
-            before, loop = self._builds, asyncio.get_running_loop()
+        before, loop = self._builds, asyncio.get_running_loop()
+        try:
             self._builds = await loop.run_in_executor(self._readers, self._connect().builds)
-            for definition, build in self._builds.items():
-                if definition in self._standings and before.get(definition) != build:
-                    self._standings[definition].disturbed()
+        except LeftfoldError:  # the projections tell of trouble with the database
+            return
+        except Exception as error:
+            if self._failed_to_look != in_words(error):
+                log.exception("what other processes change in the read models is not noticed, and is looked for again")
+            self._failed_to_look = in_words(error)
+            return
+        self._failed_to_look = ""
+        for definition, build in self._builds.items():
+            if definition in self._standings and before.get(definition) != build:
+                self._standings[definition].disturbed()
