@@ -421,6 +421,46 @@ async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leav
     assert answers == dict.fromkeys(KINDS, true)
 
 
+@pytest.mark.parametrize("grow", [False, True])
+@pytest.mark.parametrize("first", ["state", "status", "explain", "execute", "read"])
+async def test_every_verb_is_refused_once_an_sqlite_file_was_restored_in_place(
+    tmp_path: Path, first: str, grow: bool
+) -> None:
+    place = Folder(tmp_path)
+    place.save(await grown(place, "a", 1, 2, 3))
+
+    async with bank([]).open(place.url, work=False) as live:
+        verbs: dict[str, Callable[[], Awaitable[object]]] = {
+            "state": lambda: live.state(Thanks, "a"),
+            "status": live.status,
+            "explain": lambda: live.explain(Thanks, "a"),
+            "execute": lambda: live.execute(Deposit("a", 20)),
+            "read": lambda: truth(live),
+        }
+        await live.execute(Deposit("a", 10))
+        await live.state(Thanks, "a")
+        with (
+            closing(sqlite3.connect(tmp_path / "saved" / "bank.db")) as saved,
+            closing(sqlite3.connect(tmp_path / "bank.db")) as present,
+        ):
+            saved.backup(present)
+        if grow:
+            await grown(place, "b", *MORE)
+
+        for verb in (first, *verbs):
+            with pytest.raises(LogReplaced):
+                await verbs[verb]()
+
+
+async def test_what_other_processes_append_is_no_replaced_log(tmp_path: Path) -> None:
+    place = Folder(tmp_path)
+    async with bank([]).open(place.url, work=False) as live:
+        for amount in range(1, 6):
+            await live.execute(Deposit("a", amount))
+            await grown(place, "b", amount)
+            assert await truth(live) == dict.fromkeys("ab", sum(range(amount + 1)))
+
+
 async def test_checkpoints_of_a_former_release_are_given_the_event_that_the_log_has_there(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from leftfold.errors import ForkedStore, LeaseLost, StoreClosed
+from leftfold.errors import ForkedStore, LeaseLost, LogReplaced, StoreClosed
 from leftfold.trouble import IN_STATUS, in_words, loggable
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
@@ -127,10 +127,16 @@ class Background:
                 await self._idle_until(self._worker.until_there_is_work())
             except (StoreClosed, ForkedStore):  # the parent's own goes on
                 return
+            except LogReplaced as reason:  # for good: the store refuses everything from now on
+                return self._end(reason)
             except Exception as trouble:  # noqa: BLE001 a worker that ends unseen is worse than one that tries again
                 self._note(trouble)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _end(self, reason: LogReplaced) -> None:
+        self._trouble = reason
+        log.error("%s has stopped: %s", self.name, in_words(reason), exc_info=loggable(reason), extra=IN_STATUS)
 
     def _note(self, trouble: Exception | None) -> None:
         before, self._trouble = self._trouble, trouble

@@ -64,6 +64,7 @@ class ReadingThreads(Generic[C]):
 
     A thread takes along what waits, and answers all of it at once: when many read at the same time, the interpreter's
     lock would else change hands with every answer, which costs more than the reads. Belongs to one event loop.
+    `verify` is called once after the reads of such a round; if it raises, each of them has that error.
     `named_errors` turns the driver's errors into leftfold's; a connection that is `lost` is opened anew for the next.
     """
 
@@ -73,10 +74,12 @@ class ReadingThreads(Generic[C]):
         threads: int,
         named_errors: Callable[[], AbstractContextManager[None]],
         lost: Callable[[C], bool] = lambda connection: False,
+        verify: Callable[[C], None] = lambda connection: None,
     ) -> None:
         self._connect = connect
         self._named_errors = named_errors
         self._lost = lost
+        self._verify = verify
         self._jobs: SimpleQueue[Job[C] | None] = SimpleQueue()
         self._under_way = 0
         self._threads = [Thread(target=self._run, name=f"leftfold reader {n}", daemon=True) for n in range(threads)]
@@ -144,6 +147,8 @@ class ReadingThreads(Generic[C]):
                         each.error = error
                     break
                 self._do(job, connection)
+            if jobs and connection is not None:
+                self._verify_round(jobs, connection)
             if jobs:
                 _answer(jobs)
         if connection is not None:
@@ -155,6 +160,14 @@ class ReadingThreads(Generic[C]):
                 job.found = job.read(connection)
         except BaseException as error:  # noqa: BLE001 it is the caller's
             job.error = error
+
+    def _verify_round(self, jobs: Sequence[Job[C]], connection: C) -> None:
+        try:
+            with self._named_errors():
+                self._verify(connection)
+        except BaseException as error:  # noqa: BLE001 it is the callers'
+            for job in jobs:
+                job.error = job.error or error
 
     def _take(self) -> tuple[list[Job[C]], bool]:
         """Wait for a job, then take along some that are there; and whether it is time to end."""

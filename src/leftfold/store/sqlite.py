@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria, Item
-from leftfold.errors import LeftfoldError, LogReplaced, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
+from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
@@ -48,6 +49,9 @@ INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, d
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
 SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
 SELECT_WHOLE = "SELECT position, time, version, data, metadata, tags FROM event WHERE position = ?"
+SELECT_WHOLE_AND_NEWEST = """
+    SELECT position, time, version, data, metadata, tags FROM event
+    WHERE position = ? OR position = (SELECT max(position) FROM event) ORDER BY position"""
 SELECT_HEAD = "SELECT max(position) FROM event"
 SELECT_TYPES = "SELECT id, name FROM type"
 
@@ -81,10 +85,15 @@ class SQLiteStore:
         keep_in_children(self)
         self._types = Types()
         self._recent = Recent()
-        self._newest = Newest(str(self._path))
+        self._newest = Newest(self._file)
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
-        self._readers = ReadingThreads(self._file.open_reader, READING_THREADS, partial(named_errors, str(self._path)))
+        self._readers = ReadingThreads(
+            self._file.open_reader,
+            READING_THREADS,
+            partial(named_errors, str(self._path)),
+            verify=self._newest.verify,
+        )
         self._unmerged = False  # whether there may be tags to merge: as each segment is full
         self._step: Step | None = None  # of merging, to be done between commits
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="leftfold tag rows")
@@ -139,7 +148,7 @@ class SQLiteStore:
         self._file.check_in_place()
         found = await self._readers.run(_head_of)
         if found < known:
-            raise LogReplaced(str(self._path), f"it has {found} events, and had {known} before")
+            self._file.refuse(f"it has {found} events, and had {known} before")
         self._head.advance(found)
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
@@ -333,10 +342,11 @@ class SQLiteStore:
 class Newest:
     """The newest event that this process wrote or found: as long as nobody else writes, it need not be looked at."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
         self._row: tuple[Any, ...] | None = None
         self._version: int | None = None  # changes when another connection commits
+        self._versions: dict[sqlite3.Connection, int] = {}  # the same, of each connection that reads
 
     def found(self, connection: sqlite3.Connection) -> None:
         """Note the newest event of a log that is opened."""
@@ -349,8 +359,26 @@ class Newest:
         if version == self._version:
             return
         if self._row and connection.execute(SELECT_WHOLE, self._row[:1]).fetchone() != self._row:
-            raise LogReplaced(self._where, f"it does not have the event any more that was at position {self._row[0]}")
+            self._refuse(self._row)
         self._version = version
+
+    def verify(self, connection: sqlite3.Connection) -> None:
+        """Raise `LogReplaced` if the event is not in the log that this connection has read; in a reading thread."""
+        version = _data_version(connection)
+        if version == self._versions.get(connection):
+            return
+        known = self._row
+        if known is not None:
+            rows = connection.execute(SELECT_WHOLE_AND_NEWEST, known[:1]).fetchall()
+            if not rows or rows[0] != known:
+                self._refuse(known)
+            self._row = max(
+                self._row or known, rows[-1], key=itemgetter(0)
+            )  # by position: another thread may have come further
+        self._versions[connection] = version
+
+    def _refuse(self, row: tuple[Any, ...]) -> NoReturn:
+        self._file.refuse(f"it does not have the event any more that was at position {row[0]}")
 
     def committed(self, admission: Admission) -> None:
         """Note the newest event of a commit."""
