@@ -1,6 +1,7 @@
 """A log or its read models restored, moved or replaced: no cell of the matrix gives a wrong answer."""
 
 import asyncio
+import logging
 import shutil
 import sqlite3
 from collections import Counter
@@ -18,7 +19,8 @@ import sqlalchemy as sa
 
 from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
 from leftfold.criteria import criteria
-from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, TableTaken
+from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, StoreUnreachable, TableTaken
+from leftfold.store import open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -84,6 +86,7 @@ totals = sa.Table(
 )
 KEYED: dict[str, type[Balance]] = {"keyed": Balance, "history": Kept, "shards": Divided}
 KINDS = (*KEYED, "free")
+NAMED = ("Balance", "Kept", "Divided", "totals")
 
 
 def bank(mail: list[int]) -> App:
@@ -143,7 +146,7 @@ class Place(Protocol):
         """Give the models database the form that it had in releases before checkpoints had identities."""
         ...
 
-    async def replace_under(self, *, grow: bool) -> None:
+    async def replace_under(self, *, grow: bool, way: str) -> None:
         """Put the older log in the place of the one that processes have open; `grow` has it go on in another way."""
         ...
 
@@ -173,10 +176,20 @@ class Folder:
         with closing(sqlite3.connect(self._path / "bank.models.db")) as connection:
             connection.execute(WITHOUT_ANCHORS)
 
-    async def replace_under(self, *, grow: bool) -> None:
-        self.restore("log")
+    async def replace_under(self, *, grow: bool, way: str) -> None:
+        if way == "in place":
+            self._restore_in_place()
+        else:
+            self.restore("log")
         if grow:
             await grown(self, "b", *MORE)
+
+    def _restore_in_place(self) -> None:
+        with (
+            closing(sqlite3.connect(self._path / "saved" / "bank.db")) as saved,
+            closing(sqlite3.connect(self._path / "bank.db")) as present,
+        ):
+            saved.backup(present)
 
     def _remove(self, part: str) -> None:
         for file in self._path.glob(f"{NAMES[part]}*"):
@@ -216,7 +229,7 @@ class Schemas:
     def forget_identities(self) -> None:
         self._run(f"SET search_path = {self._log}_models", WITHOUT_ANCHORS)
 
-    async def replace_under(self, *, grow: bool) -> None:
+    async def replace_under(self, *, grow: bool, way: str) -> None:
         more = ("event", "time, type, version, tags, data, metadata"), ("tag", "type, tag")
         self._cut_log(
             *(
@@ -225,7 +238,25 @@ class Schemas:
                 for table, columns in (more if grow else ())
             )
         )
-        self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        if way == "schema":
+            await self._make_schema_anew()
+        if way == "failover":
+            self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+    async def _make_schema_anew(self) -> None:
+        """Drop it and fill a new one, as a dump does that is restored with --clean."""
+        former, tables = f"{self._log}_former", ("log", "type", "event", "tag", "idempotency_key")
+        self._run(f"CREATE SCHEMA {former}")
+        for table in tables:
+            self._run(f"CREATE TABLE {former}.{table} AS TABLE {self._log}.{table}")
+        with psycopg.connect(self._admin) as locking:  # so that nobody appends to a log that is half there
+            locking.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self._log])
+            self._run(f"DROP SCHEMA {self._log} CASCADE")
+            async with open_store(self.url):
+                pass
+            self._run(f"DELETE FROM {self._log}.log")
+            for table in tables:
+                self._run(f"INSERT INTO {self._log}.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {former}.{table}")
 
     def _cut_log(self, *growing: str) -> None:
         """Take the tail away, as a replica lacks it that had not received it when it was promoted."""
@@ -374,6 +405,35 @@ async def test_a_server_that_opens_first_answers_nothing_that_the_log_does_not_s
         assert [each.problem for each in await server.read_models()] == [None] * len(KINDS)
 
 
+async def test_a_server_says_once_what_a_restored_log_means_for_each_model(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await prepared(place, log_older, [])
+
+    async with bank([]).open(place.url, work=False) as server:
+        for kind, name in (("keyed", "Balance"), ("shards", "Divided"), ("free", "totals")):
+            with pytest.raises(ReadModelBehind) as behind:
+                await server.query(Balances(kind), timeout=0.05)
+            assert behind.value.found == f"{name} has no rows that were folded from this log, after 0.05 s"
+            assert f"see that a process runs that folds {name}" in behind.value.remedy
+            assert isinstance(behind.value.__cause__, ReadModelDiverged)
+        said = [each.getMessage().split(":")[0] for each in caplog.records if each.levelno >= logging.WARNING]
+    assert sorted(said) == sorted(f"{name} waits" for name in NAMED)
+
+
+async def test_a_worker_says_once_that_it_folds_a_restored_log_from_the_beginning(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail: list[int] = []
+    await prepared(place, log_older, mail)
+
+    await worked_off(place, mail)
+
+    said = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [len([each for each in said if f"that {name} folded last" in each]) for name in NAMED] == [1, 1, 1, 1]
+    assert len(said) == len(NAMED)
+
+
 async def amounts(live: LiveApp) -> set[int]:
     read = live.store.read(criteria("Deposited"))
     return {
@@ -392,10 +452,21 @@ async def outcome(server: LiveApp, kind: str) -> str:
     return RIGHT if answer in states else f"wrong: {answer}"
 
 
+WAYS = {"sqlite": ("moved", "in place"), "postgres": ("failover", "kept connections", "schema")}
+
+
+@pytest.fixture(params=[(backend, way) for backend, ways in WAYS.items() for way in ways], ids="-".join)
+def replaced(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Place, str]:
+    """A place, and the way in which its log is replaced under processes that have it open."""
+    backend, way = request.param
+    return (Folder(tmp_path) if backend == "sqlite" else Schemas(request.getfixturevalue("postgres"))), way
+
+
 @pytest.mark.parametrize("grow", [False, True])
 async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leaves_the_work_to_others(
-    place: Place, grow: bool
+    replaced: tuple[Place, str], grow: bool
 ) -> None:
+    place, way = replaced
     await grown(place, "a", 1, 2, 3)
     mail: list[int] = []
     place.save(await worked_off(place, mail))
@@ -404,7 +475,7 @@ async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leav
     async with bank(mail).open(place.url, lease=lease) as former:
         await former.execute(Deposit("a", 10))
         await quiet(former)
-        await place.replace_under(grow=grow)
+        await place.replace_under(grow=grow, way=way)
 
         with pytest.raises(LogReplaced):
             await until_refused(former)
@@ -439,17 +510,39 @@ async def test_every_verb_is_refused_once_an_sqlite_file_was_restored_in_place(
         }
         await live.execute(Deposit("a", 10))
         await live.state(Thanks, "a")
-        with (
-            closing(sqlite3.connect(tmp_path / "saved" / "bank.db")) as saved,
-            closing(sqlite3.connect(tmp_path / "bank.db")) as present,
-        ):
-            saved.backup(present)
-        if grow:
-            await grown(place, "b", *MORE)
+        await place.replace_under(grow=grow, way="in place")
 
         for verb in (first, *verbs):
             with pytest.raises(LogReplaced):
                 await verbs[verb]()
+
+
+@pytest.mark.parametrize("grow", [False, True])
+@pytest.mark.parametrize("work", [False, True])
+async def test_no_query_is_answered_once_any_verb_was_refused(
+    replaced: tuple[Place, str], work: bool, grow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, way = replaced
+    await grown(place, "a", 1, 2, 3)
+    place.save(await worked_off(place, []))
+
+    async with bank([]).open(place.url, work=work) as live:
+        receipt = await live.execute(Deposit("a", 10))
+        if not work:
+            await worked_off(place, [])
+        for kind in KINDS:
+            await live.query(Balances(kind), after=receipt, timeout=LIMIT)
+        caplog.clear()
+        await place.replace_under(grow=grow, way=way)
+
+        with pytest.raises(LogReplaced):
+            await head_once_connected(live)
+        for kind in KINDS:
+            with pytest.raises(LogReplaced):
+                await live.query(Balances(kind))
+
+        stopped = [each.getMessage() for each in caplog.records if "has stopped" in each.getMessage()]
+    assert len([each for each in stopped if each.startswith(NAMED)]) == len(NAMED)
 
 
 async def test_what_other_processes_append_is_no_replaced_log(tmp_path: Path) -> None:
@@ -483,6 +576,15 @@ async def test_checkpoints_of_a_former_release_are_given_the_event_that_the_log_
     await log_older_and_grown(place)
     async with bank([]).open(place.url, work=False) as server:
         assert {await outcome(server, kind) for kind in KINDS} == {REFUSED}
+
+
+async def head_once_connected(live: LiveApp) -> int:
+    """The head, as soon as the store has a connection again."""
+    while True:
+        try:
+            return await live.store.head()
+        except StoreUnreachable:
+            continue
 
 
 async def until_refused(live: LiveApp) -> None:

@@ -1095,13 +1095,14 @@ class StoreFailed(StoreUnavailable):
 class LogReplaced(StoreFailed):
     """The log under an open store is not the one any more that the store was reading and writing."""
 
-    def __init__(self, where: str, problem: str) -> None:
+    def __init__(self, where: str, problem: str, *, written: bool = False) -> None:
         super().__init__(where, problem)
         LeftfoldError.__init__(
             self,
             f"{where} is another log, or an older copy: {problem}",
             "the log that was opened, with everything that was seen of it",
-            "open it again: what is kept outside of the log is then compared with it; nothing was written",
+            "open it again: what is kept outside of the log is then compared with it"
+            + ("" if written else "; nothing was written"),
         )
 
 
@@ -1205,16 +1206,20 @@ class ReadModelBehind(ReadModelError):
     """A read model did not reach the asked position in time.
 
     `lag` is what is missing in positions, `seconds` for how long the oldest event of it has been in the log, where
-    that is known.
+    that is known. A `position` below 0 says that nothing was folded from this log; it is kept as 0.
     """
 
     def __init__(self, model: str, position: int, asked: int, timeout: float, seconds: float | None = None) -> None:
-        self.model, self.position, self.asked, self.timeout = model, position, asked, timeout
-        self.lag, self.seconds = asked - position, seconds
+        self.model, self.position, self.asked, self.timeout = model, max(position, 0), asked, timeout
+        self.lag, self.seconds = asked - self.position, seconds
+        self.begun = position >= 0
         super().__init__(
-            f"{model} stands at position {position}, {_lag(self.lag, asked, seconds)}, after {timeout:g} s",
-            f"{model} at position {asked} or later",
-            "ask again, give a longer timeout=, or ask without after= for the answer as it stands",
+            f"{_standing(self)}, after {timeout:g} s",
+            f"{model} at position {asked} or later" if self.begun else f"{model} folded from this log as it is now",
+            "ask again, give a longer timeout=, or ask without after= for the answer as it stands"
+            if self.begun
+            else f"see that a process runs that folds {model} (`leftfold work`, or an app opened with work=): it folds "
+            "the log from the beginning, then the query is answered",
         )
 
 
@@ -1227,13 +1232,11 @@ class ExecutedButBehind(ReadModelBehind):
     def __init__(
         self, model: str, position: int, asked: int, timeout: float, seconds: float | None, receipt: Any
     ) -> None:
+        super().__init__(model, position, asked, timeout, seconds)
         self.receipt = receipt
-        self.model, self.position, self.asked, self.timeout = model, position, asked, timeout
-        self.lag, self.seconds = asked - position, seconds
         LeftfoldError.__init__(
             self,
-            f"the command was carried out, but {model} stands at position {position}, "
-            f"{_lag(self.lag, asked, seconds)}, after {timeout:g} s",
+            f"the command was carried out, but {_standing(self)}, after {timeout:g} s",
             f"{model} at position {asked} or later",
             "do not execute the command again: take this error's receipt, and query with after=receipt",
         )
@@ -1310,7 +1313,7 @@ class ReadModelDiverged(ReadModelError):
         self.model = model
         self.position = position
         super().__init__(
-            f"{model}: the log does not have the event at position {position} that was folded last",
+            f"the log does not have the event at position {position} that {model} folded last",
             "the log that the read model was folded from, or a later state of it",
             "nothing, if the log was restored or replaced on purpose: the process that folds the read model empties it "
             "and folds it again, and it answers no query until then",
@@ -1379,8 +1382,11 @@ class UnknownReadModel(ReadModelError):
         )
 
 
-def _lag(lag: int, asked: int, seconds: float | None) -> str:
-    return f"{lag} short of {asked}" + (f" for {seconds:.3g} s" if seconds else "")
+def _standing(behind: ReadModelBehind) -> str:
+    if not behind.begun:
+        return f"{behind.model} has no rows that were folded from this log"
+    lag = f"{behind.lag} short of {behind.asked}" + (f" for {behind.seconds:.3g} s" if behind.seconds else "")
+    return f"{behind.model} stands at position {behind.position}, {lag}"
 
 
 def _shortened(value: object) -> str:

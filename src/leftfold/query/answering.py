@@ -18,7 +18,7 @@ from leftfold.query.past import OnProgress, Past
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.skips import Skips
-from leftfold.query.standing import Behind, Standing
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Behind, Standing
 from leftfold.query.watch import Watch
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
@@ -124,8 +124,8 @@ class Answering:
             self._notice_others()
             return await cache.answer(query, after, timeout, fresh)
         except ReadModelBehind as late:
-            position = max(late.position, 0)
-            seconds = await seconds_behind(self._store, position, self._clock)
+            seconds = await seconds_behind(self._store, late.position, self._clock)
+            position = late.position if late.begun else NOT_TO_BE_ANSWERED_FROM
             raise ReadModelBehind(late.model, position, late.asked, timeout, seconds) from late.__cause__
 
     async def _fresh(
@@ -143,6 +143,8 @@ class Answering:
             found = await loop.run_in_executor(self._readers, attempt)
             if not isinstance(found, Behind):
                 value, touched, lasting = found
+                if any(self._standings[each].position < 0 <= reached[each] for each in touched):
+                    continue  # these rows were meanwhile found to be of another log
                 self._read_last[handler] = touched
                 return Answer(value, {self._standings[each]: changes[each] for each in touched}, lasting)
             await self._check_reachable(found.position)

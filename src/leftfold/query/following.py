@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leftfold.errors import LeftfoldError, LogReplaced, ReadModelDiverged, StoreClosed
 from leftfold.query.shard import Shard
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Standing
+from leftfold.query.standing import Standing
 from leftfold.store.contract import EventStore
 from leftfold.store.identity import identity_at
 
@@ -49,11 +49,12 @@ class Following:
 
     async def run(self) -> None:
         """Look until cancelled; trouble with the models database is waited out, and the standings tell of it."""
-        pause = SHORTEST
+        pause, due, loop = SHORTEST, 0.0, asyncio.get_running_loop()
         while True:
             try:
-                if pause == SHORTEST:
-                    await self._store.head()
+                if loop.time() >= due:
+                    due = loop.time() + SELDOM
+                    await self._store.head()  # which notices when the log is replaced
                 await self.look()
             except StoreClosed:
                 return
@@ -68,10 +69,8 @@ class Following:
 
     def _end(self, reason: LogReplaced) -> None:
         """Answer nothing more: what is folded from now on is of another log than this process reads."""
-        log.error("%s", reason)
         for standing in self._followed.values():
-            standing.reached(NOT_TO_BE_ANSWERED_FROM)
-            standing.end(reason)
+            standing.refuse(reason)
 
     async def look(self) -> None:
         """Look once."""
@@ -87,7 +86,7 @@ class Following:
                 self.leave(shard)
                 continue
             if not await self._is_of_this_history(shard, seen):
-                self._refuse(standing, seen.position)
+                standing.diverged(ReadModelDiverged(standing.model, seen.position))
                 continue
             self._on_seen(shard, seen)
             if seen.position != standing.position or standing.trouble is not None:
@@ -102,14 +101,6 @@ class Following:
             return False
         self._verified[shard] = (seen.position, seen.identity)
         return True
-
-    def _refuse(self, standing: Standing, position: int) -> None:
-        """Answer nothing from rows of another history: who folds them will begin anew."""
-        diverged = ReadModelDiverged(standing.model, position)
-        if not isinstance(standing.trouble, ReadModelDiverged):
-            log.warning("%s", diverged)
-            standing.reached(NOT_TO_BE_ANSWERED_FROM)
-        standing.get_into(diverged)
 
     async def _pause(self, pause: float) -> float:
         """Until the next look; how long the pause after it is to be."""

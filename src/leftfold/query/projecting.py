@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leftfold.errors import (
     LeaseLost,
     LeftfoldError,
+    LogReplaced,
     ProjectionFailed,
     ProjectionParked,
     ReadModelChanged,
@@ -32,9 +33,10 @@ from leftfold.query.rebuild import Rebuild
 from leftfold.query.shard import Shard, shards_of
 from leftfold.query.skips import Skips
 from leftfold.query.splitting import Splitting
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken, SplitStanding, Standing, standing_of
+from leftfold.query.standing import Overtaken, SplitStanding, Standing, standing_of
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
+from leftfold.store.replacement import Replaceable
 from leftfold.trouble import in_words
 
 if TYPE_CHECKING:
@@ -100,6 +102,8 @@ class Projecting:
         """Fold what nobody else folds, now and from then on, and follow the rest."""
         self._database = database
         self._anchors = anchors
+        if isinstance(self._store, Replaceable):
+            self._store.replacement.listen(self._refuse)
         await self._skips.read(self._store, self._registry.decode)
         self._observer = database.observer(self._store.log_id)
         begun = await self._fold(self._folds) if self._in_memory else await self._take_part() if self._folds else ()
@@ -108,6 +112,8 @@ class Projecting:
 
     async def close(self) -> None:
         """Let the batches under way come to their end, and leave the work to others."""
+        if isinstance(self._store, Replaceable):
+            self._store.replacement.leave(self._refuse)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,6 +131,11 @@ class Projecting:
             return []
         entries = await self._book_in(database, self._shards).read()
         return [entry for entry in entries.values() if not is_presence(entry)]
+
+    def _refuse(self, reason: LogReplaced) -> None:
+        """Answer nothing more, at once: a projection may be waiting for events, or have a batch under way."""
+        for shard in self._shards:
+            self._standing_of(shard).refuse(reason)
 
     def _standing(self, definition: ReadModelDefinition) -> Standing:
         wanted = self._following.wanted
@@ -291,7 +302,8 @@ class Projecting:
             own = [each for each in stored[definition] if each.log_id == log_id]
             diverged = [each for each in own if not await self._is_of_this_history(each)]
             if diverged:
-                history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
+                if not isinstance(self.standings[definition].trouble, ReadModelDiverged):  # which is logged
+                    history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
                 await loop.run_in_executor(self._writer, self._models.begin_anew, definition, diverged)
 
     async def _is_of_this_history(self, stored: "Checkpoint") -> bool:
@@ -340,9 +352,7 @@ class Projecting:
         try:
             await projection.run()
         except ReadModelDiverged as diverged:
-            history.warning("%s", diverged)
-            self._standing_of(shard).reached(NOT_TO_BE_ANSWERED_FROM)
-            self._standing_of(shard).get_into(diverged)
+            self._standing_of(shard).diverged(diverged)
             await self._take_up(shard)
 
     def _of_whole_model(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> "StoredFolding | FreeFolding":

@@ -17,7 +17,7 @@ from leftfold.errors import (
     StoreClosed,
 )
 from leftfold.query.anchors import Anchors
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken, Standing
+from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
 from leftfold.trouble import in_words
@@ -72,8 +72,7 @@ class Projection:
             self.standing.reached(self._folding.position)
             self.standing.end(reason)
         except LogReplaced as reason:
-            self.standing.reached(NOT_TO_BE_ANSWERED_FROM)
-            self.standing.end(reason)
+            self.standing.refuse(reason)
         except (LeaseLost, ReadModelDiverged):
             raise
         except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended unseen

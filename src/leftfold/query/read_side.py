@@ -30,7 +30,7 @@ from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
 from leftfold.query.shard import shards_of
 from leftfold.query.skips import EventSkipped, Skips
-from leftfold.query.standing import Standing
+from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Standing
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
 
@@ -169,8 +169,7 @@ class ReadSide:
         except LeftfoldError as reason:
             last = min(standings, key=lambda standing: standing.position)
             seconds = await self.answering.seconds_behind(last)
-            position = max(last.position, 0)
-            late = ExecutedButBehind(last.model, position, receipt.position, timeout, seconds, receipt)
+            late = ExecutedButBehind(last.model, last.position, receipt.position, timeout, seconds, receipt)
             raise late from (reason.__cause__ if isinstance(reason, ReadModelBehind) else reason)
 
     @property
@@ -182,7 +181,7 @@ class ReadSide:
         """The keys of a model that are held up by an event it could not fold."""
         definition = self._definition(model)
         if definition not in self._parked:
-            raise ReadModelBehind(definition.name, 0, 0, 0)
+            raise ReadModelBehind(definition.name, NOT_TO_BE_ANSWERED_FROM, 0, 0)
         return self._parked[definition]
 
     async def parked(self) -> list[ParkedKey]:

@@ -4,7 +4,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
-from leftfold.errors import LeftfoldError, ProjectionParked, ReadModelBehind, StoreClosed
+from leftfold.errors import (
+    LeftfoldError,
+    LogReplaced,
+    ProjectionParked,
+    ReadModelBehind,
+    ReadModelDiverged,
+    StoreClosed,
+)
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard
 from leftfold.trouble import IN_STATUS, in_words, loggable
@@ -53,6 +60,8 @@ class Standing:
 
     def reached(self, position: int, *, changed: bool = True) -> None:
         """Note where the model stands now, and whether its rows may have changed on the way."""
+        if isinstance(self.ended, LogReplaced):
+            return
         self.position = position
         self.changes += changed
         if self.trouble is not None:
@@ -66,6 +75,12 @@ class Standing:
         if before is None or in_words(before) != in_words(trouble):
             log.error("%s waits: %s", self.model, in_words(trouble), exc_info=loggable(trouble), extra=IN_STATUS)
 
+    def diverged(self, reason: ReadModelDiverged) -> None:
+        """Note that the rows are of another history: nothing is answered from them, and they will be folded again."""
+        if not isinstance(self.trouble, ReadModelDiverged):
+            self.reached(NOT_TO_BE_ANSWERED_FROM)
+        self.get_into(reason)
+
     def disturbed(self) -> None:
         """Note that rows may have changed while the position did not."""
         self.changes += 1
@@ -77,6 +92,11 @@ class Standing:
             log.error("%s has stopped: %s", self.model, in_words(reason), exc_info=loggable(reason), extra=IN_STATUS)
         self.ended = reason
         self._wake()
+
+    def refuse(self, reason: LogReplaced) -> None:
+        """Note that what was folded, and what is being folded, is of another log than this process reads."""
+        self.reached(NOT_TO_BE_ANSWERED_FROM)
+        self.end(reason)
 
     def hold_up(self, reason: ProjectionParked) -> None:
         """Note that an event holds it up until someone lets it go on."""
@@ -97,7 +117,7 @@ class Standing:
                     self.check_going_on()
                     await _woken((self,))
         except TimeoutError:
-            raise ReadModelBehind(self.model, max(self.position, 0), position, timeout or 0) from self.trouble
+            raise ReadModelBehind(self.model, self.position, position, timeout or 0) from self.trouble
 
     def check_going_on(self) -> None:
         """Raise what the model has ended with, if it has."""
@@ -145,13 +165,20 @@ class Part(Standing):
         self._whole.gather(changed)
 
     def get_into(self, trouble: LeftfoldError) -> None:
-        """Note what keeps the shard, and with it the model, from going on for the time being."""
-        super().get_into(trouble)
+        """Note what keeps the shard, and with it the model, from going on for the time being; logged once for both."""
+        known = self._whole.trouble
+        if known is not None and in_words(known) == in_words(trouble):
+            self.trouble = trouble
+        else:
+            super().get_into(trouble)
         self._whole.gather(False)
 
     def end(self, reason: LeftfoldError) -> None:
-        """Note that the shard will not go on, and so neither will the model."""
-        super().end(reason)
+        """Note that the shard will not go on, and so neither will the model; logged once for the model."""
+        if self._whole.ended is reason:
+            self.ended = reason
+        else:
+            super().end(reason)
         self._whole.gather(False)
 
 

@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
+from hashlib import md5
 from importlib.resources import files
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import (
     Conflict,
-    LogReplaced,
     StoreClosed,
     StoreCorrupt,
     StoreFailed,
@@ -43,6 +43,7 @@ from leftfold.store.postgres_select import AT_POSITIONS, Statement
 from leftfold.store.postgres_snapshots import make_snapshot_table
 from leftfold.store.postgres_view import SCHEMA, SELECT_VIEW, renew_view
 from leftfold.store.reading_threads import ReadingThreads
+from leftfold.store.replacement import Replacement
 from leftfold.store.stretch import Range
 
 FORMAT = 1
@@ -59,6 +60,11 @@ SELECT_WHOLE = """
     FROM {log}.event JOIN {log}.type ON type.id = event.type
     WHERE event.position = %s"""
 SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
+SELECT_HEAD_AND_DIGEST = """
+    SELECT
+        coalesce(max(position), 0),
+        (SELECT md5(seen.metadata || seen.data) FROM {log}.event AS seen WHERE seen.position = %s)
+    FROM {log}.event"""
 SELECT_TYPES = f"""
     SELECT head.position, type.id, type.name
     FROM ({SELECT_HEAD}) AS head (position)
@@ -100,7 +106,7 @@ class PostgresStore:
         self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would be for ever
         self._head = Head()
         self._newest: StoredEvent | None = None  # that was seen here; to be there still after a lost connection
-        self._replaced: LogReplaced | None = None
+        self.replacement = Replacement(self._where)
         self._following: asyncio.Task[None] | None = None
         self._closed = False
         self._home = Home()
@@ -141,6 +147,7 @@ class PostgresStore:
         self._check_open()
         if self._read_only:
             raise StoreReadOnly(self._where, "it was opened with ?mode=ro")
+        known = self._head.known
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         if any(not item.system for each in request.conditions for item in each.criteria.items):
@@ -148,6 +155,7 @@ class PostgresStore:
         else:
             appended = await self._commits.append(request)
         if not appended.duplicate:
+            self._check_appended(appended, known)
             self._see(_stored(request.events[-1], appended.last))
         return appended
 
@@ -164,13 +172,16 @@ class PostgresStore:
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         check_read(criteria, after, upto, limit)
+        known = self._head.known
         reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
         if (few := await self._first_look(reading)) is not None:
+            self._check_head(known if reading.head is None else reading.head, known)
             if few.events and not data_only:
                 self._see(few.events[-1])
             yield few
             self._check_open()
         async for batch in self._readers.ahead(reading):
+            self._check_head(known if reading.head is None else reading.head, known)
             if batch.events and not data_only:
                 self._see(batch.events[-1])
             yield batch
@@ -179,15 +190,16 @@ class PostgresStore:
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
         self._check_open()
-        known = self._head.known
-        [(position,)] = await self._rows(self._sql(SELECT_HEAD))
-        self._check_head(position, known)
-        self._head.advance(position)
+        look = self._look()
+        [row] = await self._rows(*look.statement)
+        self._check_look(look, row)
+        self._head.advance(row[0])
         return self._head.known
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`; commits of other processes are notified of."""
         self._check_open()
+        self.replacement.listen(self._head.fail)
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
         return await self._head.beyond(after, timeout)
@@ -297,16 +309,34 @@ class PostgresStore:
             return  # another replica, which lags
         tags = "\n".join(newest.tags)
         if rows != [(newest.type, newest.version, newest.data, newest.metadata, tags)]:
-            self._refuse(f"it does not have the event any more that was at position {newest.position}")
+            self._refuse_without(newest)
+
+    def _look(self) -> "Look":
+        """What to ask for the head, and for the identity of the newest event that was seen whole."""
+        sql, newest = self._sql(SELECT_HEAD_AND_DIGEST), self._newest
+        return Look(Statement(sql, [newest.position if newest else 0]), self._head.known, newest)
+
+    def _check_look(self, look: "Look", row: tuple[Any, ...]) -> None:
+        found, digest = row
+        self._check_head(found, look.known)
+        if look.newest is None or (digest is None and self._read_only):
+            return
+        if digest != md5(look.newest.metadata + look.newest.data, usedforsecurity=False).hexdigest():
+            self._refuse_without(look.newest)
+
+    def _check_appended(self, appended: Appended, known: int) -> None:
+        """Refuse a log that has taken events in where it had others before."""
+        if appended.first <= known:
+            there = f"what was just appended lies at positions {appended.first} to {appended.last} of it"
+            self.replacement.refuse(f"it had {known} events before, and {there}", written=True)
+
+    def _refuse_without(self, event: StoredEvent) -> NoReturn:
+        self.replacement.refuse(f"it does not have the event any more that was at position {event.position}")
 
     def _check_head(self, found: int, known: int) -> None:
         """Refuse a log that ends before where it was seen to end; a replica may lag."""
         if found < known and not self._read_only:
-            self._refuse(f"it has {found} events, and had {known} before")
-
-    def _refuse(self, problem: str) -> NoReturn:
-        self._replaced = LogReplaced(self._where, problem)
-        raise self._replaced
+            self.replacement.refuse(f"it has {found} events, and had {known} before")
 
     def _identify(self, connection: Connection) -> str:
         with named_errors(self._where):
@@ -416,10 +446,10 @@ class PostgresStore:
         pause = POLL_SECONDS if self._session else POLL_SECONDS_WITHOUT_NOTIFICATIONS
         while True:
             if self._head.awaited:
-                known = self._head.known
-                found = await self._readers.run(self._head_of)
-                self._check_head(found, known)
-                self._head.advance(found)
+                look = self._look()
+                [row] = await self._readers.run(partial(_rows_of, look.statement))
+                self._check_look(look, row)
+                self._head.advance(row[0])
             try:
                 async with asyncio.timeout(pause):
                     await (asyncio.Event() if listening.is_set() or not self._session else listening).wait()
@@ -430,8 +460,19 @@ class PostgresStore:
         self._home.check()
         if self._closed:
             raise StoreClosed
-        if self._replaced is not None:
-            raise self._replaced.with_traceback(None)
+        self.replacement.check()
+
+
+class Look(NamedTuple):
+    """A statement for the head, and what was known when it was sent."""
+
+    statement: Statement
+    known: int
+    newest: StoredEvent | None
+
+
+def _rows_of(statement: Statement, connection: Connection) -> list[tuple[Any, ...]]:
+    return run(connection, *statement)
 
 
 def _stored(event: NewEvent, position: int) -> StoredEvent:

@@ -74,6 +74,7 @@ class Reading:
         self._stretch = Stretch(chosen)
         self._arms: Sequence[Arm] | None = None
         self._looked = False
+        self.head: int | None = None  # as it was when reading began, once that is known
 
     @property
     def complete(self) -> bool:
@@ -98,7 +99,7 @@ class Reading:
         found = [row[1:] for row in rows if row[1] is not None]
         if connection is None and not self._types.knows(found):
             return None
-        self._stretch.end_at(rows[0][0])
+        self._end_at(rows[0][0])
         types, limit = self._criteria.items[0].types, self._stretch.chosen.limit
         events = [event for event in self._stored(found, connection) if not types or event.type in types][:limit]
         return Batch(events, self._stretch.advance(events, cut=len(events) == limit))
@@ -115,6 +116,10 @@ class Reading:
         chosen, size = self._stretch.chosen, self._stretch.size
         sql, parameters = selection(arms, chosen, size)
         return self._batch(connection, sql.format(log=self._log), parameters, size)
+
+    def _end_at(self, head: int) -> None:
+        self.head = head
+        self._stretch.end_at(head)
 
     def _stored(self, rows: Sequence[tuple[Any, ...]], connection: Connection | None) -> list[StoredEvent]:
         types = self._types
@@ -149,6 +154,6 @@ class Reading:
             sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
             [(now, *counted)] = run(connection, sql.format(log=self._log), parameters)
             head = now if head is None else head
-        self._stretch.end_at(head)
+        self._end_at(head)
         self._arms = arms_of(self._criteria, ids, counted)
         return self._arms

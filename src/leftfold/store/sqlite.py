@@ -77,6 +77,7 @@ class SQLiteStore:
         self._path = Path(path)
         self._clock = clock or SystemClock()
         self._file = LogFile(self._path, self._clock, durable=durable, read_only=read_only, busy_timeout=busy_timeout)
+        self.replacement = self._file.replacement
         self._event_limit = event_limit
         self._head = Head()
         self._polling: asyncio.Task[None] | None = None
@@ -148,12 +149,13 @@ class SQLiteStore:
         self._file.check_in_place()
         found = await self._readers.run(_head_of)
         if found < known:
-            self._file.refuse(f"it has {found} events, and had {known} before")
+            self.replacement.refuse(f"it has {found} events, and had {known} before")
         self._head.advance(found)
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`; commits of other processes are looked for every 20 ms."""
         self._check_open()
+        self.replacement.listen(self._head.fail)
         if self._head.known <= after and (self._polling is None or self._polling.done()):
             self._polling = asyncio.create_task(self._poll())
         return await self._head.beyond(after, timeout)
@@ -378,7 +380,7 @@ class Newest:
         self._versions[connection] = version
 
     def _refuse(self, row: tuple[Any, ...]) -> NoReturn:
-        self._file.refuse(f"it does not have the event any more that was at position {row[0]}")
+        self._file.replacement.refuse(f"it does not have the event any more that was at position {row[0]}")
 
     def committed(self, admission: Admission) -> None:
         """Note the newest event of a commit."""

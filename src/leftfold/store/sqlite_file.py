@@ -4,11 +4,11 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 from uuid import uuid4
 
 from leftfold.clock import Clock, to_microseconds
-from leftfold.errors import LogReplaced, StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.store.replacement import Replacement
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_format import FORMAT, create_schema, lift, look_like_newest
 
@@ -35,7 +35,7 @@ class LogFile:
         self._standing: os.stat_result | None = None
         self._aside = False
         self._identity = (0, 0)
-        self._replaced: LogReplaced | None = None
+        self.replacement = Replacement(str(path))
 
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
@@ -99,17 +99,11 @@ class LogFile:
         except FileNotFoundError:
             now = None
         if now is None or (now.st_dev, now.st_ino) != self._identity:
-            self.refuse("the file was moved, replaced or deleted while it was open")
-
-    def refuse(self, problem: str) -> NoReturn:
-        """Raise `LogReplaced`, now and from now on."""
-        self._replaced = LogReplaced(str(self.path), problem)
-        raise self._replaced
+            self.replacement.refuse("the file was moved, replaced or deleted while it was open")
 
     def check_standing(self) -> None:
         """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if one read as it stands was written."""
-        if self._replaced is not None:
-            raise self._replaced.with_traceback(None)
+        self.replacement.check()
         if self._standing is not None and (self.wal.exists() or _changed(self._standing, self.path.stat())):
             raise StoreFailed(str(self.path), "it was opened while nobody wrote to it, and has been written since")
 
