@@ -128,6 +128,53 @@ async def test_two_apps_on_one_log_handle_their_commands_beside_each_other(url: 
         ]
 
 
+async def test_apps_do_not_warn_of_what_the_other_knows(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with sales().open(url) as one, billing().open(url) as two:
+        await one.execute(Sell("o-1"))
+        await two.execute(Bill("o-1"))
+
+    with caplog.at_level(logging.INFO, "leftfold.app"):
+        for app in (sales(), billing()):
+            for work in (True, False):
+                async with app.open(url, work=work) as live:
+                    assert (await live.status()).mismatches == ()
+                    assert [each for each in await live.leases() if each.name.startswith("types")] == []
+    said = [(each.levelno, each.getMessage().partition("work on it: ")[2]) for each in of_apps(caplog)]
+    assert said == [(logging.INFO, "'Billed' (billing)"), (logging.INFO, "'Sold' (sales)")]
+
+
+async def test_an_app_is_warned_of_what_only_it_knew_under_another_name(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with billing().open(url) as old, sales().open(url):
+        await old.execute(Bill("o-1"))
+        renamed = App("billing")
+        renamed.event(Reminded)
+        async with renamed.open(url) as live:
+            assert [each.type for each in (await live.status()).mismatches] == ["Billed"]
+    assert [each.levelno for each in of_apps(caplog)] == [logging.WARNING]
+
+
+async def test_an_app_vouches_for_what_it_knew_when_it_was_opened_last(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with billing().open(url) as live:
+        await live.execute(Bill("o-1"))
+    without = App("billing")
+
+    @without.handles
+    def remind(command: Remind) -> Reminded:
+        return Reminded(command.order)
+
+    for app, warned in ((sales(), []), (without, ["Billed"]), (sales(), ["Billed"])):
+        async with app.open(url) as live:
+            assert [each.type for each in (await live.status()).mismatches] == warned
+
+
+def of_apps(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [each for each in caplog.records if each.name == "leftfold.app"]
+
+
 async def test_two_versions_of_an_app_each_handle_what_they_know(url: str) -> None:
     async with billing().open(url) as old, new_billing().open(url) as new:
         known_to_both = await old.submit(Bill("o-1"))

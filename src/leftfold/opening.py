@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol, TypedDict, Unpack, get_args
 from uuid import UUID
 
-from leftfold.audit import TypeMismatch, mismatches_of, warn_of
+from leftfold.audit import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
 from leftfold.backoff import Backoff
 from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
@@ -145,7 +145,6 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             store = await opened.enter_async_context(open_store(log, clock=clock))
         else:
             store = log
-        mismatches = await _look_for_mismatches(app, store)
         url, read_only = (log, is_read_only(log)) if isinstance(log, str) else ("memory:", False)
         snapshots = await _snapshots(app, store, url, opened)
         states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
@@ -183,6 +182,7 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
         workers.start()
         opened.push_async_callback(workers.close)
+        mismatches = await _look_for_mismatches(app, store, workers)
         yield LiveApp(
             store,
             app.registry,
@@ -204,13 +204,23 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
         )
 
 
-async def _look_for_mismatches(app: Definition, store: EventStore) -> tuple[TypeMismatch, ...]:
-    """What the app does not know of the log; each log and set of types is warned of once."""
+async def _look_for_mismatches(app: Definition, store: EventStore, workers: Workers) -> tuple[TypeMismatch, ...]:
+    """What neither the app nor another that works on the log knows of it; each log and set of types is told once.
+
+    The others are told what this one knows.
+    """
+    await workers.tell_types(app.name)
     found = await mismatches_of(store, app.registry)
-    said = (store.log_id, frozenset((each.type, each.kind) for each in found))
+    others: Mapping[str, frozenset[str]] = {}
+    if any(each.kind == "unknown" for each in found):
+        others = await workers.types_of_others(app.name)
+    known = known_to_others(found, others)
+    found = tuple(each for each in found if each not in known)
+    said = (store.log_id, frozenset((each.type, each.kind) for each in (*found, *known)))
     if said not in app.warned:
         app.warned.add(said)
         warn_of(found, app.name, store)
+        tell_of_others(known, app.name, store)
     return found
 
 

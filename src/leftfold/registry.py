@@ -115,6 +115,11 @@ class Registry:
         own = wire.startswith(RESERVED)
         return not own and self.of_wire(wire) is None and not any(fnmatchcase(wire, each) for each in self.ignores)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which the log may hold events of types that users registered, former ones included."""
+        return frozenset(name for name in (*self._by_wire, *self._new_names) if not name.startswith(RESERVED))
+
     def present_tags(self, stored: StoredEvent) -> tuple[str, ...]:
         """The tags that a stored event would have if it were appended today; of an unknown type those that it has."""
         known = self.of_wire(stored.type)

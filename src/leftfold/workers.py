@@ -1,11 +1,13 @@
 """The workers of a live app: what follows the log in the background, under a lease where other processes may too."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from leftfold.background import Background, Worker
 from leftfold.clock import Clock
-from leftfold.leases import Entry, StoredBook, Terms
+from leftfold.errors import LeftfoldError
+from leftfold.leases import Entry, StoredBook, Terms, declare, is_declaration, types_of_others
 from leftfold.leases.file_book import FileBook
 from leftfold.registry import Registry
 from leftfold.roles import Role
@@ -64,6 +66,18 @@ class Workers:
             if name in own:
                 background.start()
 
+    async def tell_types(self, app: str) -> None:
+        """Write for other apps on the log which types of events this one knows, if it does work here."""
+        if self._book is not None and self._tenures is not None:
+            with suppress(LeftfoldError):  # others then warn of types that they do not know
+                await declare(self._book, app, self._registry.names)
+
+    async def types_of_others(self, app: str) -> Mapping[str, frozenset[str]]:
+        """The types of events that other apps know which work on the log, or did when they were last opened."""
+        with suppress(LeftfoldError):
+            return await types_of_others(self._book, app) if self._book is not None else {}
+        return {}
+
     async def close(self) -> None:
         """Finish the steps under way, stop, and leave the work to others."""
         for background in self._backgrounds.values():
@@ -79,7 +93,8 @@ class Workers:
 
     async def leases(self) -> list[Entry]:
         """Which process does each worker's work, and when it was last heard of."""
-        return list((await self._book.read()).values()) if self._book else []
+        entries = (await self._book.read()).values() if self._book else ()
+        return [entry for entry in entries if not is_declaration(entry)]
 
 
 def _book(url: str, log_id: str, clock: Clock) -> StoredBook | None:

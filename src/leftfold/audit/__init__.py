@@ -2,7 +2,7 @@
 
 from leftfold.audit.difference import ABSENT, Change, changes
 from leftfold.audit.explanation import Step, explain
-from leftfold.audit.known_types import TypeMismatch, mismatches_of, warn_of
+from leftfold.audit.known_types import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
 from leftfold.audit.verification import Finding, Verification, verify_log, verify_snapshots
 
 __all__ = [
@@ -14,7 +14,9 @@ __all__ = [
     "Verification",
     "changes",
     "explain",
+    "known_to_others",
     "mismatches_of",
+    "tell_of_others",
     "verify_log",
     "verify_snapshots",
     "warn_of",

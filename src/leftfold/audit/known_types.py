@@ -1,7 +1,7 @@
 """Whether an app knows what a log holds: event types that it does not know, and events without the tags of today."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -66,6 +66,24 @@ def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None
             "them: %s. `leftfold verify --app` finds all of them, `leftfold copy --retag --app` makes a log with the "
             "tags of today",
             *(where, app, "; ".join(each.sentence for each in untagged)),
+        )
+
+
+def known_to_others(
+    mismatches: Sequence[TypeMismatch], others: Mapping[str, frozenset[str]]
+) -> dict[TypeMismatch, list[str]]:
+    """The unknown types that other apps on the log know, each with the names of those apps."""
+    unknown = [each for each in mismatches if each.kind == "unknown"]
+    apps = {each: sorted(app for app, types in others.items() if each.type in types) for each in unknown}
+    return {each: names for each, names in apps.items() if names}
+
+
+def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where: object) -> None:
+    """Write which types are left to which other apps."""
+    if known:
+        log.info(
+            "%s holds events that the app %r does not know, and others do that work on it: %s",
+            *(where, app, "; ".join(f"{each.type!r} ({', '.join(names)})" for each, names in known.items())),
         )
 
 

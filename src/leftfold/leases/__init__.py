@@ -1,5 +1,6 @@
 """Leases: which of several processes does a piece of background work, and who takes over when it dies."""
 
+from leftfold.leases.app_types import declare, is_declaration, types_of_others
 from leftfold.leases.book import Entry, LeaseBook, MemoryBook, StoredBook
 from leftfold.leases.holder import Holder
 from leftfold.leases.keeper import Keeper
@@ -17,5 +18,8 @@ __all__ = [
     "MemoryBook",
     "StoredBook",
     "Terms",
+    "declare",
+    "is_declaration",
     "is_presence",
+    "types_of_others",
 ]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, LogReplaced
+from leftfold.leases.app_types import is_declaration
 from leftfold.leases.book import Entry, LeaseBook
 from leftfold.leases.lease import Lease
 from leftfold.leases.share import Share
@@ -122,7 +123,8 @@ class Keeper:
 
     async def entries(self) -> list[Entry]:
         """Every lease of the book that is held by any process, by name."""
-        return sorted((await self._book.read()).values(), key=lambda entry: entry.name)
+        leases = [entry for entry in (await self._book.read()).values() if not is_declaration(entry)]
+        return sorted(leases, key=lambda entry: entry.name)
 
     async def release(self) -> None:
         """Free all that is held, so that others need not wait."""
