@@ -1,14 +1,15 @@
 """The options of `open`: what is not understood is refused by name, before anything is opened."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from examples.bank import bank
-from leftfold import Backoff
-from leftfold.errors import InvalidOption, UnknownOption, UnknownReadModel, UnknownRole
+from leftfold import App, Backoff, Event, open_store, open_store_sync
+from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, UnknownOption, UnknownReadModel, UnknownRole
 from leftfold.opening import Options
 from leftfold.options import RULES
 from leftfold.testing import FakeClock
@@ -70,9 +71,44 @@ async def test_a_role_and_a_read_model_that_are_unknown_are_named() -> None:
     with pytest.raises(UnknownRole, match="mails"):
         async with bank.open("memory:", work=work):
             pass
-    with pytest.raises(UnknownReadModel, match="Balanse"):
-        async with bank.open("memory:", only=["Balanse"]):
+    for app in (bank, App("without models")):
+        for only, said in ((["Balanse"], "Balanse"), ([App], "App"), ([7], "7")):
+            wrong: Any = only
+            with pytest.raises(UnknownReadModel, match=said):
+                async with app.open("memory:", only=wrong):
+                    pass
+
+
+@pytest.mark.parametrize("app", [bank, App("without models")], ids=["models", "no models"])
+@pytest.mark.parametrize("value", ["rebild", None, True, ["rebuild"]])
+async def test_what_becomes_of_changed_models_is_checked_always(app: App, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"^on_change="):
+        async with app.open("memory:", on_change=value):
             pass
+
+
+@pytest.mark.parametrize("log", [None, 42, b"memory:", ["memory:"], object()])
+def test_a_log_that_is_neither_url_nor_path_nor_store_is_named(log: Any) -> None:
+    for open_it in (bank.open, bank.open_sync, open_store, open_store_sync):
+        with pytest.raises(InvalidUrl, match=f"of type {type(log).__name__}"):
+            open_it(log)
+
+
+def test_a_decorator_with_arguments_that_stands_alone_says_what_to_write() -> None:
+    app: Any = App("bare")
+
+    def happened(event: Event) -> None: ...
+
+    for decorator in (app.reactor, app.projection, app.upcasts):
+        for bare in (happened, Event, print):
+            with pytest.raises(InvalidHandler, match=r"without arguments\n.*\n.*write @app\.") as refused:
+                decorator(bare)
+            assert f"@app.{decorator.__name__}(" in refused.value.remedy
+    for missing in (app.reactor, partial(app.reactor, "mail"), partial(app.projection, "daily"), app.upcasts):
+        with pytest.raises(InvalidHandler, match=r"missing a required"):
+            missing()
+    with pytest.raises(InvalidHandler, match=r"unexpected keyword argument 'strat'"):
+        app.reactor("mail", start="from_now", strat="from_now")
 
 
 async def test_what_is_meant_is_taken() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import re
 import typing
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -19,7 +20,7 @@ import pydantic
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Query, ReadModels, Rejected, Tag, message, replace
-from leftfold.errors import CannotEncode, InvalidKey, InvalidMessage, LeftfoldError, UnstorableType
+from leftfold.errors import CannotEncode, InvalidKey, InvalidMessage, LeftfoldError, UnstorableType, shown
 from leftfold.store import MemoryStore
 
 Id = Annotated[str, Tag("account")]
@@ -666,3 +667,52 @@ async def test_a_field_of_any_object_holds_what_json_has() -> None:
         assert app.registry.decode(stored) == Sent({"x": [1, None]})
         with pytest.raises(InvalidMessage, match="content"):
             app.registry.encode(Sent((1, 2)), b"{}")
+
+
+# --- values that are nested very deeply
+
+
+class Nested(Event):
+    lists: list[Any]
+    anything: Any = None
+
+
+async def decided_or_refused(event: Nested) -> str | None:
+    """What the refusal says, if there is one."""
+    try:
+        read = await decided(event)
+    except InvalidMessage as error:
+        return str(error)
+    assert read.anything == event.anything
+    assert read.lists == event.lists
+    return None
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("depth", [50, 300, 450, 600, 900, 10_000, 100_000])
+@pytest.mark.parametrize("within", ["lists", "dict"])
+async def test_a_value_that_is_nested_very_deeply_is_stored_or_refused_by_name(depth: int, within: str) -> None:
+    value = nested(depth)
+    event = Nested(value) if within == "lists" else Nested([], {"a": value})
+
+    said = await decided_or_refused(event)
+
+    if depth == 50:
+        assert said is None
+    assert said is None or re.match("Nested.*(nested too deeply|recursion)", said)
+
+
+def test_a_value_that_cannot_show_itself_does_not_hide_what_an_error_says() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise KeyError
+
+    assert shown(Silent()) == "a Silent whose repr raises KeyError"
+    assert shown(nested(100_000)) == "a list that is nested too deeply to be shown"
+    assert shown("a" * 200) == f"'{'a' * 116}..."

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, NewType, Protocol, Self, TypedDict
 
 import pytest
+import sqlalchemy as sa
 
 from leftfold import (
     App,
@@ -34,7 +35,7 @@ from leftfold.errors import (
     NotAnEvent,
     WrongAnswer,
 )
-from leftfold.query.answer_type import answer_hint, outer_types
+from leftfold.query.answer_type import answer_hint, elements_of, outer_types, wrong_element
 
 
 def named(value: object) -> str:
@@ -82,6 +83,14 @@ class Row(ReadModel):
         if event.amount == 13:
             raise ValueError("13")
         return None if event.amount == 0 else self
+
+
+class Rows(Query[list[Row]]):
+    pass
+
+
+class Pairs(Query[list[tuple[str]]]):
+    pass
 
 
 class Total(Query[int]):
@@ -462,8 +471,64 @@ class Unchecked(Protocol):
     ],
     ids=named,
 )
-def test_only_the_outer_type_of_an_answer_is_checked(hint: Any, outer: tuple[type, ...]) -> None:
+def test_what_is_asked_of_an_answer_itself_is_its_outer_type(hint: Any, outer: tuple[type, ...]) -> None:
     assert outer_types(hint) == outer
+
+
+ELEMENTS: list[tuple[Any, list[Any], list[Any]]] = [
+    (list[int], [[], [1], [True], [1] * 1_000 + ["x"]], [["1"], [1, None], [1] * 19 + ["x"], [[1]]]),
+    (list[int] | None, [None, [1]], [["1"]]),
+    (list[int | None], [[None, 1]], [[1.5]]),
+    (list[int] | list[str], [[1], ["a"]], [[1, "a"], [None]]),
+    (Sequence[Row], [[Row("a")], (Row("a"),)], [[1], ({},)]),
+    (Sequence[str], ["abc", ["abc"]], [[1]]),
+    (dict[str, int], [{"a": 1}], [{"a": "1"}, {1: 1}]),
+    (dict[str, list[int]], [{"a": [1]}, {"a": ["x"]}], [{"a": 1}]),
+    (tuple[int, ...], [(), (1, 2)], [(1, "2")]),
+    (tuple[int, str], [(1, "2")], [("1", "2"), (1, 2)]),
+    (frozenset[Number], [frozenset({1})], [frozenset({"1"})]),
+    (Annotated[list[float], "x"], [[1, 1.5]], [["1"]]),
+    (list[Any], [[1, "a"]], []),
+    (list[Unchecked], [[1, "a"]], []),
+    (list[tuple[str, int]], [[("a", 1)]], [[1]]),
+    (list, [[1, "a"]], []),
+]
+
+
+@pytest.mark.parametrize(("hint", "right", "wrong"), ELEMENTS, ids=named)
+def test_the_first_elements_of_an_answer_are_of_the_type_that_the_query_says(
+    hint: Any, right: list[Any], wrong: list[Any]
+) -> None:
+    known = elements_of(hint)
+
+    assert [wrong_element(known, each) for each in right] == [None] * len(right)
+    assert all(wrong_element(known, each) for each in wrong)
+
+
+async def test_an_answer_with_an_element_of_another_type_names_the_element() -> None:
+    app = banking()
+
+    @app.answers
+    def rows(query: Rows, models: ReadModels) -> list[Row]:
+        found: Any = [*models.select(Row), "no row"]
+        return found  # type: ignore[no-any-return]
+
+    async with app.open("memory:") as live:
+        with pytest.raises(WrongAnswer, match=r"rows answered Rows with \[0\] str: 'no row'") as caught:
+            await live.query(Rows())
+    assert (caught.value.place, caught.value.value) == ("[0]", "no row")
+
+
+async def test_rows_of_the_database_stand_for_tuples() -> None:
+    app = banking()
+
+    @app.answers
+    def pairs(query: Pairs, models: ReadModels) -> list[tuple[str]]:
+        found: Any = models.execute(sa.select(sa.literal("a")))
+        return list(found)
+
+    async with app.open("memory:") as live:
+        assert await live.query(Pairs()) == [("a",)]
 
 
 def test_a_query_inherits_its_answer() -> None:

@@ -30,7 +30,7 @@ from leftfold.process.reactor import TOGETHER
 from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel, ReadModelDefinition
 from leftfold.registry import Registry, Upcaster
 from leftfold.roles import Role
-from leftfold.signature import is_redefined
+from leftfold.signature import is_redefined, needs_arguments
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.open import url_of
 from leftfold.sync import SyncLive, open_sync
@@ -130,6 +130,7 @@ class App:
             return partial(self._add_read_model, history=history, version=version, shards=shards)
         return self._add_read_model(owner, history=history, version=version, shards=shards)
 
+    @needs_arguments('@app.projection("name", tables=[...])')
     def projection(
         self, name: str, /, *, tables: "sa.MetaData | Sequence[sa.Table]", version: int = 1
     ) -> Callable[[Q], Q]:
@@ -166,6 +167,7 @@ class App:
             return partial(self._add_process, from_now=from_now)
         return self._add_process(owner, from_now=from_now)
 
+    @needs_arguments('@app.reactor("name", start="from_now"), or start="from_start"')
     def reactor(
         self,
         name: str,
@@ -215,6 +217,7 @@ class App:
         for owner in with_subclasses(owners):
             self.registry.add(owner)
 
+    @needs_arguments('@app.upcasts("wire.name", 1), with the version that the function takes')
     def upcasts(self, wire: str, version: int, *, to: str | None = None) -> Callable[[U], U]:
         """Register a function that turns the raw data of `wire` at `version` into that of the next version.
 
@@ -263,7 +266,8 @@ class App:
         `work` leaves that to other processes; see `Options`. `log` is a URL, the path of an SQLite
         file, or a store, which stays open.
         """
-        return open_live(self, url_of(log) if isinstance(log, os.PathLike) else log, **options)
+        given: Any = log
+        return open_live(self, given if _is_store(given) else url_of(given), **options)
 
     def open_sync(self, log: str | os.PathLike[str], **options: Unpack[Options]) -> SyncLive:
         """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`.
@@ -328,6 +332,10 @@ def _forget_former(known: dict[type, Any], owner: type) -> None:
     """Leave out what a class of before stands for that this one replaces."""
     for former in [each for each in known if each is not owner and is_redefined(each, owner)]:
         del known[former]
+
+
+def _is_store(log: object) -> bool:
+    return all(hasattr(log, verb) for verb in ("append", "read", "head", "wait"))
 
 
 def _nothing_to_fold(fold: Fold | ReactorDefinition) -> InvalidModel:

@@ -426,7 +426,7 @@ class InvalidMetadata(UsageError):
     def __init__(self, field: str, given: object, expected: str) -> None:
         self.field, self.given = field, given
         super().__init__(
-            f"{field} is {_shortened(given)}, of type {type(given).__name__}",
+            f"{field} is {shown(given)}, of type {type(given).__name__}",
             expected,
             f"give it as text, as in {field}=str(...)",
         )
@@ -447,10 +447,10 @@ class NotAnEvent(UsageError):
 class WrongAnswer(UsageError):
     """A query handler answered something else than the query's type."""
 
-    def __init__(self, handler: str, query: str, expected: Sequence[type], found: object) -> None:
-        self.handler, self.query, self.value = handler, query, found
+    def __init__(self, handler: str, query: str, expected: Sequence[type], found: object, place: str = "") -> None:
+        self.handler, self.query, self.value, self.place = handler, query, found, place
         super().__init__(
-            f"{handler} answered {query} with {type(found).__name__}: {found!r:.100}",
+            f"{handler} answered {query} with {f'{place} ' if place else ''}{type(found).__name__}: {shown(found)}",
             " or ".join(each.__name__ for each in expected),
             f"return what {query} says, or correct the type in `class {query}(Query[...])`",
         )
@@ -756,7 +756,7 @@ class InvalidMessage(CodecError):
     def __init__(self, message: object, place: str, given: object, problem: str) -> None:
         self.owner, self.field, self.given = type(message).__qualname__, place.removeprefix("."), given
         super().__init__(
-            f"{self.owner}{place} is {_shortened(given)}, which {problem}",
+            f"{self.owner}{place} is {shown(given)}, which {problem}",
             "values that come back equal from their stored form",
             f"give {self.field or 'each field'} a value of its annotated type (a datetime with a time zone, a finite "
             "number), or annotate the type that it has; nothing was written",
@@ -770,7 +770,7 @@ class CannotEncode(InvalidMessage):
         self.owner, self.field, self.given = type(message).__qualname__, field, given
         CodecError.__init__(
             self,
-            f"{self.owner} cannot be encoded: {f'{field} is {_shortened(given)}: ' if field else ''}{problem}",
+            f"{self.owner} cannot be encoded: {f'{field} is {shown(given)}: ' if field else ''}{problem}",
             "fields of types that have a JSON form",
             "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these",
         )
@@ -877,7 +877,7 @@ def _event_or_criteria(index: int | None) -> str:
 
 def _cut(found: object) -> str:
     """The text of a value, cut where it is long."""
-    text = repr(found)
+    text = shown(found)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
@@ -1389,8 +1389,14 @@ def _standing(behind: ReadModelBehind) -> str:
     return f"{behind.model} stands at position {behind.position}, {lag}"
 
 
-def _shortened(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Show a value in a message, in up to 120 characters, whatever its own `repr` does."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} that is nested too deeply to be shown"
+    except Exception as error:  # noqa: BLE001 the message says something else, and is not to be lost
+        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 

@@ -8,7 +8,15 @@ from typing import Any, Self
 import msgspec
 
 from leftfold.criteria import Criteria, Item
-from leftfold.errors import EvolveFailed, InvalidKey, InvalidModel, NotAMessage, TaglessEvent, UnresolvedAnnotation
+from leftfold.errors import (
+    EvolveFailed,
+    InvalidKey,
+    InvalidModel,
+    NotAMessage,
+    TaglessEvent,
+    UnresolvedAnnotation,
+    shown,
+)
 from leftfold.events import Event, MessageType, event_classes, with_subclasses
 from leftfold.fingerprint import Fingerprint, fingerprint
 from leftfold.signature import check_plain
@@ -177,7 +185,7 @@ def _wire_of(event: object) -> str:
 def _shown(value: object) -> str:
     if inspect.iscoroutine(value):
         value.close()
-    return "None" if value is None else f"{type(value).__name__}: {value!r:.100}"
+    return "None" if value is None else f"{type(value).__name__}: {shown(value)}"
 
 
 def _may_state_criteria(owner: type) -> bool:

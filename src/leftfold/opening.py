@@ -136,7 +136,7 @@ class OpenedHere(AsyncExitStack):
 @asynccontextmanager
 async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
-    roles = _checked_roles(options)
+    roles = _checked_roles(app, options)
     clock = options.get("clock") or SystemClock()
     randomness = options.get("randomness") or random.Random()
     app.expand()
@@ -256,10 +256,18 @@ def _reactor_worker(
     return worker
 
 
-def _checked_roles(options: Options) -> frozenset[Role]:
+def _checked_roles(app: Definition, options: Options) -> frozenset[Role]:
     """The roles of this process, once all options are found to be ones that can be meant."""
     check_options(options, Options.__annotations__)
+    _on_change(options)
+    if "only" in options:
+        chosen(options["only"], _names(app))
     return roles_of(options.get("work", True))
+
+
+def _names(app: Definition) -> dict[ReadModelDefinition, tuple[object, ...]]:
+    """By what `only` may name each read model and projection."""
+    return {each: (each.name, each.table, each.handle) for each in app.kept}
 
 
 def _terms(options: Options, app: str) -> Terms:
@@ -290,7 +298,7 @@ async def _open_read_side(
     given = options.get("models")
     models = url_of(given) if given else models_url(url)
     on_progress = options.get("on_progress")
-    named = {each: (each.name, each.table, each.handle) for each in app.kept}
+    named = _names(app)
     wanted = chosen(options["only"], named) if "only" in options else list(named)
     folds = [each.handle for each in wanted if "projections" in roles]
     clock = options.get("clock")

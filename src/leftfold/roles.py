@@ -27,5 +27,5 @@ def chosen(only: Iterable[type | str], names: Mapping[T, Collection[object]]) ->
     for each in wanted:
         if each not in known:
             listed = sorted(str(next(iter(called))) for called in names.values())
-            raise UnknownReadModel(each if isinstance(each, str) else each.__qualname__, listed)
+            raise UnknownReadModel(each if isinstance(each, str) else getattr(each, "__qualname__", repr(each)), listed)
     return [one for one, called in names.items() if any(each in called for each in wanted)]

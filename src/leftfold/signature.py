@@ -3,11 +3,13 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from leftfold.errors import DefinitionError, InvalidHandler
 from leftfold.tags import hints_of
 
+P = ParamSpec("P")
+R = TypeVar("R")
 BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 Refusal = Callable[[str, str, str], DefinitionError]
 
@@ -115,3 +117,27 @@ def _name_of(function: Any, wrapped: Any) -> str:
         function = function.func
     own = getattr(function, "__qualname__", None)
     return str(own or getattr(wrapped, "__qualname__", None) or repr(function))
+
+
+def needs_arguments(written: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Raise `InvalidHandler`, which says what to write, where a decorator with arguments is used without them."""
+
+    def of(decorator: Callable[P, R]) -> Callable[P, R]:
+        parameters = inspect.signature(decorator)
+
+        @functools.wraps(decorator)
+        def checked(*given: P.args, **named: P.kwargs) -> R:
+            first = given[1] if len(given) > 1 else None
+            if inspect.isclass(first) or inspect.isroutine(first):
+                bare = f"@app.{decorator.__name__} stands above {_name_of(first, first)} without arguments"
+                raise InvalidHandler(bare, "a decorator with arguments", f"write {written}")
+            try:
+                parameters.bind(*given, **named)
+            except TypeError as error:
+                problem = f"@app.{decorator.__name__}(...): {error}"
+                raise InvalidHandler(problem, "the arguments of the decorator", f"write {written}") from error
+            return decorator(*given, **named)
+
+        return checked
+
+    return of

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect as types
 
 from leftfold.comparing import Difference, difference, naive_moment
-from leftfold.errors import InvalidMessage, UnresolvedAnnotation, UnstorableType
+from leftfold.errors import InvalidMessage, UnresolvedAnnotation, UnstorableType, shown
 from leftfold.tags import hints_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class StoredForm:
 
     def encode(self, message: object) -> tuple[bytes, Any]:
         """The bytes of a message, and the message as it will be read back: equal, else `InvalidMessage`."""
+        try:
+            return self._checked(message)
+        except RecursionError as error:
+            raise InvalidMessage(message, "", message, "is nested too deeply to be compared") from error
+
+    def _checked(self, message: object) -> tuple[bytes, Any]:
         data = self._encode(message)
         try:
             read = self._decode(data)
@@ -59,7 +65,7 @@ class StoredForm:
         if not (self._whole and _equal(message, read)):
             found = difference(message, read)
             if found is not None:
-                raise InvalidMessage(message, found.place, found.given, f"would be read back as {_shown(found.read)}")
+                raise InvalidMessage(message, found.place, found.given, f"would be read back as {shown(found.read)}")
         if self._moments and (naive := naive_moment(read)) is not None:
             raise InvalidMessage(message, naive.place, naive.given, "has no time zone, so it names no moment")
         return data, read
@@ -195,11 +201,6 @@ def _place_of(message: object, error: Exception) -> str:
         if re.match(rf"\.{re.escape(stored)}(?!\w)", place):
             return f".{name}{place[len(stored) + 1 :]}"
     return place
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 __all__ = ["Difference", "StoredForm", "check_storable", "has_foreign_types"]

@@ -17,16 +17,32 @@ from examples.bank import Deposit, Richest, bank
 from leftfold import NewEvent, open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.cli.conftest import BANK, Run
+from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 
-EVENTS = 60_000
+EVENTS = 20_000
 COPY = "sqlite:///copy.db"
+STOPS = """
+import asyncio
+from leftfold.cli import main
+from leftfold.store.sqlite import SQLiteStore
+
+append = SQLiteStore.append
+
+async def append_and_stop(store, *arguments, **options):
+    await append(store, *arguments, **options)
+    await asyncio.Event().wait()
+
+SQLiteStore.append = append_and_stop
+main()
+"""
+"""The command line, which goes no further once it has appended something, so that a signal meets it there."""
 
 
 @contextmanager
 def copying(source: str, target: str) -> Iterator[subprocess.Popen[str]]:
-    """A copy in a process of its own; one that still runs in the end is killed."""
-    command = [sys.executable, "-m", "leftfold", "copy", source, target]
+    """A copy in a process of its own that stops after its first batch; one that still runs in the end is killed."""
+    command = [sys.executable, "-c", STOPS, "copy", source, target]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -37,7 +53,7 @@ def copying(source: str, target: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 async def long_log(folder: Path) -> str:
-    """A log that takes a while to copy, with a key for each append."""
+    """A log of many batches, with a key for each append."""
     async with open_store("sqlite:///long.db?may_lose=recent-commits") as store:
         for first in range(0, EVENTS, 1_000):
             events = [NewEvent("counted", b"%d" % n, (f"n:{n % 100}",)) for n in range(first, first + 1_000)]
@@ -189,7 +205,7 @@ async def test_a_copy_that_is_killed_again_and_again_goes_on_each_time(run: Run,
     async with open_store(COPY) as target:
         for _ in range(3):
             with copying(long_log, COPY) as process:
-                assert await target.wait(head, 60) > head
+                assert await target.wait(head, PATIENCE) > head
                 os.kill(process.pid, signal.SIGKILL)
                 assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
             head = await target.head()
@@ -204,7 +220,7 @@ async def test_a_copy_that_is_killed_again_and_again_goes_on_each_time(run: Run,
 async def test_ctrl_c_ends_a_copy_that_can_go_on(run: Run, long_log: str) -> None:
     async with open_store(COPY) as target:
         with copying(long_log, COPY) as process:
-            assert await target.wait(0, 60) > 0
+            assert await target.wait(0, PATIENCE) > 0
             os.kill(process.pid, signal.SIGINT)
             said, told = await asyncio.to_thread(process.communicate)
         reached = await target.head()

@@ -243,8 +243,24 @@ async def test_a_second_run_adds_nothing(demo: Demo, directory: Path) -> None:
     assert await records(demo.url) == before
 
 
+STOPS = """
+import asyncio, runpy
+from leftfold.store.sqlite import SQLiteStore
+
+append = SQLiteStore.append
+
+async def append_and_stop(store, events, **options):
+    await append(store, events, **options)
+    await asyncio.Event().wait()
+
+SQLiteStore.append = append_and_stop
+runpy.run_module("examples.flights", run_name="__main__")
+"""
+"""The demo, which goes no further once it has appended something, so that the signal meets it there."""
+
+
 def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "examples.flights", "--months", str(FEBRUARY), "--days", str(DAYS))
+    command = (sys.executable, "-c", STOPS, "--months", str(FEBRUARY), "--days", str(DAYS))
     with subprocess.Popen((*command, "--dir", str(tmp_path)), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         wait_for_events(tmp_path / f"{SELECTION.name}.db", process)
         process.send_signal(signal.SIGINT)

@@ -81,7 +81,7 @@ async def events(
         after, upto = await _span(log, after, upto, since, until)
         choice = Choice(criteria(*types or (), tags=tags or ()), after, upto, limit, reverse, follow, hide_system)
         count = await _list(log, choice, show_event_json if json else show_event)
-    if not count and not json:
+    if not count:
         stderr().put("no such event")
     return Outcome.FINE
 

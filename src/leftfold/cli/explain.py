@@ -6,7 +6,7 @@ from rich.text import Text
 
 from leftfold.audit import ABSENT, Change, Step
 from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelKey, ModelName
-from leftfold.cli.consoles import Console, stdout
+from leftfold.cli.consoles import Console, stderr, stdout
 from leftfold.cli.listing import INDENT, headline, said
 from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
@@ -21,7 +21,8 @@ async def explain(
 ) -> Outcome:
     """Explain a state: each event that made it, and what it changed.
 
-    With each event comes what it changed in the state, when, who caused it and why, by which command.
+    With each event comes what it changed in the state, when, who caused it and why, by which command. Exit code 1 when
+    no event concerns the key.
 
     Examples:
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
@@ -33,6 +34,9 @@ async def explain(
     out = stdout()
     async with open_app(loaded, url) as live:
         steps = await live.explain(fold.owner, *key_from(fold, key or ()), as_of=as_of)
+    if not steps:
+        stderr().put(f"{' '.join((model, *(key or ())))} has no events{'' if as_of is None else ' up to then'}")
+        return Outcome.FOUND
     if json:
         for step in steps:
             out.json(_in_json(step))

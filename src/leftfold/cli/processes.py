@@ -40,7 +40,7 @@ async def processes(
 ) -> Outcome:
     """List the instances of processes, show the history of one, let a parked one go on, or cancel one.
 
-    Instances that have answered nothing are not listed.
+    Instances that have answered nothing are not listed. Exit code 1 when no event concerns the asked instance.
 
     Examples:
       leftfold processes --app shop:orders sqlite:///shop.db
@@ -62,6 +62,9 @@ async def processes(
     async with open_app(loaded, url) as live:
         if chosen is not None and key:
             instance = await live.process(chosen.owner, *key_from(chosen.fold, key))
+            if not instance.history:
+                stderr().put(f"{' '.join((chosen.name, *key))} has no events")
+                return Outcome.FOUND
             _show_history(instance, json=json)
             if traceback and not json:
                 show_traceback(stdout(), instance.progress.traceback)

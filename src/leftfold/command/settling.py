@@ -9,7 +9,7 @@ from leftfold.command.context import Context
 from leftfold.command.handler import CommandHandler
 from leftfold.command.inbox_events import CommandHandled, CommandRejected
 from leftfold.command.submission import Submission
-from leftfold.errors import Rejected
+from leftfold.errors import Rejected, shown
 
 
 class TicketSettled(Exception):
@@ -56,7 +56,7 @@ def _plain_value(value: Any) -> Any:
     try:
         return msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
     except (TypeError, ValueError, RecursionError):
-        return storable_text(repr(value))
+        return storable_text(shown(value))
 
 
 def storable_text(text: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from leftfold.errors import InvalidHandler, WrongAnswer
 from leftfold.events import Query
-from leftfold.query.answer_type import answer_hint, outer_types
+from leftfold.query.answer_type import answer_hint, elements_of, outer_types, wrong_element
 from leftfold.query.read_models import ReadModels
 from leftfold.signature import Signature
 
@@ -38,6 +38,7 @@ class QueryHandler:
             )
         self.query_type: type = hints[self._query_name]
         self._answers = outer_types(answer_hint(self.query_type))
+        self._elements = elements_of(answer_hint(self.query_type))
 
     def __repr__(self) -> str:
         return f"<QueryHandler {self.name} of {self.query_type.__qualname__}>"
@@ -45,13 +46,16 @@ class QueryHandler:
     def answer(self, query: object, models: ReadModels) -> Any:
         """Call the handler; `WrongAnswer` when its answer is not of the query's type.
 
-        Only the outer type is checked: that of `list[Balance]` is `list`.
+        Checked are the outer type and, in a built-in collection, the outer types of the first 20 elements.
         """
         answer = self.function(**{self._query_name: query, self._models_name: models})
         if self._answers and not isinstance(answer, self._answers):
             if inspect.iscoroutine(answer):
                 answer.close()
             raise WrongAnswer(self.name, self.query_type.__qualname__, self._answers, answer)
+        wrong = wrong_element(self._elements, answer) if self._elements else None
+        if wrong is not None:
+            raise WrongAnswer(self.name, self.query_type.__qualname__, wrong.expected, wrong.found, wrong.place)
         return answer
 
     def _check_plain(self, signature: Signature) -> None:

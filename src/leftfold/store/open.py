@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from leftfold.clock import Clock
-from leftfold.errors import InvalidUrl, LogUnderFormerName, unknown_option
+from leftfold.errors import InvalidUrl, LogUnderFormerName, shown, unknown_option
 from leftfold.leases import StoredBook
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
@@ -79,8 +79,14 @@ def check_former_name(url: str) -> None:
 
 
 def url_of(log: str | os.PathLike[str]) -> str:
-    """The URL of a log: a path is that of an SQLite file."""
+    """The URL of a log: a path is that of an SQLite file. Anything else is refused."""
+    if not _is_any(log, str, os.PathLike):
+        raise InvalidUrl(shown(log), f"it is no text but of type {type(log).__name__}")
     return log if isinstance(log, str) else f"sqlite:///{quote(os.fspath(log))}"
+
+
+def _is_any(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds)
 
 
 def role_names(url: str) -> tuple[str, str]:

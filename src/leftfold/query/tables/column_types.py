@@ -34,7 +34,29 @@ LONGEST = datetime.timedelta(microseconds=2**63 - 1)
 
 def text() -> TypeEngine[str]:
     """Text of any length."""
-    return sa.String().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    return PlainText().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
+class Member(UserDefinedType[enum.Enum]):
+    """A member of an enumeration that is no text and no integer: no column of another type compares with it."""
+
+    cache_ok = True
+
+
+class PlainText(sa.String):
+    """Text, which is not compared with members of enumerations: PostgreSQL's driver would take their names."""
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, where it is no text."""
+        return super().coerce_compared_value(op, value) if isinstance(value, str) else type_of_value(value) or self
+
+
+class Octets(sa.LargeBinary):
+    """Bytes, which are not compared with text."""
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
 
 class Whole(TypeDecorator[int]):
@@ -42,6 +64,10 @@ class Whole(TypeDecorator[int]):
 
     impl = sa.BigInteger
     cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Needed for sums alone."""
@@ -53,6 +79,10 @@ class Real(TypeDecorator[float]):
 
     impl = sa.Double
     cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
         """The float."""
@@ -70,6 +100,10 @@ class Instant(TypeDecorator[datetime.datetime]):
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
@@ -108,6 +142,10 @@ class Exact(TypeDecorator[decimal.Decimal]):
     impl = sa.Numeric()
     cache_ok = True
 
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """A decimal, where the value is any number."""
+        return self if type(value) in (int, float) else type_of_value(value) or self
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
         if dialect.name == "postgresql":
@@ -131,6 +169,10 @@ class Duration(TypeDecorator[datetime.timedelta]):
 
     impl = sa.Interval()
     cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """An integer where there is no type of its own."""
@@ -157,6 +199,10 @@ class TimeOfDay(TypeDecorator[datetime.time]):
     impl = sa.Time()
     cache_ok = True
 
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
         return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Time())
@@ -179,6 +225,10 @@ class Identity(TypeDecorator[uuid.UUID]):
 
     impl = sa.Uuid()
     cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """The type of the value, not of the column that it is compared with."""
+        return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite."""
@@ -203,6 +253,13 @@ class Choice(TypeDecorator[enum.Enum]):
         super().__init__()
         self.members = members
         self.kept = kept
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """This type for its members and for their values; another one is told from it by its type."""
+        if isinstance(value, self.members):
+            return self
+        given = type_of_value(value.value if isinstance(value, enum.Enum) else value)
+        return self if given is None or isinstance(given, type(self.kept)) else given
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """The type of the members' values."""
@@ -265,7 +322,7 @@ PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
     bool: sa.Boolean,
     int: Whole,
     float: Real,
-    bytes: sa.LargeBinary,
+    bytes: Octets,
     datetime.date: sa.Date,
     datetime.time: TimeOfDay,
     datetime.timedelta: Duration,
@@ -273,6 +330,16 @@ PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
     decimal.Decimal: Exact,
     uuid.UUID: Identity,
 }
+
+
+def type_of_value(value: object) -> TypeEngine[Any] | None:
+    """The column type for exactly this kind of value, or None."""
+    if isinstance(value, enum.Enum) and not isinstance(value, str | int):
+        return Member()
+    make = PLAIN.get(type(value))
+    return make() if make is not None else None
+
+
 WITHOUT_ONE_FORM = (
     msgspec.inspect.AnyType,
     msgspec.inspect.CustomType,

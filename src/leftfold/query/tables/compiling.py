@@ -8,10 +8,22 @@ from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CollectionAggregate
 from sqlalchemy.types import NullType, TypeEngine
 
 from leftfold.errors import UnsupportedExpression
-from leftfold.query.tables.column_types import Choice, Duration, Exact, Identity, Instant, Json, TimeOfDay
+from leftfold.query.tables.column_types import (
+    Choice,
+    Duration,
+    Exact,
+    Identity,
+    Instant,
+    Json,
+    Member,
+    Real,
+    TimeOfDay,
+    Whole,
+)
 
 ARITHMETIC: Mapping[Any, str] = {
     operators.add: "leftfold_add",
@@ -33,6 +45,8 @@ COMPARISONS = {
 ORDERS = {operators.lt, operators.le, operators.gt, operators.ge, operators.between_op, operators.not_between_op}
 OVER_LISTS = {operators.in_op, operators.not_in_op, operators.between_op, operators.not_between_op}
 NULL_TESTS = {operators.is_, operators.is_not}
+SUMS = {"sum", "avg", "total"}
+EXTREMES = {"min", "max"}
 AGGREGATES = {"sum", "avg", "min", "max", "total"}
 OF_DECIMALS = {"sum": "leftfold_sum", "avg": "leftfold_avg", "abs": "leftfold_abs", "round": "leftfold_round"}
 OF_VALUES = {"coalesce", "ifnull", "nullif", "min", "max"}
@@ -49,25 +63,45 @@ NOT_NUMBERS = (
     Instant,
     TimeOfDay,
 )
+TRUTH = "a truth value"
+KINDS: Mapping[str, tuple[type[TypeEngine[Any]], ...]] = {
+    TRUTH: (sa.Boolean,),
+    "a number": (sa.Integer, sa.Numeric, Whole, Real, Exact),
+    "a text": (sa.String,),
+    "bytes": (sa.LargeBinary,),
+    "a date": (sa.Date,),
+    "a datetime": (sa.DateTime, Instant),
+    "a time of day": (sa.Time, TimeOfDay),
+    "a duration": (sa.Interval, Duration),
+    "a UUID": (sa.Uuid, Identity),
+    "a member of an enumeration": (Member,),
+}
+"""What can be compared with its own kind alone. A type that is not here is not judged."""
+FIRST_WITH_EXTREMES = 18
+"""The version of PostgreSQL that has min and max of UUIDs and bytes."""
 TIMES = (sa.Date, sa.DateTime, sa.Time, Instant, TimeOfDay)
+COUNTED = "count the True ones: func.count().filter(column)"
 AS_OTHER = "cast it to a float or a text, or compute in Python"
 IN_PYTHON = "do it in Python, or in evolve, and keep the result in a column of its own"
 TYPED = "give it the type of the column: func.avg(column, type_=column.type)"
 
 
 class _Statements(SQLCompiler):
-    """What holds on every database: no order of JSON, and averages that say what they are."""
+    """What holds on every database: sums of numbers alone, no order of JSON, comparisons of values of one kind."""
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
         """Refuse an aggregate that the databases do differently."""
         _check_aggregate(func)
+        _check_numbers(func)
         compiler: Any = super()
         text: str = compiler.visit_function(func, add_to_result_map, **options)
         return text
 
     def visit_binary(self, binary: Any, override_operator: Any = None, *more: Any, **options: Any) -> str:
-        """Refuse to compare JSON where equal values may be written differently, or where there is no order."""
+        """Refuse to compare different kinds, and JSON where equal values may differ or where there is no order."""
         operator = override_operator or binary.operator
+        if operator in COMPARISONS or operator in OVER_LISTS:
+            _check_kinds(binary, operator)
         for side in (binary.left, binary.right):
             if isinstance(side.type, Json) and not _is_null(binary.right):
                 _check_comparison(side, operator)
@@ -91,18 +125,23 @@ class _Statements(SQLCompiler):
 class PostgresStatements(_Statements, PGCompiler_psycopg):
     """Statements for PostgreSQL, which has a type for everything else."""
 
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
+        """Refuse what only later versions of PostgreSQL have."""
+        version = getattr(self.dialect, "server_version_info", None) or (FIRST_WITH_EXTREMES,)
+        if func.name in EXTREMES and version[0] < FIRST_WITH_EXTREMES:
+            for argument in _arguments(func):
+                if isinstance(argument.type, sa.Uuid | Identity | sa.LargeBinary):
+                    raise UnsupportedExpression(f"{func.name}() on PostgreSQL before 18", _words(argument), IN_PYTHON)
+        return super().visit_function(func, add_to_result_map, **options)
+
 
 class SQLiteStatements(_Statements, SQLiteCompiler):
     """Statements for SQLite, which computes with decimals by functions of ours, and takes texts for numbers."""
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
-        """Compute exactly with decimals; refuse what SQLite would make of other texts."""
+        """Compute exactly with decimals."""
         _check_aggregate(func)
         arguments = _arguments(func)
-        if func.name in {"sum", "avg", "total"}:
-            for argument in arguments:
-                if isinstance(argument.type, NOT_NUMBERS) or _is_choice_of_texts(argument.type):
-                    raise UnsupportedExpression(f"{func.name}()", _words(argument), IN_PYTHON)
         if any(isinstance(argument.type, Exact) for argument in arguments):
             func = _with_decimals(func, arguments)
         return super().visit_function(func, add_to_result_map, **options)
@@ -163,6 +202,38 @@ def _check_aggregate(func: Any) -> None:
             raise UnsupportedExpression(f"{func.name}()", _words(argument), IN_PYTHON)
         if func.name == "avg" and isinstance(argument.type, Exact | Duration) and isinstance(func.type, NullType):
             raise UnsupportedExpression("avg()", f"{_words(argument)} without a type", TYPED)
+
+
+def _check_numbers(func: Any) -> None:
+    """Refuse to add up what is no number, and to ask for the greatest of truth values."""
+    for argument in _arguments(func):
+        if func.name in SUMS and (isinstance(argument.type, NOT_NUMBERS) or _is_choice_of_texts(argument.type)):
+            remedy = COUNTED if _kind_of(argument) == TRUTH else IN_PYTHON
+            raise UnsupportedExpression(f"{func.name}()", _words(argument), remedy)
+        if func.name in EXTREMES and _kind_of(argument) == TRUTH:
+            raise UnsupportedExpression(f"{func.name}()", _words(argument), COUNTED)
+
+
+def _check_kinds(binary: Any, operator: Any) -> None:
+    """Refuse to compare what is of different kinds: a database may find nothing, or convert one of them."""
+    members: Any = getattr(binary.right, "clauses", [binary.right])
+    left = _kind_of(binary.left)
+    for member in members:
+        right = _kind_of(member)
+        if left and right and left != right:
+            remedy = f"compare with {left}, or cast one of the two with sa.cast"
+            raise UnsupportedExpression("comparison", f"{_words(binary.left)} with {right}", remedy)
+
+
+def _kind_of(element: Any) -> str | None:
+    """The kind of an expression; a collection, as in `= ANY (…)`, is none."""
+    return None if isinstance(element, CollectionAggregate) else _kind_of_type(getattr(element, "type", None))
+
+
+def _kind_of_type(kind: Any) -> str | None:
+    if isinstance(kind, Choice):
+        return _kind_of_type(kind.kept)
+    return next((name for name, types in KINDS.items() if isinstance(kind, types)), None)
 
 
 def _with_decimals(func: Any, arguments: list[Any]) -> Any:
@@ -233,6 +304,8 @@ def _is_choice_of_texts(kind: TypeEngine[Any]) -> bool:
 
 def _words(element: Any) -> str:
     """The column, or whatever it is, with its type."""
+    while isinstance(element, sa.UnaryExpression):  # DISTINCT, which is not compiled by itself
+        element = element.element
     name = getattr(element, "name", None) or getattr(element, "key", None) or str(element)
     kind = element.type
     return f"{name} ({kind.hint if isinstance(kind, Json) else type(kind).__name__.lower()})"

@@ -1,5 +1,6 @@
 """The models database: transactions that write, and transactions that read one snapshot."""
 
+import re
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,9 @@ from leftfold.query.tables.database_url import database_url
 
 BACKEND = "leftfold_backend"
 OVERFLOW = "integer overflow"
+NO_ORDER = "operators can be used with None/True/False"
+NOT_TAKEN = re.compile(r"cannot adapt type '(\w+)'|type '(\w+)' is not supported")
+"""What psycopg and sqlite3 say of a value for which they have no form."""
 
 
 class Database:
@@ -182,12 +186,20 @@ def _named_misuse() -> Generator[None, None, None]:
     except exc.StatementError as error:
         if isinstance(error.orig, LeftfoldError):
             raise error.orig from error
+        if isinstance(error.orig, TypeError | ValueError | AttributeError) or NOT_TAKEN.search(str(error.orig)):
+            kind = f"a column with a value of another type ({error.orig})"
+            raise UnsupportedExpression("comparison", kind, "give a value of the column's type") from error
         if blame_of(error).is_write_refused(error):
             raise _write_refused(error.statement) from error
         if str(error.orig) == OVERFLOW:
             remedy = "add up decimals, in a column of type Decimal, or in Python"
             raise UnsupportedExpression("sum()", "integers on SQLite, beyond 64 bits", remedy) from error
         raise
+    except exc.ArgumentError as error:
+        if NO_ORDER not in str(error):
+            raise
+        remedy = "compare with == and !=, or with is_() and is_not()"
+        raise UnsupportedExpression("the order", "a column and True, False or None", remedy) from error
 
 
 def _write_refused(statement: str | None) -> UsageError:
