@@ -42,6 +42,7 @@ from leftfold.query.tables.lease_book import ModelsBook, is_held
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
+from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.places import check_name, check_place
 from leftfold.query.tables.swap import answers_until_swapped, beside, drop_old, is_due
@@ -68,6 +69,7 @@ class ModelsDatabase:
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
         self._free: dict[ReadModelDefinition, FreeTables] = {}
+        self._begun = False  # whether leftfold's own tables have been seen here
         self._kept: dict[ReadModelDefinition, ModelTable | FreeTables] = {}
         for definition in definitions:
             check_name(definition, self._database)
@@ -107,6 +109,9 @@ class ModelsDatabase:
     def builds(self) -> dict[ReadModelDefinition, str]:
         """What changes whenever others than who follows the log have written a model's rows."""
         with self._database.reading() as connection:
+            self._begun = self._begun or own_tables_are_there(connection)
+            if not self._begun:
+                return {}
             found = {definition: find(connection, table) for definition, table in self._kept.items()}
         return {definition: checkpoint.build for definition, checkpoint in found.items() if checkpoint}
 
