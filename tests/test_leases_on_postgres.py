@@ -114,3 +114,29 @@ async def test_a_program_that_has_both_roles_works_and_the_writer_alone_touches_
         for statement in ("DELETE FROM {}.lease", "UPDATE {}.lease SET beat = 1", "SELECT FROM {}.lease"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.format(log).encode())
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_temporary_table_of_the_caller_is_not_taken_for_the_leases(
+    postgres: PostgresServer, url: str, log: str, older: bool
+) -> None:
+    async with open_store(url):
+        writer, _ = make_roles(url)
+    with psycopg.connect(postgres.url(DATABASE), autocommit=True) as owner:
+        if older:
+            for function in ("take_lease", "beat_leases", "release_leases"):
+                owner.execute(f"ALTER FUNCTION {log}.{function} SET search_path = {log}, pg_catalog".encode())
+            async with open_store(url):
+                pass
+        owner.execute(f"CREATE ROLE caller_{log}; GRANT {writer} TO caller_{log}; SET ROLE caller_{log}".encode())
+        owner.execute("CREATE TEMP TABLE lease (name text PRIMARY KEY, holder text, beat bigint, microseconds bigint)")
+        owner.execute("GRANT ALL ON lease TO postgres")
+        for call in ("take_lease('w', NULL, NULL, 'h')", "beat_leases('h', ARRAY['w'])"):
+            owner.execute(f"SELECT {log}.{call}".encode())
+        taken = owner.execute("SELECT FROM lease").fetchall()
+        owner.execute("RESET ROLE")
+        beats = owner.execute(f"SELECT name, beat FROM {log}.lease".encode()).fetchall()
+        owner.execute(f"SELECT {log}.release_leases('h', ARRAY['w'])".encode())
+        left = owner.execute(f"SELECT FROM {log}.lease".encode()).fetchall()
+
+    assert (taken, beats, left) == ([], [("w", 2)], [])

@@ -37,6 +37,7 @@ from leftfold.store.postgres_driver import (
     run_script,
 )
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys, type_extents
+from leftfold.store.postgres_leases import close_lease_functions
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
 from leftfold.store.postgres_select import AT_POSITIONS, Statement
@@ -348,6 +349,7 @@ class PostgresStore:
             elif not self._read_only:
                 renew_view(connection, self._log, found[0])
                 make_snapshot_table(connection, self._log)
+                close_lease_functions(connection, self._log)
             rows = run(connection, self._sql(SELECT_LOG))
         if not rows or rows[0][1] != FORMAT:
             raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")

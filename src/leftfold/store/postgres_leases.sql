@@ -8,9 +8,11 @@ CREATE TABLE lease (
     microseconds bigint NOT NULL    -- since 1970, UTC, when the holder was last heard of; for people
 );
 
+-- In the functions, which act as their owner, no name may mean a temporary table of the caller's: pg_temp comes last.
+
 CREATE FUNCTION take_lease(wanted text, expected_holder text, expected_beat bigint, new_holder text)
 RETURNS TABLE (name text, holder text, beat bigint, microseconds bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_microseconds bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
@@ -31,14 +33,14 @@ $$;
 
 CREATE FUNCTION beat_leases(present_holder text, held text[])
 RETURNS TABLE (name text, holder text, beat bigint, microseconds bigint)
-LANGUAGE sql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog, pg_temp AS $$
     UPDATE lease SET beat = lease.beat + 1, microseconds = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
     WHERE lease.name = ANY (held) AND lease.holder = present_holder
     RETURNING lease.name, lease.holder, lease.beat, lease.microseconds
 $$;
 
 CREATE FUNCTION release_leases(present_holder text, held text[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = "leftfold_log", pg_catalog, pg_temp AS $$
     DELETE FROM lease WHERE lease.name = ANY (held) AND lease.holder = present_holder
 $$;
 
