@@ -112,7 +112,9 @@ LeftfoldError
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from difflib import get_close_matches
+from math import isfinite
 from shlex import quote
 from typing import Any
 
@@ -591,10 +593,17 @@ class UnknownRole(UsageError):
     def __init__(self, role: object, known: Sequence[str]) -> None:
         self.role, self.known = role, tuple(known)
         super().__init__(
-            f"work={role!r} is no collection of roles" if isinstance(role, str) else f"{role!r} is no role",
+            f"work={role!r} is no collection of roles" if role in known else f"work= names {role!r}, which is no role",
             f"True, False, or a collection of {_listed(known)}",
-            'give a tuple, as in work=("commands", "processes")',
+            _role_remedy(role, known),
         )
+
+
+def _role_remedy(role: object, known: Sequence[str]) -> str:
+    near = get_close_matches(str(role), known, 1)
+    if near:
+        return f'write work=("{near[0]}",), a tuple'
+    return f'name only such roles, as in work=("{known[0]}", "{known[1]}"), or leave work= out to have all of them'
 
 
 class NothingToRun(UsageError):
@@ -758,9 +767,19 @@ class InvalidMessage(CodecError):
         super().__init__(
             f"{self.owner}{place} is {shown(given)}, which {problem}",
             "values that come back equal from their stored form",
-            f"give {self.field or 'each field'} a value of its annotated type (a datetime with a time zone, a finite "
-            "number), or annotate the type that it has; nothing was written",
+            f"{_value_remedy(self.field or 'each field', given, problem)}; nothing was written",
         )
+
+
+def _value_remedy(field: str, given: object, problem: str) -> str:
+    """What to do about a value that would not come back as it is."""
+    if "nested too deeply" in problem:
+        return f"keep {field} flatter: some 100 levels are always read back"
+    if isinstance(given, datetime) and given.tzinfo is None:
+        return f"give {field} a time zone, as in datetime.now(UTC)"
+    if (isinstance(given, float) and not isfinite(given)) or (isinstance(given, Decimal) and not given.is_finite()):
+        return f"keep None in {field} where there is no finite number, and annotate it so"
+    return f"give {field} a value of its annotated type, or annotate the type that it has"
 
 
 class CannotEncode(InvalidMessage):

@@ -1,6 +1,7 @@
 """What a URL says is what is opened, and what is not understood is refused by name."""
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import count
@@ -424,3 +425,40 @@ async def test_settings_of_a_role_do_no_harm(postgres: PostgresServer) -> None:
         postgres.execute(f"ALTER ROLE odd SET {name} = {value}")
 
     await use(fresh(postgres).replace("postgresql://postgres@", "postgresql://odd@"))
+
+
+async def test_a_search_path_in_the_options_leaves_the_models_in_their_schema(postgres: PostgresServer) -> None:
+    url = fresh(postgres, options="-csearch_path=nowhere,public -c statement_timeout=7s")
+    log = re.search(r"log=(\w+)", url)
+    assert log is not None
+
+    for _ in range(2):
+        async with bank.open(url) as live:
+            receipt = await live.execute(Open(f"a-{await live.store.head()}", "Ann"))
+            assert len(await live.query(Richest(), after=receipt)) == receipt.position
+
+    connection = connect(url.replace(f"log={log[1]}", "sslmode=disable"), session=False)
+    found = run(connection, "SELECT schemaname FROM pg_tables WHERE tablename = 'balance' AND schemaname LIKE 'urls%%'")
+    connection.close()
+    assert (f"{log[1]}_models",) in found
+
+
+async def test_a_database_that_is_set_to_reading_is_named_with_what_to_do(postgres: PostgresServer) -> None:
+    postgres.execute("CREATE ROLE reading LOGIN SUPERUSER")
+    url = fresh(postgres)
+    async with open_store(url):
+        pass
+    postgres.execute("ALTER ROLE reading SET default_transaction_read_only = on")
+
+    async with open_store(url.replace("postgresql://postgres@", "postgresql://reading@")) as store:
+        with pytest.raises(StoreReadOnly, match=r"default_transaction_read_only is on .* RESET"):
+            await store.append([NewEvent("noted", b"")])
+    with pytest.raises(StoreReadOnly, match=r"default_transaction_read_only is on .* RESET"):
+        open_store(fresh(postgres).replace("postgresql://postgres@", "postgresql://reading@"))
+
+
+async def test_a_role_that_there_is_not_is_named_with_what_to_do(postgres: PostgresServer) -> None:
+    url = fresh(postgres).replace("postgresql://postgres@", "postgresql://nobody@")
+
+    with pytest.raises(StoreUnreachable, match=r'role "nobody" does not exist .*CREATE ROLE'):
+        open_store(url)

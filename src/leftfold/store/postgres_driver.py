@@ -1,5 +1,6 @@
 """psycopg, and what its errors mean for a log; imported here and in `postgres_line` alone."""
 
+import re
 import select
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,16 @@ NAMES: dict[str, type[StoreUnavailable]] = {
     "42P01": StoreNotFound,
     "42883": StoreNotFound,
 }
+
+HINTS = {
+    "25006": " (the server is a standby, or default_transaction_read_only is on for this role, database or server: "
+    "connect to the primary, or ALTER ROLE … RESET default_transaction_read_only, and the same for the DATABASE)",
+}
+NO_ROLE = re.compile('role "[^"]*" does not exist')
+MAKE_ROLE = (
+    " (the URL names the role, or the user of the system stands for it where it names none: correct it, or have the "
+    "owner of the server run CREATE ROLE … LOGIN, and grant it what `leftfold init --roles` makes)"
+)
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -349,11 +360,12 @@ def named(where: str, error: psycopg.Error) -> StoreUnavailable:
     """The error of ours that says what a driver's error means, by its SQLSTATE."""
     state = error.sqlstate or ""
     if state in NAMES:
-        return _made(NAMES[state], where, problem_of(error))
+        return _made(NAMES[state], where, problem_of(error) + HINTS.get(state, ""))
     if error.diag.message_primary == NEVER_SENT:
         return StoreBusy(where, problem_of(error))
     if state[:2] in ("", "08", "57", "28") and isinstance(error, psycopg.OperationalError):
-        return StoreUnreachable(where, problem_of(error))
+        problem = problem_of(error)
+        return StoreUnreachable(where, problem + MAKE_ROLE if NO_ROLE.search(problem) else problem)
     return StoreFailed(where, problem_of(error))
 
 

@@ -167,12 +167,11 @@ def _run(connection: sa.Connection, statements: str) -> None:
 
 
 def _options(schema: str, given: str) -> str:
-    """The session's settings; those of the URL come last, and so have the last word."""
-    settings = dict(SETTINGS)
-    if schema:
-        quoted = schema.replace('"', '""').replace("\\", "\\\\").replace(" ", "\\ ")
-        settings["search_path"] = f'"{quoted}"'
-    return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), given]).strip()
+    """The session's settings; those of the URL have the last word, but for the schema that the tables are kept in."""
+    settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
+    quoted = schema.replace('"', '""').replace("\\", "\\\\").replace(" ", "\\ ")
+    kept = [f'-c search_path="{quoted}"'] if schema else []
+    return " ".join([*settings, given, *kept]).strip()
 
 
 def _state(error: exc.StatementError) -> str | None:
