@@ -96,6 +96,19 @@ async def test_types_that_the_app_does_not_know_are_warned_of_once(
     assert "App('shop', ignores=['billed', 'paid'])" in warning
 
 
+async def test_a_warning_names_ten_types_and_the_status_has_all(caplog: pytest.LogCaptureFixture) -> None:
+    types = [f"type-{number:02}" for number in range(12)]
+    async with MemoryStore() as store:
+        await store.append([NewEvent(name, b"{}") for name in types])
+        async with shop().open(store) as live:
+            found = (await live.status()).mismatches
+
+    assert [each.type for each in found] == types
+    [warning] = warnings(caplog)
+    assert "1 event of type 'type-09', first at position 10; and 2 more. If" in warning
+    assert "'type-09', and 2 more])" in warning
+
+
 async def test_another_type_is_warned_of_again(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
     app = shop()
     async with opened() as store:

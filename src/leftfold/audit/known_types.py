@@ -12,6 +12,7 @@ from leftfold.store.contract import EventStore, StoredEvent
 from leftfold.store.inspection import Sampled, TypeSample
 
 COUNTED = 1_000  # events of a type that are counted at most when an app is opened
+NAMED = 10  # types that a line of the log names at most; `live.status().mismatches` has all
 
 log = logging.getLogger("leftfold.app")
 
@@ -57,15 +58,15 @@ def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None
             "%s holds events that the app %r does not know, so no model of it sees them: %s. If a class was renamed, "
             "give it its former name with wire=, or call app.renamed(old, new). If the events are another app's, say "
             "that this is meant: App(%r, ignores=[%s])",
-            *(where, app, "; ".join(each.sentence for each in unknown), app),
-            ", ".join(repr(each.type) for each in unknown),
+            *(where, app, _listed([each.sentence for each in unknown]), app),
+            _listed([repr(each.type) for each in unknown], ", "),
         )
     if untagged:
         log.warning(
             "%s holds events without tags that their classes give today, so rules and models of the app %r do not see "
             "them: %s. `leftfold verify --app` finds all of them, `leftfold copy --retag --app` makes a log with the "
             "tags of today",
-            *(where, app, "; ".join(each.sentence for each in untagged)),
+            *(where, app, _listed([each.sentence for each in untagged])),
         )
 
 
@@ -83,7 +84,7 @@ def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where:
     if known:
         log.info(
             "%s holds events that the app %r does not know, and others do that work on it: %s",
-            *(where, app, "; ".join(f"{each.type!r} ({', '.join(names)})" for each, names in known.items())),
+            *(where, app, _listed([f"{each.type!r} ({', '.join(names)})" for each, names in known.items()])),
         )
 
 
@@ -108,3 +109,9 @@ def _mismatch(sample: TypeSample, registry: Registry) -> TypeMismatch | None:
 
 def _counted(events: int) -> str:
     return f"{COUNTED:,} events or more" if events >= COUNTED else f"{events:,} event{'s' * (events != 1)}"
+
+
+def _listed(all_of_them: Sequence[str], between: str = "; ") -> str:
+    left = len(all_of_them) - NAMED
+    more = f"{between}and {left:,} more" if left > 0 else ""
+    return between.join(all_of_them[:NAMED]) + more
