@@ -603,7 +603,7 @@ def _role_remedy(role: object, known: Sequence[str]) -> str:
     near = get_close_matches(str(role), known, 1)
     if near:
         return f'write work=("{near[0]}",), a tuple'
-    return f'name only such roles, as in work=("{known[0]}", "{known[1]}"), or leave work= out to have all of them'
+    return f"name only such roles, as in work={tuple(known[:2])}, or leave work= out to have all of them"
 
 
 class NothingToRun(UsageError):
