@@ -1234,7 +1234,7 @@ class ReadModelBehind(ReadModelError):
         self.begun = position >= 0
         super().__init__(
             f"{_standing(self)}, after {timeout:g} s",
-            f"{model} at position {asked} or later" if self.begun else f"{model} folded from this log as it is now",
+            f"{model} at position {asked} or later" if self.begun else f"{model} folded from this log by this code",
             "ask again, give a longer timeout=, or ask without after= for the answer as it stands"
             if self.begun
             else f"see that a process runs that folds {model} (`leftfold work`, or an app opened with work=): it folds "
@@ -1403,7 +1403,7 @@ class UnknownReadModel(ReadModelError):
 
 def _standing(behind: ReadModelBehind) -> str:
     if not behind.begun:
-        return f"{behind.model} has no rows that were folded from this log"
+        return f"{behind.model} has no rows yet that this code has folded from this log"
     lag = f"{behind.lag} short of {behind.asked}" + (f" for {behind.seconds:.3g} s" if behind.seconds else "")
     return f"{behind.model} stands at position {behind.position}, {lag}"
 
