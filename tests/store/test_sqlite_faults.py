@@ -99,7 +99,7 @@ async def test_a_commit_that_certainly_did_not_happen_is_no_unknown_outcome(
 
 
 BEFORE_COMMIT: list[tuple[str, Moment]] = [("BEGIN", "before")]
-BEFORE_COMMIT += [("SELECT position, time", "before"), ("SELECT position, time", "after")]
+BEFORE_COMMIT += [("PRAGMA data_version", "before"), ("PRAGMA data_version", "after")]
 BEFORE_COMMIT += [("INSERT INTO type", "after"), ("INSERT INTO event", "before"), ("INSERT INTO event", "after")]
 
 

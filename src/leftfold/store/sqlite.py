@@ -240,8 +240,7 @@ class SQLiteStore:
         connection = self._writer
         self._file.check_in_place()
         with named_errors(str(self._path)), transaction(self._file.in_front(connection)):
-            self._newest.check(connection)
-            head, newest = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
+            head, newest = self._newest.look(connection)
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission, sum(request.size for request in requests))
@@ -342,27 +341,34 @@ class SQLiteStore:
 
 
 class Newest:
-    """The newest event that this process wrote or found: as long as nobody else writes, it need not be looked at."""
+    """The newest event that this process wrote or found: as long as nobody else writes, the log need not be asked."""
 
     def __init__(self, file: LogFile) -> None:
         self._file = file
         self._row: tuple[Any, ...] | None = None
-        self._version: int | None = None  # changes when another connection commits
+        self._place = (0, 0)  # position and time of the newest event, for the writing thread alone
+        self._seen = 0  # SQLite's number for the data, which changes when another connection commits
+        self._version: int | None = None  # the same as of the last commit; None while the outcome of one is open
         self._versions: dict[sqlite3.Connection, int] = {}  # the same, of each connection that reads
 
     def found(self, connection: sqlite3.Connection) -> None:
         """Note the newest event of a log that is opened."""
-        self._version = _data_version(connection)
-        self._row = connection.execute(SELECT_WHOLE, (_head_of(connection),)).fetchone()
+        position, _ = self.look(connection)
+        self._version = self._seen
+        self._row = connection.execute(SELECT_WHOLE, (position,)).fetchone()
 
-    def check(self, connection: sqlite3.Connection) -> None:
-        """Raise `LogReplaced` if the event is not in the log any more, in the transaction that is to write."""
-        version = _data_version(connection)
-        if version == self._version:
-            return
-        if self._row and connection.execute(SELECT_WHOLE, self._row[:1]).fetchone() != self._row:
-            self._refuse(self._row)
-        self._version = version
+    def look(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """The position and the time of the newest event, in the transaction that is to write.
+
+        `LogReplaced` if the event that was the newest one before is not in the log any more.
+        """
+        self._seen = _data_version(connection)
+        if self._seen != self._version:
+            if self._row and connection.execute(SELECT_WHOLE, self._row[:1]).fetchone() != self._row:
+                self._refuse(self._row)
+            self._place = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
+        self._version = None
+        return self._place
 
     def verify(self, connection: sqlite3.Connection) -> None:
         """Raise `LogReplaced` if the event is not in the log that this connection has read; in a reading thread."""
@@ -384,9 +390,11 @@ class Newest:
 
     def committed(self, admission: Admission) -> None:
         """Note the newest event of a commit."""
+        self._version = self._seen
         if admission.placed:
             event, time = admission.placed[-1].events[-1], admission.placed[-1].times[-1]
             tags = "\n".join(event.tags).encode()
+            self._place = (admission.head, time)
             self._row = (admission.head, time, event.version, event.data, event.metadata, tags)
 
 
