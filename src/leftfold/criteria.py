@@ -68,13 +68,15 @@ class Criteria:
     an item that another one covers is dropped.
     """
 
-    __slots__ = ("_hash", "items")
+    __slots__ = ("_hash", "is_checked", "items")
 
     items: tuple[Item, ...]
+    is_checked: bool  # whether a store has found that it can look for them
 
     def __init__(self, *items: Item) -> None:
         self.items = items if len(items) == 1 else _without_covered(items)
         self._hash = hash(self.items)
+        self.is_checked = False
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
         """Whether an event of this type with these tags is meant."""

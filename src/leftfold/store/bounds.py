@@ -59,8 +59,9 @@ def checked_events(
         size = 0
         unlike = False
         for index, event in enumerate(events):
-            size += _checked_size(index, event, event_limit, copied=copied)
-            unlike = unlike or type(event.tags) is not tuple or _has_repetition(event.tags)
+            plain = _size_at_sight(event, event_limit)
+            size += plain or _checked_size(index, event, event_limit, copied=copied)
+            unlike = unlike or not (plain or (type(event.tags) is tuple and not _has_repetition(event.tags)))
         if unlike:
             events = [replace(event, tags=tuple(dict.fromkeys(event.tags))) for event in events]
     if not copied and (size > event_limit or len(events) >= MANY):
@@ -69,7 +70,12 @@ def checked_events(
 
 
 def check_criteria(criteria: Criteria) -> None:
-    """Raise for criteria that no event can match, and for those that are too large to be looked for."""
+    """Raise for criteria that no event can match, and for those that are too large to be looked for.
+
+    They cannot change, and are used again and again, so each is looked at once.
+    """
+    if criteria.is_checked:
+        return
     if len(criteria.items) > CRITERIA_ITEMS_LIMIT:
         raise CriteriaTooLarge(f"{len(criteria.items):,} items", f"{CRITERIA_ITEMS_LIMIT:,}")
     for item in criteria.items:
@@ -80,6 +86,7 @@ def check_criteria(criteria: Criteria) -> None:
         for tag in item.tags:
             if not _fine(tag, TAG_LIMIT):
                 raise InvalidTag(None, tag, _problem(tag, TAG_LIMIT))
+    criteria.is_checked = True
 
 
 def check_position(name: str, value: Any) -> None:
@@ -172,6 +179,30 @@ def _fine_together(texts: Collection[str], limit: int) -> bool:
     return all(texts) and max(map(len, texts), default=0) <= limit and "".join(texts).isprintable()
 
 
+def _size_at_sight(event: NewEvent, limit: int) -> int:
+    """The bytes of an event that is plainly fine, as most are, or 0 where it needs a closer look."""
+    if (
+        type(event) is not NewEvent
+        or (type(event.data), type(event.metadata), type(event.version), type(event.tags), type(event.time)) != _PLAIN
+    ):
+        return 0
+    names = (event.type, *event.tags)
+    try:
+        together = "".join(names)
+    except TypeError:
+        return 0
+    size = len(event.data) + len(event.metadata)
+    plain = (
+        len(together) <= TYPE_LIMIT
+        and together.isprintable()
+        and all(names)
+        and (len(names) < 3 or not _has_repetition(event.tags))
+        and 0 < event.version <= VERSION_LIMIT
+        and size <= limit
+    )
+    return size if plain else 0
+
+
 def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> int:
     _check_parts(index, event)
     size = len(event.data) + len(event.metadata)
@@ -193,11 +224,6 @@ def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> i
 
 def _check_parts(index: int, event: Any) -> None:
     """Raise `InvalidEvent` for what type checkers would refuse."""
-    if (
-        type(event) is NewEvent
-        and (type(event.data), type(event.metadata), type(event.version), type(event.tags), type(event.time)) == _PLAIN
-    ):
-        return
     if not isinstance(event, NewEvent):
         raise InvalidEvent(index, f"is a {type(event).__name__}")
     for name, kind in (("data", bytes), ("metadata", bytes), ("version", int), ("tags", Sequence)):
