@@ -125,7 +125,12 @@ class MessageType:
 
     def tags_of(self, message: object) -> tuple[str, ...]:
         """The tags of one message, each once, in the order of the fields."""
-        tags = [prefix + render(value) for prefix, field in self._readers for value in field.values(message)]
+        tags: list[str] = []
+        for prefix, field in self._readers:
+            if field.many:
+                tags += [prefix + render(value) for value in field.values(message)]
+            elif (value := field.get(message)) is not None:
+                tags.append(prefix + (value if type(value) is str else render(value)))
         return tuple(tags) if len(tags) < 2 else tuple(dict.fromkeys(tags))
 
     def fields_tagged(self, name: str) -> tuple[TagField, ...]:

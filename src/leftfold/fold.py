@@ -65,9 +65,11 @@ class Fold:
         """The state before any event: only the key is set."""
         if len(key) != len(self.key) or None in key:
             raise InvalidKey(self.name, key, [field.name for field in self.key])
-        if not all(field.holds(value) for field, value in zip(self.key, key, strict=True)):
-            raise InvalidKey(self.name, key, [f"{field.name}: {field.value_type.__name__}" for field in self.key])
-        return self.owner(**{field.name: value for field, value in zip(self.key, key, strict=True)})
+        fields = list(zip(self.key, key, strict=True))
+        for field, value in fields:
+            if type(value) is not field.value_type and not field.holds(value):
+                raise InvalidKey(self.name, key, [f"{each.name}: {each.value_type.__name__}" for each in self.key])
+        return self.owner(**{field.name: value for field, value in fields})
 
     def key_of(self, state: Any) -> tuple[Any, ...]:
         """The key of a state."""

@@ -1,10 +1,10 @@
 """Metadata: who, why, and caused by what; kept with each event."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import copy
 from math import isfinite
+from operator import methodcaller
 from typing import Any, cast
 
 import msgspec
@@ -44,7 +44,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def of_command(self, identity: str, wire: str) -> "Metadata":
         """This metadata, for a command of this id and type; without a correlation, it starts one."""
-        stamped = copy(self)  # no check again: all of it was checked when it was said
+        stamped = _copy(self)  # no check again: all of it was checked when it was said
         force_setattr(stamped, "command", identity)
         force_setattr(stamped, "command_type", wire)
         if not self.correlation:
@@ -62,6 +62,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 TEXTS = ("command", "command_type", "correlation", "actor", "reason", "traceparent")
 OPEN = tuple(name for name in Metadata.__struct_fields__ if name != "extra")
 
+_copy: Callable[[Metadata], Metadata] = methodcaller("__copy__")  # as `copy.copy`, which looks for it each time
 _decoder = msgspec.json.Decoder(Metadata)
 _encoder = msgspec.json.Encoder()
 _decode_extra = msgspec.json.Decoder(dict[str, Any]).decode

@@ -62,7 +62,11 @@ class StoredForm:
             read = self._decode(data)
         except NOT_DECODED as error:
             raise _unreadable(message, error) from error
-        if not (self._whole and _equal(message, read)):
+        try:
+            equal = self._whole and message == read
+        except Exception:  # noqa: BLE001 a signalling NaN, for one; the fields are compared then
+            equal = False
+        if not equal:
             found = difference(message, read)
             if found is not None:
                 raise InvalidMessage(message, found.place, found.given, f"would be read back as {shown(found.read)}")
@@ -168,13 +172,6 @@ def _compares_whole(found: types.Type) -> bool:
         owner: Any = get_origin(found.cls) or found.cls
         return bool(owner.__struct_config__.eq and owner.__eq__ is msgspec.Struct.__eq__)
     return not isinstance(found, types.DataclassType | types.NamedTupleType)
-
-
-def _equal(message: object, read: object) -> bool:
-    try:
-        return bool(message == read)
-    except Exception:  # noqa: BLE001 a signalling NaN, for one; the fields are compared then
-        return False
 
 
 def _unreadable(message: object, error: Exception) -> InvalidMessage:
