@@ -1,14 +1,19 @@
 """Projections in the background: following, stopping, sharing a database, beginning anew."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from leftfold.errors import (
+    LogReplaced,
     ModelsUnavailable,
     ProjectionFailed,
     ReadModelBehind,
@@ -19,7 +24,9 @@ from leftfold.events import Event
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide, projection
 from leftfold.query.standing import Standing
 from leftfold.query.tables.postgres_database import SETTINGS
-from leftfold.store import MemoryStore, NewEvent, open_store
+from leftfold.store import Batch, MemoryStore, NewEvent, open_store
+from leftfold.testing.postgres_server import PostgresServer
+from tests.postgres import DATABASE
 from tests.query.bank import (
     AccountId,
     Audited,
@@ -191,6 +198,91 @@ async def test_another_log_begins_the_models_of_its_own_file_anew(tmp_path: Path
             await read_side.wait(Balance, await append(store, Opened("a", owner)))
 
             assert await balances(read_side) == [Balance("a", owner, 0, 1)]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/log.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(DATABASE, log=f"log_{uuid4().hex[:8]}")
+
+
+def change(log: str, position: int, data: bytes) -> None:
+    """Put other data into an event of a log that a process has open, as nothing but an attack or a mishap does."""
+    if log.startswith("sqlite"):
+        with closing(sqlite3.connect(log.removeprefix("sqlite:///"))) as connection:
+            connection.execute("DROP TRIGGER event_is_never_updated")
+            connection.execute("UPDATE event SET data = ? WHERE position = ?", (data, position))
+            connection.commit()
+        return
+    server, _, schema = log.partition("&log=")
+    with psycopg.connect(server, autocommit=True, options="-c session_replication_role=replica") as connection:
+        connection.execute(f"UPDATE {schema}.event SET data = %s WHERE position = %s".encode(), (data, position))
+
+
+async def test_a_log_that_is_another_between_two_live_batches_is_refused_or_folded_anew(log: str) -> None:
+    async with open_store(log) as store, reading(store, Balance) as read_side:
+        for event in (Opened("a"), Deposited("a", 5), Deposited("a", 10)):
+            await read_side.wait(Balance, await append(store, event))
+        change(log, 3, registry_of(Deposited).encode(Deposited("a", 70), b"{}").data)
+
+        async with open_store(log) as other:
+            position = await append(other, Deposited("a", 2))
+
+        if log.startswith("sqlite"):  # where the store itself has noticed
+            with pytest.raises(LogReplaced):
+                await read_side.wait(Balance, position)
+        else:
+            await read_side.wait(Balance, position)
+            assert await balances(read_side) == [Balance("a", "ann", 77, 4)]
+
+
+class CountingStore(MemoryStore):
+    """Counts the reads that are begun."""
+
+    reads = 0
+
+    def read(self, *criteria: Any, **options: Any) -> AsyncIterator[Batch]:
+        self.reads += 1
+        return super().read(*criteria, **options)
+
+
+async def test_a_live_batch_is_read_once_with_the_event_before_it() -> None:
+    async with CountingStore() as store, reading(store, Balance) as read_side:
+        for event in (Opened("a"), Deposited("a", 5)):
+            await read_side.wait(Balance, await append(store, event))
+        before = store.reads
+
+        for event in (Deposited("a", 1), Deposited("a", 2), Deposited("a", 3)):
+            await read_side.wait(Balance, await append(store, event))
+
+        assert store.reads - before == 3
+
+
+async def test_live_batches_of_every_size_are_folded_whole_and_in_order(log: str, url: str) -> None:
+    sizes = (1, 1, 14, 15, 16, 17, 1, 40, 1, 2)
+    events: list[Event] = []
+    async with open_store(log) as store:
+        async with reading(store, Balance, url=url) as read_side:
+            for size in sizes:
+                burst = [Audited("a") if n % 3 == 2 else Deposited(f"{n % 5}", n) for n in range(size)]
+                events += burst
+                await read_side.wait(Balance, await append(store, *burst))
+
+                assert await balances(read_side) == sorted_rows(folded(Balance, events).values())
+
+        async with reading(store, Balance, url=url) as read_side:  # its checkpoint fits the log
+            assert await ask(read_side, lambda models: models.position(Balance)) == len(events)
+
+
+async def test_a_live_batch_in_which_nothing_matches_moves_the_checkpoint_on(log: str) -> None:
+    async with open_store(log) as store, reading(store, Balance) as read_side:
+        for event in (Audited("a"), Audited("a"), Audited("a"), Deposited("a", 5)):
+            await read_side.wait(Balance, await append(store, event))
+
+        assert await ask(read_side, lambda models: models.position(Balance)) == 4
+        assert await balances(read_side) == sorted_rows(folded(Balance, [Deposited("a", 5)]).values())
 
 
 async def test_a_log_that_lost_its_end_begins_the_models_anew(url: str) -> None:

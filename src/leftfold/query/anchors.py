@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
 
-from leftfold.criteria import EVERYTHING
-from leftfold.store.contract import EventStore
+from leftfold.criteria import EVERYTHING, Criteria
+from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
 NEAR = 16  # positions that are read in one go: dearer than one event, cheaper than two reads
@@ -26,13 +27,18 @@ class Anchors:
         """Return the identity of the event at a position; None where the log does not reach that far."""
         return await identity_at(self._store, position)
 
-    async def holds(self, position: int, identity: str | None, through: int) -> bool:
+    async def holds(self, position: int, identity: str | None, through: int, seen: Mapping[int, StoredEvent]) -> bool:
         """Return whether the log still has the event of this identity at a position.
 
         The one at `through`, up to where something has just been read, is noted for `identify`. To be asked after that
         read: if the log was replaced before it, that is seen now, and if it is replaced later, with the next read.
+        Events that were `seen` whole by that read itself are not read once more.
         """
-        found = await self._identities(position, through)
+        wanted = {position, through} - {0}
+        if wanted <= seen.keys():
+            found = {0: BEGINNING} | {each: identity_of(seen[each]) for each in wanted}
+        else:
+            found = await self._identities(position, through)
         if through not in found or (identity is not None and found.get(position) != identity):
             return False
         self._noted[through] = found[through]
@@ -57,3 +63,51 @@ class Anchors:
         async for batch in self._store.read(EVERYTHING, after=max(first - 1, 0), upto=last):
             found.update({each.position: identity_of(each) for each in batch.events if each.position in positions})
         return found
+
+
+class LiveReads:
+    """The reads of one projection: few new events come in one read with the event before them, its anchor.
+
+    `seen` has each event of such a read by its position, and nothing after any other read.
+    """
+
+    def __init__(self, store: EventStore, criteria: Criteria, *, data_only: bool) -> None:
+        self._store = store
+        self._criteria = criteria
+        self._data_only = data_only
+        self._few = False  # whether few events were new at the last read, so that few may be at the next
+        self.seen: Mapping[int, StoredEvent] = {}
+
+    def __repr__(self) -> str:
+        return f"<LiveReads of {self._store!r}>"
+
+    async def after(self, position: int) -> AsyncIterator[Batch]:
+        """Yield batches from a position on, for ever; trouble with the store is raised at once."""
+        while True:
+            near = await self._near(position) if self._few else None
+            if near is not None:
+                position = near.through
+                yield near
+            else:
+                async for batch in self._far(position):
+                    position = batch.through
+                    yield batch
+            await self._store.wait(position)
+
+    async def _near(self, after: int) -> Batch | None:
+        """Read the new events with their anchor; None where there are more of them than that is good for."""
+        found = [each async for each in self._store.read(EVERYTHING, after=max(after - 1, 0), upto=after + NEAR)]
+        events, through = [event for each in found for event in each.events], found[-1].through
+        if not after < through < after + NEAR:
+            return None
+        self.seen = {event.position: event for event in events}
+        matches = self._criteria.matches
+        return Batch([each for each in events if each.position > after and matches(each.type, each.tags)], through)
+
+    async def _far(self, after: int) -> AsyncIterator[Batch]:
+        self.seen = {}
+        async for batch in self._store.read(self._criteria, after=after, data_only=self._data_only):
+            self._few = batch.through < after + NEAR
+            if batch.through != after:
+                after = batch.through
+                yield batch

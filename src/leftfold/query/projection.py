@@ -16,10 +16,9 @@ from leftfold.errors import (
     ReadModelDiverged,
     StoreClosed,
 )
-from leftfold.query.anchors import Anchors
+from leftfold.query.anchors import Anchors, LiveReads
 from leftfold.query.standing import Overtaken, Standing
 from leftfold.store.contract import Batch, EventStore, StoredEvent
-from leftfold.store.subscription import subscribe
 from leftfold.trouble import in_words
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ class Projection:
         self._folding = folding
         self._writer = writer
         self._anchors = anchors
+        self._reads = LiveReads(store, criteria, data_only=data_only)
         self._data_only = data_only
         self._pause = SHORTEST_PAUSE
 
@@ -101,9 +101,7 @@ class Projection:
             await self._until_released()
 
     async def _follow(self) -> None:
-        after = self._folding.position
-        following = subscribe(self._store, self._criteria, after=after, data_only=self._data_only, patience=0)
-        async for batch in self._together(following):
+        async for batch in self._together(self._reads.after(self._folding.position)):
             await self._check_history(batch.through)
             await self._fold(batch)
             self.standing.reached(batch.through, changed=bool(batch.events))
@@ -112,7 +110,7 @@ class Projection:
     async def _check_history(self, through: int) -> None:
         """Refuse what was just read if it does not follow on the event that was folded last."""
         at = self._folding.checkpoint
-        if not await self._anchors.holds(at.position, at.identity, through):
+        if not await self._anchors.holds(at.position, at.identity, through, self._reads.seen):
             raise ReadModelDiverged(self.standing.model, at.position)
 
     async def _fold(self, batch: Batch) -> None:

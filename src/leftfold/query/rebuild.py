@@ -72,7 +72,7 @@ class Rebuild:
         await self._skips.read(self._store, self._registry.decode)
         building = await self._build()
         at = building.checkpoint
-        if at is not None and not await self._anchors.holds(at.position, at.identity, at.position):
+        if at is not None and not await self._anchors.holds(at.position, at.identity, at.position, {}):
             log.warning("%s: its interrupted rebuild is of another history of the log, and begins again", at.model)
             await self._in_writer(building.discard)
             building = await self._build()
