@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, closing
 from itertools import count as counting_from
 from pathlib import Path
@@ -377,6 +377,74 @@ async def test_a_snapshot_beyond_the_head_is_forgotten_when_the_log_is_an_older_
     async with opened(place, app) as live:
         assert (await live.state(model_of(app), "c")).count == LONG + 510
         assert (await live.verify(snapshots=True))[1].ok
+
+
+# --- restored: the log, its snapshots, or both
+
+
+async def numbered(place: Place, events: int, number: int) -> None:
+    async with opened(place) as live:
+        await live.execute_many([Count("long", number) for _ in range(events)])
+
+
+KEEP, BRING_BACK = "CREATE TABLE kept AS SELECT * FROM snapshot", "INSERT INTO snapshot SELECT * FROM kept"
+
+
+async def log_older(place: Place) -> None:
+    place.restore()
+
+
+async def log_older_and_grown(place: Place) -> None:
+    place.change("DELETE FROM kept", "INSERT INTO kept SELECT * FROM snapshot")
+    place.restore()
+    await numbered(place, 3 * LONG, 2)
+    place.change("DELETE FROM snapshot", BRING_BACK)
+
+
+async def snapshots_older(place: Place) -> None:
+    place.change("DELETE FROM snapshot", BRING_BACK)
+
+
+async def all_older(place: Place) -> None:
+    await log_older(place)
+    await snapshots_older(place)
+
+
+async def all_older_and_grown(place: Place) -> None:
+    await all_older(place)
+    await numbered(place, 3 * LONG, 2)
+
+
+async def snapshots_of_another_log(place: Place) -> None:
+    another = place.another()
+    await numbered(another, LONG, 2)
+    place.take_snapshots_of(another)
+
+
+@pytest.mark.parametrize("work", [True, False], ids=["worker", "server"])
+@pytest.mark.parametrize(
+    "case",
+    [log_older, log_older_and_grown, snapshots_older, all_older, all_older_and_grown, snapshots_of_another_log],
+)
+async def test_no_state_is_of_another_history_than_the_log(
+    place: Place, case: Callable[[Place], Awaitable[None]], *, work: bool
+) -> None:
+    await numbered(place, LONG + 500, 0)
+    place.save(LONG + 500)
+    place.change(KEEP)
+    await numbered(place, 2 * LONG, 1)
+
+    await case(place)
+
+    app = counting_app()
+    async with app.open(place.url, work=work) as first:
+        state = await first.state(model_of(app), "long")
+        earlier = await first.state(model_of(app), "long", as_of=LONG + 100)
+        decided = await first.execute(Count("long", 5))
+    place.change("DELETE FROM snapshot")
+    async with opened(place, app) as other:
+        assert state == await other.state(model_of(app), "long", as_of=decided.position - 1)
+        assert earlier == await other.state(model_of(app), "long", as_of=LONG + 100)
 
 
 # --- kept by several processes
