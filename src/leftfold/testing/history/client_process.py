@@ -6,11 +6,13 @@ It ends when its input does.
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 
 from leftfold.errors import StoreError
+from leftfold.live import LiveApp
 from leftfold.store.contract import EventStore
 from leftfold.store.open import open_store
 from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
@@ -36,10 +38,10 @@ class Setting(msgspec.Struct):
 async def run(setting: Setting) -> None:
     """Work until the input ends."""
     clock = SteppedClock(Path(setting.clock)) if setting.clock else None
-    async with await _opened(setting.url, clock) as store:
+    async with await _opened(setting.url, clock) as store, AsyncExitStack() as stack:
         head = await _head(store)
-        async with counting.open(store, work=False) as live:
-            await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head)
+        live = await _live(store, stack)
+        await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head)
 
 
 async def _work(setting: Setting, calls: Calls, head: int) -> None:
@@ -79,6 +81,14 @@ async def _head(store: EventStore) -> int:
     while True:
         try:
             return await store.head()
+        except StoreError:
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+
+
+async def _live(store: EventStore, stack: AsyncExitStack) -> LiveApp:
+    while True:
+        try:
+            return await stack.enter_async_context(counting.open(store, work=False))
         except StoreError:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
 

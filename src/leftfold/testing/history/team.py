@@ -118,6 +118,10 @@ class ClientProcess:
         """Its present name."""
         return f"{self._setting.name}.{self._lives - 1}" if self._lives > 1 else self._setting.name
 
+    @property
+    def _errors(self) -> Path:
+        return self._folder / f"client-{self.name}.err"
+
     async def start(self) -> None:
         """Start it."""
         self._lives += 1
@@ -125,7 +129,7 @@ class ClientProcess:
         setting = msgspec.structs.replace(self._setting, name=self.name, journal=str(journal))
         if self._lives > 1:
             setting = msgspec.structs.replace(setting, first=self._steps_so_far(), behind=BEHIND)
-        with (self._folder / "clients.err").open("ab") as errors:
+        with self._errors.open("wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
@@ -165,7 +169,7 @@ class ClientProcess:
         ended = process.returncode
         await self.kill()
         how = "did not answer" if ended is None else f"had ended with exit code {ended}"
-        return f"client {self.name} {how} when told to {line}; see clients.err"
+        return f"client {self.name} {how} when told to {line}; {self._last_words()}"
 
     async def leave(self) -> None:
         """End its input, and wait for its end."""
@@ -176,6 +180,10 @@ class ClientProcess:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await process.communicate()
             await self.kill()
+
+    def _last_words(self) -> str:
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
+        return f"it said last: {lines[-1]}" if lines else "it said nothing"
 
     def _steps_so_far(self) -> int:
         """About as many steps as it has taken: so it goes on with the entities that the others are at."""
