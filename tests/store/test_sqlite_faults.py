@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,6 +11,7 @@ import pytest
 
 from leftfold.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreFull
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore
+from leftfold.store.sqlite import SELECT_WHOLE
 from tests.patience import PATIENCE
 
 Moment = Literal["before", "after"]
@@ -151,3 +152,34 @@ async def test_those_who_wait_are_told_when_looking_for_news_fails(path: Path) -
 
         await store.append(PAIR)
         assert await store.wait(0, timeout=PATIENCE) == 2
+
+
+class Meanwhile(sqlite3.Connection):
+    """A connection that lets something else happen once, while a commit looks for the newest event that was known."""
+
+    happens: ClassVar[Callable[[], object] | None] = None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        found = super().execute(sql, parameters)
+        happens = Meanwhile.happens
+        if happens is not None and sql == SELECT_WHOLE and self.in_transaction:
+            Meanwhile.happens = None
+            happens()
+        return found
+
+
+async def test_an_event_that_a_reader_finds_while_a_commit_looks_is_no_sign_of_another_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Meanwhile))
+    path, loop = tmp_path / "log.db", asyncio.get_running_loop()
+    async with SQLiteStore(path) as store, SQLiteStore(path) as other:
+        await other.append(PAIR)
+        await store.head()
+        await other.append(PAIR)
+        monkeypatch.setattr(
+            Meanwhile, "happens", lambda: asyncio.run_coroutine_threadsafe(store.head(), loop).result(PATIENCE)
+        )
+
+        assert await store.append(PAIR) == Appended(5, 6)
+        assert Meanwhile.happens is None

@@ -364,8 +364,9 @@ class Newest:
         """
         self._seen = _data_version(connection)
         if self._seen != self._version:
-            if self._row and connection.execute(SELECT_WHOLE, self._row[:1]).fetchone() != self._row:
-                self._refuse(self._row)
+            known = self._row  # a reading thread may find a newer one meanwhile
+            if known and connection.execute(SELECT_WHOLE, known[:1]).fetchone() != known:
+                self._refuse(known)
             self._place = connection.execute(SELECT_NEWEST).fetchone() or (0, 0)
         self._version = None
         return self._place
@@ -376,13 +377,11 @@ class Newest:
         if version == self._versions.get(connection):
             return
         known = self._row
-        if known is not None:
-            rows = connection.execute(SELECT_WHOLE_AND_NEWEST, known[:1]).fetchall()
-            if not rows or rows[0] != known:
-                self._refuse(known)
-            self._row = max(
-                self._row or known, rows[-1], key=itemgetter(0)
-            )  # by position: another thread may have come further
+        rows = connection.execute(SELECT_WHOLE_AND_NEWEST, known[:1] if known else (0,)).fetchall()
+        if known and rows[:1] != [known]:
+            self._refuse(known)
+        if rows:  # by position: another thread may have come further
+            self._row = max(self._row or rows[-1], rows[-1], key=itemgetter(0))
         self._versions[connection] = version
 
     def _refuse(self, row: tuple[Any, ...]) -> NoReturn:
