@@ -5,20 +5,41 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leftfold import App, Command, Event, EventStore
+from leftfold import App, Command, Event, EventStore, JsonCodec
+from leftfold.comparing import difference
 from leftfold.errors import InvalidMessage
 from leftfold.store import open_store
 from leftfold.testing.postgres_server import PostgresServer
-from tests.message_types import MessageKind, any_value, message_types
+from tests.message_types import (
+    SCALARS,
+    FieldKind,
+    Level,
+    MessageKind,
+    any_value,
+    make,
+    message_types,
+    new_class,
+    optional,
+)
 from tests.postgres import fresh_schema
 
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # all examples append to one log
 ON_ONE_LOG = settings(suppress_health_check=SHARED)
+
+
+PLAIN = [kind for kind in SCALARS if kind.hint in (bool, int, float, str, UUID)]
+
+
+class Name(str):
+    """A text that JSON gives back as another one's."""
+
+    __slots__ = ()
 
 
 class Decide(Command):
@@ -137,3 +158,33 @@ def test_right_values_are_read_back_equal_from_postgres(
     postgres_log: Log, kind: MessageKind, data: st.DataObject
 ) -> None:
     check_right_values(postgres_log, kind, data)
+
+
+@st.composite
+def plain_messages(draw: st.DrawFn) -> Any:
+    """A struct with fields of plain types, and now and then with a value of another."""
+    drawn = draw(st.lists(st.sampled_from([*PLAIN, *map(optional, PLAIN)]), max_size=4))
+    kinds = {f"field_{number}": kind for number, kind in enumerate(drawn)}
+    almost = st.sampled_from([2**63, -(2**63) - 1, Level.LOW, Name("a"), True, 1, 1.0, float("nan"), float("-inf"), ""])
+    values = {name: draw(st.one_of(kind.values, almost, any_value)) for name, kind in kinds.items()}
+    return make(new_class("struct", kinds, base=Event), values)
+
+
+@settings(max_examples=400)
+@given(message=plain_messages())
+def test_what_is_found_plain_at_sight_comes_back_equal(message: Any) -> None:
+    codec = JsonCodec()
+    is_plain = codec.plain(type(message))
+
+    assert is_plain is not None
+    if is_plain(message):
+        assert difference(message, codec.decoder(type(message))(codec.encode(message))) is None
+
+
+@pytest.mark.parametrize("kind", [*PLAIN, *map(optional, PLAIN)], ids=lambda kind: str(kind.hint))
+def test_plain_values_are_found_plain_at_sight(kind: FieldKind) -> None:
+    owner = new_class("struct", {"value": kind}, base=Event)
+    is_plain = JsonCodec().plain(owner)
+
+    assert is_plain is not None
+    assert is_plain(owner(value=kind.default))

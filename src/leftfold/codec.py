@@ -10,7 +10,7 @@ import msgspec
 
 from leftfold.comparing import field_names, is_any
 from leftfold.errors import CannotEncode
-from leftfold.stored_form import check_storable
+from leftfold.stored_form import check_storable, plain_check
 
 NOT_ENCODED = (TypeError, ValueError, OverflowError, RecursionError, AttributeError)
 
@@ -66,6 +66,10 @@ class JsonCodec:
     def check(self, owner: type) -> None:
         """Raise `UnstorableType` for a class with a field whose values JSON cannot give back."""
         check_storable(owner)
+
+    def plain(self, owner: type) -> Callable[[Any], bool] | None:
+        """What tells at sight that an instance comes back equal; a class derived from this one may do otherwise."""
+        return plain_check(owner) if type(self) is JsonCodec else None
 
     def __repr__(self) -> str:
         return "<JsonCodec>"

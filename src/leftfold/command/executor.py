@@ -301,7 +301,7 @@ class Executor:
 
     def _decision(self, command: object, metadata: Metadata | None, time: When | None) -> Decision:
         handler = self._handler_of(command)
-        self._registry.form(handler.command.owner).encode(command)
+        self._registry.form(handler.command.owner).check(command)
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         states = self._states_of(handler, command)
         happened = None if time is None else _time_of(command, time)

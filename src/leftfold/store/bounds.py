@@ -157,12 +157,12 @@ def _size_together(events: Sequence[NewEvent], limit: int) -> int:
         return 0
     names = list(chain.from_iterable(tags))
     types = {event.type for event in events}
-    if set(map(type, versions)) != {int} or set(map(type, types)) != {str} or not {*map(type, names)} <= {str}:
+    if set(map(type, versions)) != {int}:
         return 0
-    sizes = list(map(add, map(len, data), map(len, metadata)))
+    size = sum(map(len, data)) + sum(map(len, metadata))
     most = max(map(len, tags))
     plain = (
-        max(sizes) <= limit
+        (size <= limit or max(map(add, map(len, data), map(len, metadata))) <= limit)
         and _fine_together(names, TAG_LIMIT)
         and _fine_together(types, TYPE_LIMIT)
         and min(versions) >= 1
@@ -171,12 +171,16 @@ def _size_together(events: Sequence[NewEvent], limit: int) -> int:
         and all_now(events)
         and (most < 2 or not any(map(_has_repetition, tags)))
     )
-    return sum(sizes) if plain else 0
+    return size if plain else 0
 
 
 def _fine_together(texts: Collection[str], limit: int) -> bool:
     """Whether all are found fine at once; False says nothing."""
-    return all(texts) and max(map(len, texts), default=0) <= limit and "".join(texts).isprintable()
+    try:
+        together = "".join(texts)
+    except TypeError:
+        return False
+    return together.isprintable() and all(texts) and max(map(len, texts), default=0) <= limit
 
 
 def _size_at_sight(event: NewEvent, limit: int) -> int:
