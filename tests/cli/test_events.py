@@ -92,7 +92,7 @@ def test_the_listing_lets_nothing_colour_the_terminal(run: Run, strange_log: str
 
 def test_no_such_event_is_said_on_the_side(run: Run, log: str) -> None:
     assert run("events", log, "--type", "unheard.of") == (0, "", "no such event\n")
-    assert run("events", log, "--type", "unheard.of", "--json") == (0, "", "")
+    assert run("events", log, "--type", "unheard.of", "--json") == (0, "", "no such event\n")
 
 
 def test_following_ends_at_its_limit(run: Run, log: str) -> None:

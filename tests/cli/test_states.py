@@ -72,7 +72,7 @@ def test_explain_a_read_model_s_row(run: Run, log: str) -> None:
 
 
 def test_explain_of_a_key_that_nothing_concerns(run: Run, log: str) -> None:
-    assert run("explain", *BANK, log, "Account", "c-3") == (0, "Account c-3: 0 events\n", "")
+    assert run("explain", *BANK, log, "Account", "c-3") == (1, "", "Account c-3 has no events\n")
 
 
 def test_state_shows_each_field(run: Run, log: str) -> None:

@@ -62,7 +62,7 @@ async def processes(
     async with open_app(loaded, url) as live:
         if chosen is not None and key:
             instance = await live.process(chosen.owner, *key_from(chosen.fold, key))
-            if not instance.history:
+            if not instance.history and instance.progress.parked is None:
                 stderr().put(f"{' '.join((chosen.name, *key))} has no events")
                 return Outcome.FOUND
             _show_history(instance, json=json)
