@@ -17,6 +17,11 @@ settings.load_profile("same")
 PATIENCE = 900.0  # seconds; the timeout of a test in pyproject.toml comes first
 
 
+def examples(count: int) -> int:
+    """So many of a property test's examples when others are searched for; a third where they are always the same."""
+    return -(-count // 3) if settings.default.derandomize else count
+
+
 @pytest.fixture(scope="session", autouse=True)
 def patient_defaults() -> Iterator[None]:
     """Let the public verbs wait that long where a test names no timeout, and a user waits five seconds."""

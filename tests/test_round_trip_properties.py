@@ -27,6 +27,7 @@ from tests.message_types import (
     new_class,
     optional,
 )
+from tests.patience import examples
 from tests.postgres import fresh_schema
 
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # all examples append to one log
@@ -124,13 +125,13 @@ def check_any_values(log: Log, kind: MessageKind, data: st.DataObject) -> None:
     assert read is None or read == message
 
 
-@settings(ON_ONE_LOG, max_examples=60)
+@settings(ON_ONE_LOG, max_examples=examples(60))
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_memory(memory: Log, kind: MessageKind, data: st.DataObject) -> None:
     check_right_values(memory, kind, data)
 
 
-@settings(ON_ONE_LOG, max_examples=60)
+@settings(ON_ONE_LOG, max_examples=examples(60))
 @given(kind=message_types(), data=st.data())
 def test_any_values_are_read_back_equal_from_memory_or_refused(
     memory: Log, kind: MessageKind, data: st.DataObject
@@ -138,13 +139,13 @@ def test_any_values_are_read_back_equal_from_memory_or_refused(
     check_any_values(memory, kind, data)
 
 
-@settings(ON_ONE_LOG, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=examples(20))
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_sqlite(sqlite: Log, kind: MessageKind, data: st.DataObject) -> None:
     check_right_values(sqlite, kind, data)
 
 
-@settings(ON_ONE_LOG, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=examples(20))
 @given(kind=message_types(), data=st.data())
 def test_any_values_are_read_back_equal_from_sqlite_or_refused(
     sqlite: Log, kind: MessageKind, data: st.DataObject
@@ -152,7 +153,7 @@ def test_any_values_are_read_back_equal_from_sqlite_or_refused(
     check_any_values(sqlite, kind, data)
 
 
-@settings(ON_ONE_LOG, max_examples=20)
+@settings(ON_ONE_LOG, max_examples=examples(20))
 @given(kind=message_types(), data=st.data())
 def test_right_values_are_read_back_equal_from_postgres(
     postgres_log: Log, kind: MessageKind, data: st.DataObject
@@ -170,7 +171,7 @@ def plain_messages(draw: st.DrawFn) -> Any:
     return make(new_class("struct", kinds, base=Event), values)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(message=plain_messages())
 def test_what_is_found_plain_at_sight_comes_back_equal(message: Any) -> None:
     codec = JsonCodec()

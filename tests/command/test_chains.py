@@ -13,6 +13,7 @@ from leftfold import LiveApp, Receipt, Rejected
 from leftfold.errors import EventTooLarge, KeyReused
 from leftfold.store import Appended, NewEvent, SQLiteStore
 from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Open, Transfer, Withdraw, accounts_app
+from tests.patience import examples
 
 
 class CountsAppends(SQLiteStore):
@@ -203,7 +204,7 @@ commands = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(commands, max_size=30))
 def test_what_is_decided_together_is_decided_as_one_after_the_other(given_commands: list[Any]) -> None:
     """The log tells the order; decided again in this order by a fresh app, each command makes the same events."""

@@ -29,6 +29,7 @@ from examples.bank import (
 )
 from leftfold import Event, Receipt, Rejected
 from leftfold.testing import check_laws, given
+from tests.patience import examples
 
 ANN, BOB = Opened("a-1", "Ann"), Opened("a-2", "Bob")
 
@@ -166,7 +167,7 @@ events = st.one_of(
 
 
 @for_all(st.lists(events, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @pytest.mark.parametrize("model", [Account, Balance])
 def test_the_models_keep_the_laws(model: type[Account] | type[Balance], events: Sequence[Event]) -> None:
     check_laws(model, events, app=bank)

@@ -37,6 +37,7 @@ from examples.courses import (
 )
 from leftfold import Event, LiveApp, Receipt, Rejected
 from leftfold.testing import check_laws, given
+from tests.patience import examples
 
 ART, LAW = CourseDefined("c-art", "Art", 2), CourseDefined("c-law", "Law", 2)
 ANN, BOB, CLEO = (StudentRegistered(f"s-{name}", name) for name in ("ann", "bob", "cleo"))
@@ -243,7 +244,7 @@ events = st.one_of(
 
 
 @for_all(st.lists(events, max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @pytest.mark.parametrize("model", [Course, NameClaim, Student, Enrolment, CourseList, Timetable])
 def test_the_models_keep_the_laws(model: Any, events: Sequence[Event]) -> None:
     check_laws(model, events, app=courses)

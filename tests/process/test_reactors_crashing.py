@@ -14,6 +14,7 @@ from leftfold.process.reactor_worker import ReactorWorker
 from leftfold.process.reactors import Reactors
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
+from tests.patience import examples
 
 
 class Numbered(Event):
@@ -159,7 +160,7 @@ async def until_quiet(world: World) -> None:
         world.clock.advance(seconds=10)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(steps=STEPS, seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.2, 0.6]), in_order=st.booleans())
 async def test_each_event_is_reacted_to_or_parked_or_skipped_by_someone(
     steps: list[tuple[str, Any]], seed: int, failing: float, *, in_order: bool
@@ -178,7 +179,7 @@ async def test_each_event_is_reacted_to_or_parked_or_skipped_by_someone(
     assert not behind or (in_order and parked)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(steps=STEPS, seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.2, 0.6]))
 async def test_in_order_no_event_is_reacted_to_before_those_ahead_of_it(
     steps: list[tuple[str, Any]], seed: int, failing: float

@@ -21,7 +21,7 @@ from leftfold.query.by_value import by_value
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import MemoryStore
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, examples
 from tests.query.bank import (
     AccountId,
     Audited,
@@ -443,7 +443,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(STEPS, st.booleans(), st.booleans()), max_size=12))
 def test_kept_answers_are_those_that_would_be_computed(steps: list[tuple[Any, bool, bool]]) -> None:
     async def check() -> None:

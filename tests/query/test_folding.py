@@ -20,6 +20,7 @@ from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parking_lot import ParkingLot
 from leftfold.query.tables.selection import Selection
 from leftfold.store import Batch, StoredEvent
+from tests.patience import examples
 from tests.query.bank import (
     AccountId,
     Audited,
@@ -106,7 +107,7 @@ def fold_in_batches(kept: Kept, events: Sequence[Event], ends: set[int], forget:
             folding.reload()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(histories, st.sets(st.integers(1, 40)), st.booleans())
 def test_any_batches_give_the_rows_of_the_plain_fold(events: list[Event], ends: set[int], forget: bool) -> None:
     for model in (Balance, Turnover):
@@ -117,7 +118,7 @@ def test_any_batches_give_the_rows_of_the_plain_fold(events: list[Event], ends: 
         assert kept.rows() == sorted_rows(folded(model, events).values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(histories, st.sets(st.integers(1, 40)), st.booleans())
 def test_any_batches_keep_the_same_versions(events: list[Event], ends: set[int], forget: bool) -> None:
     for model in (Balance, Turnover):
@@ -130,7 +131,7 @@ def test_any_batches_keep_the_same_versions(events: list[Event], ends: set[int],
         assert in_batches.rows() == at_once.rows()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(histories, st.sets(st.integers(1, 40)))
 def test_the_versions_as_of_each_position_are_the_rows_after_folding_exactly_so_far(
     events: list[Event], ends: set[int]

@@ -19,7 +19,7 @@ from leftfold.query.shard import Shard
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, examples
 from tests.query.bank import Audited, Deposited, Opened, Transferred, append, ask, registry_of
 from tests.query.free_bank import (
     HANDLERS,
@@ -266,7 +266,9 @@ events_of = st.lists(
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(events=events_of, cuts=st.lists(st.integers(1, 11)), handler=st.sampled_from(HANDLERS[::2]))
 def test_neither_the_size_of_batches_nor_restarts_change_the_tables(

@@ -17,6 +17,7 @@ from leftfold.events import Event
 from leftfold.metadata import decode_metadata
 from leftfold.query import ParkedKey, ReadModel, ReadSide
 from leftfold.store import Batch, MemoryStore, NewEvent, SQLiteStore, open_store
+from tests.patience import examples
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Transferred, append, ask, reading, sorted_rows
 from tests.query.places import place, url
 from tests.query.test_folding import Kept, stored
@@ -264,7 +265,7 @@ deposits = st.builds(Deposited, st.sampled_from("abc"), st.sampled_from([1, 2, 1
 transfers = st.builds(Transferred, st.sampled_from("abc"), st.sampled_from("abc"), st.sampled_from([1, 2, 13]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(deposits | transfers, max_size=30), st.sets(st.integers(1, 30)), st.randoms())
 def test_any_batches_park_the_same_events_and_retries_in_any_order_give_the_plain_fold(
     events: list[Event], ends: set[int], randomness: random.Random

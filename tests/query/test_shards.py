@@ -16,6 +16,7 @@ from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import disturb_all, find_shards
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.store import Batch, StoredEvent
+from tests.patience import examples
 from tests.query.bank import Balance, Deposited, Opened, Transferred, Turnover, folded, sorted_rows
 from tests.query.free_bank import total, totals
 from tests.query.places import place, url
@@ -106,7 +107,7 @@ class Split(Kept):
         return REGISTRY.decode(event)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(histories, st.integers(1, 5), acts)
 def test_neither_shards_nor_batches_nor_crashes_nor_the_order_of_workers_change_the_rows(
     events: list[Event], count: int, acts: list[Act]
@@ -120,7 +121,7 @@ def test_neither_shards_nor_batches_nor_crashes_nor_the_order_of_workers_change_
     assert split.rows() == sorted_rows(folded(Balance, events).values())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(histories, st.integers(1, 5), acts)
 def test_nor_do_they_change_the_versions_of_rows(events: list[Event], count: int, acts: list[Act]) -> None:
     split, whole, log = Split(Balance, count, history=True), Kept(Balance, history=True), stored(events)
@@ -134,7 +135,7 @@ def test_nor_do_they_change_the_versions_of_rows(events: list[Event], count: int
     assert split.rows() == whole.rows()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(histories, st.integers(1, 5), acts)
 def test_keys_of_two_parts_are_split_too(events: list[Event], count: int, acts: list[Act]) -> None:
     split, log = Split(Enrolment, count), stored(events)

@@ -20,7 +20,7 @@ from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.query.tables.stored_models import stored_positions
 from leftfold.store import Batch, EventStore, MemoryStore
 from tests.holders import Awake, Stopwatch
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, examples
 from tests.query.bank import (
     Balance,
     Deposited,
@@ -444,7 +444,7 @@ def fold_on(
     database.close()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(openings=st.lists(st.tuples(st.integers(1, 5), histories, st.booleans()), min_size=1, max_size=4))
 def test_no_sequence_of_numbers_of_shards_changes_the_rows(
     openings: list[tuple[int, list[Event], bool]], tmp_path_factory: pytest.TempPathFactory

@@ -16,8 +16,11 @@ from leftfold.store.postgres import PostgresStore
 from leftfold.testing.model import Request
 from leftfold.testing.postgres_server import PostgresServer
 from leftfold.testing.state_machine import StoreMachine
+from tests.patience import examples
 
-WALKS = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WALKS = settings(
+    max_examples=examples(20), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 class PostgresMachine(StoreMachine):

@@ -17,10 +17,11 @@ from leftfold.store import MemoryStore, NewEvent, SQLiteStore, sqlite_file, sqli
 from leftfold.store.contract import EventStore
 from leftfold.testing.model import Request
 from leftfold.testing.state_machine import StoreMachine
+from tests.patience import examples
 from tests.store.power_cut import GatedClock, Image
 
 REFUSED = Request([NewEvent("late", b"", time=datetime(9999, 1, 1, tzinfo=UTC))])
-WALKS = settings(max_examples=60, stateful_step_count=25, deadline=None)
+WALKS = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 
 
 class MemoryMachine(StoreMachine):
@@ -124,7 +125,7 @@ class TestSmallSegmentsMachine(SmallSegmentsMachine.TestCase):
 
 
 class TestSmallWriteAheadLogMachine(SmallWriteAheadLogMachine.TestCase):
-    settings = settings(WALKS, max_examples=30)
+    settings = settings(WALKS, max_examples=examples(30))
 
 
 @pytest.mark.parametrize(
