@@ -18,7 +18,7 @@ from leftfold.store import AppendCondition, EventStore, NewEvent, SQLiteStore
 
 PLANS = Path(__file__).parent / "plans"
 EVENTS = 6_000
-VERIFYING = "WHERE position = ? OR position = (SELECT max(position)"
+VERIFYING = "(SELECT max(position) FROM event) FROM event"
 SORT_OF_A_LIMITED_ARM = re.compile(r"SCAN \(subquery-\d+\)\n *USE TEMP B-TREE FOR ORDER BY")
 
 

@@ -49,9 +49,9 @@ INSERT_KEY = "INSERT INTO idempotency_key (key, first_position, last_position, d
 SELECT_KEY = "SELECT first_position, last_position, digest FROM idempotency_key WHERE key = ?"
 SELECT_NEWEST = "SELECT position, time FROM event ORDER BY position DESC LIMIT 1"
 SELECT_WHOLE = "SELECT position, time, version, data, metadata, tags FROM event WHERE position = ?"
-SELECT_WHOLE_AND_NEWEST = """
-    SELECT position, time, version, data, metadata, tags FROM event
-    WHERE position = ? OR position = (SELECT max(position) FROM event) ORDER BY position"""
+SELECT_WHOLE_AND_HEAD = """
+    SELECT position, time, version, data, metadata, tags, (SELECT max(position) FROM event) FROM event
+    WHERE position = ?"""
 SELECT_HEAD = "SELECT max(position) FROM event"
 SELECT_TYPES = "SELECT id, name FROM type"
 
@@ -377,12 +377,20 @@ class Newest:
         if version == self._versions.get(connection):
             return
         known = self._row
-        rows = connection.execute(SELECT_WHOLE_AND_NEWEST, known[:1] if known else (0,)).fetchall()
-        if known and rows[:1] != [known]:
-            self._refuse(known)
-        if rows:  # by position: another thread may have come further
-            self._row = max(self._row or rows[-1], rows[-1], key=itemgetter(0))
+        head = self._head_beside(connection, known) if known else _head_of(connection)
+        if known is None or head > known[0]:
+            newest = connection.execute(SELECT_WHOLE, (head,)).fetchone()
+            found = [row for row in (self._row, newest) if row]  # another thread may have come further
+            self._row = max(found, key=itemgetter(0), default=None)
         self._versions[connection] = version
+
+    def _head_beside(self, connection: sqlite3.Connection, known: tuple[Any, ...]) -> int:
+        """The position of the newest event of a log that has the known one."""
+        found = connection.execute(SELECT_WHOLE_AND_HEAD, known[:1]).fetchone()
+        if found is None or found[:-1] != known:
+            self._refuse(known)
+        head: int = found[-1]
+        return head
 
     def _refuse(self, row: tuple[Any, ...]) -> NoReturn:
         self._file.replacement.refuse(f"it does not have the event any more that was at position {row[0]}")
