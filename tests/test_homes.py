@@ -395,7 +395,8 @@ def test_a_child_that_is_forked_in_a_coroutine_is_told_so_and_ends_and_the_paren
     ran = run(FORK_IN_A_COROUTINE, url, end)
 
     assert (ran.returncode, ran.stdout) == (int(end == "exception"), ""), ran.stderr
-    assert quiet(ran.stderr)[-1:] == (["ValueError"] if end == "exception" else [])
+    # beside what asyncio may say of the tasks of the parent, which the child has at whatever point they are
+    assert ("ValueError" in ran.stderr.splitlines()) == (end == "exception")
 
 
 def quiet(stderr: str) -> list[str]:
