@@ -17,7 +17,20 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
+from leftfold import (
+    App,
+    Command,
+    Event,
+    LiveApp,
+    NewEvent,
+    ProcessManager,
+    Query,
+    Reaction,
+    ReadModel,
+    ReadModels,
+    Tag,
+    replace,
+)
 from leftfold.criteria import criteria
 from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, StoreUnreachable, TableTaken
 from leftfold.store import open_store
@@ -593,3 +606,28 @@ async def until_refused(live: LiveApp) -> None:
         while True:
             await live.query(Balances("keyed"), timeout=LIMIT)
             await asyncio.sleep(0.01)
+
+
+async def test_a_log_whose_url_is_relative_stays_where_it_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with open_store("sqlite:///bank.db") as store:
+        monkeypatch.chdir("elsewhere")
+        await store.append([NewEvent("noted", b"{}")], key="k")
+
+        assert await store.head() == 1
+        assert await store.lookup("k") is not None
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_a_log_whose_folder_became_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    async with open_store(f"sqlite:///{folder}/bank.db") as store:
+        folder.rename(tmp_path / "moved")
+        folder.touch()
+
+        with pytest.raises(LogReplaced):
+            await store.head()

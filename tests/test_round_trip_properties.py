@@ -189,3 +189,8 @@ def test_plain_values_are_found_plain_at_sight(kind: FieldKind) -> None:
 
     assert is_plain is not None
     assert is_plain(owner(value=kind.default))
+
+
+@pytest.mark.parametrize("name", ["from", "\N{LATIN SMALL LIGATURE FI}"])
+def test_a_class_whose_fields_python_cannot_name_is_not_told_at_sight(name: str) -> None:
+    assert JsonCodec().plain(new_class("struct", {name: PLAIN[0]}, base=Event)) is None

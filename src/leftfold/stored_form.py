@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, TypeGuard, get_origin
+from unicodedata import normalize
 from uuid import UUID
 
 import msgspec
@@ -124,13 +126,18 @@ def plain_check(owner: type) -> Callable[[Any], bool] | None:
     except (TypeError, NameError):
         return None
     tests = [_plain_test(f"message.{field.name}", field.type) for field in fields]
-    if None in tests:
+    if None in tests or not all(map(_can_be_written, (field.name for field in fields))):
         return None
     # as one expression of the fields' names, which costs a third of a loop over them
     expression = " and ".join(["type(message) is owner", *map(str, tests)])
     names = {"owner": owner, "UUID": UUID}
     made: Callable[[Any], bool] = eval(f"lambda message: {expression}", names)
     return made
+
+
+def _can_be_written(name: str) -> bool:
+    """Whether Python reads a name in an expression as it is; a class that is made from a schema may have others."""
+    return name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
 
 
 def _plain_test(value: str, kind: types.Type) -> str | None:

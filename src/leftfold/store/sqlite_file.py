@@ -27,6 +27,7 @@ class LogFile:
 
     def __init__(self, path: Path, clock: Clock, *, durable: bool, read_only: bool, busy_timeout: float) -> None:
         self.path = path
+        self._place = path.absolute()  # the working directory may be another one later
         self.durable = durable
         self.read_only = read_only
         self._clock = clock
@@ -47,7 +48,7 @@ class LogFile:
     @property
     def wal(self) -> Path:
         """Where SQLite keeps commits that are not in the file yet."""
-        return self.path.with_name(f"{self.path.name}-wal")
+        return self._place.with_name(f"{self.path.name}-wal")
 
     def open(self) -> sqlite3.Connection:
         """The first connection: the one to write by, if the log may be written."""
@@ -61,7 +62,7 @@ class LogFile:
             connection = self._connect()
             try:
                 self._prepare(connection)
-                opened = os.stat(self.path)
+                opened = os.stat(self._place)
                 self._identity = (opened.st_dev, opened.st_ino)
                 return connection
             except BaseException:
@@ -95,8 +96,8 @@ class LogFile:
     def check_in_place(self) -> None:
         """Raise `LogReplaced` if the file has been moved, replaced or deleted: what is written to it would be lost."""
         try:
-            now = os.stat(self.path)
-        except FileNotFoundError:
+            now = os.stat(self._place)
+        except (FileNotFoundError, NotADirectoryError):
             now = None
         if now is None or (now.st_dev, now.st_ino) != self._identity:
             self.replacement.refuse("the file was moved, replaced or deleted while it was open")
@@ -104,7 +105,7 @@ class LogFile:
     def check_standing(self) -> None:
         """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if one read as it stands was written."""
         self.replacement.check()
-        if self._standing is not None and (self.wal.exists() or _changed(self._standing, self.path.stat())):
+        if self._standing is not None and (self.wal.exists() or _changed(self._standing, self._place.stat())):
             raise StoreFailed(str(self.path), "it was opened while nobody wrote to it, and has been written since")
 
     def _look(self) -> None:
@@ -116,7 +117,7 @@ class LogFile:
     def _connect(self) -> sqlite3.Connection:
         mode = "mode=ro" if self.read_only else "mode=rwc"
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?{mode if self._standing is None else 'immutable=1'}",
+            f"{self._place.as_uri()}?{mode if self._standing is None else 'immutable=1'}",
             uri=True,
             timeout=self._busy_timeout,
             isolation_level=None,
