@@ -245,18 +245,6 @@ def test_a_value_without_a_json_form_cannot_be_encoded(value: object) -> None:
     assert "Received" in refused.value.found
 
 
-@pytest.mark.parametrize("seed", ["1", "2", "3"])
-def test_equal_messages_have_equal_bytes_in_every_process(seed: str) -> None:
-    names = [f"name-{number}" for number in range(20)]
-    here = JsonCodec().encode(Labelled("s", frozenset(names), {frozenset([name]) for name in names}, set(Size)))
-
-    environment = {**os.environ, "PYTHONHASHSEED": seed}
-    command = (sys.executable, "-c", ENCODE_A_SET)
-    there = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True).stdout
-
-    assert there == here
-
-
 class Size(Enum):
     SMALL = "small"
     LARGE = "large"
@@ -265,18 +253,45 @@ class Size(Enum):
 class Labelled(Event):
     sku: Sku
     names: frozenset[str]
+
+
+class Grouped(Event):
+    """Its sets have no order by themselves, and msgspec does not say so."""
+
+    sku: Sku
     groups: set[frozenset[str]]
+
+
+class Sized(Event):
+    sku: Sku
     sizes: set[Size]
 
 
+def with_sets() -> list[Event]:
+    """An event for each kind of sets: where msgspec refuses one field, the whole event is sorted in another way."""
+    names = [f"name-{number}" for number in range(20)]
+    groups = {frozenset([name]) for name in names}
+    return [Labelled("s", frozenset(names)), Grouped("s", groups), Sized("s", set(Size))]
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_equal_messages_have_equal_bytes_in_every_process(seed: str) -> None:
+    here = list(map(JsonCodec().encode, with_sets()))
+
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    command = (sys.executable, "-c", ENCODE_SETS)
+    there = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True).stdout
+
+    assert there.splitlines() == here
+
+
 ROOT = Path(__file__).resolve().parent.parent
-ENCODE_A_SET = """
+ENCODE_SETS = """
 import sys
 from leftfold import JsonCodec
-from tests.test_codec import Labelled, Size
-names = [f"name-{number}" for number in range(20)]
-message = Labelled("s", frozenset(names), {frozenset([name]) for name in names}, set(Size))
-sys.stdout.buffer.write(JsonCodec().encode(message))
+from tests.test_codec import with_sets
+for event in with_sets():
+    sys.stdout.buffer.write(JsonCodec().encode(event) + b"\\n")
 """
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from copy import copy
 from functools import partial
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import msgspec
 
 from leftfold.comparing import field_names, is_any
 from leftfold.errors import CannotEncode
-from leftfold.stored_form import check_storable, plain_check
+from leftfold.stored_form import check_storable, inner_types, plain_check
 
 NOT_ENCODED = (TypeError, ValueError, OverflowError, RecursionError, AttributeError)
 
@@ -131,21 +131,14 @@ def in_one_order(value: Any) -> Any:
 def nests_sets(hint: Any) -> bool:
     """Whether sets of a type hold sets, at any depth: msgspec writes these in an order that is not always the same."""
     try:
-        return _has_sets(msgspec.inspect.type_info(hint), set(), within=False)
+        sets = filter(_is_set, inner_types(msgspec.inspect.type_info(hint), set()))
+        return any(_is_set(each) for found in sets for each in inner_types(found.item_type, set()))
     except (TypeError, NameError):
         return False
 
 
-def _has_sets(part: Any, seen: set[tuple[int, bool]], *, within: bool) -> bool:
-    if is_any(part, tuple):
-        return any(_has_sets(each, seen, within=within) for each in part)
-    if not isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) or (id(part), within) in seen:
-        return False
-    seen.add((id(part), within))
-    is_set = isinstance(part, msgspec.inspect.SetType | msgspec.inspect.FrozenSetType)
-    if within and is_set:
-        return True
-    return any(_has_sets(getattr(part, name), seen, within=within or is_set) for name in part.__struct_fields__)
+def _is_set(found: msgspec.inspect.Type) -> TypeGuard[msgspec.inspect.SetType | msgspec.inspect.FrozenSetType]:
+    return isinstance(found, msgspec.inspect.SetType | msgspec.inspect.FrozenSetType)
 
 
 def _text_of_key(key: object) -> str:

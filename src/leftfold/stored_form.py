@@ -107,7 +107,7 @@ def check_storable(owner: type) -> None:
     except NameError as error:
         raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
     for field in getattr(found, "fields", ()):
-        for each in _inner_types(field.type, set()):
+        for each in inner_types(field.type, set()):
             problem = _problem_of(each)
             if problem is not None:
                 raise UnstorableType(owner.__qualname__, field.name, problem)
@@ -157,7 +157,7 @@ def has_foreign_types(owner: type) -> bool:
         found = types.type_info(owner)
     except (TypeError, NameError):
         return False  # something else is wrong with it, which its form says
-    return any(map(_is_foreign, _inner_types(found, set())))
+    return any(map(_is_foreign, inner_types(found, set())))
 
 
 def _is_foreign(each: types.Type) -> TypeGuard[types.CustomType]:
@@ -200,25 +200,26 @@ def _problem_of(each: types.Type) -> str | None:
 def _types_in(owner: type) -> list[types.Type] | None:
     """Every type in a class, however deep; None when msgspec does not know one of them."""
     try:
-        found = list(_inner_types(types.type_info(owner), set()))
+        found = list(inner_types(types.type_info(owner), set()))
     except (TypeError, NameError):
         return None
     return None if any(isinstance(each, types.CustomType) for each in found) else found
 
 
-def _inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
+def inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
+    """A type and every type within it, however deep, each once; `seen` is what not to look at again."""
     if id(found) in seen:
         return
     seen.add(id(found))
     yield found
     for field in getattr(found, "fields", ()):
-        yield from _inner_types(field.type, seen)
+        yield from inner_types(field.type, seen)
     for each in (*getattr(found, "types", ()), *getattr(found, "item_types", ())):
-        yield from _inner_types(each, seen)
+        yield from inner_types(each, seen)
     for name in ("item_type", "key_type", "value_type", "type"):
         each = getattr(found, name, None)
         if isinstance(each, types.Type):
-            yield from _inner_types(each, seen)
+            yield from inner_types(each, seen)
 
 
 def _compares_whole(found: types.Type) -> bool:
@@ -255,4 +256,4 @@ def _place_of(message: object, error: Exception) -> str:
     return place
 
 
-__all__ = ["Difference", "StoredForm", "check_storable", "has_foreign_types"]
+__all__ = ["Difference", "StoredForm", "check_storable", "has_foreign_types", "inner_types", "plain_check"]

@@ -10,7 +10,7 @@ import enum
 import json
 import types
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 import msgspec
@@ -23,6 +23,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from leftfold.codec import in_one_order, nests_sets
 from leftfold.errors import NaiveDatetime, UnsupportedValue
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
+from leftfold.stored_form import inner_types
 
 FORM = 2
 """The form in which decimals, durations, times of day and JSON are kept; all other columns are still in form 1."""
@@ -408,24 +409,10 @@ def is_read_alike(kind: TypeEngine[Any]) -> bool:
 
 def _has_one_form(hint: Any) -> bool:
     try:
-        return _is_written_alike(msgspec.inspect.type_info(hint), set())
+        found = inner_types(msgspec.inspect.type_info(hint), set())
+        return not any(isinstance(each, WITHOUT_ONE_FORM) for each in found)
     except TypeError:
         return False
-
-
-def _is_written_alike(part: object, seen: set[int]) -> bool:
-    """Whether equal values of a type are written alike, and those of all types within it."""
-    if not isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) or id(part) in seen:
-        return True
-    seen.add(id(part))
-    if isinstance(part, WITHOUT_ONE_FORM):
-        return False
-    return all(_is_written_alike(each, seen) for name in part.__struct_fields__ for each in _parts(part, name))
-
-
-def _parts(owner: Any, name: str) -> Sequence[Any]:
-    found: Any = getattr(owner, name)
-    return found if isinstance(found, tuple) else (found,)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _whole(value: Any) -> Any:
