@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol, Self
 import psycopg
 import pytest
 
-from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
+from leftfold import App, Command, DecisionModel, Event, LiveApp, ReadModel, Tag, replace
 from leftfold.errors import StoreUnreachable
 from leftfold.health import health_of, work_of
 from leftfold.store.identity import identity_at
@@ -651,3 +651,27 @@ async def test_a_log_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytes
         await live.execute_many([Count("c", number) for number in range(LONG)])
 
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_app_whose_url_is_relative_stays_where_it_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    app = counting_app()
+
+    @app.read_model
+    class Counts(ReadModel):
+        counter: CounterId
+        count: int = 0
+
+        def evolve(self, event: Counted) -> Self:
+            return replace(self, count=self.count + 1)
+
+    async with app.open("sqlite:///counts.db", models="sqlite:///tables.db") as live:
+        monkeypatch.chdir("elsewhere")
+        await live.execute_many([Count("c", number) for number in range(LONG)])
+        await live.state(model_of(app), "c")
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert {"counts.leases.db", "counts.snapshots.db", "tables.db"} <= {each.name for each in tmp_path.iterdir()}

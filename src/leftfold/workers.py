@@ -105,5 +105,5 @@ def _book(url: str, log_id: str, clock: Clock) -> StoredBook | None:
 
 
 def beside(url: str, what: str) -> str:
-    """The path of a file that is kept beside a log."""
-    return str(Path(path_in(url)).with_suffix(f".{what}.db"))
+    """Return the absolute path of a file that is kept beside a log: the working directory may change later."""
+    return str(Path(path_in(url)).absolute().with_suffix(f".{what}.db"))

@@ -1,6 +1,7 @@
 """The URL of a models database: SQLAlchemy's form, and the schema in which the tables are kept."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -52,7 +53,7 @@ def database_url(text: str) -> DatabaseUrl:
 
 
 def _file(text: str, url: sa.URL) -> DatabaseUrl:
-    """A file, understood as the URL of a log is; no path is a database in memory."""
+    """Read a file's URL as that of a log is read; no path is a database in memory, `:memory:` too."""
     path = path_in(text)
     check_path(text, path)
     if url.host:
@@ -60,6 +61,8 @@ def _file(text: str, url: sa.URL) -> DatabaseUrl:
     for name in url.query:
         if name not in FILE_OPTIONS:
             raise InvalidUrl(text, unknown_option(name, FILE_OPTIONS))
+    if path not in ("", ":memory:"):
+        path = str(Path(path).absolute())  # the working directory may change later
     return DatabaseUrl(url.set(database=path or None), "")
 
 
