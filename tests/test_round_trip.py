@@ -20,7 +20,15 @@ import pydantic
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Query, ReadModels, Rejected, Tag, message, replace
-from leftfold.errors import CannotEncode, InvalidKey, InvalidMessage, LeftfoldError, UnstorableType, shown
+from leftfold.errors import (
+    CannotEncode,
+    InvalidKey,
+    InvalidMessage,
+    LeftfoldError,
+    ShadowedField,
+    UnstorableType,
+    shown,
+)
 from leftfold.store import MemoryStore
 
 Id = Annotated[str, Tag("account")]
@@ -449,6 +457,77 @@ def test_a_type_that_cannot_be_stored_is_refused_when_the_class_is_registered(ba
         register(app, owner)
 
     assert (refused.value.owner, refused.value.field) == ("Bad", "field")
+
+
+class Amount(Event, abstract=True):
+    amount: int
+
+
+class HiddenByProperty(Amount):
+    @property
+    def amount(self) -> int:  # type: ignore[override]
+        return 0
+
+
+class HiddenByMethod(Amount):
+    def amount(self) -> int:  # type: ignore[override]
+        return 0
+
+
+class HiddenByConstant(Amount):
+    amount = 5
+
+
+class PropertyAsDefault(Event):
+    amount: int
+
+    @property
+    def amount(self) -> int:  # type: ignore[no-redef]
+        return 0
+
+
+class Shadowing(msgspec.Struct, frozen=True):
+    amount: int
+
+    @property
+    def amount(self) -> int:  # type: ignore[no-redef]
+        return 0
+
+
+class ShadowedWithin(Event):
+    inner: list[Shadowing]
+
+
+@dataclasses.dataclass(frozen=True)
+class Total:
+    amount: int
+
+
+@message
+class HiddenInDataclass(Total):
+    @property
+    def amount(self) -> int:  # type: ignore[override]
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "found"),
+    [
+        (HiddenByProperty, "a property"),
+        (HiddenByMethod, "a method"),
+        (HiddenByConstant, "the constant 5"),
+        (PropertyAsDefault, "a property"),
+        (ShadowedWithin, "a property"),
+        (HiddenInDataclass, "a property"),
+    ],
+)
+def test_a_field_that_python_reads_elsewhere_is_refused_when_the_class_is_registered(owner: Any, found: str) -> None:
+    app = App("any")
+
+    with pytest.raises(ShadowedField, match=found) as refused:
+        app.event(owner)
+
+    assert refused.value.field == "amount"
 
 
 @pytest.mark.parametrize("hint", FOREIGN)

@@ -10,6 +10,7 @@ LeftfoldError
 │   ├── InvalidCriteria         criteria name a class that stands for no events
 │   ├── UntaggableType          a Tag sits on a type that has no stable text
 │   ├── UnstorableType          a field's type has no stored form that gives its values back
+│   ├── ShadowedField           a property or constant has the name of a field
 │   ├── TaglessEvent            a model folds an event that carries none of its tags
 │   ├── InvalidModel            a model's fields or evolve do not have the needed shape
 │   ├── InvalidHandler          a handler's signature does not have the needed shape
@@ -242,6 +243,24 @@ class UnstorableType(DefinitionError):
             "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
             "written as text; for any other type, use one of the list",
         )
+
+
+class ShadowedField(DefinitionError):
+    """A property, method or constant of a class has the name of a field, so Python reads another value than is stored."""
+
+    def __init__(self, owner: str, field: str, found: object) -> None:
+        self.owner, self.field, self.found = owner, field, found
+        super().__init__(
+            f"{owner}.{field} is a field, and also {_kind_of_attribute(found)}",
+            "one meaning a name: the value that is stored is the one that Python reads",
+            "rename one of the two; to compute a value, give the property a name of its own",
+        )
+
+
+def _kind_of_attribute(found: object) -> str:
+    if isinstance(found, property):
+        return "a property"
+    return "a method" if callable(found) else f"the constant {shown(found)}"
 
 
 class TaglessEvent(DefinitionError):

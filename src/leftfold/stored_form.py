@@ -1,8 +1,10 @@
 """Stored forms: what a class's messages are read back as, and whether that is what they were."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from keyword import iskeyword
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, TypeGuard, get_origin
 from unicodedata import normalize
 from uuid import UUID
@@ -11,7 +13,7 @@ import msgspec
 from msgspec import inspect as types
 
 from leftfold.comparing import Difference, difference, naive_moment
-from leftfold.errors import InvalidMessage, UnresolvedAnnotation, UnstorableType, shown
+from leftfold.errors import InvalidMessage, ShadowedField, UnresolvedAnnotation, UnstorableType, shown
 from leftfold.tags import hints_of
 
 if TYPE_CHECKING:
@@ -97,7 +99,10 @@ class StoredForm:
 
 
 def check_storable(owner: type) -> None:
-    """Raise `UnstorableType` for a class with a field of which JSON and msgspec cannot give back every value."""
+    """Refuse a field of which JSON and msgspec cannot give back every value, and one that Python reads elsewhere.
+
+    Raises `UnstorableType` and `ShadowedField`.
+    """
     if hasattr(owner, "__pydantic_fields__"):
         return
     try:
@@ -106,11 +111,24 @@ def check_storable(owner: type) -> None:
         raise _unstorable(owner, error) from error
     except NameError as error:
         raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
+    for each in inner_types(found, set()):
+        _check_attributes(each)
     for field in getattr(found, "fields", ()):
         for each in inner_types(field.type, set()):
             problem = _problem_of(each)
             if problem is not None:
                 raise UnstorableType(owner.__qualname__, field.name, problem)
+
+
+def _check_attributes(found: types.Type) -> None:
+    """Raise `ShadowedField` unless Python reads each field of a class where the encoder does."""
+    owner: Any = get_origin(getattr(found, "cls", None)) or getattr(found, "cls", None)
+    for field in getattr(found, "fields", ()):
+        read = inspect.getattr_static(owner, field.name, None)
+        given = field.default if isinstance(field.default, property) else read
+        is_struct = isinstance(found, types.StructType)
+        if isinstance(given, property) or (is_struct and not isinstance(read, MemberDescriptorType)):
+            raise ShadowedField(owner.__qualname__, field.name, given)
 
 
 def plain_check(owner: type) -> Callable[[Any], bool] | None:
