@@ -246,7 +246,7 @@ class UnstorableType(DefinitionError):
 
 
 class ShadowedField(DefinitionError):
-    """A property, method or constant of a class has the name of a field, so Python reads another value than is stored."""
+    """A property, method or constant has the name of a field, so Python reads another value than is stored."""
 
     def __init__(self, owner: str, field: str, found: object) -> None:
         self.owner, self.field, self.found = owner, field, found
@@ -528,12 +528,14 @@ class AppNotFound(UsageError):
 class UnknownModel(UsageError):
     """The command line asks for a model that the app does not have."""
 
-    def __init__(self, model: str, known: Sequence[str]) -> None:
-        self.model, self.known = model, tuple(known)
+    def __init__(self, model: str, known: Sequence[str], kind: str = "decision model or read model") -> None:
+        self.model, self.known, self.kind = model, tuple(known), kind
         super().__init__(
-            f"the app has no model {model!r}",
+            f"the app has no {kind} {model!r}",
             f"one of {_listed(known)}",
-            "correct the name; models are those that a command handler takes, and the read models",
+            "correct the name; a decision model is found if a command handler takes it"
+            if "decision" in kind
+            else "correct the name; a read model goes by its class's name, a projection by the name that it was given",
         )
 
 

@@ -145,7 +145,7 @@ def test_an_unknown_model_names_those_that_there_are(run: Run, log: str, command
     ended = run(command, *BANK, log, "Acount", "a-1")
 
     assert ended.code == 3
-    assert "no model 'Acount'" in ended.err
+    assert "no decision model or read model 'Acount'" in ended.err
     assert "'Account', 'Balance'" in ended.err
 
 

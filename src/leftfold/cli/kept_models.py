@@ -64,7 +64,7 @@ def read_model_named(app: App, name: str) -> ReadModelDefinition:
     """The read model, or the projection, of this name."""
     known = {definition.name: definition for definition in app.kept}
     if name not in known:
-        raise UnknownModel(name, sorted(known))
+        raise UnknownModel(name, sorted(known), "read model or projection")
     return known[name]
 
 
