@@ -249,7 +249,7 @@ class ShadowedField(DefinitionError):
     """A property, method or constant has the name of a field, so Python reads another value than is stored."""
 
     def __init__(self, owner: str, field: str, found: object) -> None:
-        self.owner, self.field, self.found = owner, field, found
+        self.owner, self.field, self.hidden_by = owner, field, found
         super().__init__(
             f"{owner}.{field} is a field, and also {_kind_of_attribute(found)}",
             "one meaning a name: the value that is stored is the one that Python reads",
