@@ -1393,7 +1393,8 @@ class TableTaken(ReadModelError):
         super().__init__(
             f"{model} is to be kept in the table {table!r} of {where}, and the one that is there {whose}",
             f"no table of that name, or one that was made from this log, {log_id}",
-            "keep these models in a schema of their own, with ?schema=NAME behind the URL, or drop the table",
+            "keep these models in a database or schema of their own, with ?schema=NAME behind the URL; "
+            "if nobody needs what is there, drop the table or delete the file: read models are folded again",
         )
 
 

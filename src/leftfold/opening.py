@@ -312,6 +312,7 @@ async def _open_read_side(
         folds=folds,
         terms=terms,
         on_change=_on_change(options),
+        named=bool(given),
     )
     await read_side.start()
     opened.push_async_callback(read_side.close)

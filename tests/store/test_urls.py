@@ -25,6 +25,7 @@ from leftfold.errors import (
 )
 from leftfold.query.tables.database import Database
 from leftfold.store import NewEvent
+from leftfold.store.open import NUMBERS
 from leftfold.store.postgres_driver import connect, run
 from leftfold.testing.postgres_server import PostgresServer
 from tests.accounts import Deposit, accounts_app
@@ -133,6 +134,40 @@ def test_what_is_not_understood_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+NO_NUMBERS = ("", "0", "-1", "nan", "inf", "-inf", "1e400", "1e3", "0x10", "1_000", " 5", "five", "٥", "9" * 5_000)
+WHOLE_NUMBERS = {"event_limit": 268_435_456, "queue": 1_000_000, "readers": 1_000}
+PLACES = ("sqlite:///log.db", "postgresql://nobody@127.0.0.1:1/nowhere")
+
+
+def numeric_options() -> list[tuple[str, str]]:
+    return [(place, name) for place in PLACES for name in NUMBERS if name != "readers" or place != PLACES[0]]
+
+
+@pytest.mark.parametrize(("place", "name"), numeric_options())
+def test_a_number_that_cannot_be_meant_is_refused_with_its_bounds(
+    place: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    beyond = [str(WHOLE_NUMBERS[name] + 1), "0.5", "1.0"] if name in WHOLE_NUMBERS else ["86400.1", "0.0001"]
+    for value in (*NO_NUMBERS, *beyond):
+        with pytest.raises(InvalidUrl, match=rf"{name}=.* number from [\d.]+ to [\d,]+"):
+            open_store(f"{place}?{name}={quote(value)}")
+
+    with pytest.raises(InvalidUrl, match=f"gives {name} twice"):
+        open_store(f"{place}?{name}=5&{name}=6")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_bounds_of_a_number_are_among_what_may_be_meant(name: str, tmp_path: Path) -> None:
+    for value in (NUMBERS[name].least, NUMBERS[name].most):
+        if name == "readers":
+            with pytest.raises(StoreUnreachable):
+                open_store(f"{PLACES[1]}?{name}={value}")
+        else:
+            open_store(f"sqlite:///{tmp_path}/{name}.db?{name}={value}")
+
+
 @pytest.mark.parametrize(("place", "said"), [("missing/log.db", "folder"), ("folder", "is a folder")])
 def test_a_folder_that_is_missing_or_stands_in_the_way_is_named(tmp_path: Path, place: str, said: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -148,9 +183,9 @@ def test_a_folder_that_is_missing_or_stands_in_the_way_is_named(tmp_path: Path, 
     [
         ("sqlite:///models.db?busy_timeout=3", "did you mean 'timeout'"),
         ("sqlite:///models.db?mode=ro&uri=true", "the options are timeout"),
-        ("sqlite:///models.db?timeout=soon", "not a number from 0 on"),
-        ("sqlite:///models.db?timeout=-1", "not a number from 0 on"),
-        ("sqlite:///models.db?timeout=nan", "not a number from 0 on"),
+        ("sqlite:///models.db?timeout=soon", "not a number from 0 to 86,400"),
+        ("sqlite:///models.db?timeout=-1", "not a number from 0 to 86,400"),
+        ("sqlite:///models.db?timeout=nan", "not a number from 0 to 86,400"),
         ("sqlite:///folder/", "names no file"),
         ("sqlite:///~/models.db", "~ is not expanded"),
         ("sqlite://models.db", "three slashes"),

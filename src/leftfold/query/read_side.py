@@ -65,7 +65,7 @@ class ReadSide:
     Those that are not in `folds` are folded by other processes, and followed by their stored checkpoints; but a
     database in memory is this process's alone, and so all of them are folded here. Of the processes that may fold a
     model the one does that has its lease, on these `terms`; the others follow, and one of them takes over when nothing
-    is heard of it.
+    is heard of it. Models that are kept in a `named` database, not in the log's own, may not be another log's.
     """
 
     def __init__(
@@ -80,7 +80,9 @@ class ReadSide:
         folds: Collection[type | str] | None = None,
         terms: Terms | None = None,
         on_change: OnChange = "refuse",
+        named: bool = False,
     ) -> None:
+        self._named = named
         self._on_change: OnChange = on_change
         self._store = store
         self._clock = clock or SystemClock()
@@ -131,6 +133,7 @@ class ReadSide:
             return
         self._loop = self._anchors.loop = asyncio.get_running_loop()
         try:
+            await asyncio.to_thread(self._connect().check_owner, self._store.log_id)
             await self._projecting.start(self._connect(), self._anchors)
             await self.answering.start()
         except BaseException:
@@ -241,7 +244,12 @@ class ReadSide:
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
             self._database = ModelsDatabase(
-                url, self._definitions.values(), self._loop, self._anchors.identify, on_change=self._on_change
+                url,
+                self._definitions.values(),
+                self._loop,
+                self._anchors.identify,
+                on_change=self._on_change,
+                named=self._named,
             )
         return self._database
 

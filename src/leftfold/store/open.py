@@ -4,12 +4,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from leftfold.clock import Clock
 from leftfold.errors import InvalidUrl, LogUnderFormerName, shown, unknown_option
 from leftfold.leases import StoredBook
+from leftfold.store.bounds import APPEND_BYTES_LIMIT
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
@@ -23,6 +24,27 @@ POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "q
 POSTGRES = ("postgresql", "postgres")
 HOME_FOLDER = re.compile("~[^/]*/")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
+
+
+class Number(NamedTuple):
+    """The value of a numeric option: between which bounds, both included, and whether it has to be whole."""
+
+    least: float
+    most: float
+    whole: bool = True
+
+    def __str__(self) -> str:
+        return f"a {'whole ' if self.whole else ''}number from {self.least:,} to {self.most:,}"
+
+
+NUMBERS = {
+    "busy_timeout": Number(0.001, 86_400, whole=False),
+    "event_limit": Number(1, APPEND_BYTES_LIMIT),
+    "queue": Number(1, 1_000_000),
+    "readers": Number(1, 1_000),
+}
+WHOLE = re.compile("[0-9]{1,20}")
+DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20}")
 
 
 def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> EventStore:
@@ -52,17 +74,19 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     check_path(url, path)
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(given)
     _check(url, options, OPTIONS)
+    _check_once(url, [name for name, _ in given])
     check_former_name(url)
     return SQLiteStore(
         path,
         clock=clock,
         durable="may_lose" not in options,
         read_only=options.get("mode") == "ro",
-        event_limit=int(_number(url, options, "event_limit", 1_048_576)),
+        event_limit=_whole_number(url, options, "event_limit", 1_048_576),
         busy_timeout=_number(url, options, "busy_timeout", 10.0),
-        queue=int(_number(url, options, "queue", 4_096)),
+        queue=_whole_number(url, options, "queue", 4_096),
     )
 
 
@@ -145,6 +169,8 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
 
     server, options = _parts_of(url)
     _check(url, options, POSTGRES_OPTIONS)
+    names = (each.partition("=")[0] for each in split_url(url).query.split("&"))
+    _check_once(url, [name for name in names if name in POSTGRES_OPTIONS])
     if options.get("through", "pgbouncer") != "pgbouncer":
         raise InvalidUrl(url, f"through={options['through']!r}; what can be told of is 'pgbouncer'")
     return PostgresStore(
@@ -153,9 +179,9 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
         clock=clock,
         durable="may_lose" not in options,
         read_only=options.get("mode") == "ro",
-        event_limit=int(_number(url, options, "event_limit", 1_048_576)),
-        queue=int(_number(url, options, "queue", 4_096)),
-        readers=int(_number(url, options, "readers", 4)),
+        event_limit=_whole_number(url, options, "event_limit", 1_048_576),
+        queue=_whole_number(url, options, "queue", 4_096),
+        readers=_whole_number(url, options, "readers", 4),
         busy_timeout=_number(url, options, "busy_timeout", 10.0),
         session="through" not in options,
     )
@@ -206,11 +232,24 @@ def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:
         raise InvalidUrl(url, f"mode={options['mode']!r}; the one mode is 'ro'")
 
 
+def _check_once(url: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidUrl(url, f"it gives {name} twice")
+
+
 def _number(url: str, options: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        value = float(options.get(name, default))
-    except ValueError:
-        value = 0.0
-    if value <= 0:
-        raise InvalidUrl(url, f"{name}={options.get(name)!r} is not a number above 0")
+    """The value of a numeric option: plain digits within its bounds, or `InvalidUrl`."""
+    given = options.get(name)
+    if given is None:
+        return default
+    bounds = NUMBERS[name]
+    plain = (WHOLE if bounds.whole else DECIMAL).fullmatch(given)
+    value = float(given) if plain else -1.0
+    if not bounds.least <= value <= bounds.most:
+        raise InvalidUrl(url, f"{name}={given!r} is not {bounds}")
     return value
+
+
+def _whole_number(url: str, options: Mapping[str, str], name: str, default: int) -> int:
+    return int(_number(url, options, name, default))

@@ -44,7 +44,7 @@ from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
 from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
-from leftfold.query.tables.places import check_name, check_place
+from leftfold.query.tables.places import check_name, check_owner, check_place
 from leftfold.query.tables.swap import answers_until_swapped, beside, drop_old, is_due
 
 NO_LEASES: Mapping[Shard, Lease] = {}
@@ -53,7 +53,10 @@ log = logging.getLogger("leftfold.models")
 
 
 class ModelsDatabase:
-    """Where the read models and projections of an app are kept; async handlers run on `loop`."""
+    """Where the read models and projections of an app are kept; async handlers run on `loop`.
+
+    A database that was `named`, rather than found beside the log, may be another log's too.
+    """
 
     def __init__(
         self,
@@ -63,8 +66,10 @@ class ModelsDatabase:
         identify: Identify = unidentified,
         *,
         on_change: OnChange = "refuse",
+        named: bool = False,
     ) -> None:
         self._identify = identify
+        self._named = named
         self._on_change: OnChange = on_change
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
@@ -90,6 +95,15 @@ class ModelsDatabase:
         with self._database.writing() as connection:
             create_checkpoints(connection)
             return {definition: find_shards(connection, table.stem) for definition, table in self._kept.items()}
+
+    def check_owner(self, log_id: str) -> None:
+        """`TableTaken` if a model is kept here for another log, in a database that was named."""
+        if not self._named:
+            return
+        with self._database.reading() as connection:
+            if own_tables_are_there(connection):
+                for table in self._kept.values():
+                    check_owner(table, find(connection, table), str(self._database.url), log_id)
 
     def put_anchor(self, stored: Checkpoint, identity: str) -> bool:
         """Keep which event stands at a checkpoint that has none with it; whether it still stands so."""
@@ -236,7 +250,7 @@ class ModelsDatabase:
 
     def observer(self, log_id: str) -> Observer:
         """What sees how far models are that other processes fold."""
-        return Observer(self._database, self._kept, log_id, on_change=self._on_change)
+        return Observer(self._database, self._kept, log_id, on_change=self._on_change, named=self._named)
 
     def attached(
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
@@ -348,6 +362,8 @@ class ModelsDatabase:
         """Whether a model's tables are there to be folded on; with its first shard they are made so."""
         found = find(connection, table)
         check_place(connection, self._database, table, found, log_id)
+        if self._named:
+            check_owner(table, found, str(self._database.url), log_id)
         if found is not None and fits(found, connection, table, log_id):
             return True
         if first.is_first:

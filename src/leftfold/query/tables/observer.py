@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from leftfold.errors import ModelsUnavailable, ReadModelChanged
+from leftfold.errors import ModelsUnavailable, ReadModelChanged, ReadModelError, TableTaken
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard
 from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM
@@ -16,6 +16,7 @@ from leftfold.query.tables.free_tables import FreeTables
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_tables import own_tables_are_there
 from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.places import check_owner
 from leftfold.query.tables.swap import answers_until_swapped, is_due
 
 
@@ -24,7 +25,7 @@ class Seen(NamedTuple):
 
     position: int
     parked: int = 0
-    problem: ReadModelChanged | None = None
+    problem: ReadModelError | None = None
     checkpoint: Checkpoint | None = None
     identity: str | None = None  # of the event at the position, where it is known
 
@@ -42,8 +43,10 @@ class Observer:
         log_id: str,
         *,
         on_change: OnChange,
+        named: bool = False,
     ) -> None:
         self._on_change: OnChange = on_change
+        self._named = named
         self._database = database
         self._tables = tables
         self._log_id = log_id
@@ -96,6 +99,11 @@ class Observer:
 
     def _judge(self, connection: sa.Connection, definition: ReadModelDefinition, found: Checkpoint) -> Seen:
         table = self._tables[definition]
+        if self._named:
+            try:
+                check_owner(table, found, str(self._database.url), self._log_id)
+            except TableTaken as taken:
+                return NOTHING._replace(problem=taken)
         there = all(sa.inspect(connection).has_table(name) for name in found.tables.split())
         if found.log_id != self._log_id or not there:
             return NOTHING

@@ -47,3 +47,9 @@ def check_place(
     taken = [name for name in table.tables if present.has_table(name)]
     if taken:
         raise TableTaken(table.name, taken[0], str(database.url), found.log_id if found else None, log_id)
+
+
+def check_owner(table: KeptTables, found: Checkpoint | None, where: str, log_id: str) -> None:
+    """`TableTaken` when a model is kept in this database for another log: of the two one would never become current."""
+    if found is not None and found.log_id != log_id:
+        raise TableTaken(table.name, table.tables[0], where, found.log_id, log_id)

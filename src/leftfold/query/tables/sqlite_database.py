@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from leftfold.query.tables.column_types import strict_json
 from leftfold.query.tables.compiling import SQLiteStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.decimal_text import add_functions
+from leftfold.store.open import DECIMAL
 
 BUSY_SECONDS = 10.0
+LONGEST_BUSY_SECONDS = 86_400
 SETTINGS = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
@@ -83,12 +84,10 @@ class SQLiteBackend:
 
     def _timeout(self) -> float:
         given = self._url.query.get("timeout", str(BUSY_SECONDS))
-        try:
-            seconds = float(given) if isinstance(given, str) else -1.0
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < inf:
-            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number from 0 on")
+        plain = isinstance(given, str) and DECIMAL.fullmatch(given)
+        seconds = float(given) if isinstance(given, str) and plain else -1.0
+        if not 0 <= seconds <= LONGEST_BUSY_SECONDS:
+            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number from 0 to {LONGEST_BUSY_SECONDS:,}")
         return seconds
 
     def _check_folder(self) -> None:
