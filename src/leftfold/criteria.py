@@ -23,8 +23,13 @@ class Item:
     system: bool
 
     def __init__(self, types: Iterable[str] = (), tags: Iterable[str] = (), *, system: bool = True) -> None:
-        self.types = frozenset(types)
-        self.tags = frozenset(tags)
+        try:
+            self.types = frozenset(types)
+            self.tags = frozenset(tags)
+        except TypeError:
+            raise _not_in_lists(types, tags) from None
+        if isinstance(types, str) or isinstance(tags, str):
+            raise _not_in_lists(types, tags)
         self.system = system
         self._hash = hash((self.types, self.tags, system))
         if not system and (self.types or self.tags):
@@ -59,6 +64,10 @@ class Item:
     def __repr__(self) -> str:
         types = " or ".join(sorted(self.types)) or ("any type" if self.system else f"any type but {SYSTEM}*")
         return f"{types} with {' and '.join(sorted(self.tags))}" if self.tags else types
+
+
+def _not_in_lists(types: object, tags: object) -> UsageError:
+    return UsageError(f"Item({types!r}, {tags!r})", "texts in lists", "write Item(['opened'], ['account:a'])")
 
 
 class Criteria:

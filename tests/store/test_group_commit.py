@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import Any
 
+import pytest
+
+from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreFailed
 from leftfold.store import Appended, NewEvent
 from leftfold.store.admission import AppendRequest
 from leftfold.store.group_commit import GroupCommit
@@ -75,3 +78,66 @@ async def test_an_append_that_comes_meanwhile_goes_before_more_tidying() -> None
     await asyncio.gather(second, closing)
 
     assert log.happened == ["commit of 1", "tidy", "commit of 1"]
+
+
+async def test_of_a_batch_that_fails_only_the_request_at_fault_is_refused_and_it_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    requests = [AppendRequest([NewEvent(f"type {n}", b"")], None, None) for n in range(8)]
+    first, go_on = Event(), Event()
+    batches: list[int] = []
+
+    def commit(batch: Sequence[AppendRequest]) -> Sequence[Appended]:
+        first.set()
+        go_on.wait()
+        batches.append(len(batch))
+        if requests[5] in batch:
+            raise StoreFailed("the log", "this one")
+        return [Appended(1, 1)] * len(batch)
+
+    commits = GroupCommit(commit, lambda position: None, queue=16)
+    alone = asyncio.create_task(commits.append(REQUEST))
+    await asyncio.to_thread(first.wait)
+    tasks = [asyncio.create_task(commits.append(each)) for each in requests]
+    await asyncio.sleep(0)  # they have been handed in
+    go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(alone, commits.close())
+
+    assert [type(each) for each in outcomes] == [*[Appended] * 5, StoreFailed, *[Appended] * 2]
+    assert batches == [1, 8, 4, 4, 2, 1, 1, 2]
+    assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
+        "an append of 1 events (type 5) failed its batch: the log failed: this one"
+    ]
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("lost"), StoreBusy("the log", "locked")])
+async def test_a_batch_that_may_be_committed_or_waits_for_others_is_not_tried_again(error: LeftfoldError) -> None:
+    go_on = Event()
+    batches: list[int] = []
+
+    def commit(batch: Sequence[AppendRequest]) -> Sequence[Appended]:
+        go_on.wait()
+        batches.append(len(batch))
+        raise error
+
+    commits = GroupCommit(commit, lambda position: None, queue=16)
+    tasks = [asyncio.create_task(commits.append(REQUEST)) for _ in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    await commits.close()
+
+    assert outcomes == [error] * 5
+    assert sum(batches) == 5
+
+
+async def test_callers_are_answered_also_when_the_commit_cannot_be_noted() -> None:
+    def settled(position: int) -> None:
+        raise RuntimeError("a fault")
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    commits = GroupCommit(lambda batch: [Appended(1, 1)] * len(batch), settled, queue=8)
+
+    assert await commits.append(REQUEST) == Appended(1, 1)
+    await commits.close()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from itertools import count, islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from leftfold.clock import from_microseconds, to_microseconds
 from leftfold.criteria import Criteria, Item
@@ -15,6 +15,7 @@ from leftfold.errors import (
     PartsAppended,
     StoreError,
     TimeRefused,
+    UsageError,
 )
 from leftfold.store.bounds import (
     EVENT_LIMIT,
@@ -41,7 +42,7 @@ class AppendRequest:
         condition: AppendCondition | Iterable[AppendCondition] | None,
         key: str | Key | Sequence[Key] | None,
     ) -> None:
-        self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else list(events)
+        self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else _listed(events)
         self.size = 0  # bytes, once it has been checked
         self.conditions = _all_of(condition)
         self.in_parts = not (key is None or isinstance(key, str | Key))
@@ -69,7 +70,25 @@ class AppendRequest:
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
     if condition is None:
         return ()
-    return (condition,) if isinstance(condition, AppendCondition) else tuple(condition)
+    if isinstance(condition, AppendCondition):
+        return (condition,)
+    given: Any = condition
+    try:
+        conditions: tuple[Any, ...] = tuple(given)
+    except TypeError:
+        conditions = (given,)
+    if not all(isinstance(each, AppendCondition) for each in conditions):
+        raise UsageError(
+            f"condition={condition!r}", "an AppendCondition, or several", "pass AppendCondition(criteria, after)"
+        )
+    return conditions
+
+
+def _listed(events: Any) -> Sequence[NewEvent]:
+    try:
+        return list(events)
+    except TypeError:
+        raise UsageError(f"events={events!r}", "a list of NewEvent", "pass a list, also of one event") from None
 
 
 def _moved(condition: AppendCondition, item: Item, after: int, to: int) -> Iterator[AppendCondition]:

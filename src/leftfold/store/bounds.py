@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+from math import isnan
 from operator import add
 from typing import Any
 
@@ -21,6 +22,7 @@ from leftfold.errors import (
     InvalidPosition,
     InvalidTag,
     InvalidType,
+    UsageError,
 )
 from leftfold.store.contract import Key, NewEvent
 
@@ -74,8 +76,11 @@ def check_criteria(criteria: Criteria) -> None:
 
     They cannot change, and are used again and again, so each is looked at once.
     """
-    if criteria.is_checked:
-        return
+    try:
+        if criteria.is_checked:
+            return
+    except AttributeError:
+        raise _no_criteria(criteria) from None
     if len(criteria.items) > CRITERIA_ITEMS_LIMIT:
         raise CriteriaTooLarge(f"{len(criteria.items):,} items", f"{CRITERIA_ITEMS_LIMIT:,}")
     for item in criteria.items:
@@ -91,7 +96,7 @@ def check_criteria(criteria: Criteria) -> None:
 
 def check_position(name: str, value: Any) -> None:
     """Raise `InvalidPosition` unless it is a whole number from 0 on that every backend can hold."""
-    if not (isinstance(value, int) and 0 <= value <= POSITION_LIMIT):
+    if not (isinstance(value, int) and value is not True and value is not False and 0 <= value <= POSITION_LIMIT):
         raise InvalidPosition(name, value)
 
 
@@ -105,14 +110,23 @@ def check_read(criteria: Criteria, after: int, upto: int | None, limit: int | No
         check_position("limit", limit)
 
 
+def check_wait(after: Any, timeout: Any) -> None:
+    """Raise for what cannot be waited for."""
+    check_position("after", after)
+    if not (timeout is None or (isinstance(timeout, int | float) and not isnan(timeout))):
+        raise UsageError(f"timeout={timeout!r}", "a number of seconds", "pass one, or None for no limit")
+
+
 def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> None:
     """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be kept."""
     for key in keys:
         if not isinstance(key, Key):
             raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
         check_key(key.value, copied=copied)
-        if key.events is not None and (key.events < 1 or key.place + key.events > events):
-            raise InvalidIdempotencyKey(key.value, f"stands for events that are not among the {events} of the append")
+        if type(key.digest) is not bytes:
+            raise InvalidIdempotencyKey(key.value, f"has a {type(key.digest).__name__} as its digest")
+        if key.events is not None or key.place != 0:
+            _check_part(key, events, copied=copied)
     if len(keys) > 1 and len({key.value for key in keys}) < len(keys):
         values = [key.value for key in keys]
         raise InvalidIdempotencyKey(next(each for each in values if values.count(each) > 1), "comes twice")
@@ -128,6 +142,17 @@ def check_key(key: str, *, copied: bool = False) -> None:
         raise InvalidIdempotencyKey(key, "is empty")
     if size > (OWN_KEY_LIMIT if key.startswith(OWN_KEYS) and "\0" not in key else KEY_LIMIT):
         raise InvalidIdempotencyKey(key, f"has {size:,} bytes")
+
+
+def _check_part(key: Key, events: int, *, copied: bool) -> None:
+    """Raise unless the key stands for events of the append; in a copy they may begin before it."""
+    place: Any = key.place
+    count: Any = key.events
+    if type(place) is not int or type(count) is not int:
+        raise InvalidIdempotencyKey(key.value, f"has place={place!r} and events={count!r}")
+    least = -POSITION_LIMIT if copied else 0
+    if count < 1 or place < least or place + count > events:
+        raise InvalidIdempotencyKey(key.value, f"stands for events that are not among the {events} of the append")
 
 
 def check_known_key(key: str | Key) -> None:
@@ -254,6 +279,10 @@ def _check_types(types: frozenset[str]) -> None:
     for type in types:
         if not _fine(type, TYPE_LIMIT):
             raise InvalidType(None, type, _problem(type, TYPE_LIMIT))
+
+
+def _no_criteria(found: object) -> UsageError:
+    return UsageError(f"criteria={found!r}", "a Criteria", "make them with criteria(...)")
 
 
 def _fine(text: Any, limit: int) -> bool:

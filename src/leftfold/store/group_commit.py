@@ -1,16 +1,19 @@
 """Group commit: concurrent appends share one transaction, and each gets its own outcome."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
-from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
+from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed, StoreFull
 from leftfold.store.admission import AppendRequest
 from leftfold.store.contract import Appended
 
 Outcome = Appended | LeftfoldError
 Commit = Callable[[Sequence[AppendRequest]], Sequence[Outcome]]
+
+log = logging.getLogger("leftfold.store")
 
 EVENTS_A_BATCH = 10_000
 BYTES_A_BATCH = 16_777_216
@@ -50,6 +53,22 @@ async def handed_in(request: AppendRequest, places: asyncio.Semaphore, take: Cal
         places.release()
 
 
+def failure_of(error: Exception) -> LeftfoldError:
+    """What an error of a commit that has written nothing means for those who wait."""
+    return error if isinstance(error, LeftfoldError) else StoreFailed("the commit", repr(error))
+
+
+def may_be_one(failure: LeftfoldError) -> bool:
+    """Whether one request may have failed a whole batch: then the batch is halved until that request is alone."""
+    return type(failure) in (StoreFailed, StoreFull)
+
+
+def log_failed_alone(failure: LeftfoldError, request: AppendRequest) -> None:
+    """Log which request of a batch has failed all of it."""
+    types = ", ".join(sorted({event.type for event in request.events[:3]}))
+    log.warning("an append of %d events (%s) failed its batch: %s", len(request.events), types, failure)
+
+
 class Room:
     """How much more one batch may take."""
 
@@ -71,7 +90,8 @@ class Room:
 class GroupCommit:
     """A thread that commits whatever has gathered since its last commit: no timer, no added latency when idle.
 
-    `commit` runs in that thread and answers each request in order. Beyond `queue` requests under way, callers wait
+    `commit` runs in that thread and answers each request in order; it raises only if it has written nothing. A batch
+    that fails is halved until the request that fails is alone. Beyond `queue` requests under way, callers wait
     their turn. After a commit, for as long as nobody waits for the next, `tidy` is called: it does a little of what
     can wait, says whether there is more, and raises nothing. Belongs to one event loop.
     """
@@ -135,23 +155,25 @@ class GroupCommit:
                 return batch, False
         return batch, True
 
-    def _outcomes(self, batch: Sequence[Ticket]) -> Sequence[Outcome]:
+    def _outcomes(self, batch: Sequence[Ticket], *, whole: bool = True) -> Sequence[Outcome]:
         try:
             return self._commit([ticket.request for ticket in batch])
-        except LeftfoldError as error:
-            return [error] * len(batch)
         except Exception as error:  # noqa: BLE001 the thread must outlive whatever a driver raises
-            if len(batch) > 1:  # nothing is written yet: one bad request must not fail its neighbours
-                return [self._outcomes([ticket])[0] for ticket in batch]
-            return [StoreFailed("the commit", repr(error))] * len(batch)
+            failure = failure_of(error)
+        if len(batch) > 1 and may_be_one(failure):
+            middle = len(batch) // 2
+            return [*self._outcomes(batch[:middle], whole=False), *self._outcomes(batch[middle:], whole=False)]
+        if not whole:
+            log_failed_alone(failure, batch[0].request)
+        return [failure] * len(batch)
 
     def _answer(self, batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
         loop = batch[0].outcome.get_loop()
 
         def settle() -> None:
-            self._settled(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
             for ticket, outcome in zip(batch, outcomes, strict=True):
                 ticket.settle(outcome)
+            self._settled(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
 
         try:
             loop.call_soon_threadsafe(settle)

@@ -1,14 +1,25 @@
 """Group commit from the event loop, for a store whose commit is a message and its answer."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
+from leftfold.errors import StoreClosed
 from leftfold.store.admission import AppendRequest
 from leftfold.store.contract import Appended
-from leftfold.store.group_commit import Outcome, Room, Ticket, handed_in
+from leftfold.store.group_commit import (
+    Outcome,
+    Room,
+    Ticket,
+    failure_of,
+    handed_in,
+    log_failed_alone,
+    may_be_one,
+)
+
+log = logging.getLogger("leftfold.store")
 
 Commit = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Outcome]]]
 Settle = Callable[[Outcome | None], None]
@@ -18,7 +29,8 @@ Begin = Callable[[AppendRequest, Settle], bool]
 class LoopCommit:
     """Commits whatever has gathered since the last commit: no timer, no thread that has to be woken.
 
-    `commit` answers each request in order. An append that comes alone, as the last one did, need not wait for others
+    `commit` answers each request in order; it raises only if it has written nothing, and a batch that fails is halved
+    until the request that fails is alone. An append that comes alone, as the last one did, need not wait for others
     to gather: `begin` commits it without a task, and settles it later, unless it says False at once. What it settles
     with None is handed to `commit`. Beyond `queue` requests under way, callers wait their turn. Belongs to one event
     loop.
@@ -65,8 +77,10 @@ class LoopCommit:
         self._begun = True  # it may be settled before `begin` returns
         try:
             begun = self._begin(ticket.request, partial(self._came, ticket))
-        except Exception:  # noqa: BLE001 the commit meets it too, and says what it is
-            begun = False
+        except Exception:
+            begun = ticket.outcome.done()  # a second commit would store it twice
+            if begun:
+                log.exception("after a commit")
         if not begun:
             self._begun = False
         return begun
@@ -77,8 +91,8 @@ class LoopCommit:
         if outcome is None:
             self._gathered.appendleft(ticket)
         else:
-            self._settled(outcome.last if isinstance(outcome, Appended) else 0)
             ticket.settle(outcome)
+            self._settled(outcome.last if isinstance(outcome, Appended) else 0)
         self._go_on()
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
@@ -110,17 +124,20 @@ class LoopCommit:
                 room.take(ticket.request)
         return batch
 
-    async def _outcomes(self, batch: Sequence[Ticket]) -> Sequence[Outcome]:
+    async def _outcomes(self, batch: Sequence[Ticket], *, whole: bool = True) -> Sequence[Outcome]:
         try:
             return await self._commit([ticket.request for ticket in batch])
-        except LeftfoldError as error:
-            return [error] * len(batch)
         except Exception as error:  # noqa: BLE001 those who wait would wait for ever
-            if len(batch) > 1:  # nothing is written yet: one bad request must not fail its neighbours
-                return [(await self._outcomes([ticket]))[0] for ticket in batch]
-            return [StoreFailed("the commit", repr(error))] * len(batch)
+            failure = failure_of(error)
+        if len(batch) > 1 and may_be_one(failure):
+            middle = len(batch) // 2
+            first = await self._outcomes(batch[:middle], whole=False)
+            return [*first, *await self._outcomes(batch[middle:], whole=False)]
+        if not whole:
+            log_failed_alone(failure, batch[0].request)
+        return [failure] * len(batch)
 
     def _answer(self, batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
-        self._settled(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
         for ticket, outcome in zip(batch, outcomes, strict=True):
             ticket.settle(outcome)
+        self._settled(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))

@@ -12,7 +12,7 @@ from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import StoreClosed
 from leftfold.home import Home
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
-from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
@@ -91,6 +91,7 @@ class MemoryStore:
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`."""
         self._check_open()
+        check_wait(after, timeout)
         return await self._head.beyond(after, timeout)
 
     async def lookup(self, key: str | Key) -> Appended | None:

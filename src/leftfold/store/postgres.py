@@ -21,7 +21,7 @@ from leftfold.errors import (
 )
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
-from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
@@ -200,6 +200,7 @@ class PostgresStore:
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`; commits of other processes are notified of."""
         self._check_open()
+        check_wait(after, timeout)
         self.replacement.listen(self._head.fail)
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())

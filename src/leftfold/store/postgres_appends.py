@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from leftfold.clock import Clock, to_microseconds
-from leftfold.errors import LeftfoldError, StoreBusy, StoreFailed, StoreUnreachable
+from leftfold.errors import LeftfoldError, StoreBusy, StoreUnreachable
 from leftfold.store import postgres_batch, postgres_few
 from leftfold.store.admission import AppendRequest
 from leftfold.store.contract import Appended
-from leftfold.store.group_commit import Outcome
+from leftfold.store.group_commit import Outcome, failure_of, log_failed_alone, may_be_one
 from leftfold.store.loop_commit import Settle
 from leftfold.store.postgres_arrays import Array
 from leftfold.store.postgres_batch import AppendCall, calls_of
-from leftfold.store.postgres_driver import committing, integer_of
+from leftfold.store.postgres_driver import Unread, committing, integer_of
 from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_line import Line
 
@@ -45,13 +45,11 @@ class PostgresAppends:
     async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         """Append these requests in order, each if its conditions hold; what came of each."""
         outcomes: list[Outcome] = []
-        for call in calls_of(requests):
-            try:
-                outcomes += await self._call(call)
-            except (StoreBusy, StoreUnreachable) as error:  # those behind would wait as long, and for nothing
-                return outcomes + [error] * (len(requests) - len(outcomes))
-            except LeftfoldError as error:  # what other calls have committed is answered all the same
-                outcomes += [error] * len(call)
+        for call in list(calls_of(requests)):
+            outcomes += await self._apart(call)
+            if isinstance(outcomes[-1], StoreBusy | StoreUnreachable):  # those behind would wait as long, for nothing
+                outcomes += [outcomes[-1]] * (len(requests) - len(outcomes))
+                break
         return outcomes
 
     def begin(self, request: AppendRequest, settle: Settle) -> bool:
@@ -67,6 +65,20 @@ class PostgresAppends:
 
         return self._line.begin(self._append_few, self._parameters(columns_of(request)), integer_of, answered)
 
+    async def _apart(self, requests: Sequence[AppendRequest], *, whole: bool = True) -> Sequence[Outcome]:
+        """What came of one call, or of each half of one that failed: calls before it are committed."""
+        try:
+            return await self._call(requests)
+        except Exception as error:  # noqa: BLE001 whatever a driver raises
+            failure = failure_of(error)
+        if len(requests) > 1 and may_be_one(failure):
+            middle = len(requests) // 2
+            first = await self._apart(requests[:middle], whole=False)
+            return [*first, *await self._apart(requests[middle:], whole=False)]
+        if not whole:
+            log_failed_alone(failure, requests[0])
+        return [failure] * len(requests)
+
     async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         refused, self._refused = self._refused, None
         with committing(self._where, lambda: self._line.lost):
@@ -75,8 +87,11 @@ class PostgresAppends:
                 if head is not None:
                     return [_appended(requests[0], head)]
             call, columns = await _call_of(requests)
-            [answer] = await self._line.ask(self._append, self._parameters(columns))
-            return call.outcomes(answer)
+            answers = await self._line.ask(self._append, self._parameters(columns))
+            try:
+                return call.outcomes(*answers)
+            except Exception as error:
+                raise Unread(repr(error)) from error
 
     def _outcome(self, request: AppendRequest, answer: Any) -> Outcome | None:
         if isinstance(answer, Exception):
@@ -90,10 +105,8 @@ class PostgresAppends:
         try:
             with committing(self._where, lambda: self._line.lost):
                 raise error
-        except LeftfoldError as named:
-            return named
         except Exception as other:  # noqa: BLE001 whoever waits would wait for ever
-            return StoreFailed("the commit", repr(other))
+            return failure_of(other)
 
     def _parameters(self, columns: Sequence[Array]) -> list[Any]:
         clock = None if self._clock is None else to_microseconds(self._clock.now())

@@ -114,6 +114,10 @@ class NoAnswer(psycopg.OperationalError):
     """The server is silent."""
 
 
+class Unread(psycopg.DatabaseError):
+    """The server did what it was asked to do, and its answer cannot be read."""
+
+
 class NotSent(psycopg.OperationalError):
     """The connection was lost before the statement was sent."""
 
@@ -198,9 +202,12 @@ def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
         return []
     if result.status != ExecStatus.TUPLES_OK:
         raise _error(connection, result)
-    transformer = Transformer(connection)
-    transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, tuple)
+    try:
+        transformer = Transformer(connection)
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+    except Exception as error:
+        raise Unread(repr(error)) from error
 
 
 def integer_of(connection: Connection, result: PGresult) -> int | None:
@@ -337,14 +344,14 @@ def named_errors(where: str) -> Generator[None, None, None]:
 
 @contextmanager
 def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None, None]:
-    """The same for a statement that commits: where the connection is lost, nobody knows whether it did.
+    """The same for a statement that commits: where the connection is lost, or the answer, nobody knows whether it did.
 
     Unless the server or the pooler has said before that it ended the statement.
     """
     try:
         yield
     except psycopg.Error as error:
-        if is_lost() and not _ended_before_the_commit(error):
+        if isinstance(error, Unread) or (is_lost() and not _ended_before_the_commit(error)):
             raise OutcomeUnknown(problem_of(error)) from error
         raise named(where, error) from error
 

@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.pq.misc import PGnotify
 from psycopg.waiting import Ready, Wait
 
-from leftfold.store.postgres_driver import Connection, NoAnswer, executed, rows_of
+from leftfold.store.postgres_driver import Connection, NoAnswer, Unread, executed, rows_of
 
 ENDED = "the server ended the connection"
 Read = Callable[[Connection, PGresult], Any]
@@ -213,8 +213,10 @@ class Line:
         self._statement = None
         try:
             answer = outcome if isinstance(outcome, Exception) else self._read(self.connection, outcome)
-        except Exception as error:  # noqa: BLE001 it is the caller's
+        except psycopg.Error as error:  # the server's refusal
             answer = error
+        except Exception as error:  # noqa: BLE001 it is the caller's
+            answer = Unread(repr(error))
         if self.connection.closed:
             self._lose(psycopg.OperationalError(ENDED))
         if self._free is not None:

@@ -17,7 +17,7 @@ from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
-from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read
+from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
@@ -132,7 +132,7 @@ class SQLiteStore:
         self._check_open()
         check_read(criteria, after, upto, limit)
         self._file.check_in_place()
-        chosen = Range(after, upto, limit, reverse, data_only)
+        chosen = Range(after, upto, limit, bool(reverse), data_only)
         async for batch in self._readers.ahead(Reading(self._types, criteria, chosen)):
             yield batch
             self._check_open()
@@ -155,6 +155,7 @@ class SQLiteStore:
     async def wait(self, after: int, timeout: float | None = None) -> int:
         """Return the head once it is beyond `after`; commits of other processes are looked for every 20 ms."""
         self._check_open()
+        check_wait(after, timeout)
         self.replacement.listen(self._head.fail)
         if self._head.known <= after and (self._polling is None or self._polling.done()):
             self._polling = asyncio.create_task(self._poll())
@@ -244,9 +245,12 @@ class SQLiteStore:
             admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission, sum(request.size for request in requests))
-        self._recent.done(admission.head)
-        self._newest.committed(admission)
-        self._prepare_merge()
+        try:
+            self._recent.done(admission.head)
+            self._newest.committed(admission)
+            self._prepare_merge()
+        except Exception:  # it is committed, and what was not noted of it is looked for by the next commit
+            log.exception("after a commit to %s", self._path)
         return outcomes
 
     def _write(self, connection: sqlite3.Connection, admission: Admission, size: int) -> None:
@@ -397,12 +401,12 @@ class Newest:
 
     def committed(self, admission: Admission) -> None:
         """Note the newest event of a commit."""
-        self._version = self._seen
         if admission.placed:
             event, time = admission.placed[-1].events[-1], admission.placed[-1].times[-1]
             tags = "\n".join(event.tags).encode()
             self._place = (admission.head, time)
             self._row = (admission.head, time, event.version, event.data, event.metadata, tags)
+        self._version = self._seen
 
 
 class Types:
