@@ -1,6 +1,8 @@
 """Fixtures and options for every test."""
 
+import os
 import signal
+import sys
 
 from tests.patience import patient_defaults
 from tests.postgres import binaries, postgres, pytest_addoption
@@ -10,3 +12,7 @@ __all__ = ["binaries", "patient_defaults", "postgres", "pytest_addoption"]
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and stops by it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Most of a program's start is the compiling of its modules, unless it finds them compiled, and tests start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False

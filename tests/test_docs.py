@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
@@ -116,6 +118,19 @@ def run_console(block: Block, page: Path) -> None:
         assert done.returncode == 0, shown
 
 
+@contextmanager
+def few_examples() -> Iterator[None]:
+    """Let a page's property tests try ten examples: they show that the page is right, not that the laws hold."""
+    before = settings.default
+    settings.register_profile("page", before, max_examples=10)
+    settings.load_profile("page")
+    try:
+        yield
+    finally:
+        settings.register_profile("before", before)
+        settings.load_profile("before")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("documented")
@@ -124,7 +139,7 @@ def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
 
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, few_examples():
         for block in blocks_of(page.read_text(encoding="utf-8")):
             if block.run and block.language == "python":
                 run_python(block, page, module, runner)

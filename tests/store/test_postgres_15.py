@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import open_store
+from leftfold.store.postgres_driver import connect
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 
@@ -28,6 +29,11 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def open_store_(server: PostgresServer) -> OpenStore:
     return partial(open_store, server.url(log=f"old_{next(numbers)}"))
+
+
+def test_the_server_compiles_no_statement_since_each_is_short(server: PostgresServer) -> None:
+    with connect(server.url(), session=True) as connection:
+        assert connection.execute("SHOW jit").fetchone() == ("off",)
 
 
 class TestPostgres15(StoreConformance):

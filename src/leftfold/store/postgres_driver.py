@@ -142,7 +142,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
 
     What the URL, its service or PGOPTIONS sets goes before ours, but for what the log cannot do without.
     """
-    settings = {"statement_timeout": f"{STATEMENT_SECONDS}s"}
+    settings = {"statement_timeout": f"{STATEMENT_SECONDS}s", "jit": "off"}  # compiling costs more than any statement
     if lock_timeout is not None:
         settings |= {"lock_timeout": lock_timeout}
     if reading:
