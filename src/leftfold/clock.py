@@ -6,6 +6,8 @@ from typing import Protocol
 from leftfold.errors import NaiveDatetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -33,5 +35,8 @@ def to_microseconds(moment: datetime) -> int:
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The aware UTC datetime that lies this many microseconds after 1970."""
-    return EPOCH + microseconds * MICROSECOND
+    """The aware UTC datetime that lies this many microseconds after 1970; the nearest one that the calendar has."""
+    try:
+        return EPOCH + microseconds * MICROSECOND
+    except OverflowError:
+        return LATEST if microseconds > 0 else EARLIEST

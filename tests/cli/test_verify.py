@@ -9,16 +9,18 @@ from examples.bank import Account, Deposit, Open, bank
 from leftfold.command.states import LONG_HISTORY
 from tests.cli.conftest import BANK, Run
 
-GUARDS = ("DROP TRIGGER event_is_never_updated", "DROP TRIGGER event_is_never_deleted")
+CHANGED_TRIGGER = "CREATE TRIGGER event_is_never_touched AFTER INSERT ON event BEGIN SELECT 1; END"
 
 
 def damage(folder: Path, *commands: str, guards: bool = True) -> None:
     """Change the file behind leftfold's back; the guards are put back, so that only the damage is to be seen."""
     connection = sqlite3.connect(folder / "bank.db", isolation_level=None)
-    made = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    for command in (*GUARDS, *commands):
+    made = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in made:
+        connection.execute(f"DROP TRIGGER {name}")
+    for command in commands:
         connection.execute(command)
-    for (guard,) in made if guards else ():
+    for _, guard in made if guards else ():
         connection.execute(guard)
     connection.close()
 
@@ -60,6 +62,25 @@ def test_types_that_the_app_does_not_know_are_found(run: Run, strange_log: str) 
         ("UPDATE event SET type = 77 WHERE position = 2", "event at 2 has a type that the log does not name"),
         ("UPDATE idempotency_key SET last_position = 70 WHERE first_position = 6", "names positions 6 to 70"),
         ("DROP INDEX event_type", "the index event_type is missing"),
+        (CHANGED_TRIGGER, "the trigger event_is_never_touched is none of leftfold's"),
+        ("UPDATE segment_tag SET tag = 'account:b-3' WHERE position = 2", "has 'account:b-3' at 2, the event there"),
+        (
+            "UPDATE segment_tag SET type = type + 1 WHERE position = 2",
+            "has 'account:b-2' at 2, the event there has not",
+        ),
+        ("UPDATE segment_tag SET tag = CAST(x'ff' AS TEXT) WHERE position = 2", r"has '\\xff' at 2, the event there"),
+        ("UPDATE event SET tags = CAST(x'61ff' AS TEXT) WHERE position = 2", "at 2 has tags that are not UTF-8"),
+        ("UPDATE type SET name = CAST(x'61ff' AS TEXT) WHERE id = 1", r"the name of the type 'a\\xff' is not UTF-8"),
+        (
+            "UPDATE idempotency_key SET key = CAST(x'61ff' AS TEXT) WHERE first_position = 6",
+            r"the idempotency key 'a\\xff' is not UTF-8",
+        ),
+        ("UPDATE event SET data = 7 WHERE position = 2", "at 2 has data or metadata that are neither text nor bytes"),
+        ("UPDATE event SET metadata = 1.5 WHERE position = 2", "at 2 has data or metadata that are neither text nor"),
+        ("UPDATE event SET time = 9223372036854775807 WHERE position = 2", "position 3: has time 20"),
+        ("UPDATE event SET time = -9223372036854775808 WHERE position = 2", "position 2: has time 0001-01-01"),
+        ("UPDATE event SET position = -2 WHERE position = 2", "there is an event at -2, before the first position"),
+        ("INSERT INTO log SELECT * FROM log", "the log has 2 identities"),
     ],
 )
 def test_damage_is_found(run: Run, log: str, folder: Path, command: str, problem: str) -> None:
@@ -72,6 +93,70 @@ def test_damage_is_found(run: Run, log: str, folder: Path, command: str, problem
     assert "problem" in ended.lines[-1]
 
 
+@pytest.mark.parametrize("command", ["info", "events"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE event SET tags = CAST(x'61ff' AS TEXT) WHERE position = 2",
+        "UPDATE type SET name = CAST(x'61ff' AS TEXT) WHERE id = 1",
+        "UPDATE event SET data = 7 WHERE position = 2",
+        "UPDATE event SET time = 9223372036854775807 WHERE position = 6",
+        "UPDATE log SET created = 9223372036854775807",
+    ],
+)
+def test_other_commands_name_what_is_damaged(run: Run, log: str, folder: Path, command: str, change: str) -> None:
+    damage(folder, change)
+
+    ended = run(command, log)  # any other error than leftfold's would be raised here
+
+    assert ended.code == 0 or "damaged" in ended.err or "file" in ended.err
+
+
+REPLACEMENTS = (
+    "INSERT OR REPLACE INTO event SELECT position, time, type, version, tags, 'x', metadata FROM event",
+    "REPLACE INTO event SELECT * FROM event",
+    "INSERT OR REPLACE INTO type SELECT id, 'x' FROM type",
+    "INSERT OR REPLACE INTO type SELECT id + 9, name FROM type",
+    "UPDATE OR REPLACE type SET name = 'x'",
+    "DELETE FROM type",
+    "INSERT OR REPLACE INTO idempotency_key SELECT key, 1, 1, digest FROM idempotency_key",
+    "UPDATE idempotency_key SET digest = x'00'",
+    "DELETE FROM idempotency_key",
+    "UPDATE OR REPLACE event SET position = 2 WHERE position = 1",
+    "INSERT OR REPLACE INTO log SELECT * FROM log",
+    "UPDATE log SET id = 'x'",
+    "DELETE FROM log",
+)
+
+
+@pytest.mark.parametrize("command", REPLACEMENTS)
+def test_another_program_cannot_replace_what_was_written(log: str, folder: Path, command: str) -> None:
+    connection = sqlite3.connect(folder / "bank.db", isolation_level=None)
+
+    with pytest.raises(sqlite3.IntegrityError, match=r"never|one identity"):
+        connection.execute(command)
+
+    connection.close()
+
+
+def test_a_guard_and_an_index_that_were_made_otherwise_are_found(run: Run, log: str, folder: Path) -> None:
+    toothless = "CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event BEGIN SELECT 1; END"
+    changed = (
+        "DROP INDEX event_type",
+        "CREATE INDEX event_type ON event (version)",
+        "DROP TRIGGER event_is_never_deleted",
+    )
+    connection = sqlite3.connect(folder / "bank.db", isolation_level=None)
+    for command in (*changed, toothless):
+        connection.execute(command)
+    connection.close()
+
+    ended = run("verify", log)
+
+    assert "the index event_type is not as leftfold makes it" in ended.out
+    assert "the trigger event_is_never_deleted is not as leftfold makes it" in ended.out
+
+
 def test_a_missing_guard_is_found(run: Run, log: str, folder: Path) -> None:
     damage(folder, guards=False)
 
@@ -79,7 +164,7 @@ def test_a_missing_guard_is_found(run: Run, log: str, folder: Path) -> None:
 
     assert ended.code == 1
     assert "the trigger event_is_never_deleted is missing" in ended.out
-    assert ended.lines[-1] == "2 problems"
+    assert ended.lines[-1] == "12 problems"
 
 
 def test_data_that_cannot_be_read_is_found_with_the_app(run: Run, log: str, folder: Path) -> None:

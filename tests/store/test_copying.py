@@ -332,6 +332,7 @@ async def test_a_damaged_copy_is_noticed(open_sqlite: Open, open_other_sqlite: O
     await fill_oddly(open_sqlite)
     await assert_copied(open_sqlite, open_other_sqlite)
     with closing(sqlite3.connect(tmp_path / "other.db")) as damaging:
+        damaging.execute("DROP TRIGGER idempotency_key_is_never_updated")
         damaging.execute("UPDATE idempotency_key SET digest = x'00' WHERE key = 'plain'")
         damaging.commit()
 

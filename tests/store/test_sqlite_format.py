@@ -88,6 +88,19 @@ async def test_a_lifted_log_has_the_schema_of_a_new_one(old: Path, tmp_path: Pat
         assert lifted.execute(COLUMNS).fetchall() == new.execute(COLUMNS).fetchall()
 
 
+async def test_a_large_append_needs_no_look_for_what_it_would_replace(tmp_path: Path) -> None:
+    """Each row would cost twice as much; the file keeps what refuses replacements by others."""
+    async with SQLiteStore(tmp_path / "log.db") as store:
+        await store.append([NewEvent("sent", b"{}")])
+        await store.append([NewEvent("sent", b"{}")] * 64)
+        [writer] = [each for each in vars(store).values() if isinstance(each, sqlite3.Connection)]
+        program = writer.execute("EXPLAIN INSERT INTO event VALUES (9, 1, 1, 1, '', '', '')").fetchall()
+        assert b"Program" not in {step[1] for step in program}
+        with closing(sqlite3.connect(tmp_path / "log.db")) as other, pytest.raises(sqlite3.IntegrityError):
+            other.execute("REPLACE INTO event SELECT * FROM event WHERE position = 1")
+        assert await store.self_check() == []
+
+
 async def test_an_older_log_without_events_is_lifted(old: Path) -> None:
     with closing(sqlite3.connect(old)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]

@@ -71,7 +71,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "noise after the second page": lambda path: overwrite(path, 2 * PAGE),
     "half of it": lambda path: os.truncate(path, path.stat().st_size // 2),
     "its first page only": lambda path: os.truncate(path, PAGE),
-    "no identity": lambda path: run_sql(path, "DELETE FROM log"),
+    "no identity": lambda path: run_sql(path, "DROP TRIGGER log_is_never_deleted", "DELETE FROM log"),
     "a later format": lambda path: run_sql(path, "PRAGMA user_version = 99"),
     "another program's": lambda path: run_sql(path, "PRAGMA application_id = 0"),
 }

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -26,6 +27,7 @@ from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.recent import Recent
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_file import LogFile
+from leftfold.store.sqlite_format import hide_replacement_triggers
 from leftfold.store.sqlite_insert import MANY, insert_many
 from leftfold.store.sqlite_inspection import problems, statistics, stored_keys, type_extents
 from leftfold.store.sqlite_select import Arm, arms_of, at_positions, select
@@ -40,6 +42,7 @@ SMALL_PART = 262_144  # bytes of rows after which many more may be fetched at on
 QUEUE = 4_096
 POLL_SECONDS = 0.02  # another process's commit is noticed this late at most, plus one read
 READING_THREADS = 2
+FEW_EVENTS = 64  # written by this process, below which triggers cost less than to read the schema without them
 
 INSERT_EVENT = """
     INSERT INTO event (position, time, type, version, data, metadata, tags)
@@ -97,6 +100,8 @@ class SQLiteStore:
         )
         self._unmerged = False  # whether there may be tags to merge: as each segment is full
         self._step: Step | None = None  # of merging, to be done between commits
+        self._written = 0
+        self._hidden = False  # whether the writer inserts without looking for what it would replace
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="leftfold tag rows")
         self._commits = GroupCommit(self._commit, self._head.advance, queue=queue, tidy=self._merge)
 
@@ -226,7 +231,7 @@ class SQLiteStore:
         try:
             with named_errors(str(self._path)):
                 row = connection.execute("SELECT id FROM log").fetchone()
-                if row is None:
+                if row is None or not row[0].isascii():
                     raise StoreCorrupt(str(self._path), "it has no identity")
                 self._newest.found(connection)
                 self._head.advance(_head_of(connection))
@@ -257,6 +262,10 @@ class SQLiteStore:
         if not admission.placed:
             return
         events = [event for placed in admission.placed for event in placed.events]
+        self._written += len(events)
+        if self._written > FEW_EVENTS and not self._hidden:
+            self._hidden = True
+            hide_replacement_triggers(connection)
         times = [time for placed in admission.placed for time in placed.times]
         positions = range(admission.placed[0].first, admission.head + 1)
         ids = self._types.ids_for(connection, {event.type for event in events})
@@ -432,12 +441,15 @@ class Types:
         if not missing:
             return known
         connection.executemany(INSERT_TYPE, [(name,) for name in missing])
-        return {str(name, "utf-8"): id for id, name in connection.execute(SELECT_TYPES)}
+        return {name: id for id, name in _named(connection.execute(SELECT_TYPES))}
 
     def stored(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
         """The events of whole rows."""
         names = self._names_of(connection, {row[1] for row in rows})
-        tags = {text: _tags_of(text) for text in {row[6] for row in rows}}
+        try:
+            tags = {text: _tags_of(text) for text in {row[6] for row in rows}}
+        except UnicodeDecodeError as error:
+            raise StoreCorrupt("the file", _odd_tags(rows)) from error
         return [
             StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
             for position, type, version, data, microseconds, metadata, text in rows
@@ -452,11 +464,11 @@ class Types:
         if types - self._names.keys():
             self._load(connection)
             for type in types - self._names.keys():
-                raise StoreCorrupt("the file", f"it has events of a type {type} without a name")
+                raise StoreCorrupt("the file", f"it has events of a type {type} without a name that is text")
         return self._names
 
     def _load(self, connection: sqlite3.Connection) -> None:
-        names = {id: str(name, "utf-8") for id, name in connection.execute(SELECT_TYPES)}
+        names = dict(_named(connection.execute(SELECT_TYPES)))
         self._names.update(names)  # only ever more: another thread may have loaded newer ones meanwhile
         self._ids.update((name, id) for id, name in names.items())
 
@@ -486,7 +498,7 @@ class Reading:
         while room >= 0 and (rows := list(islice(found, rows_at_once))):
             part = stored(connection, rows)
             events += part
-            fetched = sum(len(event.data) + len(event.metadata) for event in part)
+            fetched = _size_of(part)
             room -= fetched
             rows_at_once = ROWS_AT_ONCE if fetched < SMALL_PART else LARGE_ROWS_AT_ONCE
         return Batch(events, self._stretch.advance(events, cut=room < 0 or len(events) == size))
@@ -542,6 +554,31 @@ def _texts(column: Sequence[bytes]) -> list[str] | list[str | bytes]:
         return [data.decode() for data in column]
     except UnicodeDecodeError:
         return [_readable(data) for data in column]
+
+
+def _size_of(events: Sequence[StoredEvent]) -> int:
+    try:
+        return sum(len(event.data) + len(event.metadata) for event in events)
+    except TypeError as error:
+        odd = next(each for each in events if {type(each.data), type(each.metadata)} != {bytes})
+        problem = f"the event at {odd.position} has data or metadata that are neither text nor bytes"
+        raise StoreCorrupt("the file", problem) from error
+
+
+def _named(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
+    """The types whose names are text; the others are as good as without one."""
+    for id, name in rows:
+        with suppress(UnicodeDecodeError):
+            yield id, str(name, "utf-8")
+
+
+def _odd_tags(rows: Sequence[tuple[Any, ...]]) -> str:
+    for row in rows:
+        try:
+            _tags_of(row[6])
+        except UnicodeDecodeError:
+            return f"the event at {row[0]} has tags that are not UTF-8"
+    raise AssertionError("all tags are text")
 
 
 def _tags_of(text: bytes) -> tuple[str, ...]:

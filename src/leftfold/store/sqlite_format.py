@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-FORMAT = 3
+FORMAT = 4
 
 # What a log of format 1 looks like to the statements of today, when it is opened for reading only: one segment.
 FORMAT_1_VIEWS = (
@@ -15,6 +15,8 @@ FORMAT_1_VIEWS = (
     "CREATE TEMP VIEW segment_merge AS SELECT 1 AS id WHERE 0",
     "CREATE TEMP VIEW segment_merged AS SELECT 1 AS id WHERE 0",
 )
+
+DELETE_TRIGGERS = "DELETE FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_is_never_replaced'"
 
 log = logging.getLogger("leftfold.store")
 
@@ -35,6 +37,28 @@ def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
         _run(connection, f"migrations/{number:04}.sql")
         connection.execute(f"PRAGMA user_version = {number}")
         log.warning("%s: the log has format %d now", path, number)
+
+
+def hide_replacement_triggers(connection: sqlite3.Connection) -> None:
+    """Let this connection insert without the triggers that refuse replacements, in the caller's transaction.
+
+    They would cost each row of a large append as much as the row itself, and protect from other programs: leftfold's
+    own inserts do not replace, so the primary keys refuse a second row. The file keeps the triggers. Their rows are
+    deleted, this connection reads the schema, and they are put back. If another connection changes it later, or this
+    build of SQLite forbids the deletion, the connection has the triggers again, which only costs time.
+    """
+    connection.execute("SAVEPOINT without_triggers")
+    try:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(DELETE_TRIGGERS)
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("SELECT 1 FROM event LIMIT 0")
+    except sqlite3.Error as error:
+        log.debug("replacement triggers stay: %s", error)
+    finally:
+        connection.execute("PRAGMA writable_schema = OFF")
+        connection.execute("ROLLBACK TO without_triggers")
+        connection.execute("RELEASE without_triggers")
 
 
 def look_like_newest(connection: sqlite3.Connection, version: int) -> None:
