@@ -40,6 +40,7 @@ def test_an_unknown_option_of_the_sync_facade_is_refused() -> None:
         ("attempts", "3"),
         ("attempts", True),
         ("attempts", None),
+        ("state_bytes", 0),
         ("states", -1),
         ("states", 1.5),
         ("lease", "5"),

@@ -87,6 +87,7 @@ LeftfoldError
 │       └── StoreFailed
 │           └── LogReplaced     the log was moved, replaced or restored while it was open
 ├── EvolveFailed                a model's evolve raised, or returned something that is no state
+├── ArgumentMutated             a handler, evolve or react changed what it was given
 ├── DecisionContended           a command lost to concurrent ones too often
 ├── TicketError                 a submitted command has no receipt, or cannot be changed
 │   ├── UnknownTicket           nothing was submitted under this id
@@ -1159,6 +1160,19 @@ class EvolveFailed(LeftfoldError):
             f"{model}({', '.join(map(repr, key))}).evolve {problem}, for {event} {where}",
             f"an evolve that returns a {model} for every event of its types that was ever stored",
             "correct evolve; nothing was written",
+        )
+
+
+class ArgumentMutated(LeftfoldError):
+    """A handler, `evolve` or `react` changed what it was given; seen with `python -X dev` and in `leftfold.testing`."""
+
+    def __init__(self, function: str, place: str, before: object, after: object) -> None:
+        self.function, self.place, self.before, self.after = function, place, before, after
+        super().__init__(
+            f"{function} changed its argument {place}: {shown(before)} became {shown(after)}",
+            "arguments left as they are: a state that is held serves later decisions too, also after a rejection",
+            "return a changed copy, as in replace(self, items=[*self.items, item]), or use tuples, frozensets and "
+            "frozen classes",
         )
 
 

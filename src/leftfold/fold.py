@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from functools import reduce
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import msgspec
 
 from leftfold.criteria import Criteria, Item
 from leftfold.errors import (
+    ArgumentMutated,
     EvolveFailed,
     InvalidKey,
     InvalidModel,
@@ -19,6 +21,7 @@ from leftfold.errors import (
 )
 from leftfold.events import Event, MessageType, event_classes, with_subclasses
 from leftfold.fingerprint import Fingerprint, fingerprint
+from leftfold.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.signature import check_plain
 from leftfold.store.contract import StoredEvent
 from leftfold.tags import TagField, hints_of, tag_fields
@@ -32,7 +35,7 @@ class Fold:
     `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
     """
 
-    __slots__ = ("_by_tags", "_fingerprint", "bases", "events", "evolve", "key", "name", "owner")
+    __slots__ = ("_by_tags", "_can_change", "_fingerprint", "bases", "events", "evolve", "key", "name", "owner")
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
@@ -43,10 +46,14 @@ class Fold:
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
         self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
+        self._can_change: bool | None = None
         self._fingerprint: Fingerprint | None = None
         self._check_keys()
         self._check_defaults()
         self.refresh()
+
+        if IN_DEVELOPMENT:
+            self.evolve = self._unchanging()
 
     def __repr__(self) -> str:
         return f"<Fold {self.name}({', '.join(field.name for field in self.key)}) of {len(self.events)} event types>"
@@ -61,6 +68,15 @@ class Fold:
             self._fingerprint = None
         return self
 
+    def unchanging(self) -> "Fold":
+        """Return the same fold, whose evolve raises `ArgumentMutated` when it changes what it is given."""
+        other = copy(self)
+        other.evolve = self._unchanging()
+        return other
+
+    def _unchanging(self) -> Callable[[Any, Any], Any]:
+        return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", ("self", "event"))
+
     def start(self, key: Sequence[Any]) -> Any:
         """The state before any event: only the key is set."""
         if len(key) != len(self.key) or None in key:
@@ -70,6 +86,12 @@ class Fold:
             if type(value) is not field.value_type and not field.holds(value):
                 raise InvalidKey(self.name, key, [f"{each.name}: {each.value_type.__name__}" for each in self.key])
         return self.owner(**{field.name: value for field, value in fields})
+
+    def apart(self, state: Any) -> Any:
+        """Return a state for a caller who may change what is in it: a copy where that is possible."""
+        if self._can_change is None:
+            self._can_change = can_change(self.owner)
+        return deepcopy(state) if self._can_change else state
 
     def key_of(self, state: Any) -> tuple[Any, ...]:
         """The key of a state."""
@@ -100,6 +122,8 @@ class Fold:
         """The state after one event, which lies at `position` if it is stored. With `deletes` it may be None."""
         try:
             after = self.evolve(state, event)
+        except ArgumentMutated:
+            raise
         except Exception as error:
             problem = f"raised {in_words(error)}"
             raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem) from error

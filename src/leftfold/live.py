@@ -310,7 +310,7 @@ class LiveApp:
             return past
         state = self._states.of(fold, key)
         await self._states.refresh(state)
-        present: D = state.value
+        present: D = fold.apart(state.value)
         return present
 
     def criteria_of(self, model: type[Any], *key: Any) -> Criteria:

@@ -56,17 +56,18 @@ from leftfold.store.sqlite_snapshots import MEMORY, SQLiteSnapshots
 from leftfold.workers import Workers, beside
 
 STATES = 65_536
+STATE_BYTES = 268_435_456
 ATTEMPTS = 16
 
 
 class Options(TypedDict, total=False):
     """What `App.open` takes beside the log.
 
-    `states` bounds the decision models held in memory, `attempts` how often a command is decided before
-    `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the URL of the read
-    models' database (in SQLAlchemy's form), or the path of an SQLite file, when it is not to lie beside the log;
-    `on_progress` is told when a query of the past replays for more than two seconds. `backoff` says when a submitted
-    command that failed is tried again.
+    `states` and `state_bytes` (256 MiB) bound the decision models held in memory, `attempts` how often a command is
+    decided before `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the
+    URL of the read models' database (in SQLAlchemy's form), or the path of an SQLite file, when it is not to lie
+    beside the log; `on_progress` is told when a query of the past replays for more than two seconds. `backoff` says
+    when a submitted command that failed is tried again.
 
     `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
     `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
@@ -78,6 +79,7 @@ class Options(TypedDict, total=False):
 
     clock: Clock
     states: int
+    state_bytes: int
     attempts: int
     new_id: Callable[[], UUID]
     randomness: random.Random
@@ -147,7 +149,8 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             store = log
         url, read_only = (log, is_read_only(log)) if isinstance(log, str) else ("memory:", False)
         snapshots = await _snapshots(app, store, url, opened)
-        states = States(store, app.registry, snapshots, capacity=options.get("states", STATES))
+        capacity, most_bytes = options.get("states", STATES), options.get("state_bytes", STATE_BYTES)
+        states = States(store, app.registry, snapshots, capacity=capacity, most_bytes=most_bytes)
         new_id = options.get("new_id") or RandomIds()
         executor = Executor(
             store,

@@ -58,6 +58,7 @@ RULES: Mapping[str, Rule] = {
     "on_progress": Rule("a function that takes a Progress", callable),
     "only": Rule("a collection of read models and names of projections", _is_collection),
     "randomness": Rule("a random.Random", _is_a(Random)),
+    "state_bytes": Rule("a whole number from 1 on", _is_count),
     "states": Rule("a whole number from 1 on", _is_count),
     "work": Rule('True, False, or roles such as work=("commands", "processes")', _is_roles),
 }

@@ -1,11 +1,13 @@
 """States held in memory: bounded, brought up to date by the tail alone, honest because of the append's condition."""
 
 from functools import partial
+from typing import Annotated, Self
 
 import pytest
 
-from leftfold import EventStore, LiveApp
+from leftfold import App, Command, DecisionModel, Event, EventStore, LiveApp, Tag, replace
 from leftfold.command import Snapshots, States
+from leftfold.sizes import size_of
 from leftfold.command.states import State
 from leftfold.errors import InvalidKey
 from leftfold.fold import fold_of
@@ -26,7 +28,7 @@ def deposited(registry: Registry, account: str, amount: int) -> NewEvent:
 async def test_at_most_so_many_states_are_held_and_the_longest_unused_goes_first(store: EventStore) -> None:
     registry = Registry()
     snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), registry.codec, partial(identity_at, store))
-    states = States(store, registry, snapshots, capacity=2)
+    states = States(store, registry, snapshots, capacity=2, most_bytes=1_000_000)
 
     first, second = states.of(FOLD, ("a",)), states.of(FOLD, ("b",))
     assert states.of(FOLD, ("a",)) is first
@@ -39,10 +41,79 @@ async def test_at_most_so_many_states_are_held_and_the_longest_unused_goes_first
     await snapshots.close()
 
 
+class Noted(Event):
+    note: Annotated[str, Tag("note")]
+    text: str
+
+
+class Notes(DecisionModel):
+    note: Annotated[str, Tag("note")]
+    texts: tuple[str, ...] = ()
+
+    def evolve(self, event: Noted) -> Self:
+        return replace(self, texts=(*self.texts, event.text))
+
+
+class Write(Command):
+    note: Annotated[str, Tag("note")]
+    length: int
+
+
+def notes_app() -> App:
+    app = App("notes")
+
+    @app.handles
+    def write(command: Write, notes: Notes) -> Noted:
+        return Noted(command.note, "x" * command.length)
+
+    return app
+
+
+@pytest.mark.parametrize("how", ["decided", "read", "together"])
+async def test_the_states_that_are_held_take_no_more_bytes_than_they_may(store: EventStore, how: str) -> None:
+    app = notes_app()
+    async with app.open(store, state_bytes=500_000) as writer, app.open(store, state_bytes=500_000) as reader:
+        for number in range(40):
+            await writer.execute(Write(f"n-{number}", 100_000))
+        held = writer
+        if how == "read":
+            held = reader
+            for number in range(40):
+                await reader.state(Notes, f"n-{number}")
+        elif how == "together":
+            held = reader
+            await reader.execute_many([Write(f"n-{number}", 1) for number in range(40)])
+
+        states = states_of(held)
+        assert 2 <= len(states) <= 5
+        assert len((await held.state(Notes, "n-0")).texts) == (2 if how == "together" else 1)
+
+
+async def test_a_state_that_grows_is_measured_again(store: EventStore) -> None:
+    async with notes_app().open(store, state_bytes=500_000) as live:
+        await live.execute(Write("other", 1))
+        for _ in range(60):
+            await live.execute(Write("n", 10_000))
+
+        assert len(states_of(live)) == 1
+
+
+def states_of(live: LiveApp) -> States:
+    states: States = vars(live)["_states"]
+    return states
+
+
+def test_the_size_of_a_value_counts_everything_in_it_once() -> None:
+    text = "x" * 10_000
+
+    assert 10_000 < size_of([text, text, {"a": (text,)}, Notes("n", (text,))]) < 12_000
+    assert size_of({"a": ["y" * 5_000], "b": {"z" * 5_000}}) > 10_000
+
+
 async def test_a_state_says_where_it_is_true(store: EventStore) -> None:
     registry = Registry()
     snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), registry.codec, partial(identity_at, store))
-    states = States(store, registry, snapshots, capacity=2)
+    states = States(store, registry, snapshots, capacity=2, most_bytes=1_000_000)
     await store.append([deposited(registry, "a", 1), deposited(registry, "b", 1)])
     state = states.of(FOLD, ("a",))
     await snapshots.close()

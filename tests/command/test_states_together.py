@@ -37,7 +37,7 @@ def store() -> CountsReads:
 @pytest.fixture
 async def states(store: CountsReads) -> AsyncIterator[States]:
     snapshots = Snapshots(SQLiteSnapshots(":memory:", store.log_id), REGISTRY.codec, partial(identity_at, store))
-    yield States(store, REGISTRY, snapshots, capacity=100)
+    yield States(store, REGISTRY, snapshots, capacity=100, most_bytes=1_000_000)
     await snapshots.close()
 
 

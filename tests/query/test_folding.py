@@ -298,3 +298,12 @@ def test_the_cache_forgets_rows_that_were_not_used_for_long() -> None:
         cache.keep({(name,): Row(name, 0)})
 
     assert cache.among([("a",), ("b",), ("f",)])[1] == [("a",)]
+
+
+def test_the_cache_forgets_rows_that_take_too_much_memory() -> None:
+    cache = RowCache(most_bytes=1_000_000)
+    for number in range(200):
+        cache.keep({(f"{number}-{each}",): Row("x" * 1_000, 0) for each in range(100)})
+
+    known, _ = cache.among((f"{number}-{each}",) for number in range(200) for each in range(100))
+    assert 500 < len(known) < 2_500

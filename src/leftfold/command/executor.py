@@ -111,7 +111,7 @@ class Executor:
             if records:
                 appended = await self._store.append(records, condition=working.conditions())
                 working.commit(appended.last)
-                await self._states.consider_snapshots(held.values())
+                await self._states.have_changed(held.values())
 
     def key(self, key: str | None, commands: Sequence[Any]) -> Key | None:
         """A command's key stands for the command, not for what is decided: that may differ the second time."""
@@ -210,7 +210,7 @@ class Executor:
         if appended.duplicate:
             return await self._duplicate(appended)
         working.commit(appended.last)
-        await self._states.consider_snapshots(decision.states)
+        await self._states.have_changed(decision.states)
         return Receipt(appended.last, tuple(decision.events), str(decision.metadata.command))
 
     async def _duplicate(self, known: Appended) -> Receipt:
@@ -257,7 +257,7 @@ class Executor:
             )
             first = appended.first
             working.commit(appended.last)
-            await self._states.consider_snapshots(states)
+            await self._states.have_changed(states)
         return gathering.outcomes(first)
 
     async def _answer_known(self, gathering: Gathering, *, without_events: bool = False) -> None:
@@ -294,7 +294,7 @@ class Executor:
         if appended.duplicate:
             return BatchReceipt(appended.last, (), duplicate=True)
         working.commit(appended.last)
-        await self._states.consider_snapshots(states)
+        await self._states.have_changed(states)
         return BatchReceipt(appended.last, _outcomes(decisions, appended.first))
 
     # --- what both share

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Any, get_args, get_origin
 
 from leftfold.command.context import Context
@@ -9,6 +10,7 @@ from leftfold.command.decision_model import DecisionModel
 from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
 from leftfold.events import Command, Event, MessageType, event_classes, is_event
 from leftfold.fold import Fold, fold_of
+from leftfold.purity import IN_DEVELOPMENT, unchanging
 from leftfold.signature import Signature, check_plain
 from leftfold.tags import TagField, alternatives
 
@@ -55,10 +57,17 @@ class CommandHandler:
         for name, hint in parameters:
             if name != self._command_name:
                 self._add_parameter(name, hint)
+        self._called: Callable[..., list[Any]] = self._unchanging() if IN_DEVELOPMENT else self._call
         self.events = _event_types(self.name, hints.get("return", inspect.Parameter.empty))
 
     def __repr__(self) -> str:
         return f"<CommandHandler {self.name} of {self.command.wire}>"
+
+    def unchanging(self) -> "CommandHandler":
+        """Return the same handler, which raises `ArgumentMutated` when it changes what it is given."""
+        other = copy(self)
+        other._called = self._unchanging()
+        return other
 
     def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
         """Call the handler; its events as a list."""
@@ -67,7 +76,13 @@ class CommandHandler:
             arguments[parameter.name] = state
         if self._context_name is not None:
             arguments[self._context_name] = context
+        return self._called(**arguments)
+
+    def _call(self, **arguments: Any) -> list[Any]:
         return self._as_events(self.function(**arguments))
+
+    def _unchanging(self) -> Callable[..., list[Any]]:
+        return unchanging(self._call, self.name, apart=self._context_name)
 
     def _add_parameter(self, name: str, hint: Any) -> None:
         if hint is Context:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from leftfold.sizes import size_of
 from leftfold.command.snapshots import Snapshots
 from leftfold.criteria import Criteria
 from leftfold.fold import Fold
@@ -12,13 +13,27 @@ from leftfold.registry import Registry
 from leftfold.store.contract import EventStore, StoredEvent
 
 LONG_HISTORY = 1_000
+LEAST_BYTES = 1_000  # of a state's criteria, lock and place among the others
 TOGETHER = 25  # states that are read at once; more cost more to put together than they save
 
 
 class State:
     """One model's state for one key, true at `position`; 0 and the model's start when nothing has been read."""
 
-    __slots__ = ("busy", "criteria", "fold", "key", "loaded", "position", "since_snapshot", "value")
+    __slots__ = (
+        "busy",
+        "counted",
+        "criteria",
+        "fold",
+        "grown",
+        "is_held",
+        "key",
+        "loaded",
+        "position",
+        "since_snapshot",
+        "size",
+        "value",
+    )
 
     def __init__(self, fold: Fold, key: tuple[Any, ...], registry: Registry) -> None:
         self.fold = fold
@@ -28,16 +43,21 @@ class State:
         self.position = 0
         self.loaded = False
         self.since_snapshot = 0
+        self.size = LEAST_BYTES
+        self.grown = 0
+        self.counted = 0
+        self.is_held = True
         self.busy = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<State {self.value!r} at {self.position}>"
 
-    def advance(self, value: Any, position: int, folded: int) -> None:
-        """Take a newer state; an older one is left aside."""
+    def advance(self, value: Any, position: int, folded: int, grown: int = 0) -> None:
+        """Take a newer state, and count the events folded into it and their bytes; an older one is left aside."""
         if position >= self.position:
             self.value, self.position, self.loaded = value, position, True
             self.since_snapshot += folded
+            self.grown += grown
 
 
 def criteria_of(fold: Fold, start: Any) -> Criteria:
@@ -47,13 +67,21 @@ def criteria_of(fold: Fold, start: Any) -> Criteria:
 
 
 class States:
-    """The states that a live app holds: at most `capacity`, the longest unused are let go."""
+    """The states that a live app holds: at most `capacity`, of about `most_bytes`; the longest unused are let go.
 
-    def __init__(self, store: EventStore, registry: Registry, snapshots: Snapshots, *, capacity: int) -> None:
+    A state is measured again when as many bytes of events have been folded into it as it had; until then it is taken
+    to have grown by as much.
+    """
+
+    def __init__(
+        self, store: EventStore, registry: Registry, snapshots: Snapshots, *, capacity: int, most_bytes: int
+    ) -> None:
         self._store = store
         self._registry = registry
         self._snapshots = snapshots
         self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._held: OrderedDict[tuple[Fold, tuple[Any, ...]], State] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -69,14 +97,14 @@ class States:
         if state is None:
             state = self._held[name] = State(fold, key, self._registry)
             if len(self._held) > self._capacity:
-                self._held.popitem(last=False)
+                self._let_go()
         else:
             self._held.move_to_end(name)
         return state
 
     async def refresh(self, state: State) -> bool:
         """Bring a state up to the head; whether any event changed it."""
-        value, position, folded, seen = state.value, state.position, 0, 0
+        value, position, folded, seen, grown = state.value, state.position, 0, 0, 0
         limit = None if state.loaded else LONG_HISTORY
         async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=True):
             events = self._registry.decode_all(batch.events)
@@ -84,10 +112,11 @@ class States:
             position = batch.through
             folded += len(events)
             seen += len(batch.events)
+            grown += sum(len(stored.data) for stored in batch.events)
         if seen == limit:
             return await self._from_snapshot(state, value, position, folded)
-        state.advance(value, position, folded)
-        await self.consider_snapshots([state])
+        state.advance(value, position, folded, grown)
+        await self.have_changed([state])
         return folded > 0
 
     async def refresh_all(self, states: Iterable[State]) -> bool:
@@ -108,6 +137,7 @@ class States:
         if len(events) == LONG_HISTORY:
             return any([await self.refresh(state) for state in states])
         changed = [self._fold_own(state, events, through) for state in states]  # each of them, so no generator
+        self._weigh(states)
         return any(changed)
 
     def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
@@ -115,7 +145,8 @@ class States:
         matches, position = state.criteria.matches, state.position
         own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
         new = self._registry.decode_all(own)
-        state.advance(state.fold.fold(state.value, new, own), through, len(new))
+        grown = sum(len(stored.data) for stored in own)
+        state.advance(state.fold.fold(state.value, new, own), through, len(new), grown)
         return bool(new)
 
     async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
@@ -134,17 +165,35 @@ class States:
             value = fold.fold(value, self._registry.decode_all(batch.events), batch.events)
         return value
 
-    async def consider_snapshots(self, states: Iterable[State]) -> None:
-        """Keep a snapshot of each state into which enough events have been folded since its last one."""
+    async def have_changed(self, states: Iterable[State]) -> None:
+        """Keep to the bounds, and keep snapshots of states into which enough events were folded since their last."""
+        self._weigh(states)
         for state in states:
             if state.since_snapshot >= LONG_HISTORY:
                 state.since_snapshot = 0
                 await self._snapshots.keep(state.fold, state.key, state.value, state.position)
+
+    def _weigh(self, states: Iterable[State]) -> None:
+        """Measure what has grown, and let states go while all of them take too much."""
+        for state in states:
+            if state.grown > state.size:
+                state.size, state.grown = LEAST_BYTES + size_of(state.value), 0
+            if state.is_held:
+                self._bytes += state.size + state.grown - state.counted
+                state.counted = state.size + state.grown
+        while self._bytes > self._most_bytes and len(self._held) > 1:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the state that was used least lately."""
+        _, state = self._held.popitem(last=False)
+        state.is_held = False
+        self._bytes -= state.counted
 
     async def _from_snapshot(self, state: State, value: Any, position: int, folded: int) -> bool:
         """The history is long: go on from a snapshot when there is one, else from where reading stands."""
         snapshot = await self._snapshots.find(state.fold, state.key, upto=await self._store.head())
         if snapshot is not None and snapshot[1] > position:
             (value, position), folded = snapshot, 0
-        state.advance(value, position, folded)
+        state.advance(value, position, folded, state.size + 1)  # a snapshot may be of any size
         return await self.refresh(state) or True

@@ -48,6 +48,7 @@ class Working:
         self._states = list(dict.fromkeys(states))
         self._changed: dict[State, Any] = {}
         self._folded: dict[State, int] = {}
+        self._grown: dict[State, int] = {}
         self._by_tag = _by_tag(self._states) if len(self._states) > FEW else None
 
     def anew(self) -> "Working":
@@ -68,11 +69,12 @@ class Working:
             if state.criteria.matches(record.type, record.tags):
                 self._changed[state] = state.fold.step(self.value(state), event)
                 self._folded[state] = self._folded.get(state, 0) + 1
+                self._grown[state] = self._grown.get(state, 0) + len(record.data)
 
     def commit(self, position: int) -> None:
         """The append is done: the changes become the states that are held."""
         for state in self._states:
-            state.advance(self.value(state), position, self._folded.get(state, 0))
+            state.advance(self.value(state), position, self._folded.get(state, 0), self._grown.get(state, 0))
 
     def _candidates(self, record: NewEvent) -> Iterable[State]:
         by_tag = self._by_tag

@@ -1,12 +1,14 @@
 """Process definitions: a process manager's class, understood when it is registered."""
 
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 from leftfold.errors import InvalidModel
 from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.process.actions import Action, Reaction
+from leftfold.purity import IN_DEVELOPMENT, unchanging
 from leftfold.signature import check_plain
 from leftfold.tags import render
 
@@ -22,6 +24,9 @@ class ProcessDefinition:
         self.name = MessageType(owner).wire
         self.from_now = from_now
         self.refresh()
+        self._react: Callable[[Any, Any], Reaction] = cast("Any", owner).react  # refresh has seen that it is there
+        if IN_DEVELOPMENT:
+            self._react = unchanging(self._react, f"{self.fold.name}.react", ("self", "event"))
 
     def __repr__(self) -> str:
         return f"<ProcessDefinition {self.name} of {len(self._events)} event types>"
@@ -46,7 +51,7 @@ class ProcessDefinition:
 
     def react(self, state: Any, event: object) -> list[Action]:
         """What the instance answers."""
-        reaction: Reaction = state.react(event)
+        reaction: Reaction = self._react(state, event)
         if reaction is None:
             return []
         return list(reaction) if isinstance(reaction, list | tuple) else [reaction]  # type: ignore[list-item]

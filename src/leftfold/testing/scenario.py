@@ -3,10 +3,12 @@
     given(bank, Opened("a-1", "Ann"), Deposited("a-1", 5)).when(Withdraw("a-1", 9)).then_rejected("insufficient funds")
     given(bank, Opened("a-1", "Ann")).then_row(Balance("a-1", "Ann"))
 
-Everything goes through the app's codec, as it would on its way to the log and back.
+Everything goes through the app's codec, as it would on its way to the log and back. A handler or an `evolve` that
+changes what it is given is named: `ArgumentMutated`.
 """
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
@@ -93,10 +95,10 @@ class Given:
             raise failure(f"{table.name} has a row {key}", [], [table.rows[key]])
 
     def _decide(self, command: object, now: datetime, metadata: Metadata) -> "Decided":
-        handler = self._app.command_handlers.get(type(command))
-        if handler is None:
-            known = (known.__qualname__ for known in self._app.command_handlers)
-            raise NotHandled(type(command).__qualname__, sorted(known))
+        known = self._app.command_handlers
+        if type(command) not in known:
+            raise NotHandled(type(command).__qualname__, sorted(each.__qualname__ for each in known))
+        handler = known[type(command)].unchanging()
         states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
         decision = Decision(handler, command, states, stamped(metadata, handler, lambda: UUID(int=1)), None)
         decision.decide(self._app.registry, Working(states), now)
@@ -109,14 +111,14 @@ class Given:
         return [held.get(name) or held.setdefault(name, self._state(*name)) for name in wanted]
 
     def _state(self, fold: Fold, key: tuple[Any, ...]) -> State:
-        state = State(fold, key, self._app.registry)
+        state = State(fold.unchanging(), key, self._app.registry)
         concerned = [event for event in self._log if state.criteria.matches(event.type, event.tags)]
-        value = fold.fold(state.value, self._app.registry.decode_all(concerned), concerned)
+        value = state.fold.fold(state.value, self._app.registry.decode_all(concerned), concerned)
         state.advance(value, len(self._log), len(concerned))
         return state
 
     def _table(self, model: type[ReadModel]) -> Table:
-        return Table(self._definition(model), self._app.registry, self._log)
+        return Table(_unchanging(self._definition(model)), self._app.registry, self._log)
 
     def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
         known = self._app.read_models.get(model)
@@ -129,7 +131,7 @@ class Given:
         if handler is None:
             known = (known.__qualname__ for known in self._app.query_handlers)
             raise NotHandled(type(query).__qualname__, sorted(known))
-        with Tables(self._app.kept, self._app.registry) as tables:
+        with Tables([*map(_unchanging, self._app.kept)], self._app.registry) as tables:
             tables.fold(self._log)
             answer = tables.ask(lambda models: handler.answer(query, models))
         return Answered(handler.name, answer, [self._table(model) for model in self._app.read_models])
@@ -205,6 +207,15 @@ def stored(registry: Registry, events: Iterable[object]) -> list[StoredEvent]:
         StoredEvent(position, 0, record.type, record.version, record.data, record.metadata, record.tags)
         for position, record in enumerate(records, 1)
     ]
+
+
+def _unchanging(definition: ReadModelDefinition) -> ReadModelDefinition:
+    """Return a read model's definition whose evolve is not let change what it is given; a projection's as it is."""
+    fold = getattr(definition, "fold", None)
+    if isinstance(fold, Fold):
+        definition = copy(definition)
+        definition.fold = fold.unchanging()
+    return definition
 
 
 def check(records: Sequence[NewEvent]) -> None:
