@@ -7,11 +7,11 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, EventStore, LiveApp, Tag, replace
 from leftfold.command import Snapshots, States
-from leftfold.sizes import size_of
 from leftfold.command.states import State
 from leftfold.errors import InvalidKey
 from leftfold.fold import fold_of
 from leftfold.registry import Registry
+from leftfold.sizes import size_of
 from leftfold.store import MemoryStore
 from leftfold.store.contract import NewEvent
 from leftfold.store.identity import identity_at

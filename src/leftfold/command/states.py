@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from leftfold.sizes import size_of
 from leftfold.command.snapshots import Snapshots
 from leftfold.criteria import Criteria
 from leftfold.fold import Fold
 from leftfold.registry import Registry
+from leftfold.sizes import size_of
 from leftfold.store.contract import EventStore, StoredEvent
 
 LONG_HISTORY = 1_000
