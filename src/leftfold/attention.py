@@ -9,7 +9,7 @@ import msgspec
 
 from leftfold.command.inbox_events import CommandCancelled, CommandFailed, CommandRetried
 from leftfold.criteria import criteria
-from leftfold.process.process_events import ProcessCancelled, ProcessParked, ProcessRetried
+from leftfold.process.process_events import ProcessCancelled, ProcessParked, ProcessRetried, ProcessSkipped
 from leftfold.process.reactor_events import ReactorParked, ReactorRetried, ReactorSkipped
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
@@ -20,6 +20,7 @@ FAILURES = criteria(
     CommandCancelled,
     ProcessParked,
     ProcessRetried,
+    ProcessSkipped,
     ProcessCancelled,
     ReactorParked,
     ReactorRetried,
@@ -70,7 +71,7 @@ class Attention:
                 for event in self._registry.decode_all(batch.events):
                     self._take(event)
                 self._position = batch.through
-        instances = Counter(instance.partition("/")[0] for instance in self._parked)
+        instances = Counter(instance.partition("/")[0].removesuffix("~") for instance in self._parked)
         events = Counter(name for name, _ in self._unreacted)
         return NeedsAttention(
             len(self._failed),
@@ -86,7 +87,11 @@ class Attention:
                 self._failed.discard(ticket)
             case ProcessParked(instance=instance):
                 self._parked.add(instance)
-            case ProcessRetried(instance=instance) | ProcessCancelled(instance=instance):
+            case (
+                ProcessRetried(instance=instance)
+                | ProcessSkipped(instance=instance)
+                | ProcessCancelled(instance=instance)
+            ):
                 self._parked.discard(instance)
             case ReactorParked(reactor=reactor, position=position):
                 self._unreacted.add((reactor, position))

@@ -65,6 +65,7 @@ LeftfoldError
 │   │   ├── CriteriaTooLarge
 │   │   ├── InvalidEvent
 │   │   ├── InvalidIdempotencyKey
+│   │   │   └── ReservedKey     it begins like leftfold's own keys
 │   │   ├── InvalidTag
 │   │   ├── InvalidType
 │   │   └── TimeRefused
@@ -795,6 +796,8 @@ class InvalidMessage(CodecError):
 
 def _value_remedy(field: str, given: object, problem: str) -> str:
     """What to do about a value that would not come back as it is."""
+    if "is also a tag of" in problem:
+        return f"give {field} another value, or one of the two tags a name without a colon"
     if "nested too deeply" in problem:
         return f"keep {field} flatter: some 100 levels are always read back"
     if isinstance(given, datetime) and given.tzinfo is None:
@@ -879,12 +882,28 @@ class InvalidEvent(InvalidAppend):
 class InvalidIdempotencyKey(InvalidAppend):
     """An idempotency key that cannot be kept."""
 
-    def __init__(self, key: object, problem: str) -> None:
+    def __init__(
+        self,
+        key: object,
+        problem: str,
+        remedy: str = "use a shorter name for the request, such as its UUID or a digest of it",
+    ) -> None:
         self.key = key
         super().__init__(
             f"the idempotency key {_cut(key)} {problem}",
             "text of 1 to 1,024 bytes in UTF-8, used once in an append",
-            "use a shorter name for the request, such as its UUID or a digest of it",
+            remedy,
+        )
+
+
+class ReservedKey(InvalidIdempotencyKey):
+    """An idempotency key that begins like those that leftfold makes."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            key,
+            "begins with 'leftfold.', as leftfold's own keys do",
+            "put a name of your own in front of keys that come from elsewhere, such as 'api/'",
         )
 
 

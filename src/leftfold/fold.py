@@ -1,9 +1,10 @@
 """Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy, deepcopy
 from functools import reduce
+from itertools import product
 from typing import Any, Self
 
 import msgspec
@@ -101,6 +102,26 @@ class Fold:
         """The events of one key: for each event type, those of the key's tags that the type carries."""
         tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
         return Criteria(*(Item(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
+
+    def keys_by_tags(self, tags: Collection[str]) -> Sequence[tuple[Any, ...]] | None:
+        """The keys that an event concerns, by its stored tags alone; None when they do not tell.
+
+        They do not where several parts of the key have the same tag, or where the event lacks the tag of one.
+        """
+        if len({part.tag.name for part in self.key}) < len(self.key):
+            return None
+        prefixes = [f"{part.tag.name}:" for part in self.key]
+        texts = [[tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)] for prefix in prefixes]
+        if not all(texts):
+            return None
+        try:
+            values = [
+                [msgspec.convert(text, part.value_type, strict=False) for text in each]
+                for part, each in zip(self.key, texts, strict=True)
+            ]
+        except ValueError:
+            return None
+        return list(product(*values))
 
     def all_criteria(self) -> Criteria:
         """The events of all keys."""

@@ -224,7 +224,15 @@ class LiveApp:
     async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
         """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
         self._home.check()
-        await self._processes.retry(self._definition_of(process).instance(key), metadata)
+        await self._processes.retry(self._definition_of(process), key, metadata)
+
+    async def skip_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
+        """Let a parked instance leave out the event that it could not answer, and go on, else `InstanceNotParked`.
+
+        The event is not part of its state from then on. The log says who wanted it and why.
+        """
+        self._home.check()
+        await self._processes.skip(self._definition_of(process), key, Metadata(reason=reason))
 
     async def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
         """Let an instance answer no more events, and cancel those of its commands that are still to be handled.

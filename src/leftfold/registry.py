@@ -1,7 +1,7 @@
 """The message types of an app: wire names to classes, and older stored forms to present ones."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -13,6 +13,7 @@ from leftfold.errors import (
     CannotDecode,
     DefinedTooLate,
     DefinitionError,
+    InvalidMessage,
     ReservedWireName,
     UnresolvedAnnotation,
     WireNameClash,
@@ -21,6 +22,7 @@ from leftfold.events import MessageType
 from leftfold.signature import check_plain, is_redefined
 from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.stored_form import StoredForm, has_foreign_types
+from leftfold.tags import Tag
 from leftfold.trouble import in_words
 
 Fields = dict[str, Any]
@@ -44,6 +46,8 @@ class Registry:
         self.folded: set[type] = set()  # the event classes that models name, with the subclasses they had at opening
         self._by_owner: dict[type, MessageType] = {}
         self._by_wire: dict[str, MessageType] = {}
+        self._tag_names: set[str] = set()
+        self._overlapping: dict[str, list[str]] = {}  # tag names, and longer ones that some of their tags begin with
         self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
         self._new_names: dict[str, str] = {}
         self._decoders: dict[tuple[str, int], Decode] = {}
@@ -77,6 +81,8 @@ class Registry:
             self.form(owner)
         self._by_owner[owner] = self._by_wire[added.wire] = added
         self._decoders.clear()
+        self._tag_names.update(field.tag.name for field in added.fields)
+        self._overlapping = _overlapping(self._tag_names)
         return added
 
     def _add_late(self, owner: type) -> MessageType:
@@ -169,7 +175,17 @@ class Registry:
         """
         known = self._by_owner.get(type(event)) or self._add_late(type(event))
         data, read = (self._forms.get(known.owner) or self.form(known.owner)).encode(event)
+        if self._overlapping:
+            self._check_tags(known, read)
         return NewEvent(known.wire, data, known.tags_of(read), known.version, metadata, time), read
+
+    def _check_tags(self, known: MessageType, event: object) -> None:
+        """Raise `InvalidMessage` for a value whose tag would be that of another value of another tag."""
+        for field in known.fields:
+            for longer in self._overlapping.get(field.tag.name, ()):
+                for value in field.values(event):
+                    if field.tag(value).startswith(f"{longer}:"):
+                        raise InvalidMessage(event, f".{field.name}", value, f"is also a tag of {Tag(longer)!r}")
 
     def decode(self, stored: StoredEvent) -> Any:
         """The event of a record in its present form, or None when its type is unknown."""
@@ -249,6 +265,13 @@ class Registry:
             return decode(self.codec.encode(fields))
 
         return decode_old
+
+
+def _overlapping(names: Collection[str]) -> dict[str, list[str]]:
+    """For each tag name the longer ones of which a tag may look like one of its own: `x` and `x:y` in `x:y:1`."""
+    with_colon = sorted(name for name in names if ":" in name)
+    found = {name: [each for each in with_colon if each.startswith(f"{name}:")] for name in names}
+    return {name: longer for name, longer in found.items() if longer}
 
 
 def _full_name(owner: type) -> str:

@@ -205,6 +205,10 @@ class SyncLive:
         """Let a parked instance go on; see `LiveApp.retry_process`."""
         self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
 
+    def skip_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
+        """Let a parked instance leave out an event; see `LiveApp.skip_process`."""
+        self._loop.run(self._live.skip_process(process, *key, reason=reason))
+
     def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
         """Let an instance answer no more events; see `LiveApp.cancel_process`."""
         self._loop.run(self._live.cancel_process(process, *key, reason=reason))

@@ -14,7 +14,6 @@ from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import shown_event
 from leftfold.errors import UnknownProcess
-from leftfold.live import LiveApp
 from leftfold.metadata import recording
 from leftfold.process import Instance, ProcessDefinition, Progress
 
@@ -30,6 +29,9 @@ async def processes(
     process: Name = None,
     key: ModelKey = None,
     retry: Annotated[bool, typer.Option("--retry", help="Let the parked instance of this key go on.")] = False,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Let the parked instance of this key leave out the event it is parked at.")
+    ] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Let the instance of this key answer nothing more.")] = False,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", show_default=False, help="Why; kept in the log.")
@@ -46,18 +48,26 @@ async def processes(
       leftfold processes --app shop:orders sqlite:///shop.db
       leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1
       leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --retry --reason "address corrected"
+      leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --skip --reason "a test order"
       leftfold processes --app shop:orders sqlite:///shop.db Fulfilment o-1 --cancel --reason "shipped by hand"
     """
     loaded = load_app(app)
     chosen = None if process is None else _named(loaded, process)
-    if retry or cancel:
-        if chosen is None or not key or (retry and cancel):
-            raise typer.BadParameter("--retry or --cancel needs the process and the key of the instance")
-        if cancel and not reason:
-            raise typer.BadParameter("--cancel needs --reason: the log records why an instance was cancelled")
+    if retry or skip or cancel:
+        if chosen is None or not key or retry + skip + cancel > 1:
+            raise typer.BadParameter("--retry, --skip or --cancel needs the process and the key of the instance")
+        if (skip or cancel) and not reason:
+            verb, done = ("--skip", "has left an event out") if skip else ("--cancel", "was cancelled")
+            raise typer.BadParameter(f"{verb} needs --reason: the log records why an instance {done}")
         async with open_app_for_writing(loaded, url) as live:
             with recording(actor=actor, reason=reason):
-                await _change(live, chosen, key_from(chosen.fold, key), cancel=reason if cancel else None)
+                values = key_from(chosen.fold, key)
+                if retry:
+                    await live.retry_process(chosen.owner, *values)
+                elif skip:
+                    await live.skip_process(chosen.owner, *values, reason=reason or "")
+                else:
+                    await live.cancel_process(chosen.owner, *values, reason=reason or "")
         return Outcome.FINE
     async with open_app(loaded, url) as live:
         if chosen is not None and key:
@@ -71,13 +81,6 @@ async def processes(
         else:
             _show_list(await live.processes(chosen.owner if chosen else None), json=json)
     return Outcome.FINE
-
-
-async def _change(live: LiveApp, process: ProcessDefinition, key: tuple[Any, ...], *, cancel: str | None) -> None:
-    if cancel is None:
-        await live.retry_process(process.owner, *key)
-    else:
-        await live.cancel_process(process.owner, *key, reason=cancel)
 
 
 def _named(app: App, name: str) -> ProcessDefinition:

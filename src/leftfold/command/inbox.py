@@ -29,7 +29,7 @@ from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata, present_metadata
 from leftfold.registry import Registry
-from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, EventStore, NewEvent, OwnKey, StoredEvent
 
 HANDLED = MessageType(CommandHandled).wire
 TICKETS = criteria(*TICKET_EVENTS)
@@ -100,7 +100,7 @@ class Inbox:
         digest = self._executor.key(key, [command])
         payload = b"" if every is None else msgspec.json.encode(every)
         try:
-            await self.store.append([record], key=digest and Key(f"leftfold.submit/{key}", digest.digest + payload))
+            await self.store.append([record], key=digest and OwnKey(f"leftfold.submit/{key}", digest.digest + payload))
         except KeyReused as reused:
             if not await self._submitted_before(reused.first, command, every):
                 raise

@@ -1,18 +1,24 @@
 """Process definitions: a process manager's class, understood when it is registered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from hashlib import blake2b
 from itertools import product
 from typing import Any, cast
 
-from leftfold.errors import InvalidModel
+from leftfold.criteria import Criteria, Item
+from leftfold.errors import CannotDecode, InvalidModel
 from leftfold.events import MessageType
 from leftfold.fold import fold_of
 from leftfold.process.actions import Action, Reaction
+from leftfold.process.process_events import INSTANCE
 from leftfold.purity import IN_DEVELOPMENT, unchanging
 from leftfold.signature import check_plain
+from leftfold.store.bounds import TAG_LIMIT
 from leftfold.tags import render
 
 Key = tuple[Any, ...]
+
+LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is a tag of what is said about it
 
 
 class ProcessDefinition:
@@ -46,8 +52,36 @@ class ProcessDefinition:
         return list(dict.fromkeys(product(*parts)))
 
     def instance(self, key: Key) -> str:
-        """What an instance is called in the log."""
-        return "/".join((self.name, *map(render, key)))
+        """What an instance is called in the log: no two keys have one name.
+
+        The parts of a key of several are quoted. A name that would be too long for a tag has a digest in its place.
+        """
+        name = "/".join((self.name, *(map(render, key) if len(key) == 1 else map(_quoted, key))))
+        if len(name) <= LONGEST_NAME:
+            return name
+        return f"{self.name}~/{blake2b(name.encode(), digest_size=16).hexdigest()}"
+
+    def names(self, key: Key) -> tuple[str, ...]:
+        """What an instance is called in the log, and what it is called if it began before the parts were quoted."""
+        name, former = self.instance(key), "/".join((self.name, *map(render, key)))
+        return (name,) if name == former or len(former) > LONGEST_NAME else (name, former)
+
+    def about(self, types: Iterable[str], key: Key) -> Criteria:
+        """The events of these types about an instance."""
+        return Criteria(*(Item(types, [INSTANCE(name)]) for name in self.names(key)))
+
+    def has(self, instance: str) -> bool:
+        """Whether an instance of this name is one of this process."""
+        return instance.startswith((f"{self.name}/", f"{self.name}~/"))
+
+    def keys_of_stored(self, event: object, tags: Collection[str]) -> Sequence[Key]:
+        """The instances that an event concerns: for one that cannot be decoded, those that its tags name."""
+        if not isinstance(event, CannotDecode):
+            return self.keys_of(event)
+        keys = self.fold.keys_by_tags(tags)
+        if keys is None:
+            raise event
+        return keys
 
     def react(self, state: Any, event: object) -> list[Action]:
         """What the instance answers."""
@@ -62,10 +96,10 @@ class ProcessDefinition:
                 f"{self.fold.name} has no react", "def react(self, event: A | B) -> Reaction", "define what it answers"
             )
         check_plain(vars(self.owner).get("react"), f"{self.fold.name}.react", InvalidModel)
-        if not self.fold.key or "/" in self.name:
+        if not self.fold.key or "/" in self.name or self.name.endswith("~"):
             raise InvalidModel(
                 f"{self.fold.name} is called {self.name!r} and has {len(self.fold.key)} key fields",
-                "a name without slashes and at least one tag-typed field",
+                "a name without slashes that does not end in ~, and at least one tag-typed field",
                 "give it the field that says which instance an event concerns",
             )
         for event in self.fold.events:
@@ -76,3 +110,8 @@ class ProcessDefinition:
                     "events that carry every tag of the process's key",
                     f"add the field to {event.wire}, or drop the event from evolve",
                 )
+
+
+def _quoted(part: object) -> str:
+    """A part of a key without the character that stands between two of them."""
+    return render(part).replace("%", "%25").replace("/", "%2F")

@@ -9,6 +9,7 @@ from leftfold.process.process_events import (
     ProcessParked,
     ProcessReacted,
     ProcessRetried,
+    ProcessSkipped,
 )
 
 Standing = Literal["running", "parked", "done", "cancelled"]
@@ -19,7 +20,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     `reacted` is the position of the newest event that it answered with anything, `parked` that of the event it could
     not answer, `error` and `traceback` what went wrong there. `names` has the tickets of commands that were scheduled
-    under a name.
+    under a name. `skipped` are the positions of events that are left out.
     """
 
     instance: str
@@ -32,6 +33,7 @@ class Progress(msgspec.Struct, frozen=True):
     retries: int = 0
     names: dict[str, str] = {}
     tickets: tuple[str, ...] = ()
+    skipped: frozenset[int] = frozenset()
 
     @property
     def standing(self) -> Standing:
@@ -45,7 +47,9 @@ class Progress(msgspec.Struct, frozen=True):
         """Whether it answers nothing more, for good."""
         return self.done or self.cancelled
 
-    def evolve(self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessCancelled) -> "Progress":
+    def evolve(
+        self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessSkipped | ProcessCancelled
+    ) -> "Progress":
         """Fold one event."""
         match event:
             case ProcessReacted(position=position, tickets=tickets, names=names, done=done):
@@ -61,6 +65,9 @@ class Progress(msgspec.Struct, frozen=True):
             case ProcessRetried():
                 retries = self.retries + 1
                 return msgspec.structs.replace(self, parked=None, error=None, traceback=None, retries=retries)
+            case ProcessSkipped(position=position):
+                skipped = self.skipped | {position}
+                return msgspec.structs.replace(self, parked=None, error=None, traceback=None, skipped=skipped)
             case ProcessCancelled():
                 return msgspec.structs.replace(self, cancelled=True)
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from leftfold.events import Event
 from leftfold.tags import Tag
 
-InstanceId = Annotated[str, Tag("leftfold.process")]
+INSTANCE = Tag("leftfold.process")
+InstanceId = Annotated[str, INSTANCE]
 
 
 class ProcessReacted(Event, wire="leftfold.process.reacted"):
@@ -34,6 +35,13 @@ class ProcessRetried(Event, wire="leftfold.process.retried"):
     position: int
 
 
+class ProcessSkipped(Event, wire="leftfold.process.skipped"):
+    """Someone wants a parked instance to leave out the event at `position` for good, and to go on with the next."""
+
+    instance: InstanceId
+    position: int
+
+
 class ProcessCancelled(Event, wire="leftfold.process.cancelled"):
     """Someone wants an instance to answer nothing more; what it had submitted and was still open is cancelled too."""
 
@@ -56,6 +64,7 @@ PROCESS_EVENTS: tuple[type[Event], ...] = (
     ProcessReacted,
     ProcessParked,
     ProcessRetried,
+    ProcessSkipped,
     ProcessCancelled,
     ProcessCheckpoint,
 )

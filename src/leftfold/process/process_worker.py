@@ -10,31 +10,33 @@ from typing import Any
 from msgspec.structs import replace
 
 from leftfold.criteria import EVERYTHING, Criteria, criteria
-from leftfold.errors import Conflict
+from leftfold.errors import CannotDecode, Conflict, EvolveFailed
 from leftfold.metadata import Metadata, decode_metadata, encode_metadata
 from leftfold.process.actions import Action, Cancel, Done, Schedule
 from leftfold.process.definition import Key, ProcessDefinition
 from leftfold.process.instance import Progress
 from leftfold.process.outbox import Outbox
 from leftfold.process.process_events import (
+    INSTANCE,
     ProcessCancelled,
     ProcessCheckpoint,
     ProcessParked,
     ProcessReacted,
     ProcessRetried,
+    ProcessSkipped,
 )
 from leftfold.process.processes import Processes
 from leftfold.process.taken_types import TakenTypes, in_numbers, names_taken
-from leftfold.store.contract import AppendCondition, NewEvent, StoredEvent
-from leftfold.store.contract import Key as AppendKey
+from leftfold.store.contract import AppendCondition, NewEvent, OwnKey, StoredEvent
 from leftfold.trouble import in_words, loggable, traceback_of
 
 TOGETHER = 500  # events that are answered with one commit
 HELD = 10_000  # instances in memory
 POSITIONS_A_CHECKPOINT = 5_000
 GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
-RETRIED = criteria(ProcessRetried)
+GOING_ON = criteria(ProcessRetried, ProcessSkipped)
 CANCELLED = criteria(ProcessCancelled)
+[CANCELLATION] = CANCELLED.items
 
 log = logging.getLogger("leftfold.processes")
 
@@ -42,19 +44,20 @@ log = logging.getLogger("leftfold.processes")
 class Held:
     """An instance in memory: true after the newest event that this worker has read."""
 
-    __slots__ = ("key", "progress", "state")
+    __slots__ = ("error", "key", "progress", "state")
 
     def __init__(self, key: Key, state: Any, progress: Progress) -> None:
         self.key = key
         self.state = state
         self.progress = progress
+        self.error: Exception | None = None  # why its past cannot be folded
 
     def __repr__(self) -> str:
         return f"<Held {self.state!r}>"
 
 
 Stuck = tuple[ProcessParked, Exception]
-Answer = tuple[Key, AppendKey, list[NewEvent], Stuck | None]
+Answer = tuple[Key, OwnKey, list[NewEvent], Stuck | None]
 
 
 class ProcessWorker:
@@ -70,7 +73,7 @@ class ProcessWorker:
         self._store = processes.store
         self._registry = processes.registry
         self._outbox = outbox
-        self._criteria = self._registry.stored(definition.fold.all_criteria()) | RETRIED
+        self._criteria = self._registry.stored(definition.fold.all_criteria()) | GOING_ON
         self._checkpoints = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{definition.name}"])
         self._taken = TakenTypes(
             self._store, self._registry, self._checkpoints, [event.wire for event in definition.fold.events]
@@ -127,7 +130,7 @@ class ProcessWorker:
             return found
         if not self.definition.from_now:
             return 0
-        await self._save(await self._store.head(), AppendKey(f"leftfold.process/{self.definition.name}", b""))
+        await self._save(await self._store.head(), OwnKey(f"leftfold.process/{self.definition.name}", b""))
         return await self._checkpoint() or 0
 
     async def _checkpoint(self) -> int | None:
@@ -136,7 +139,7 @@ class ProcessWorker:
                 return int(event.position)
         return None
 
-    async def _save(self, position: int, key: AppendKey | None = None) -> None:
+    async def _save(self, position: int, key: OwnKey | None = None) -> None:
         checkpoint = ProcessCheckpoint(self.definition.name, position, self._taken.names)
         await self._store.append([self._registry.encode(checkpoint, b"{}")], key=key)
         self._saved = position
@@ -167,12 +170,12 @@ class ProcessWorker:
         """Drop what is held of instances that were cancelled: they are read anew if an event concerns them."""
         cancelled: set[str] = set()
         async for batch in self._store.read(CANCELLED, after=self._heard):
-            cancelled.update(event.instance for event in self._registry.decode_all(batch.events))
+            cancelled.update(tag for event in batch.events for tag in event.tags)
             self._heard = batch.through
-        for key in (
-            [key for key, held in self._held.items() if held.progress.instance in cancelled] if cancelled else ()
-        ):
-            del self._held[key]
+        if cancelled:
+            for key in list(self._held):
+                if not cancelled.isdisjoint(map(INSTANCE, self.definition.names(key))):
+                    del self._held[key]
 
     # --- answering
 
@@ -180,12 +183,12 @@ class ProcessWorker:
         """Answer events in their order; the appends share commits."""
         answers: list[Answer] = []
         for stored in events:
-            event = self._registry.decode(stored)
-            if isinstance(event, ProcessRetried):
+            event = self._decoded(stored)
+            if isinstance(event, ProcessRetried | ProcessSkipped):
                 await self._append(answers)
                 answers = await self._go_on(event, stored.position)
                 continue
-            for key in self.definition.keys_of(event):
+            for key in self.definition.keys_of_stored(event, stored.tags):
                 answers += self._react(await self._instance(key, stored.position), stored, event)
         await self._append(answers)
 
@@ -226,15 +229,20 @@ class ProcessWorker:
             log.error(what, parked.instance, parked.position, parked.error, exc_info=loggable(error))
 
     def _cancellation_of(self, instance: Key) -> Criteria:
-        return criteria(ProcessCancelled, tags=[f"leftfold.process:{self.definition.instance(instance)}"])
+        return self.definition.about(CANCELLATION.types, instance)
 
     def _react(self, held: Held, stored: StoredEvent, event: Any) -> list[Answer]:
         """Fold the event and answer it, unless that was done before; what goes wrong parks the instance."""
         progress, position = held.progress, stored.position
         if progress.ended or (progress.parked is not None and position >= progress.parked):
             return []
+        if position in progress.skipped:
+            return []
         said = _said(stored, self.definition.name)
         try:
+            problem = event if isinstance(event, CannotDecode) else held.error
+            if problem is not None:
+                raise problem
             held.state = self.definition.fold.step(held.state, event, position)
             if position <= progress.reacted:
                 if stored.type in self._new:
@@ -250,9 +258,9 @@ class ProcessWorker:
             parked = ProcessParked(progress.instance, position, in_words(error))
             held.progress = progress.evolve(parked)
             stored_error = self._registry.encode(replace(parked, traceback=traceback_of(error)), encode_metadata(said))
-            key = AppendKey(f"leftfold.process/{progress.instance}/{position}/parked/{progress.retries}", b"")
+            key = OwnKey(f"leftfold.process.parked/{progress.instance}/{position}/{progress.retries}", b"")
             return [(held.key, key, [stored_error], (parked, error))]
-        return [(held.key, AppendKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
+        return [(held.key, OwnKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
 
     def _answered(
         self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, said: Metadata
@@ -293,32 +301,45 @@ class ProcessWorker:
 
     async def _load(self, key: Key, position: int) -> Held:
         """The same from the log; what could not be folded lies at or behind the place where it was parked."""
-        progress, _ = await self._processes.progress(self.definition.instance(key))
+        progress, _ = await self._processes.progress(self.definition, key)
         held = Held(key, self.definition.fold.start(key), progress)
         if progress.ended:
             return held  # its state is of no concern any more
         before = position if progress.parked is None else min(position, progress.parked)
         for stored in await self._own(key, 0, before - 1):
-            held.state = self.definition.fold.step(held.state, self._registry.decode(stored), stored.position)
+            if stored.position in progress.skipped:
+                continue
+            try:
+                held.state = self.definition.fold.step(held.state, self._registry.decode(stored), stored.position)
+            except (CannotDecode, EvolveFailed) as error:
+                held.error = error
+                break
         return held
 
     async def _own(self, key: Key, after: int, upto: int) -> list[StoredEvent]:
         read = self._store.read(self._registry.stored(self.definition.fold.criteria(key)), after=after, upto=upto)
         return [stored async for batch in read for stored in batch.events]
 
-    async def _go_on(self, retried: ProcessRetried, upto: int) -> list[Answer]:
+    async def _go_on(self, retried: ProcessRetried | ProcessSkipped, upto: int) -> list[Answer]:
         """Answer what a parked instance has not answered, from where it was parked."""
-        if not retried.instance.startswith(f"{self.definition.name}/"):
+        if not self.definition.has(retried.instance):
             return []
         parked = self._store.read(EVERYTHING, after=retried.position - 1, upto=retried.position)
         [stored] = [stored async for batch in parked for stored in batch.events]
-        keys = self.definition.keys_of(self._registry.decode(stored))
-        [key] = [key for key in keys if self.definition.instance(key) == retried.instance]
+        keys = self.definition.keys_of_stored(self._decoded(stored), stored.tags)
+        [key] = [key for key in keys if retried.instance in self.definition.names(key)]
         held = self._held[key] = await self._load(key, retried.position)
         answers: list[Answer] = []
         for stored in await self._own(key, retried.position - 1, upto):
-            answers += self._react(held, stored, self._registry.decode(stored))
+            answers += self._react(held, stored, self._decoded(stored))
         return answers
+
+    def _decoded(self, stored: StoredEvent) -> Any:
+        """The event, or the error in its place that parks the instances which it concerns."""
+        try:
+            return self._registry.decode(stored)
+        except CannotDecode as error:
+            return error
 
 
 def _said(stored: StoredEvent, process: str) -> Metadata:
@@ -328,4 +349,5 @@ def _said(stored: StoredEvent, process: str) -> Metadata:
 
 
 def _ticket(instance: str, position: int, number: int) -> str:
-    return blake2b(f"{instance}/{position}/{number}".encode(), digest_size=16).hexdigest()
+    """The ticket of a command that an instance submits: no user's key gives the same one."""
+    return blake2b(f"{instance}/{position}/{number}".encode(), digest_size=16, person=b"leftfold.process").hexdigest()

@@ -1,19 +1,28 @@
 """Processes: what a live app can be asked about its process managers, and the verbs retry and cancel."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
-from leftfold.criteria import Criteria, Item, criteria
+from msgspec.structs import replace
+
+from leftfold.criteria import criteria
 from leftfold.errors import Conflict, InstanceEnded, InstanceNotParked, UnknownInstance
 from leftfold.metadata import Metadata, encode_metadata, present_metadata
 from leftfold.process.definition import Key, ProcessDefinition
 from leftfold.process.instance import Instance, Progress, Step
 from leftfold.process.outbox import Outbox
-from leftfold.process.process_events import ProcessCancelled, ProcessParked, ProcessReacted, ProcessRetried
+from leftfold.process.process_events import (
+    ProcessCancelled,
+    ProcessParked,
+    ProcessReacted,
+    ProcessRetried,
+    ProcessSkipped,
+)
 from leftfold.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, NewEvent
 
-ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, ProcessCancelled)
+ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, ProcessSkipped, ProcessCancelled)
 [WRITTEN] = ABOUT_INSTANCES.items
 
 log = logging.getLogger("leftfold.processes")
@@ -29,26 +38,28 @@ class Processes:
     def __repr__(self) -> str:
         return f"<Processes of {self.store!r}>"
 
-    async def progress(self, instance: str) -> tuple[Progress, int]:
-        """How far an instance has come, and the position at which this is true."""
-        found, through = Progress(instance), 0
-        async for batch in self.store.read(_about(instance)):
-            through = batch.through
-            for event in self.registry.decode_all(batch.events):
-                found = found.evolve(event)
-        return found, through
+    async def progress(self, definition: ProcessDefinition, key: Key) -> tuple[Progress, int]:
+        """How far an instance has come, under the name that it began with, and the position at which this is true."""
+        found, position = Progress(definition.instance(key)), 0
+        async for events, through in self._written(definition, key):
+            position = through
+            for event in events:
+                found = replace(found, instance=event.instance).evolve(event)
+        return found, position
 
     async def instance(self, definition: ProcessDefinition, key: Key) -> Instance:
         """An instance with its history."""
-        name = definition.instance(key)
-        progress, head = await self.progress(name)
-        answers = {answer.position: tuple(answer.tickets) for answer in await self._answers(name)}
+        progress, head = await self.progress(definition, key)
+        written = [event async for events, _ in self._written(definition, key) for event in events]
+        answers = {event.position: tuple(event.tickets) for event in written if isinstance(event, ProcessReacted)}
         state, steps = definition.fold.start(key), list[Step]()
         own = self.registry.stored(definition.fold.criteria(key))
         async for batch in self.store.read(own, upto=head):
             for stored in batch.events:
                 if progress.parked is not None and stored.position >= progress.parked:
                     break
+                if stored.position in progress.skipped:
+                    continue
                 event = self.registry.decode(stored)
                 state = definition.fold.step(state, event, stored.position)
                 steps.append(Step(stored.position, event, state, answers.get(stored.position, ())))
@@ -56,32 +67,47 @@ class Processes:
 
     async def all(self, definitions: Iterable[ProcessDefinition]) -> list[Progress]:
         """Every instance that answered something or is parked, in the order in which they began."""
-        prefixes = tuple(f"{definition.name}/" for definition in definitions)
+        chosen = list(definitions)
         found: dict[str, Progress] = {}
         async for batch in self.store.read(ABOUT_INSTANCES):
             for event in self.registry.decode_all(batch.events):
-                if event.instance.startswith(prefixes):
-                    found[event.instance] = found.get(event.instance, Progress(event.instance)).evolve(event)
+                name: str = event.instance
+                if any(each.has(name) for each in chosen):
+                    found[name] = found.get(name, Progress(name)).evolve(event)
         return list(found.values())
 
-    async def retry(self, instance: str, metadata: Metadata | None) -> None:
+    async def retry(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
         """Let a parked instance go on; `InstanceNotParked` when it is not."""
+        position = await self._go_on(ProcessRetried, definition, key, metadata)
+        log.info("%s is retried at position %d", definition.instance(key), position)
+
+    async def skip(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
+        """Let a parked instance go on after the event at which it is parked; `InstanceNotParked` when it is not."""
+        position = await self._go_on(ProcessSkipped, definition, key, metadata)
+        log.warning("%s leaves out the event at position %d", definition.instance(key), position)
+
+    async def _go_on(
+        self,
+        kind: type[ProcessRetried] | type[ProcessSkipped],
+        definition: ProcessDefinition,
+        key: Key,
+        metadata: Metadata | None,
+    ) -> int:
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
         while True:
-            progress, position = await self.progress(instance)
+            progress, position = await self.progress(definition, key)
             if progress.parked is None or progress.ended:
-                raise InstanceNotParked(instance, progress.standing)
-            retried = ProcessRetried(instance, progress.parked)
-            if await self._say([self.registry.encode(retried, encode_metadata(said))], instance, position):
-                log.info("%s is retried at position %d", instance, progress.parked)
-                return
+                raise InstanceNotParked(progress.instance, progress.standing)
+            wanted = self.registry.encode(kind(progress.instance, progress.parked), encode_metadata(said))
+            if await self._say([wanted], definition, key, position):
+                return progress.parked
 
     async def cancel(self, definition: ProcessDefinition, key: Key, outbox: Outbox, metadata: Metadata | None) -> None:
         """Let an instance answer nothing more, and cancel what it submitted; `InstanceEnded` when it has ended."""
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
-        instance = definition.instance(key)
         while True:
-            progress, position = await self.progress(instance)
+            progress, position = await self.progress(definition, key)
+            instance = progress.instance
             if progress.ended:
                 raise InstanceEnded(instance, progress.standing)
             if not progress.reacted and not await self._concerned(definition, key):
@@ -89,7 +115,7 @@ class Processes:
             tickets = list(await outbox.open_of(progress.tickets))
             cancelled = self.registry.encode(ProcessCancelled(instance, tickets), encode_metadata(said))
             records = [cancelled, *(outbox.cancellation(ticket, said) for ticket in tickets)]
-            if await self._say(records, instance, position):
+            if await self._say(records, definition, key, position):
                 log.warning("%s is cancelled: %s", instance, said.reason)
                 return
 
@@ -106,18 +132,31 @@ class Processes:
         own = self.registry.stored(definition.fold.criteria(key))
         return any([batch.events async for batch in self.store.read(own, limit=1)])
 
-    async def _say(self, records: Sequence[NewEvent], instance: str, position: int) -> bool:
+    async def _say(self, records: Sequence[NewEvent], definition: ProcessDefinition, key: Key, position: int) -> bool:
         """Append what someone wants, unless something was said of the instance since it was read."""
         try:
-            await self.store.append(records, condition=AppendCondition(_about(instance), position))
+            await self.store.append(records, condition=AppendCondition(definition.about(WRITTEN.types, key), position))
         except Conflict:
             return False
         return True
 
-    async def _answers(self, instance: str) -> list[ProcessReacted]:
-        read = self.store.read(criteria(ProcessReacted, tags=[f"leftfold.process:{instance}"]))
-        return [event async for batch in read for event in self.registry.decode_all(batch.events)]
+    async def _written(self, definition: ProcessDefinition, key: Key) -> AsyncIterator[tuple[list[Any], int]]:
+        """What was written about an instance, batch by batch, and how far each goes.
 
+        A former name may be that of another instance too; then the event at which it was written tells whose it is.
+        """
+        name = definition.instance(key)
+        async for batch in self.store.read(definition.about(WRITTEN.types, key)):
+            events = self.registry.decode_all(batch.events)
+            yield (
+                [each for each in events if each.instance == name or await self._is_of(definition, key, each)],
+                batch.through,
+            )
 
-def _about(instance: str) -> Criteria:
-    return Criteria(Item(WRITTEN.types, [f"leftfold.process:{instance}"]))
+    async def _is_of(self, definition: ProcessDefinition, key: Key, event: Any) -> bool:
+        if isinstance(event, ProcessCancelled):
+            return True
+        own = self.registry.stored(definition.fold.criteria(key))
+        return any(
+            [batch.events async for batch in self.store.read(own, after=event.position - 1, upto=event.position)]
+        )

@@ -19,7 +19,7 @@ from leftfold.process.reactor_events import (
 from leftfold.process.reactor_progress import Outstanding, ReactorProgress, ReactorStatus
 from leftfold.process.taken_types import names_taken
 from leftfold.registry import Registry
-from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, EventStore, NewEvent, OwnKey, StoredEvent
 
 WAITING = 1_000  # events of a reactor that wait at a time: it then reads no further
 
@@ -49,7 +49,7 @@ class Reactors:
         if definition.start == "from_now" and await self._checkpoint(definition) is None:
             taken = names_taken(self.registry, (event.wire for event in definition.events))
             first = ReactorCheckpoint(definition.name, await self.store.head(), [], taken)
-            key = Key(f"leftfold.reactor/{definition.name}", b"")
+            key = OwnKey(f"leftfold.reactor/{definition.name}", b"")
             await self.store.append([self.registry.encode(first, b"{}")], key=key)
 
     async def progress(self, definition: ReactorDefinition) -> tuple[ReactorProgress, int]:

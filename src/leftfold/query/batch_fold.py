@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from leftfold.query.event_keys import Key, key_of, key_reader, keys_by_tags, text_of_key
+from leftfold.query.event_keys import Key, key_of, key_reader, text_of_key
 from leftfold.query.parking import NOTHING_HELD, Parking, Unread, in_words
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.row_cache import Row
@@ -121,7 +121,7 @@ class BatchFold:
         return self._changes(changed, versions, parked)
 
     def _unread(self, stored: StoredEvent, problem: Exception) -> Concern:
-        keys = keys_by_tags(self._definition, stored.tags)
+        keys = self._definition.keys_by_tags(stored.tags)
         if keys is None:
             raise problem
         return Concern(stored.position, Unread(problem), keys)

@@ -1,6 +1,6 @@
 """Which rows of a read model an event concerns."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from operator import attrgetter
 from typing import Any
@@ -56,28 +56,6 @@ def row_concerns(fold: Fold, key: Key) -> Callable[[Any], bool]:
     """The function that says whether an event concerns the row of this key."""
     readers = {event.owner: key_reader(fold, event) for event in fold.events}
     return lambda event: key in readers[type(event)](event)
-
-
-def keys_by_tags(fold: Fold, tags: Iterable[str]) -> Sequence[Key] | None:
-    """The keys of the rows that an event concerns, by its tags alone; None when they do not tell.
-
-    They do not where several parts of the key have the same tag, or where the event lacks the tag of one.
-    """
-    if not fold.key:
-        return THE_ONE_ROW
-    if len({part.tag.name for part in fold.key}) < len(fold.key):
-        return None
-    found = [[tag.partition(":")[2] for tag in tags if tag.partition(":")[0] == part.tag.name] for part in fold.key]
-    if not all(found):
-        return None
-    try:
-        values = [
-            [msgspec.convert(text, part.value_type, strict=False) for text in texts]
-            for part, texts in zip(fold.key, found, strict=True)
-        ]
-    except ValueError:
-        return None
-    return list(product(*values))
 
 
 def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagField]:

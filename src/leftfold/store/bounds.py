@@ -22,9 +22,10 @@ from leftfold.errors import (
     InvalidPosition,
     InvalidTag,
     InvalidType,
+    ReservedKey,
     UsageError,
 )
-from leftfold.store.contract import Key, NewEvent
+from leftfold.store.contract import Key, NewEvent, OwnKey
 
 EVENT_LIMIT = 1_048_576  # bytes of data and metadata, unless the log is opened with another limit
 TAG_LIMIT = 512  # characters
@@ -122,7 +123,7 @@ def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> Non
     for key in keys:
         if not isinstance(key, Key):
             raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
-        check_key(key.value, copied=copied)
+        check_key(key.value, copied=copied, own=type(key) is OwnKey)
         if type(key.digest) is not bytes:
             raise InvalidIdempotencyKey(key.value, f"has a {type(key.digest).__name__} as its digest")
         if key.events is not None or key.place != 0:
@@ -132,15 +133,19 @@ def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> Non
         raise InvalidIdempotencyKey(next(each for each in values if values.count(each) > 1), "comes twice")
 
 
-def check_key(key: str, *, copied: bool = False) -> None:
-    """Raise `InvalidIdempotencyKey` unless it can be kept."""
+def check_key(key: str, *, copied: bool = False, own: bool = False) -> None:
+    """Raise `InvalidIdempotencyKey` unless it can be kept, `ReservedKey` for a user's that begins as leftfold's own."""
     check_known_key(key)
-    if copied or (4 * len(key) <= KEY_LIMIT and key):
+    if copied:
+        return
+    if not own and key.startswith(OWN_KEYS):
+        raise ReservedKey(key)
+    if 4 * len(key) <= KEY_LIMIT and key:
         return
     size = len(key.encode())
     if not size:
         raise InvalidIdempotencyKey(key, "is empty")
-    if size > (OWN_KEY_LIMIT if key.startswith(OWN_KEYS) and "\0" not in key else KEY_LIMIT):
+    if size > (OWN_KEY_LIMIT if own and "\0" not in key else KEY_LIMIT):
         raise InvalidIdempotencyKey(key, f"has {size:,} bytes")
 
 

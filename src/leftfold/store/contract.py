@@ -65,6 +65,10 @@ class Key(msgspec.Struct, frozen=True, gc=False):
     events: int | None = None
 
 
+class OwnKey(Key, frozen=True, gc=False):
+    """A key that leftfold makes for an append of its own; it begins with `leftfold.`, which users' keys may not."""
+
+
 class Appended(msgspec.Struct, frozen=True, gc=False):
     """Where an append lies in the log; `duplicate` when its key had been used for it before."""
 

@@ -61,6 +61,9 @@ BAD_KEYS: Mapping[str, Any] = {
     "one of several": [Key("part", b"", 0, 1), Key(noise(KEY_LIMIT + 1), b"", 0, 1)],
     "twice": [Key("part", b"", 0, 1), Key("part", b"", 0, 1)],
     "of more events than there are": [Key("part", b"", 0, 2)],
+    "leftfold's own": "leftfold.submit/nightly",
+    "leftfold's own, with a digest": Key("leftfold.process/Fulfilment", b""),
+    "leftfold's own among others": [Key("part", b"", 0, 1), Key("leftfold.reactor/mail", b"", 0, 1)],
 }
 GOOD_KEYS = {
     "noise": noise(KEY_LIMIT),
