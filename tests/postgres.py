@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from leftfold.testing.postgres_server import PostgresServer
@@ -38,3 +40,10 @@ def postgres(binaries: Path | None) -> Iterator[PostgresServer]:
 def fresh_schema(server: PostgresServer) -> str:
     """The URL of a schema that nobody else has; whoever opens it makes it."""
     return server.url(DATABASE, schema=f"test_{next(_numbers)}")
+
+
+def hold_append_lock(connection: "psycopg.Connection[Any]", log: str, mode: str = "SHARE UPDATE EXCLUSIVE") -> None:
+    """Let nobody append to a log until the connection's transaction ends."""
+    named = "SELECT oid::regclass FROM pg_class WHERE relnamespace = %s::regnamespace AND relname LIKE 'append_lock_%%'"
+    [(table,)] = connection.execute(named, [log]).fetchall()
+    connection.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())

@@ -34,6 +34,8 @@ from leftfold import (
 from leftfold.criteria import criteria
 from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, StoreUnreachable, TableTaken
 from leftfold.store import open_store
+from leftfold.store.postgres import create_log
+from leftfold.store.postgres_driver import connect
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -252,24 +254,24 @@ class Schemas:
             )
         )
         if way == "schema":
-            await self._make_schema_anew()
+            self._make_schema_anew()
         if way == "failover":
             self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
-    async def _make_schema_anew(self) -> None:
+    def _make_schema_anew(self) -> None:
         """Drop it and fill a new one, as a dump does that is restored with --clean."""
         former, tables = f"{self._log}_former", ("log", "type", "event", "tag", "idempotency_key")
-        self._run(f"CREATE SCHEMA {former}")
-        for table in tables:
-            self._run(f"CREATE TABLE {former}.{table} AS TABLE {self._log}.{table}")
-        with psycopg.connect(self._admin) as locking:  # so that nobody appends to a log that is half there
-            locking.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self._log])
-            self._run(f"DROP SCHEMA {self._log} CASCADE")
-            async with open_store(self.url):
-                pass
-            self._run(f"DELETE FROM {self._log}.log")
+        with connect(self._admin, session=True) as connection, connection.transaction():
+            connection.execute(f"CREATE SCHEMA {former}".encode())
             for table in tables:
-                self._run(f"INSERT INTO {self._log}.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {former}.{table}")
+                connection.execute(f"CREATE TABLE {former}.{table} AS TABLE {self._log}.{table}".encode())
+            [(log_id,)] = connection.execute(f"SELECT id FROM {self._log}.log".encode()).fetchall()
+            connection.execute(f"DROP SCHEMA {self._log} CASCADE".encode())
+            create_log(connection, self._log, log_id)
+            connection.execute(f"DELETE FROM {self._log}.log".encode())
+            for table in tables:
+                inserted = f"INSERT INTO {self._log}.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {former}.{table}"
+                connection.execute(inserted.encode())
 
     def _cut_log(self, *growing: str) -> None:
         """Take the tail away, as a replica lacks it that had not received it when it was promoted."""

@@ -84,6 +84,7 @@ LeftfoldError
 │       ├── StoreFull
 │       ├── StoreReadOnly
 │       ├── UnsuitableDatabase
+│       ├── RoleTaken
 │       ├── StoreCorrupt
 │       └── StoreFailed
 │           └── LogReplaced     the log was moved, replaced or restored while it was open
@@ -1127,6 +1128,18 @@ class UnsuitableDatabase(StoreUnavailable):
             f"{where} cannot be used: {problem}",
             "a database in UTF-8",
             "make another one: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
+        )
+
+
+class RoleTaken(StoreUnavailable):
+    """A role that is to be made for a log has rights elsewhere on the server."""
+
+    def __init__(self, role: str, elsewhere: str) -> None:
+        self.role, self.elsewhere = role, elsewhere
+        super().__init__(
+            f"the role {role} has rights in {elsewhere}: roles belong to the whole server, so it would reach both",
+            "roles of this log alone",
+            "name them otherwise: `leftfold init URL --roles --called NAME` makes NAME_writer and NAME_reader",
         )
 
 

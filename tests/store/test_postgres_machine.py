@@ -17,6 +17,7 @@ from leftfold.testing.model import Request
 from leftfold.testing.postgres_server import PostgresServer
 from leftfold.testing.state_machine import StoreMachine
 from tests.patience import examples
+from tests.postgres import hold_append_lock
 
 WALKS = settings(
     max_examples=examples(20), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -43,10 +44,10 @@ class PostgresMachine(StoreMachine):
         waiting = point < 0.5
         with psycopg.connect(self.server.url()) as holder:
             if waiting:
-                holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self.log])
+                hold_append_lock(holder, self.log)
             working = asyncio.create_task(self.outcomes_of([one for group in groups for one in group]))
             while waiting and not working.done():
-                await asyncio.to_thread(self.terminate, "wait_event = 'advisory'")
+                await asyncio.to_thread(self.terminate, "wait_event = 'relation'")
             await working
         await asyncio.to_thread(self.terminate, "true")
         await self.store.close()

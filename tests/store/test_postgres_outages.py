@@ -21,6 +21,7 @@ from leftfold.store import Appended, EventStore, NewEvent, open_store, subscribe
 from leftfold.store.postgres_driver import Connection
 from leftfold.testing.postgres_server import Mode, PostgresServer
 from tests.patience import PATIENCE
+from tests.postgres import hold_append_lock
 from tests.store.cutting import CuttingProxy, Moment
 from tests.store.processes import Process
 from tests.store.test_postgres import connected, sql_append, until_someone_waits_for_the_lock
@@ -184,7 +185,7 @@ async def test_an_append_that_the_server_ends_while_it_waits_for_the_lock_has_wr
         holder.execute(sql_append(log))
         waiting = asyncio.create_task(outcomes_of(store, ["k"]))
         await asyncio.to_thread(until_someone_waits_for_the_lock, server)
-        assert terminate(server, "wait_event = 'advisory'") == 1
+        assert terminate(server, "wait_event = 'relation'") == 1
         [outcome] = await waiting
         holder.execute("COMMIT")
 
@@ -276,7 +277,7 @@ async def test_appends_behind_a_stuck_holder_of_the_lock_end_within_the_bound_an
     async with open_store(server.url(log=log, busy_timeout="0.5")) as impatient:
         with connected(server) as holder:
             holder.execute("BEGIN")
-            holder.execute(f"SELECT pg_advisory_xact_lock(hashtextextended('{log}', 0))".encode())
+            hold_append_lock(holder, log)
             began = time.monotonic()
             timed = [
                 impatient.append([NewEvent("timed", b"", time=datetime(2026, 1, 1, tzinfo=UTC))]) for _ in range(20)

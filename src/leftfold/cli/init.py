@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from leftfold.cli.arguments import LogUrl
-from leftfold.cli.consoles import stdout
+from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.outcome import Outcome, command
 from leftfold.store import open_store
-from leftfold.store.open import make_roles, role_names
+from leftfold.store.open import make_roles, risky_owner, role_names
 
 
 @command
@@ -17,6 +17,10 @@ async def init(
     roles: Annotated[
         bool, typer.Option("--roles", help="In PostgreSQL, also make the roles <log>_writer and <log>_reader.")
     ] = False,
+    called: Annotated[
+        str | None,
+        typer.Option("--called", metavar="NAME", help="Make the roles NAME_writer and NAME_reader instead."),
+    ] = None,
 ) -> Outcome:
     """Make a log where there is none; one that is there stays as it is.
 
@@ -26,12 +30,15 @@ async def init(
     Examples:
       leftfold init sqlite:///bank.db
       leftfold init "postgresql://owner@db.example/bank?log=bank" --roles
+      leftfold init "postgresql://owner@db.example/tests?log=bank" --roles --called bank_tests
     """
     if roles:
-        role_names(url)  # refused before anything is made
+        role_names(url, called)  # refused before anything is made
     async with open_store(url) as log:
         stdout().put(f"The log {log.log_id} is at position {await log.head()}.")
     if roles:
-        writer, reader = make_roles(url)
+        writer, reader = make_roles(url, called)
         stdout().put(f"The role {writer} may append, {reader} may read: GRANT {writer}, {reader} TO your_program;")
+        if wrong := risky_owner(url):
+            stderr().put(f"warning: {wrong}; the functions of the log act with its rights (see docs/security.md)")
     return Outcome.FINE

@@ -1,6 +1,8 @@
 """The newest position that this process knows of, and those who wait for a newer one."""
 
 import asyncio
+from contextlib import suppress
+from math import inf
 
 from leftfold.errors import StoreUnavailable
 
@@ -58,3 +60,33 @@ class Head:
             await waiter
         finally:
             self._waiting.pop(waiter, None)
+
+
+class News:
+    """What was notified: hints that it is worth looking at the head, no more. Every role can send one with any text."""
+
+    def __init__(self, head: Head) -> None:
+        self.came = False  # whether the last wait ended by news
+        self._head = head
+        self._arrived = asyncio.Event()
+        self._upto: float = 0
+
+    def __repr__(self) -> str:
+        return f"<News up to {self._upto:g}>"
+
+    def hear(self, said: str) -> None:
+        """Note a position up to which there may be events; of any other text nothing is believed."""
+        is_position = said.isascii() and said.isdecimal() and len(said) < 20
+        self._upto = max(self._upto, int(said) if is_position else inf)
+        self._arrived.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when something was heard that is not known yet, or when the time has passed."""
+        self.came = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.came:
+                    await self._arrived.wait()
+                    self._arrived.clear()
+                    upto, self._upto = self._upto, 0
+                    self.came = upto > self._head.known

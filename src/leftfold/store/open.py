@@ -113,22 +113,38 @@ def _is_any(value: object, *kinds: type) -> bool:
     return isinstance(value, kinds)
 
 
-def role_names(url: str) -> tuple[str, str]:
-    """The names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read."""
+def role_names(url: str, called: str | None = None) -> tuple[str, str]:
+    """The names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read.
+
+    They begin with the name of the log, or as they are to be `called`.
+    """
     if split_url(url).scheme not in POSTGRES:
         raise InvalidUrl(url, "only logs in PostgreSQL have roles")
-    log = _log_in(url, _parts_of(url)[1])
-    return f"{log}_writer", f"{log}_reader"
+    name = called or _log_in(url, _parts_of(url)[1])
+    if not LOG_NAME.fullmatch(name):
+        raise InvalidUrl(url, f"roles called {name!r}: up to 48 lower-case letters, digits and underscores can be used")
+    return f"{name}_writer", f"{name}_reader"
 
 
-def make_roles(url: str) -> tuple[str, str]:
-    """Make the two roles of a log in PostgreSQL, where they are not there yet; their names."""
-    names = role_names(url)
-    from leftfold.store.postgres import create_roles
+def make_roles(url: str, called: str | None = None) -> tuple[str, str]:
+    """Make the two roles of a log in PostgreSQL, where they are not there yet; their names.
+
+    `RoleTaken` where one has rights on another log already, or in another database of the server.
+    """
+    names = role_names(url, called)
+    from leftfold.store.postgres_roles import create_roles
 
     server, options = _parts_of(url)
-    create_roles(server, _log_in(url, options))
+    create_roles(server, _log_in(url, options), *names)
     return names
+
+
+def risky_owner(url: str) -> str | None:
+    """What is wrong with the owner of a log in PostgreSQL, with whose rights its functions act; None if nothing is."""
+    from leftfold.store.postgres_roles import risk_of_owner
+
+    server, options = _parts_of(url)
+    return risk_of_owner(server, _log_in(url, options))
 
 
 def lease_book(url: str) -> StoredBook | None:

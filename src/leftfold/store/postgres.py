@@ -1,12 +1,16 @@
 """The PostgreSQL store: a schema a log, any number of processes and machines, one round trip a batch of appends."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import md5
-from importlib.resources import files
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
+from uuid import uuid4
+
+import psycopg
 
 from leftfold.clock import Clock, SystemClock
 from leftfold.criteria import EVERYTHING, Criteria
@@ -23,7 +27,7 @@ from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
-from leftfold.store.head import Head
+from leftfold.store.head import Head, News
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.loop_commit import LoopCommit
 from leftfold.store.postgres_appends import PostgresAppends
@@ -36,13 +40,13 @@ from leftfold.store.postgres_driver import (
     run,
     run_script,
 )
+from leftfold.store.postgres_functions import renew_functions, sameness, script
 from leftfold.store.postgres_inspection import problems, statistics, stored_keys, type_extents
-from leftfold.store.postgres_leases import close_lease_functions
 from leftfold.store.postgres_line import Line
 from leftfold.store.postgres_reading import Reading, Types
 from leftfold.store.postgres_select import AT_POSITIONS, Statement
 from leftfold.store.postgres_snapshots import make_snapshot_table
-from leftfold.store.postgres_view import SCHEMA, SELECT_VIEW, renew_view
+from leftfold.store.postgres_view import SELECT_VIEW, renew_view
 from leftfold.store.reading_threads import ReadingThreads
 from leftfold.store.replacement import Replacement
 from leftfold.store.stretch import Range
@@ -51,7 +55,14 @@ FORMAT = 1
 QUEUE = 4_096
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
-SCRIPTS = ("postgres", "postgres_leases", "postgres_snapshots", "postgres_view")
+SCRIPTS = (
+    "postgres",
+    "postgres_leases",
+    "postgres_functions",
+    "postgres_snapshots",
+    "postgres_view",
+    "postgres_rights",
+)
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 
@@ -60,18 +71,22 @@ SELECT_WHOLE = """
     SELECT type.name, event.version, event.data, event.metadata, event.tags
     FROM {log}.event JOIN {log}.type ON type.id = event.type
     WHERE event.position = %s"""
-SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event"
+SELECT_HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event WHERE {same}"
 SELECT_HEAD_AND_DIGEST = """
     SELECT
         coalesce(max(position), 0),
         (SELECT md5(seen.metadata || seen.data) FROM {log}.event AS seen WHERE seen.position = %s)
-    FROM {log}.event"""
+    FROM {log}.event
+    WHERE {same}"""
 SELECT_TYPES = f"""
     SELECT head.position, type.id, type.name
     FROM ({SELECT_HEAD}) AS head (position)
     LEFT JOIN {{log}}.type ON true"""
 LISTEN = "SELECT {log}.listen()"
 SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotency_key WHERE key = %s"
+
+
+logger = logging.getLogger("leftfold.store")
 
 
 class PostgresStore:
@@ -100,6 +115,7 @@ class PostgresStore:
         self._url = url
         self._log = log
         self._where = f"log {log!r}"
+        self._place = {"log": f'"{log}"', "same": "true"}  # until it is known what tells the log from another
         self._durable = durable
         self._read_only = read_only
         self._event_limit = event_limit
@@ -111,10 +127,12 @@ class PostgresStore:
         self._following: asyncio.Task[None] | None = None
         self._closed = False
         self._home = Home()
+        self.log_id = ""
         keep_in_children(self)
         connection = self._connect()
         try:
             self.log_id = self._identify(connection)
+            self._place["same"] = sameness(connection, log, self.log_id)
         except BaseException:
             connection.close()
             raise
@@ -131,6 +149,7 @@ class PostgresStore:
             durable=durable,
             clock=None if isinstance(clock, SystemClock) else clock,
             lock_timeout=None if session else self._lock_timeout,
+            same=self._place["same"],
         )
         self._commits = LoopCommit(appends.commit, appends.begin, self._head.advance, queue=queue)
 
@@ -152,9 +171,14 @@ class PostgresStore:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         if any(not item.system for each in request.conditions for item in each.criteria.items):
-            appended = await self._append_after_users(request)
+            append = self._append_after_users
         else:
-            appended = await self._commits.append(request)
+            append = self._commits.append
+        try:
+            appended = await append(request)
+        except StoreNotFound:
+            await self._refuse_if_replaced()
+            raise
         if not appended.duplicate:
             self._check_appended(appended, known)
             self._see(_stored(request.events[-1], appended.last))
@@ -174,19 +198,19 @@ class PostgresStore:
         self._check_open()
         check_read(criteria, after, upto, limit)
         known = self._head.known
-        reading = Reading(self._log, self._types, criteria, Range(after, upto, limit, reverse, data_only))
-        if (few := await self._first_look(reading)) is not None:
-            self._check_head(known if reading.head is None else reading.head, known)
-            if few.events and not data_only:
-                self._see(few.events[-1])
-            yield few
-            self._check_open()
-        async for batch in self._readers.ahead(reading):
-            self._check_head(known if reading.head is None else reading.head, known)
-            if batch.events and not data_only:
-                self._see(batch.events[-1])
-            yield batch
-            self._check_open()
+        reading = Reading(self._place, self._types, criteria, Range(after, upto, limit, reverse, data_only))
+        try:
+            if (few := await self._first_look(reading)) is not None:
+                self._check_read(reading, few, known)
+                yield few
+                self._check_open()
+            async for batch in self._readers.ahead(reading):
+                self._check_read(reading, batch, known)
+                yield batch
+                self._check_open()
+        except StoreNotFound:
+            await self._refuse_if_replaced()
+            raise
 
     async def head(self) -> int:
         """The position of the newest event that any process has committed."""
@@ -274,7 +298,7 @@ class PostgresStore:
         await self.close()
 
     def _sql(self, text: str) -> str:
-        return text.format(log=f'"{self._log}"')
+        return text.format(**self._place)
 
     def _connect(self, *, reading: bool = False) -> Connection:
         with named_errors(self._where):
@@ -301,6 +325,8 @@ class PostgresStore:
     def _check_history(self, connection: Connection) -> None:
         """Refuse a server that does not have what was seen here: it was promoted without it, or restored."""
         known, newest = self._head.known, self._newest
+        if self.log_id:
+            self._check_log_id(run(connection, self._sql(SELECT_LOG)))
         if not known:
             return
         self._check_head(self._head_of(connection), known)
@@ -332,8 +358,24 @@ class PostgresStore:
             there = f"what was just appended lies at positions {appended.first} to {appended.last} of it"
             self.replacement.refuse(f"it had {known} events before, and {there}", written=True)
 
+    def _check_log_id(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Refuse another log: a schema that was renamed, and one that has its name now."""
+        found = rows[0][0] if rows else "unknown"
+        if found != self.log_id:
+            self.replacement.refuse(f"the schema {self._log} has the log {found} in it, and had {self.log_id} before")
+
+    async def _refuse_if_replaced(self) -> None:
+        """Where what belongs to this log is not found under its name, refuse another log that has the name."""
+        self._check_log_id(await self._readers.run(lambda connection: run(connection, self._sql(SELECT_LOG))))
+
     def _refuse_without(self, event: StoredEvent) -> NoReturn:
         self.replacement.refuse(f"it does not have the event any more that was at position {event.position}")
+
+    def _check_read(self, reading: Reading, batch: Batch, known: int) -> None:
+        """Refuse a log that ends before what was known when reading began; else note the newest event."""
+        self._check_head(known if reading.head is None else reading.head, known)
+        if batch.events and not reading.data_only:
+            self._see(batch.events[-1])
 
     def _check_head(self, found: int, known: int) -> None:
         """Refuse a log that ends before where it was seen to end; a replica may lag."""
@@ -347,15 +389,16 @@ class PostgresStore:
                 if self._read_only:
                     raise StoreNotFound(f"log {self._log!r} in this database")
                 create_log(connection, self._log)
-            elif not self._read_only:
+            rows = run(connection, self._sql(SELECT_LOG))
+            if not rows or rows[0][1] != FORMAT:
+                raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
+            log_id = str(rows[0][0])
+            if found and not self._read_only:
                 renew_view(connection, self._log, found[0])
                 make_snapshot_table(connection, self._log)
-                close_lease_functions(connection, self._log)
-            rows = run(connection, self._sql(SELECT_LOG))
-        if not rows or rows[0][1] != FORMAT:
-            raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
+                renew_functions(connection, self._log, log_id)
         self._head.advance(self._head_of(connection))
-        return str(rows[0][0])
+        return log_id
 
     def _head_of(self, connection: Connection) -> int:
         [(position,)] = run(connection, self._sql(SELECT_HEAD))
@@ -365,9 +408,13 @@ class PostgresStore:
 
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a short statement."""
-        rows = await self._quickly(Statement(sql, parameters))
-        if rows is None:
-            return await self._readers.run(lambda connection: run(connection, sql, parameters))
+        try:
+            rows = await self._quickly(Statement(sql, parameters))
+            if rows is None:
+                rows = await self._readers.run(lambda connection: run(connection, sql, parameters))
+        except StoreNotFound:
+            await self._refuse_if_replaced()
+            raise
         return rows
 
     async def _append_after_users(self, request: AppendRequest) -> Appended:
@@ -427,10 +474,10 @@ class PostgresStore:
             self._head.fail(StoreFailed(self._where, repr(error)))
 
     async def _follow_until_trouble(self) -> None:
-        listening = asyncio.Event()
-        tasks = [asyncio.create_task(self._poll(listening))]
+        news = News(self._head)
+        tasks = [asyncio.create_task(self._poll(news))]
         if self._session:
-            tasks.append(asyncio.create_task(self._listen(listening)))
+            tasks.append(asyncio.create_task(self._listen(news)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -440,24 +487,36 @@ class PostgresStore:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, listening: asyncio.Event) -> None:
-        with named_errors(self._where):
-            await self._writer.listen(self._sql(LISTEN), lambda head: self._head.advance(int(head)), listening)
+    async def _listen(self, news: News) -> None:
+        def began(rows: Sequence[tuple[Any, ...]]) -> None:
+            if rows == [(False,)]:
+                logger.warning(
+                    "%s: another session holds the lock by which appends know who listens: until this one connects "
+                    "again, it may notice appends of other processes up to %g s later",
+                    self._where,
+                    POLL_SECONDS,
+                )
+            news.hear("")
 
-    async def _poll(self, listening: asyncio.Event) -> None:
-        """Look once when notifications begin to come, then now and then, in case one is lost."""
+        with named_errors(self._where):
+            await self._writer.listen(self._sql(LISTEN), news.hear, began)
+
+    async def _poll(self, news: News) -> None:
+        """Look once when notifications begin to come, at each of them, and now and then, in case one is lost."""
         pause = POLL_SECONDS if self._session else POLL_SECONDS_WITHOUT_NOTIFICATIONS
         while True:
             if self._head.awaited:
-                look = self._look()
-                [row] = await self._readers.run(partial(_rows_of, look.statement))
+                look, before = self._look(), self._head.known
+                try:
+                    [row] = await self._readers.run(partial(_rows_of, look.statement))
+                except StoreNotFound:
+                    await self._refuse_if_replaced()
+                    raise
                 self._check_look(look, row)
                 self._head.advance(row[0])
-            try:
-                async with asyncio.timeout(pause):
-                    await (asyncio.Event() if listening.is_set() or not self._session else listening).wait()
-            except TimeoutError:
-                pass
+                if self._head.known == before and news.came:  # they are not true
+                    await asyncio.sleep(POLL_SECONDS_WITHOUT_NOTIFICATIONS)
+            await news.wait(pause)
 
     def _check_open(self) -> None:
         self._home.check()
@@ -492,24 +551,12 @@ def _type_samples(connection: Connection, *, log: str, types: Types, at_most: in
     return type_samples_from(extents, types.stored(rows))
 
 
-def create_log(connection: Connection, log: str) -> None:
-    """Make the schema of a log that is not there; of several processes that try at once one does it."""
-    script = "".join(_script(f"{name}.sql", log) for name in SCRIPTS)
-    once = f"""
-        SELECT pg_advisory_xact_lock(hashtextextended('{log}', 1));
-        DO $outer$ BEGIN
-            IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{log}') THEN
-                EXECUTE $script${script}$script$;
-            END IF;
-        END $outer$"""
-    run_script(connection, once)
+def create_log(connection: Connection, log: str, log_id: str | None = None) -> None:
+    """Make the schema of a log that is not there; of several processes that try at once one does it.
 
-
-def create_roles(url: str, log: str) -> None:
-    """Make the roles `<log>_writer` and `<log>_reader`, with exactly the rights that they need."""
-    with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
-        run_script(connection, "".join(_script(f"postgres_{name}.sql", log) for name in ("roles", "snapshot_rights")))
-
-
-def _script(name: str, log: str) -> str:
-    return files("leftfold.store").joinpath(name).read_text().replace(SCHEMA, log)
+    The others wait until it has, at the name of the schema, which only who may make schemas can hold.
+    """
+    identity = log_id or uuid4().hex
+    text = "".join(script(name, log, identity) for name in SCRIPTS)
+    with suppress(psycopg.errors.DuplicateSchema, psycopg.errors.UniqueViolation):
+        run_script(connection, text)

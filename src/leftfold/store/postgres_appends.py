@@ -24,19 +24,29 @@ ANSWERS = "codes, firsts, lasts, details, moment, newest, head"
 class PostgresAppends:
     """Commits batches of appends of one log over one line.
 
-    Where the connection has no settings of its own, `lock_timeout` goes with each call.
+    Where the connection has no settings of its own, `lock_timeout` goes with each call, and `same` with all: the
+    condition that the log is still that of its id.
     """
 
     def __init__(
-        self, line: Line, log: str, where: str, *, durable: bool, clock: Clock | None, lock_timeout: str | None
+        self,
+        line: Line,
+        log: str,
+        where: str,
+        *,
+        durable: bool,
+        clock: Clock | None,
+        lock_timeout: str | None,
+        same: str,
     ) -> None:
         self._line = line
         self._where = where
         self._clock = clock
         self._asked = [durable] if lock_timeout is None else [durable, lock_timeout]
         calling = plainly if lock_timeout is None else _with_lock_timeout
-        self._append = calling(ANSWERS, f'"{log}".append', postgres_batch.COLUMNS)
-        self._append_few = calling("head", f'"{log}".append_few', postgres_few.COLUMNS)
+        where = f" WHERE {same}"
+        self._append = calling(ANSWERS, f'"{log}".append', postgres_batch.COLUMNS) + where
+        self._append_few = calling("head", f'"{log}".append_few', postgres_few.COLUMNS) + where
         self._refused: AppendRequest | None = None  # by the function for a few
 
     def __repr__(self) -> str:

@@ -260,7 +260,7 @@ def _untimely(request: AppendRequest, moment: int, newest: int) -> TimeRefused:
     """The first time that goes back, or lies ahead."""
     before = newest
     for index, event in enumerate(request.events):
-        microseconds = before if event.time is None else to_microseconds(event.time)
+        microseconds = max(moment, before) if event.time is None else to_microseconds(event.time)
         if event.time is not None and not before <= microseconds <= moment:
             return TimeRefused(index, event.time, from_microseconds(before), from_microseconds(moment))
         before = microseconds

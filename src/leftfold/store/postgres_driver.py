@@ -170,10 +170,13 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
 
 
 def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:
-    """Raise `UnsuitableDatabase` where a text could not be kept."""
+    """Raise `UnsuitableDatabase` where a text could not be kept, or would be taken for another one on its way."""
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise UnsuitableDatabase(where, f"its encoding is {encoding}, which cannot hold every text")
+    encoding = connection.info.parameter_status("client_encoding")
+    if encoding != "UTF8":
+        raise UnsuitableDatabase(where, f"it takes what is sent for {encoding}, although UTF8 was asked for")
 
 
 def is_lost(connection: Connection) -> bool:

@@ -1,41 +1,21 @@
 """The book of leases of a log's workers in PostgreSQL: a small table in the log's schema, which can be emptied."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-import psycopg
-
 from leftfold.home import keep_in_children
 from leftfold.leases.book import Entry
 from leftfold.store.postgres_arrays import texts
-from leftfold.store.postgres_driver import Connection, connect, is_lost, named_errors, problem_of, run, run_script
+from leftfold.store.postgres_driver import Connection, connect, is_lost, named_errors, run
 
 READ = "SELECT name, holder, beat, microseconds FROM {log}.lease"
 TAKE = "SELECT name, holder, beat, microseconds FROM {log}.take_lease(%s, %s, %s, %s)"
 BEAT = "SELECT name, holder, beat, microseconds FROM {log}.beat_leases(%s, %s)"
 RELEASE = "SELECT FROM {log}.release_leases(%s, %s)"
-# One row if the functions of an older leftfold take a caller's temporary table for theirs, and may be changed.
-SELECT_OPEN_FUNCTIONS = """
-    SELECT
-    FROM pg_catalog.pg_proc
-    WHERE pronamespace = pg_catalog.to_regnamespace('{log}')
-        AND proname = 'take_lease'
-        AND NOT proconfig::text LIKE '%pg_temp%'
-        AND pg_catalog.pg_has_role(proowner, 'USAGE')"""
-CLOSE_FUNCTIONS = """
-    SET LOCAL lock_timeout = '1s';
-    SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('{name}', 1));
-    """ + "".join(
-    f"ALTER FUNCTION {{log}}.{name} SET search_path = {{log}}, pg_catalog, pg_temp;"
-    for name in ("take_lease", "beat_leases", "release_leases")
-)
 T = TypeVar("T")
-
-log = logging.getLogger("leftfold.leases")
 
 
 class PostgresBook:
@@ -93,19 +73,6 @@ class PostgresBook:
 
     def _sql(self, text: str) -> str:
         return text.format(log=f'"{self._log}"')
-
-
-def close_lease_functions(connection: Connection, name: str) -> None:
-    """Have the functions of a log of an older leftfold look for a caller's temporary tables last, as those of today."""
-    schema = f'"{name}"'
-    if not run(connection, SELECT_OPEN_FUNCTIONS.format(log=schema)):
-        return
-    try:
-        run_script(connection, CLOSE_FUNCTIONS.format(log=schema, name=name))
-    except psycopg.Error as error:
-        if connection.closed:
-            raise
-        log.warning("log %r: its functions for leases could not be mended: %s", name, problem_of(error))
 
 
 def _by_holder(entries: Iterable[Entry]) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from leftfold.store.postgres_driver import Connection, NoAnswer, Unread, execute
 ENDED = "the server ended the connection"
 Read = Callable[[Connection, PGresult], Any]
 Answered = Callable[[Any], None]
+Rows = Sequence[tuple[Any, ...]]
 
 
 class Line:
@@ -86,15 +87,15 @@ class Line:
             self._start(connection, executed(connection, sql, parameters), read, answered)
         return connection is not None
 
-    async def listen(self, sql: str, heard: Callable[[str], None], listening: asyncio.Event) -> None:
-        """Have a statement listen, and tell `heard` what is notified, once `listening` is set.
+    async def listen(self, sql: str, heard: Callable[[str], None], began: Callable[[Rows], None]) -> None:
+        """Have a statement listen, and tell `heard` what is notified, once `began` was told what it answered.
 
         Until the connection is lost: raises what ended it, the connection's error or that of `heard`.
         """
-        await self.ask(sql)
+        rows = await self.ask(sql)
         self._ended = asyncio.get_running_loop().create_future()
         self._heard = heard
-        listening.set()
+        began(rows)
         try:
             await self._ended
         finally:
@@ -252,7 +253,7 @@ class Line:
         if self._heard is None:
             return
         try:
-            self._heard(notification.extra.decode())
+            self._heard(notification.extra.decode(errors="replace"))
         except Exception as error:  # noqa: BLE001 it is raised where notifications are waited for
             if self._ended is not None and not self._ended.done():
                 self._ended.set_exception(error)

@@ -67,8 +67,8 @@ class Types:
 class Reading:
     """One read under way: what it still has to look at."""
 
-    def __init__(self, log: str, types: Types, criteria: Criteria, chosen: Range) -> None:
-        self._log = f'"{log}"'
+    def __init__(self, place: Mapping[str, str], types: Types, criteria: Criteria, chosen: Range) -> None:
+        self._place = place
         self._types = types
         self._criteria = criteria
         self._stretch = Stretch(chosen)
@@ -82,6 +82,11 @@ class Reading:
         return self._stretch.complete
 
     @property
+    def data_only(self) -> bool:
+        """Whether the events have their data alone."""
+        return self._stretch.chosen.data_only
+
+    @property
     def first_look(self) -> Statement | None:
         """What to ask before anything else, if anything: all events of one tag, since they may be few."""
         chosen, items = self._stretch.chosen, self._criteria.items
@@ -89,7 +94,7 @@ class Reading:
             return None
         [tag] = items[0].tags
         sql, parameters = first_look(tag, chosen)
-        return Statement(sql.format(log=self._log), parameters)
+        return Statement(sql.format(**self._place), parameters)
 
     def seen(self, rows: Sequence[tuple[Any, ...]], connection: Connection | None = None) -> Batch | None:
         """The whole answer, if the first look has found it: if the events are few, and their types known or learnt."""
@@ -115,7 +120,7 @@ class Reading:
             return Batch([], self._stretch.advance([], cut=False))
         chosen, size = self._stretch.chosen, self._stretch.size
         sql, parameters = selection(arms, chosen, size)
-        return self._batch(connection, sql.format(log=self._log), parameters, size)
+        return self._batch(connection, sql.format(**self._place), parameters, size)
 
     def _end_at(self, head: int) -> None:
         self.head = head
@@ -152,7 +157,7 @@ class Reading:
         counted: Sequence[Sequence[int]] = []
         if head is None or leaves_a_choice(self._criteria):
             sql, parameters = choices(self._criteria, ids, self._stretch.chosen.after)
-            [(now, *counted)] = run(connection, sql.format(log=self._log), parameters)
+            [(now, *counted)] = run(connection, sql.format(**self._place), parameters)
             head = now if head is None else head
         self._end_at(head)
         self._arms = arms_of(self._criteria, ids, counted)

@@ -17,6 +17,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA "leftfold_log" FROM PUBLIC, "leftfold_log_wri
 GRANT USAGE ON SCHEMA "leftfold_log" TO "leftfold_log_writer", "leftfold_log_reader";
 GRANT EXECUTE ON FUNCTION
     "leftfold_log".append, "leftfold_log".append_few, "leftfold_log".take_lease, "leftfold_log".beat_leases,
-    "leftfold_log".release_leases
+    "leftfold_log".release_leases, "leftfold_log".listen
 TO "leftfold_log_writer";
 GRANT SELECT ON ALL TABLES IN SCHEMA "leftfold_log" TO "leftfold_log_reader";
+GRANT EXECUTE ON FUNCTION "leftfold_log".listen, "leftfold_log".readable TO "leftfold_log_reader";

@@ -20,7 +20,7 @@ COUNTED = 64  # items that are counted for at most; of more, each is found by on
 
 
 class Statement(NamedTuple):
-    """SQL over the tables of `{log}`, and its parameters."""
+    """SQL over the tables of `{log}`, and its parameters; `{same}` says that the log is still that of its id."""
 
     sql: str
     parameters: Sequence[Any]
@@ -47,7 +47,7 @@ def first_look(tag: str, chosen: Range) -> Statement:
     columns = DATA_COLUMNS if chosen.data_only else COLUMNS
     sql = f"""
         SELECT head.position, found.*
-        FROM (SELECT coalesce(max(position), 0) FROM {{log}}.event) AS head (position)
+        FROM (SELECT coalesce(max(position), 0) FROM {{log}}.event WHERE {{same}}) AS head (position)
         LEFT JOIN LATERAL (
             SELECT {columns}
             FROM (
@@ -74,7 +74,7 @@ def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement
     One statement for all: of each item an array, its tags in order and then its types. A way is counted no further
     than those before it came: it is not better then.
     """
-    counts = ["SELECT coalesce(max(position), 0) FROM {log}.event"]
+    counts = ["SELECT coalesce(max(position), 0) FROM {log}.event WHERE {same}"]
     parameters: list[Any] = []
     for item in criteria.items:
         ways: list[tuple[str, Any]] = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item, criteria)]

@@ -67,7 +67,7 @@ SELECT_LIFT = """
 LIFT = """
     SET LOCAL search_path = pg_catalog, pg_temp;  -- no name means what another role made
     SET LOCAL lock_timeout = '1s';
-    SELECT pg_advisory_xact_lock(hashtextextended('leftfold_log', 1));
+    LOCK TABLE "leftfold_log".log IN SHARE ROW EXCLUSIVE MODE;
     DO $outer$
     BEGIN
         IF to_regclass('"leftfold_log".snapshot') IS NULL THEN  -- else another process was faster

@@ -23,7 +23,7 @@ SELECT_VIEW = """
 # Other roles keep what they were granted on the view. Whoever reads a view that is about to go is not waited for long.
 RENEW = """
     SET LOCAL lock_timeout = '1s';
-    SELECT pg_advisory_xact_lock(hashtextextended('leftfold_log', 1));
+    LOCK TABLE "leftfold_log".log IN SHARE ROW EXCLUSIVE MODE;
     DO $outer$
     DECLARE
         older constant oid := (
@@ -51,6 +51,10 @@ RENEW = """
         LOOP
             EXECUTE format(
                 'GRANT %s ON "leftfold_log".events TO %s%s', granted.privilege, granted.role, granted.option
+            );
+            CONTINUE WHEN granted.privilege <> 'SELECT';
+            EXECUTE format(
+                'GRANT EXECUTE ON FUNCTION "leftfold_log".readable TO %s%s', granted.role, granted.option
             );
         END LOOP;
     END $outer$"""

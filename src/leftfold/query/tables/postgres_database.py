@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from leftfold.errors import InvalidUrl, MissingExtra, UnsuitableDatabase, unknown_option
+from leftfold.errors import InvalidUrl, MissingExtra, unknown_option
 from leftfold.home import part_in_children
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
@@ -152,12 +152,10 @@ def _check_parameters(url: sa.URL) -> None:
 
 
 def _set_up(connection: Any, _: object) -> None:
+    from leftfold.store.postgres_driver import check_encoding
+
     part_in_children(connection)
-    encoding = connection.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
-        raise UnsuitableDatabase(
-            "the database of the read models", f"its encoding is {encoding}, which cannot hold every text"
-        )
+    check_encoding("the database of the read models", connection)
     connection.autocommit = True  # transactions begin where we say, in one round trip with their locks
 
 

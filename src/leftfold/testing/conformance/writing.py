@@ -233,6 +233,21 @@ class Time(Promise):
         async with open_store(clock=FakeClock()) as store:
             await refused(store, [at(START), at(START - timedelta(microseconds=1))], TimeRefused)
 
+    @pytest.mark.parametrize("back", [timedelta(days=30), timedelta(microseconds=1)])
+    async def test_an_imported_time_before_a_predecessor_without_one_is_refused(
+        self, open_store: OpenStore, back: timedelta
+    ) -> None:
+        events = [at(START - timedelta(days=60)), opened("a"), at(START - back), opened("b")]
+
+        async with open_store(clock=FakeClock()) as store:
+            error = await refused(store, events, TimeRefused)
+            await store.append([*events[:2], at(START)])
+
+            times = [event.time for event in await events_of(store.read())]
+        assert isinstance(error, TimeRefused)
+        assert (error.index, error.earliest, error.now) == (2, START, START)
+        assert times == [START - timedelta(days=60), START, START]
+
     async def test_an_imported_time_before_the_newest_event_is_refused(self, open_store: OpenStore) -> None:
         async with open_store(clock=FakeClock()) as store:
             await store.append([opened("a")])
