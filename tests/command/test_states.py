@@ -92,7 +92,7 @@ async def test_the_states_that_are_held_take_no_more_bytes_than_they_may(store: 
 async def test_a_state_that_grows_is_measured_again(store: EventStore) -> None:
     async with notes_app().open(store, state_bytes=500_000) as live:
         await live.execute(Write("other", 1))
-        for _ in range(60):
+        for _ in range(90):
             await live.execute(Write("n", 10_000))
 
         assert len(states_of(live)) == 1

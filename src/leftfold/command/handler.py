@@ -57,7 +57,7 @@ class CommandHandler:
         for name, hint in parameters:
             if name != self._command_name:
                 self._add_parameter(name, hint)
-        self._called: Callable[..., list[Any]] = self._unchanging() if IN_DEVELOPMENT else self._call
+        self._checked: Callable[..., Any] = self._unchanging() if IN_DEVELOPMENT else function
         self.events = _event_types(self.name, hints.get("return", inspect.Parameter.empty))
 
     def __repr__(self) -> str:
@@ -66,7 +66,7 @@ class CommandHandler:
     def unchanging(self) -> "CommandHandler":
         """Return the same handler, which raises `ArgumentMutated` when it changes what it is given."""
         other = copy(self)
-        other._called = self._unchanging()
+        other._checked = self._unchanging()
         return other
 
     def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
@@ -76,13 +76,13 @@ class CommandHandler:
             arguments[parameter.name] = state
         if self._context_name is not None:
             arguments[self._context_name] = context
-        return self._called(**arguments)
-
-    def _call(self, **arguments: Any) -> list[Any]:
-        return self._as_events(self.function(**arguments))
+        return self._as_events(self._checked(**arguments))
 
     def _unchanging(self) -> Callable[..., list[Any]]:
-        return unchanging(self._call, self.name, apart=self._context_name)
+        def decide(**arguments: Any) -> list[Any]:
+            return self._as_events(self.function(**arguments))  # an iterator works only when it is asked
+
+        return unchanging(decide, self.name, apart=self._context_name)
 
     def _add_parameter(self, name: str, hint: Any) -> None:
         if hint is Context:

@@ -22,7 +22,6 @@ class State:
 
     __slots__ = (
         "busy",
-        "counted",
         "criteria",
         "fold",
         "grown",
@@ -45,7 +44,6 @@ class State:
         self.since_snapshot = 0
         self.size = LEAST_BYTES
         self.grown = 0
-        self.counted = 0
         self.is_held = True
         self.busy = asyncio.Lock()
 
@@ -69,8 +67,7 @@ def criteria_of(fold: Fold, start: Any) -> Criteria:
 class States:
     """The states that a live app holds: at most `capacity`, of about `most_bytes`; the longest unused are let go.
 
-    A state is measured again when as many bytes of events have been folded into it as it had; until then it is taken
-    to have grown by as much.
+    A state is measured again when as many bytes of events have been folded into it as it had: it may have doubled.
     """
 
     def __init__(
@@ -96,6 +93,7 @@ class States:
         state = self._held.get(name)
         if state is None:
             state = self._held[name] = State(fold, key, self._registry)
+            self._bytes += state.size
             if len(self._held) > self._capacity:
                 self._let_go()
         else:
@@ -137,7 +135,9 @@ class States:
         if len(events) == LONG_HISTORY:
             return any([await self.refresh(state) for state in states])
         changed = [self._fold_own(state, events, through) for state in states]  # each of them, so no generator
-        self._weigh(states)
+        for state in states:
+            if state.grown > state.size:
+                self._weigh(state)
         return any(changed)
 
     def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
@@ -167,20 +167,18 @@ class States:
 
     async def have_changed(self, states: Iterable[State]) -> None:
         """Keep to the bounds, and keep snapshots of states into which enough events were folded since their last."""
-        self._weigh(states)
         for state in states:
+            if state.grown > state.size:
+                self._weigh(state)
             if state.since_snapshot >= LONG_HISTORY:
                 state.since_snapshot = 0
                 await self._snapshots.keep(state.fold, state.key, state.value, state.position)
 
-    def _weigh(self, states: Iterable[State]) -> None:
-        """Measure what has grown, and let states go while all of them take too much."""
-        for state in states:
-            if state.grown > state.size:
-                state.size, state.grown = LEAST_BYTES + size_of(state.value), 0
-            if state.is_held:
-                self._bytes += state.size + state.grown - state.counted
-                state.counted = state.size + state.grown
+    def _weigh(self, state: State) -> None:
+        """Measure a state that has grown, and let states go while all of them take too much."""
+        before, state.size, state.grown = state.size, LEAST_BYTES + size_of(state.value), 0
+        if state.is_held:
+            self._bytes += state.size - before
         while self._bytes > self._most_bytes and len(self._held) > 1:
             self._let_go()
 
@@ -188,7 +186,7 @@ class States:
         """Forget the state that was used least lately."""
         _, state = self._held.popitem(last=False)
         state.is_held = False
-        self._bytes -= state.counted
+        self._bytes -= state.size
 
     async def _from_snapshot(self, state: State, value: Any, position: int, folded: int) -> bool:
         """The history is long: go on from a snapshot when there is one, else from where reading stands."""

@@ -10,6 +10,7 @@ from leftfold.store.contract import AppendCondition, NewEvent
 
 FEW = 4
 UNTAGGED = ""
+NOTHING = 0, 0
 
 
 class Turns:
@@ -47,8 +48,7 @@ class Working:
     def __init__(self, states: Iterable[State]) -> None:
         self._states = list(dict.fromkeys(states))
         self._changed: dict[State, Any] = {}
-        self._folded: dict[State, int] = {}
-        self._grown: dict[State, int] = {}
+        self._folded: dict[State, list[int]] = {}  # how many events, and the bytes of their data
         self._by_tag = _by_tag(self._states) if len(self._states) > FEW else None
 
     def anew(self) -> "Working":
@@ -68,13 +68,17 @@ class Working:
         for state in self._candidates(record):
             if state.criteria.matches(record.type, record.tags):
                 self._changed[state] = state.fold.step(self.value(state), event)
-                self._folded[state] = self._folded.get(state, 0) + 1
-                self._grown[state] = self._grown.get(state, 0) + len(record.data)
+                folded = self._folded.get(state)
+                if folded is None:
+                    self._folded[state] = [1, len(record.data)]
+                else:
+                    folded[0] += 1
+                    folded[1] += len(record.data)
 
     def commit(self, position: int) -> None:
         """The append is done: the changes become the states that are held."""
         for state in self._states:
-            state.advance(self.value(state), position, self._folded.get(state, 0), self._grown.get(state, 0))
+            state.advance(self.value(state), position, *self._folded.get(state, NOTHING))
 
     def _candidates(self, record: NewEvent) -> Iterable[State]:
         by_tag = self._by_tag
