@@ -113,7 +113,6 @@ LeftfoldError
     └── UnknownReadModel        a query uses a read model that the app does not have
 """
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -122,17 +121,17 @@ from math import isfinite
 from shlex import quote
 from typing import Any
 
+from leftfold.passwords import without_password, without_password_of, without_passwords
+
 SHOWN_CHARACTERS = 200
 
 
 class LeftfoldError(Exception):
-    """The root: what was found, what was expected, what to do next."""
+    """The root: what was found, what was expected, what to do next. None of it shows the password of a URL."""
 
     def __init__(self, found: str, expected: str, remedy: str) -> None:
-        self.found = found
-        self.expected = expected
-        self.remedy = remedy
-        super().__init__(f"{found}\n  expected: {expected}\n  to do: {remedy}")
+        self.found, self.expected, self.remedy = map(without_passwords, (found, expected, remedy))
+        super().__init__(f"{self.found}\n  expected: {self.expected}\n  to do: {self.remedy}")
 
 
 class Rejected(LeftfoldError):
@@ -480,18 +479,13 @@ class WrongAnswer(UsageError):
         )
 
 
-def _without_password(text: str) -> str:
-    """The text, with stars for the password of a URL in it: messages end up in logs."""
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
-
-
 class InvalidUrl(UsageError):
     """A store URL that is not understood."""
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url = url
+        self.url = without_password(url)
         super().__init__(
-            f"the store URL {_without_password(url)!r} is not understood: {_without_password(problem)}",
+            f"the store URL {self.url!r} is not understood: {without_password_of(url, problem)}",
             "sqlite:///relative.db, sqlite:////absolute.db, postgresql://host/database?log=name, memory: or a Path",
             "correct the URL; the options are listed in docs/store.md",
         )
@@ -520,9 +514,9 @@ class AppNotFound(UsageError):
     """The app that the command line names cannot be imported."""
 
     def __init__(self, target: str, problem: str, known: Sequence[str] = ()) -> None:
-        self.target, self.known = target, tuple(known)
+        self.target, self.known = without_password(target), tuple(known)
         super().__init__(
-            f"--app {target}: {problem}",
+            f"--app {self.target}: {problem}",
             "module:attribute of an App in the working directory or on the Python path, like bank:bank",
             f"try --app {known[0]}" if known else "correct the name, or go to the folder that has the module",
         )
@@ -532,9 +526,9 @@ class UnknownModel(UsageError):
     """The command line asks for a model that the app does not have."""
 
     def __init__(self, model: str, known: Sequence[str], kind: str = "decision model or read model") -> None:
-        self.model, self.known, self.kind = model, tuple(known), kind
+        self.model, self.known, self.kind = without_password(model), tuple(known), kind
         super().__init__(
-            f"the app has no {kind} {model!r}",
+            f"the app has no {kind} {self.model!r}",
             f"one of {_listed(known)}",
             "correct the name; a decision model is found if a command handler takes it"
             if "decision" in kind
@@ -546,9 +540,9 @@ class LogNotEmpty(UsageError):
     """A log that is to be tortured holds events."""
 
     def __init__(self, url: str, head: int) -> None:
-        self.url, self.head = url, head
+        self.url, self.head = without_password(url), head
         super().__init__(
-            f"the log {url} has {head} events, and torture fills it with nonsense",
+            f"the log {self.url} has {head} events, and torture fills it with nonsense",
             "an empty log",
             "name a new file or schema",
         )
@@ -558,9 +552,9 @@ class SameLog(UsageError):
     """A log is to be copied onto itself."""
 
     def __init__(self, log: str) -> None:
-        self.log = log
+        self.log = without_password(log)
         super().__init__(
-            f"both are the log {log}",
+            f"both are the log {self.log}",
             "two logs: a copy has an identity of its own",
             "name another file or schema to copy to; a file that was copied by other means is still the same log",
         )

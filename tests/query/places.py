@@ -74,7 +74,7 @@ def _prepared(url: str) -> Database:
 @contextmanager
 def outside(url: str) -> Iterator[sa.Connection]:
     """A connection that is none of leftfold's, in a transaction that is committed."""
-    place, schema = database_url(url)
+    place, schema, _ = database_url(url)
     options = {"options": f"-c search_path={schema}"} if schema else {}
     engine = sa.create_engine(place, connect_args=options)
     with engine.begin() as connection:

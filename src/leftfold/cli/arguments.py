@@ -38,7 +38,7 @@ def tag(text: str) -> str:
 def address(text: str) -> tuple[str, int]:
     """A port, with the host before it if it is not to be the loopback."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
+    if not port.isdecimal() or int(port) > 65_535 or "/" in host:
         raise typer.BadParameter(f"{text!r} is neither a port, like 8080, nor a host and a port, like 0.0.0.0:8080")
     return host.strip("[]"), int(port)
 

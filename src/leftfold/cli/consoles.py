@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from leftfold.cli.plain import json_line
+from leftfold.passwords import without_passwords
 
 UNBROKEN = 10_000  # columns of an output that is not a terminal: whoever reads it wants whole lines
 
@@ -27,7 +28,12 @@ class Console(rich.console.Console):
         raise BrokenPipeError
 
     def put(self, text: Text | str, indent: int = 0) -> None:
-        """Print one line; on a terminal a long one goes on below, a little further in."""
+        """Print one line; on a terminal a long one goes on below, a little further in.
+
+        What is said of the work, unlike what was asked for, shows no password of a URL.
+        """
+        if self.stderr and isinstance(text, str):
+            text = without_passwords(text)
         if not (text and self.is_terminal):  # nothing to wrap, nothing to colour: thirty times as fast
             self.file.write(f"{' ' * indent}{text}\n")
             return

@@ -1,12 +1,14 @@
 """The program: its commands, and the options that it has without one."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from leftfold.cli.commands import commands
 from leftfold.cli.copy import copy
@@ -25,6 +27,33 @@ from leftfold.cli.status import status
 from leftfold.cli.torture import torture
 from leftfold.cli.verify import verify
 from leftfold.cli.work import work
+from leftfold.passwords import without_passwords
+
+
+class Commands(TyperGroup):
+    """The commands. What is said of wrong usage quotes arguments, so the passwords of URLs are hidden in it."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options that stand before a command."""
+        with _without_passwords():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the arguments of a command, and run it."""
+        with _without_passwords():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _without_passwords() -> Generator[None]:
+    try:
+        yield
+    except USAGE_ERROR as error:
+        error.message = without_passwords(error.message)
+        raise
+
+
+USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def help_of(function: Callable[..., Any]) -> str:
@@ -61,7 +90,7 @@ def leftfold(
     """
 
 
-program = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+program = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
 COMMANDS = (
     init,

@@ -20,6 +20,7 @@ from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_
 from leftfold.errors import LeftfoldError, NothingToRun
 from leftfold.health import Work, in_words, work_of
 from leftfold.live import LiveApp
+from leftfold.passwords import without_password
 from leftfold.query import OnChange
 from leftfold.roles import ROLES, Role
 
@@ -115,7 +116,7 @@ async def _run(job: Job, view: View, stop: asyncio.Event, changes: Changes) -> N
         if not what_runs(status):
             raise NothingToRun(job.app.name, job.roles)
         served = await _serve(live, job, opened)
-        view.say(f"{job.app.name} on {job.url}: runs {', '.join(what_runs(status))}{served}")
+        view.say(f"{job.app.name} on {without_password(job.url)}: runs {', '.join(what_runs(status))}{served}")
         status = await _watch(live, view, stop, changes, status)
     ran = {worker.name for worker in status.workers if worker.running}
     done = what_was_done(status.read_models, [worker for worker in live.workers() if worker.name in ran])

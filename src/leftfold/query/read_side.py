@@ -18,6 +18,7 @@ from leftfold.errors import (
     UnknownReadModel,
 )
 from leftfold.leases import Entry, Terms
+from leftfold.passwords import without_password
 from leftfold.query.anchors import Anchors
 from leftfold.query.answering import Answering
 from leftfold.query.handler import QueryHandler
@@ -125,7 +126,7 @@ class ReadSide:
         registry.add(EventSkipped)
 
     def __repr__(self) -> str:
-        return f"<ReadSide of {len(self._definitions)} read models in {self._url}>"
+        return f"<ReadSide of {len(self._definitions)} read models in {without_password(self._url)}>"
 
     async def start(self) -> None:
         """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""

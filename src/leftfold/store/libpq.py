@@ -1,8 +1,23 @@
-"""What libpq takes from its surroundings and leftfold's settings would hide: the `options` of a connection."""
+"""What libpq makes of a URL and takes from its surroundings: where a password ends, the `options` of a connection."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+PORTS = re.compile("[0-9]*(,[0-9]*)*")
+USER_IN_PATH = re.compile("[^?]*:///+[^?]*:[^?]*@")
+
+
+def misread_password(url: str, host: str, port: str) -> str:
+    """Return what is wrong with a URL of whose password a part was taken for the host, the port or the database."""
+    if "@" in host:
+        return "an @ in a user name or a password is written %40"
+    if not PORTS.fullmatch(port):
+        return "its port is no number; a / in a password is written %2F"
+    if not host and USER_IN_PATH.match(url):
+        return "after three slashes comes the name of a database; user and host come after two"
+    return ""
 
 
 def asked_options(given: Mapping[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import select
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
@@ -24,7 +24,8 @@ from leftfold.errors import (
     UnsuitableDatabase,
 )
 from leftfold.home import part_in_children
-from leftfold.store.libpq import asked_options
+from leftfold.passwords import without_password_of
+from leftfold.store.libpq import asked_options, misread_password
 from leftfold.store.postgres_arrays import Array, Integers, integers
 
 try:
@@ -148,15 +149,11 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
     if reading:
         settings |= dict.fromkeys(READING_SETTINGS, "off")
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    try:
-        given = conninfo_to_dict(url)
-        parameters = {name: value for name, value in CONNECTING.items() if name not in given}
-        if session:
-            parameters["options"] = f"{options} {asked_options(given)} {NEEDED}"
-        conninfo = make_conninfo(url, **parameters, client_encoding="UTF8")
-    except psycopg.ProgrammingError as error:
-        raise InvalidUrl(url, f"libpq says: {problem_of(error)}") from error
-    connection = Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    given = _understood(url)
+    parameters = {name: value for name, value in CONNECTING.items() if name not in given}
+    if session:
+        parameters["options"] = f"{options} {asked_options(given)} {NEEDED}"
+    connection = _connected(url, make_conninfo(url, **parameters, client_encoding="UTF8"))
     part_in_children(connection)
     try:
         check_encoding("the log's database", connection)
@@ -167,6 +164,29 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
         raise
     connection.prepares = session
     return connection
+
+
+def _understood(url: str) -> Mapping[str, Any]:
+    """The parameters that libpq finds in a URL; `InvalidUrl` has no cause, since libpq's own words quote passwords."""
+    problem = ""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        given, problem = {}, f"libpq says: {problem_of(error)}"
+    problem = problem or misread_password(url, str(given.get("host", "")), str(given.get("port", "")))
+    if problem:
+        raise InvalidUrl(url, problem)
+    return given
+
+
+def _connected(url: str, conninfo: str) -> Connection:
+    try:
+        return Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        said = without_password_of(url, str(error))
+        if said == str(error):
+            raise
+    raise psycopg.OperationalError(said)
 
 
 def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:

@@ -1,6 +1,7 @@
 """The URL of a models database: SQLAlchemy's form, and the schema in which the tables are kept."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import InvalidUrl, unknown_option
+from leftfold.passwords import SECRET_NAMES, without_password
+from leftfold.store.libpq import misread_password
 from leftfold.store.open import check_path, path_in
 
 HOSTS = re.compile(
@@ -19,27 +22,36 @@ DRIVER = "postgresql+psycopg"
 WITHOUT_TRANSACTIONS = ("mysql", "mariadb", "oracle")
 OTHERWISE_SPOKEN = ("mssql",)
 FILE_OPTIONS = ("timeout",)
+NO_SECRETS: Mapping[str, str] = {}
 
 
 class DatabaseUrl(NamedTuple):
-    """`url` without what is leftfold's own; `schema` is "" where the database's default is meant."""
+    """`url` without what is leftfold's own; `schema` is "" where the database's default is meant.
+
+    `secrets` are the options that are passwords: SQLAlchemy's own `repr` of a URL, and of an engine, shows options.
+    """
 
     url: sa.URL
     schema: str
+    secrets: Mapping[str, str] = NO_SECRETS
 
     def __str__(self) -> str:
-        """For people: without the password."""
-        return self.url.render_as_string(hide_password=True)
+        """For people: without the passwords."""
+        return without_password(self.url.render_as_string(hide_password=False))
+
+    def __repr__(self) -> str:
+        return f"<DatabaseUrl {self}{f' in {self.schema}' if self.schema else ''}>"
 
 
 def database_url(text: str) -> DatabaseUrl:
     """Understand a URL; `InvalidUrl` says what is wrong with it."""
-    try:
-        url = sa.make_url(_hosts_apart(text))
-    except (exc.ArgumentError, ValueError) as error:
-        raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form") from error
+    url = _parsed(text)
+    if url is None:  # and no cause: SQLAlchemy's and Python's own words quote passwords
+        raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form")
     if url.drivername in POSTGRES:
         url = url.set(drivername=DRIVER)
+    if url.get_backend_name() == "postgresql" and (problem := misread_password(text, _host_of(url), "")):
+        raise InvalidUrl(text, problem)
     kind, _, driver = url.drivername.partition("+")
     if kind == "postgresql" and driver != "psycopg":
         raise InvalidUrl(str(url), f"there is no driver {driver!r}: it is psycopg 3, as in postgresql://user@host/name")
@@ -52,11 +64,23 @@ def database_url(text: str) -> DatabaseUrl:
     return _file(text, url) if kind == "sqlite" else _with_schema(url, kind)
 
 
+def _parsed(text: str) -> sa.URL | None:
+    try:
+        return sa.make_url(_hosts_apart(text))
+    except (exc.ArgumentError, ValueError):
+        return None
+
+
+def _host_of(url: sa.URL) -> str:
+    several = url.query.get("host", ())
+    return ",".join([url.host or "", *([several] if isinstance(several, str) else several)]).strip(",")
+
+
 def _file(text: str, url: sa.URL) -> DatabaseUrl:
     """Read a file's URL as that of a log is read; no path is a database in memory, `:memory:` too."""
     path = path_in(text)
     check_path(text, path)
-    if url.host:
+    if url.host or url.username or url.password:
         raise InvalidUrl(text, "it names no file (three slashes for a relative path, four for an absolute one)")
     for name in url.query:
         if name not in FILE_OPTIONS:
@@ -77,8 +101,8 @@ def _hosts_apart(text: str) -> str:
 
 def _with_schema(url: sa.URL, kind: str) -> DatabaseUrl:
     schema = url.query.get("schema", "")
-    if not schema:
-        return DatabaseUrl(url.difference_update_query(["schema"]), "")
-    if kind != "postgresql" or not isinstance(schema, str):
+    if schema and (kind != "postgresql" or not isinstance(schema, str)):
         raise InvalidUrl(str(url), "schema= is one name, and for PostgreSQL alone")
-    return DatabaseUrl(url.difference_update_query(["schema"]), schema)
+    given = {name: url.query[name] for name in SECRET_NAMES if kind == "postgresql" and name in url.query}
+    secrets = {name: value for name, value in given.items() if isinstance(value, str)}
+    return DatabaseUrl(url.difference_update_query(["schema", *secrets]), str(schema), secrets)

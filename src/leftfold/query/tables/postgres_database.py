@@ -71,7 +71,7 @@ class PostgresBackend:
     longest_name = 63
 
     def __init__(self, url: DatabaseUrl) -> None:
-        self._url, self._schema = url
+        self._url, self._schema, self._secrets = url
 
     def engine(self) -> sa.Engine:
         """An engine of few connections, which leave the beginning of transactions to us."""
@@ -80,12 +80,17 @@ class PostgresBackend:
         except ImportError as error:
             raise MissingExtra("psycopg", "postgres") from error
         given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
-        _check_parameters(self._url)
+        _check_parameters(self._url.set(query={**self._secrets, **self._url.query}))
         arguments = {name: value for name, value in CONNECTING.items() if name not in given}
         asked = asked_options(given)
         engine = sa.create_engine(
             self._url.difference_update_query(["options", "client_encoding"]),
-            connect_args={**arguments, "options": _options(self._schema, asked), "client_encoding": "UTF8"},
+            connect_args={
+                **arguments,
+                **self._secrets,
+                "options": _options(self._schema, asked),
+                "client_encoding": "UTF8",
+            },
             pool_size=CONNECTIONS,
             max_overflow=MORE_CONNECTIONS,
             pool_timeout=SECONDS_FOR_A_CONNECTION,
@@ -148,7 +153,7 @@ def _check_parameters(url: sa.URL) -> None:
     known = sorted(option.keyword.decode() for option in Conninfo.get_defaults())
     for name in url.query:
         if name not in known:
-            raise InvalidUrl(url.render_as_string(), unknown_option(name, [*known, "schema"]))
+            raise InvalidUrl(url.render_as_string(hide_password=False), unknown_option(name, [*known, "schema"]))
 
 
 def _set_up(connection: Any, _: object) -> None:

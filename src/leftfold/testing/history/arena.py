@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlunsplit
 
 import msgspec
 
+from leftfold.passwords import without_password
 from leftfold.store.open import path_in, split_url
 from leftfold.testing.history.clocks import SteppedClock
 from leftfold.testing.history.disk import FaultyDisk
@@ -20,6 +22,7 @@ from leftfold.testing.history.team import Team
 from leftfold.testing.postgres_server import PostgresServer
 
 MOUNTED_MEGABYTES = 160
+PORT = re.compile(":([0-9]+)$")
 MEGABYTES_A_SECOND = 1
 
 
@@ -57,7 +60,7 @@ class Arena:
         self.mount: Path | None = None
 
     def __repr__(self) -> str:
-        return f"<Arena {self.url}>"
+        return f"<Arena {without_password(self.url)}>"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -122,7 +125,8 @@ def address_of(url: str) -> Path | tuple[str, int]:
     parts = split_url(url)
     options = parse_qs(parts.query)
     host = options.get("host", [parts.hostname or "/var/run/postgresql"])[0]
-    port = int(options.get("port", [str(parts.port or 5432)])[0])
+    written = PORT.search(parts.netloc)
+    port = int(options.get("port", [written[1] if written else "5432"])[0])
     return Path(host) / f".s.PGSQL.{port}" if host.startswith("/") else (host, port)
 
 

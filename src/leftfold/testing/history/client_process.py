@@ -35,20 +35,26 @@ class Setting(msgspec.Struct):
     clock: str | None = None
 
 
-async def run(setting: Setting) -> None:
-    """Work until the input ends."""
+async def run() -> None:
+    """Work as the first line of the input says, until the input ends.
+
+    Nothing comes as an argument: other users of the machine see the arguments of a process, and a URL may have a
+    password.
+    """
+    lines = _lines()
+    setting = msgspec.json.decode(await anext(lines), type=Setting)
     clock = SteppedClock(Path(setting.clock)) if setting.clock else None
     async with await _opened(setting.url, clock) as store, AsyncExitStack() as stack:
         head = await _head(store)
         live = await _live(store, stack)
-        await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head)
+        await _work(setting, Calls(setting.name, store, live, Journal(Path(setting.journal))), head, lines)
 
 
-async def _work(setting: Setting, calls: Calls, head: int) -> None:
+async def _work(setting: Setting, calls: Calls, head: int, lines: AsyncIterator[str]) -> None:
     calls.known = 0 if setting.behind is None else head
     client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
     client.start(max(0, calls.known - (setting.behind or 0)))
-    async for line in _lines():
+    async for line in lines:
         await _obey(client, line.split())
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
@@ -101,5 +107,5 @@ async def _lines() -> AsyncIterator[str]:
 
 
 def main() -> None:
-    """Run the client that the argument describes."""
-    asyncio.run(run(msgspec.json.decode(sys.argv[1], type=Setting)))
+    """Run the client that its input describes."""
+    asyncio.run(run())

@@ -16,6 +16,7 @@ import msgspec
 from leftfold.clock import Clock
 from leftfold.criteria import EVERYTHING
 from leftfold.errors import LogNotEmpty, StoreError, UnknownNemesis
+from leftfold.passwords import without_password
 from leftfold.store.contract import EventStore, NewEvent, StoredEvent
 from leftfold.store.inspection import Inspectable
 from leftfold.store.open import open_store
@@ -48,6 +49,9 @@ class Plan(msgspec.Struct, frozen=True):
     nemeses: Sequence[str] | None = None
     own_server: bool = False
     habits: Habits = Habits()
+
+    def __repr__(self) -> str:
+        return super(Plan, msgspec.structs.replace(self, url=without_password(self.url))).__repr__()
 
 
 def _open(url: str, clock: Clock | None) -> EventStore:

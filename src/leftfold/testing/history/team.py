@@ -134,12 +134,13 @@ class ClientProcess:
                 sys.executable,
                 "-c",
                 PROGRAM,
-                msgspec.json.encode(setting).decode(),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=errors,
                 env=self._environment,
             )
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(setting) + b"\n")
 
     def pause(self) -> None:
         """Stop it where it is."""
