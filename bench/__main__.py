@@ -17,6 +17,7 @@ from bench import (
     deciding,
     flatness,
     latency,
+    limits,
     loading,
     machine,
     percentiles,
@@ -49,8 +50,8 @@ FIGURES: Sequence[Figure] = (
     *postgres_loading.FIGURES,
 )
 NAMES = [figure.name for figure in FIGURES]
-CONSISTENCY, LATENCY, FLAT, TAGS = "consistency", "latency", "flat", "tags"
-TABLES = [CONSISTENCY, LATENCY, FLAT, TAGS]
+CONSISTENCY, LATENCY, FLAT, TAGS, LIMITS = "consistency", "latency", "flat", "tags", "limits"
+TABLES = [CONSISTENCY, LATENCY, FLAT, TAGS, LIMITS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -98,6 +99,9 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
                 searches = asyncio.run(searching.measure(events, Path(fresh), status.update))
             tables.append(table.of_searches(searches, events))
+        if LIMITS in wanted:
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                tables.append(table.of_limits(asyncio.run(limits.measure(Path(fresh), status.update))))
     return tables
 
 

@@ -9,6 +9,8 @@ import rich.table
 from bench.figure import LEFTFOLD, Figure, Row, Target
 from bench.flatness import LIMIT, Cost
 from bench.latency import Latency, beside
+from bench.limits import LIMIT as GROWTH_LIMIT
+from bench.limits import RequestCost
 from bench.percentiles import Percentiles
 from bench.searching import LIMIT as SEARCH_LIMIT
 from bench.searching import SearchCost
@@ -60,6 +62,23 @@ def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
         for cost in costs
     ]
     return Table("As the log grows", headings, rows)
+
+
+def of_limits(costs: Sequence[RequestCost]) -> Table:
+    """What one request takes, up to the limits of a log."""
+    headings = ("milliseconds a request", "on", "a quarter", "a half", "the limit", "growth a part", "target", "")
+    rows = [
+        [
+            cost.title,
+            cost.backend,
+            *(f"{_number(cost.by_size[size])} ({size:,})" for size in sorted(cost.by_size)),
+            f"{cost.growth:.2f}",
+            f"≤ {GROWTH_LIMIT:g}",
+            MET if cost.growth <= GROWTH_LIMIT else MISSED,
+        ]
+        for cost in costs
+    ]
+    return Table("Up to the limits", headings, rows)
 
 
 def of_searches(costs: Sequence[SearchCost], events: int) -> Table:

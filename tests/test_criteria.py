@@ -1,6 +1,6 @@
 """Criteria: the laws of `|`, what matches, and how criteria show themselves."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import permutations
 
 import pytest
@@ -117,3 +117,47 @@ def test_an_item_that_another_covers_is_dropped() -> None:
 def test_criteria_are_no_other_thing() -> None:
     assert criteria("opened") != Item(["opened"])
     assert Item(["opened"]) != "opened"
+
+
+MANY = st.lists(
+    st.builds(
+        Item,
+        st.frozensets(st.sampled_from("abcdef"), max_size=2),
+        st.frozensets(st.sampled_from("uvwxyz"), max_size=3),
+    )
+    | st.just(Item(system=False)),
+    min_size=17,
+    max_size=60,
+)
+
+
+@given(MANY)
+def test_of_many_items_those_that_others_cover_are_dropped_as_of_few(items: list[Item]) -> None:
+    kept = {one for one in items if not any(other != one and other.covers(one) for other in items)}
+
+    assert set(Criteria(*items).items) == kept
+    assert Criteria(*items) == Criteria(*reversed(items))
+
+
+SHAPES: dict[str, Callable[[int], Item]] = {
+    "a tag each": lambda n: Item((), [f"n:{n}"]),
+    "a type each": lambda n: Item([f"t{n}"]),
+    "a type each with one tag": lambda n: Item([f"t{n}"], ["all"]),
+    "a tag each with one type": lambda n: Item(["t"], [f"n:{n}", "all"]),
+    "pairs of tags": lambda n: Item((), [f"a:{n % 64}", f"b:{n // 64}"]),
+    "tags from a few": lambda n: Item((), [f"{at}" for at in range(12) if n >> at & 1]),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_criteria_of_many_items_are_made_in_steps_that_grow_with_their_number(
+    shape: Callable[[int], Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    covers = Item.covers
+    monkeypatch.setattr(Item, "covers", lambda self, other: compared.append(1) or covers(self, other))
+
+    made = Criteria(*map(shape, range(1, 2_000)))
+
+    assert len(compared) <= 64 * 2_000
+    assert made == Criteria(*map(shape, range(1_999, 0, -1)))

@@ -1,12 +1,15 @@
 """Which events: the query of the Dynamic Consistency Boundary specification (https://dcb.events/specification/)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Self
 
 from leftfold.errors import InvalidCriteria, UsageError
 from leftfold.events import MessageType, event_classes, with_subclasses
 
 SYSTEM = "leftfold."  # how the types of leftfold's own events begin
+FEW = 16  # items that are compared each with each
+COMPARISONS = 64  # for each of many items, on average, to find those that others cover
 
 
 class Item:
@@ -105,8 +108,40 @@ class Criteria:
 
 
 def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The distinct items in one order, without those that another one covers.
+
+    If that took too many comparisons none is dropped, which changes no answer.
+    """
     distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags), item.system))
-    return tuple(item for item in distinct if not any(other is not item and other.covers(item) for other in distinct))
+    find = _candidates(distinct) if len(distinct) > FEW else None
+    left = COMPARISONS * len(distinct)
+    kept: list[Item] = []
+    for item in distinct:
+        candidates = distinct if find is None else find(item)
+        left -= len(candidates)
+        if left < 0:
+            return tuple(distinct)
+        if not any(other is not item and other.covers(item) for other in candidates):
+            kept.append(item)
+    return tuple(kept)
+
+
+def _candidates(items: Sequence[Item]) -> Callable[[Item], Sequence[Item]]:
+    """The function that finds the items which may cover one: each is listed by its rarest tag and its types."""
+    tags = Counter(tag for item in items for tag in item.tags)
+    types = Counter(type for item in items for type in item.types)
+    listed: defaultdict[tuple[str | None, str | None], list[Item]] = defaultdict(list)
+    for item in items:
+        tag = min(item.tags, key=lambda tag: (tags[tag], tag), default=None)
+        for type in item.types or (None,):
+            listed[tag, type].append(item)
+
+    def find(item: Item) -> Sequence[Item]:
+        rarest = min(item.types, key=lambda type: (types[type], type), default=None)
+        places = [(tag, type) for tag in (*item.tags, None) for type in {rarest, None}]
+        return [each for place in places for each in listed.get(place, ())]
+
+    return find
 
 
 def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:

@@ -840,12 +840,12 @@ class AppendTooLarge(InvalidAppend):
 
 
 class EventTooLarge(InvalidAppend):
-    """An event over the size limit. Sizes are bytes of data plus metadata."""
+    """An event over the size limit. Sizes are bytes of data, metadata and tags."""
 
     def __init__(self, index: int, type: str, size: int, limit: int) -> None:
         self.index, self.type, self.size, self.limit = index, type, size, limit
         super().__init__(
-            f"event {index} of the append ({type}) has {size:,} bytes of data and metadata",
+            f"event {index} of the append ({type}) has {size:,} bytes of data, metadata and tags",
             f"at most {limit:,} bytes",
             "store the large part elsewhere and its address in the event, or open the log with a larger ?event_limit=",
         )

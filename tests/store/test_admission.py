@@ -52,7 +52,8 @@ def test_many_events_are_as_large_as_all_of_them(event: NewEvent) -> None:
 
     request.check()
 
-    assert request.size == MANY * 4 + len(event.data) + len(event.metadata)
+    of_tags = len("".join(event.tags).encode())
+    assert request.size == MANY * (4 + len("owner:annowner:bob")) + len(event.data) + len(event.metadata) + of_tags
     assert request.events == [*[FINE] * MANY, event]
 
 

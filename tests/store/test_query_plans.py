@@ -91,6 +91,7 @@ READS: dict[str, Criteria] = {
     "two common tags": criteria(tags=["always:1", "often:1"]),
     "a rare and a common tag": criteria(tags=["always:1", "rarely:1"]),
     "three tags with a type": criteria("common", tags=["always:1", "often:2", "rarely:2"]),
+    "a dozen tags with a type": criteria("common", tags=["always:1", *(f"other:{n}" for n in range(11))]),
     "several items": criteria("rare") | criteria(tags=["rarely:1"]) | criteria("common", tags=["often:1"]),
 }
 

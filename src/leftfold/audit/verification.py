@@ -113,7 +113,7 @@ def _content(stored: StoredEvent, registry: Registry, unknown: Counter[str], typ
         present = registry.present_tags(stored)
     except LeftfoldError as error:
         return [Finding(stored.position, error.found)]
-    lacking = sorted({tag.partition(":")[0] for tag in present if tag not in stored.tags})
+    lacking = sorted({tag.partition(":")[0] for tag in set(present) - set(stored.tags)})
     if lacking:
         names = " and ".join(f"{name}:" for name in lacking)
         typed.add(

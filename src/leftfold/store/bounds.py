@@ -27,7 +27,7 @@ from leftfold.errors import (
 )
 from leftfold.store.contract import Key, NewEvent, OwnKey
 
-EVENT_LIMIT = 1_048_576  # bytes of data and metadata, unless the log is opened with another limit
+EVENT_LIMIT = 1_048_576  # bytes of data, metadata and tags, unless the log is opened with another limit
 TAG_LIMIT = 512  # characters
 TYPE_LIMIT = 256  # characters
 VERSION_LIMIT = 2**31 - 1
@@ -38,9 +38,10 @@ OWN_KEYS = "leftfold."
 EVENT_TAGS_LIMIT = 10_000
 APPEND_EVENTS_LIMIT = 100_000
 APPEND_TAGS_LIMIT = 1_000_000
-APPEND_BYTES_LIMIT = 268_435_456
+APPEND_BYTES_LIMIT = 268_435_456  # of data, metadata and tags
 ITEM_TAGS_LIMIT = 100
 CRITERIA_ITEMS_LIMIT = 5_000
+WIDEST = 4  # bytes of a character
 MANY = 64  # events of one append from which on they are checked together first
 
 _PLAIN = (bytes, bytes, int, tuple, type(None))
@@ -189,10 +190,13 @@ def _size_together(events: Sequence[NewEvent], limit: int) -> int:
     types = {event.type for event in events}
     if set(map(type, versions)) != {int}:
         return 0
-    size = sum(map(len, data)) + sum(map(len, metadata))
+    try:
+        size = sum(map(len, data)) + sum(map(len, metadata)) + _bytes_of(names)
+    except TypeError:  # a tag that is no text
+        return 0
     most = max(map(len, tags))
     plain = (
-        (size <= limit or max(map(add, map(len, data), map(len, metadata))) <= limit)
+        (size <= limit or max(map(add, map(len, data), map(len, metadata))) + WIDEST * TAG_LIMIT * most <= limit)
         and _fine_together(names, TAG_LIMIT)
         and _fine_together(types, TYPE_LIMIT)
         and min(versions) >= 1
@@ -225,7 +229,8 @@ def _size_at_sight(event: NewEvent, limit: int) -> int:
         together = "".join(names)
     except TypeError:
         return 0
-    size = len(event.data) + len(event.metadata)
+    of_tags = len(together) - len(event.type) if together.isascii() else _bytes_of(event.tags)
+    size = len(event.data) + len(event.metadata) + of_tags
     plain = (
         len(together) <= TYPE_LIMIT
         and together.isprintable()
@@ -251,6 +256,9 @@ def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> i
     for tag in event.tags:
         if not _fine(tag, TAG_LIMIT):
             raise InvalidTag(index, tag, _problem(tag, TAG_LIMIT))
+    size += _bytes_of(event.tags)
+    if size > limit and not copied:
+        raise EventTooLarge(index, event.type, size, limit)
     if event.time is not None:
         to_microseconds(event.time)
     return size
@@ -272,7 +280,7 @@ def _check_parts(index: int, event: Any) -> None:
 def _check_together(events: Sequence[NewEvent], size: int) -> None:
     """Raise `AppendTooLarge` for what is too much together."""
     if size > APPEND_BYTES_LIMIT:
-        raise AppendTooLarge(f"{size:,} bytes of data and metadata", f"{APPEND_BYTES_LIMIT:,}")
+        raise AppendTooLarge(f"{size:,} bytes of data, metadata and tags", f"{APPEND_BYTES_LIMIT:,}")
     if len(events) * EVENT_TAGS_LIMIT > APPEND_TAGS_LIMIT:
         tags = sum(len(event.tags) for event in events)
         if tags > APPEND_TAGS_LIMIT:
@@ -284,6 +292,11 @@ def _check_types(types: frozenset[str]) -> None:
     for type in types:
         if not _fine(type, TYPE_LIMIT):
             raise InvalidType(None, type, _problem(type, TYPE_LIMIT))
+
+
+def _bytes_of(texts: Sequence[str]) -> int:
+    together = "".join(texts)
+    return len(together) if together.isascii() else len(together.encode("utf-8", "surrogatepass"))
 
 
 def _no_criteria(found: object) -> UsageError:

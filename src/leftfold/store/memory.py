@@ -8,7 +8,7 @@ from typing import Self
 from uuid import uuid4
 
 from leftfold.clock import Clock, SystemClock, to_microseconds
-from leftfold.criteria import EVERYTHING, Criteria, Item
+from leftfold.criteria import EVERYTHING, SYSTEM, Criteria, Item
 from leftfold.errors import StoreClosed
 from leftfold.home import Home
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
@@ -164,6 +164,9 @@ class MemoryStore:
             candidates = range(after + 1, upto + 1)
             if item.system:
                 return candidates
+            return [p for p in candidates if not self._events[p - 1].type.startswith(SYSTEM)]
+        if len(item.tags) == 1:
+            return [p for p in candidates if not item.types or self._events[p - 1].type in item.types]
         events = (self._events[position - 1] for position in candidates)
         return [event.position for event in events if item.matches(event.type, event.tags)]
 

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from leftfold.criteria import Criteria, Item
+from leftfold.store.postgres_arrays import texts
 from leftfold.store.stretch import Range
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
@@ -15,8 +16,17 @@ USERS = "type <> ALL (ARRAY(SELECT id FROM {log}.type WHERE name >= 'leftfold.' 
 FEW = 64  # events of a tag that a first look reads
 LAST = 2**63 - 1
 RARE = 4_096  # rows that are counted at most to find the rarest tag
+RAREST = 64  # the same where there are very many tags
 JOINED = 7  # tags that the planner may make joins of; of many it tries orders for seconds, and may then find none
-COUNTED = 64  # items that are counted for at most; of more, each is found by one of its tags
+COUNTED = 64  # items that a statement has a part for each of; of more it gets arrays
+TOGETHER = 16  # tags that a statement looks along one by one; more are an array too
+HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event WHERE {same}"
+LACKS_NONE = """NOT EXISTS (
+            SELECT FROM unnest({tags}) AS other (tag)
+            WHERE NOT EXISTS (
+                SELECT FROM {log}.tag AS also WHERE also.tag = other.tag AND also.position = {of}.position
+            )
+        )"""
 
 
 class Statement(NamedTuple):
@@ -32,6 +42,7 @@ class Arm(NamedTuple):
     source: str
     condition: str
     parameters: tuple[Any, ...]
+    search: tuple[str, str, str] | None = None  # the same along a tag: that tag, type ids and other tags, one a line
 
 
 def bytes_of(row: Sequence[Any]) -> int:
@@ -65,19 +76,21 @@ def first_look(tag: str, chosen: Range) -> Statement:
 
 def leaves_a_choice(criteria: Criteria) -> bool:
     """Whether an item could be found in several ways."""
-    return any(_ways(item, criteria) for item in criteria.items)
+    return any(len(item.tags) + bool(item.types) > 1 for item in criteria.items if item.tags)
 
 
 def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
     """The head, and of each item that could be found in several ways how many rows each way would see, bounded.
 
     One statement for all: of each item an array, its tags in order and then its types. A way is counted no further
-    than those before it came: it is not better then.
+    than those before it came: it is not better then. Of many tags together each is counted by itself, in one array.
     """
-    counts = ["SELECT coalesce(max(position), 0) FROM {log}.event WHERE {same}"]
+    if _is_large(criteria):
+        return _count_of_each(_tags_of(criteria), after)
+    counts = [HEAD]
     parameters: list[Any] = []
     for item in criteria.items:
-        ways: list[tuple[str, Any]] = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item, criteria)]
+        ways: list[tuple[str, Any]] = [("{log}.tag WHERE tag = %s", tag) for tag in _ways(item)]
         if ways and item.types:
             ways.append(("{log}.event WHERE type = ANY (%s::integer[])", _ids(item, ids)))
         if ways:
@@ -87,10 +100,7 @@ def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement
 
 
 def _counted(ways: Sequence[str]) -> str:
-    """How many rows each way has, as an array; many are counted apart, since the planner cannot order so many joins."""
-    if len(ways) > JOINED:
-        some = [f"SELECT FROM {rows} AND position > %s LIMIT {RARE}" for rows in ways]
-        return f"SELECT ARRAY[{', '.join(f'(SELECT count(*) FROM ({each}) AS few)' for each in some)}]"
+    """How many rows each way has, as an array."""
     limit = str(RARE)
     tables: list[str] = []
     for number, rows in enumerate(ways):
@@ -101,18 +111,41 @@ def _counted(ways: Sequence[str]) -> str:
     return f"SELECT ARRAY[{rows}] FROM {', '.join(tables)}"
 
 
+def _count_of_each(tags: Sequence[str], after: int) -> Statement:
+    """The head, and how many rows each tag has; the more tags, the sooner counting stops."""
+    limit = max(RAREST, min(RARE, RARE * COUNTED // max(len(tags), 1)))
+    counts = f"""
+        SELECT ARRAY(
+            SELECT (
+                SELECT count(*)
+                FROM (SELECT FROM {{log}}.tag WHERE tag.tag = one.tag AND position > %s LIMIT {limit}) AS few
+            )
+            FROM unnest(%s::text[]) WITH ORDINALITY AS one (tag, number)
+            ORDER BY one.number
+        )"""
+    return Statement(f"SELECT ({HEAD}), ({counts})", [after, texts(tags)])
+
+
 def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[Sequence[int]]) -> list[Arm]:
     """One arm or more for each item, by what `choices` counted; none for types that the log has never seen."""
+    if _is_large(criteria):
+        rows = dict(zip(_tags_of(criteria), *counted, strict=True)) if counted else {}
+        return [
+            arm
+            for item in criteria.items
+            for arm in _arms(item, _ids(item, ids), sorted(item.tags, key=lambda tag: (rows.get(tag, 0), tag)))
+        ]
     arms: list[Arm] = []
     counts = chain.from_iterable(counted)
     for item in criteria.items:
-        ways = _ways(item, criteria)
+        ways = _ways(item)
         rows = {tag: next(counts) for tag in ways}
         by_type = next(counts) if ways and item.types else None
-        rarest = min(rows, key=lambda tag: rows[tag]) if rows else next(iter(sorted(item.tags)), None)
-        if rarest is not None and by_type is not None and by_type < rows.get(rarest, 0):
-            rarest = None
-        arms += _arms(item, _ids(item, ids), rarest)
+        rarest = min(rows.values(), default=0)
+        drivers = sorted(item.tags, key=lambda tag: (rows.get(tag, 0) != rarest, tag))
+        if rows and by_type is not None and by_type < rarest:
+            drivers = []
+        arms += _arms(item, _ids(item, ids), drivers)
     return arms
 
 
@@ -127,19 +160,28 @@ def selection(arms: Sequence[Arm], chosen: Range, size: int) -> Statement:
     if len(arms) == 1 and arms[0].source.endswith("event"):
         sql = _along(arms[0], order, columns)
         return Statement(sql, _parameters(arms[0], chosen, size))
-    positions = " UNION ".join(f"SELECT * FROM ({_along(arm, order, 'position')}) AS arm" for arm in arms)
+    found = _all_along(arms, order, chosen, size)
+    positions = " UNION ".join(f"SELECT * FROM ({each.sql}) AS arm" for each in found)
     sql = f"""
         SELECT {columns}
         FROM {{log}}.event
         WHERE position = ANY (ARRAY({positions} ORDER BY position {order} LIMIT %s))
         ORDER BY position {order}"""
-    return Statement(sql, [each for arm in arms for each in _parameters(arm, chosen, size)] + [size])
+    return Statement(sql, [each for one in found for each in one.parameters] + [size])
 
 
-def _ways(item: Item, criteria: Criteria) -> list[str]:
-    """The tags that an item could be found by, where there is a choice that is worth counting for."""
-    if len(criteria.items) > COUNTED or len(item.tags) > COUNTED:
-        return []
+def _is_large(criteria: Criteria) -> bool:
+    """Whether a statement that has a part for each item and tag would take the planner too long."""
+    return len(criteria.items) > COUNTED or any(len(item.tags) > JOINED for item in criteria.items)
+
+
+def _tags_of(criteria: Criteria) -> list[str]:
+    """The tags of all items that have several, each once."""
+    return sorted({tag for item in criteria.items if len(item.tags) > 1 for tag in item.tags})
+
+
+def _ways(item: Item) -> list[str]:
+    """The tags that an item could be found by, where there is a choice."""
     return sorted(item.tags) if len(item.tags) + bool(item.types) > 1 else []
 
 
@@ -147,25 +189,56 @@ def _ids(item: Item, ids: Mapping[str, int]) -> list[int]:
     return sorted(ids[name] for name in item.types if name in ids)
 
 
-def _arms(item: Item, types: list[int], driver: str | None) -> list[Arm]:
+def _arms(item: Item, types: list[int], drivers: Sequence[str]) -> list[Arm]:
+    """The ways to an item's events: along the first of the drivers, which are its tags, or along its types."""
     if item.types and not types:
         return []
-    tags = sorted(item.tags)
-    if not tags and not item.types:
+    if not item.tags and not item.types:
         return [Arm("{log}.event", "true" if item.system else USERS, ())]
-    if driver is None:
-        condition = f"type = %s{_with_tags(tags, 'event')}"
-        return [Arm("{log}.event", condition, (type, *tags)) for type in types]
-    others = [tag for tag in tags if tag != driver]
+    if not drivers:
+        also, parameters = _with_tags(sorted(item.tags), "event")
+        return [Arm("{log}.event", f"type = %s{also}", (type, *parameters)) for type in types]
+    driver, *others = drivers
+    also, parameters = _with_tags(others, "driver")
     wanted = " AND driver.type = ANY (%s::integer[])" if types else ""
-    condition = f"driver.tag = %s{wanted}{_with_tags(others, 'driver')}"
-    return [Arm("{log}.tag AS driver", condition, (driver, *([types] if types else ()), *others))]
+    search = (driver, "\n".join(map(str, types)), "\n".join(others))
+    condition = f"driver.tag = %s{wanted}{also}"
+    return [Arm("{log}.tag AS driver", condition, (driver, *([types] if types else ()), *parameters), search)]
 
 
-def _with_tags(tags: Sequence[str], of: str) -> str:
-    apart = " OFFSET 0" if len(tags) > JOINED else ""
-    one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position{apart})"
-    return one * len(tags)
+def _with_tags(tags: Sequence[str], of: str) -> tuple[str, Sequence[Any]]:
+    """The condition that a row has these tags too, and its parameters."""
+    if len(tags) >= JOINED:
+        return f" AND {LACKS_NONE.format(tags='%s::text[]', of=of, log='{log}')}", (texts(tags),)
+    one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position)"
+    return one * len(tags), tags
+
+
+def _all_along(arms: Sequence[Arm], order: str, chosen: Range, size: int) -> list[Statement]:
+    """The positions along each arm; those of many tags by one statement, whatever their number."""
+    searches = [arm.search for arm in arms if arm.search]
+    if len(searches) <= TOGETHER:
+        return [Statement(_along(arm, order, "position"), _parameters(arm, chosen, size)) for arm in arms]
+    others = [arm for arm in arms if not arm.search]
+    lacks_none = LACKS_NONE.format(tags=r"string_to_array(item.others, E'\n')", of="driver", log="{log}")
+    together = f"""
+        SELECT found.position
+        FROM unnest(%s::text[], %s::text[], %s::text[]) AS item (driver, types, others)
+        CROSS JOIN LATERAL (
+            SELECT driver.position
+            FROM {{log}}.tag AS driver
+            WHERE driver.tag = item.driver
+                AND (item.types = '' OR driver.type = ANY (string_to_array(item.types, E'\\n')::integer[]))
+                AND (item.others = '' OR {lacks_none})
+                AND driver.position > %s AND driver.position <= %s
+            ORDER BY driver.position {order}
+            LIMIT %s
+        ) AS found"""
+    columns = [texts(column) for column in zip(*searches, strict=True)]
+    return [
+        *_all_along(others, order, chosen, size),
+        Statement(f"SELECT DISTINCT position FROM ({together}) AS each", [*columns, chosen.after, chosen.upto, size]),
+    ]
 
 
 def _along(arm: Arm, order: str, columns: str) -> str:
