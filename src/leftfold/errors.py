@@ -83,6 +83,7 @@ LeftfoldError
 │       ├── StoreBusy
 │       ├── StoreFull
 │       ├── StoreReadOnly
+│       ├── ClockJumped         an event would be dated further ahead than is plausible
 │       ├── UnsuitableDatabase
 │       ├── RoleTaken
 │       ├── StoreCorrupt
@@ -1110,6 +1111,24 @@ class StoreReadOnly(StoreUnavailable):
             f"{where} cannot be written: {problem}",
             "a file and a folder, or a log in PostgreSQL, that this user may write",
             "correct the permissions; reading works with ?mode=ro",
+        )
+
+
+class ClockJumped(StoreUnavailable):
+    """An append would date an event further ahead than is plausible; nothing was written."""
+
+    def __init__(self, time: datetime, latest: datetime, now: datetime) -> None:
+        self.time, self.latest, self.now = time, latest, now
+        if now < time:
+            found = f"the newest event of the log has the time {time.isoformat()}, and the clock says {now.isoformat()}"
+        else:
+            found = f"the clock says {now.isoformat()}, and the log and the time that has passed speak against it"
+        moment = time.isoformat(timespec="seconds").replace("+00:00", "Z")
+        super().__init__(
+            f"an event would be dated too far ahead: {found}",
+            f"a time up to {latest.isoformat()}",
+            f"set the clock right; if it is right, open the log with ?accept_time={moment}; if events of the "
+            "log have a wrong time, repair it with `leftfold copy --latest`",
         )
 
 

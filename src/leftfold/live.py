@@ -339,7 +339,7 @@ class LiveApp:
     async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""
         self._home.check()
-        found = [await verify_log(self.store, self._registry, progress)]
+        found = [await verify_log(self.store, self._registry, progress, self._clock)]
         if snapshots:
             found.append(await verify_snapshots(self._snapshots, list(self._decision_models), self._states.replay))
         return found

@@ -1,12 +1,16 @@
 """`leftfold verify`: sound logs, and what is found in logs that were damaged by hand."""
 
+import asyncio
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from examples.bank import Account, Deposit, Open, bank
+from leftfold import NewEvent, open_store
 from leftfold.command.states import LONG_HISTORY
+from leftfold.testing import FakeClock
 from tests.cli.conftest import BANK, Run
 
 CHANGED_TRIGGER = "CREATE TRIGGER event_is_never_touched AFTER INSERT ON event BEGIN SELECT 1; END"
@@ -34,6 +38,28 @@ def test_a_sound_log_is_said_to_be_sound(run: Run, log: str) -> None:
         "✓ 6 events, positions without gaps, times in order",
         "sound",
     ]
+
+
+async def log_of_a_wrong_clock() -> None:
+    clock = FakeClock(datetime(2026, 6, 1, tzinfo=UTC))
+    async with open_store("sqlite:///bank.db", clock=clock) as store:
+        await store.append([NewEvent("noted", b"")])
+        clock.set(datetime(2098, 1, 1, tzinfo=UTC))
+        await store.append([NewEvent("noted", b"")])
+        await store.append([NewEvent("noted", b"")])
+
+
+def test_times_ahead_of_the_clock_are_found_and_repaired_by_a_copy(run: Run, folder: Path) -> None:
+    asyncio.run(log_of_a_wrong_clock())
+
+    found = run("verify", "sqlite:///bank.db")
+    copied = run("copy", "sqlite:///bank.db", "sqlite:///repaired.db", "--latest", "2026-06-02T00:00:00Z")
+
+    assert found.code == 1
+    assert "position 2: its time lies more than an hour ahead of the clock; see copy --latest: 2 in all" in found.out
+    assert copied.code == 0
+    assert "times after 2026-06-02T00:00:00+00:00 became it" in copied.out
+    assert run("verify", "sqlite:///repaired.db").code == 0
 
 
 def test_with_an_app_every_event_is_read(run: Run, log: str, strange_log: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leftfold.errors import ForeignTarget, KeyReused, SameLog, StoreUnavailable, TimeRefused
+from leftfold.errors import ForeignTarget, KeyReused, NaiveDatetime, SameLog, StoreUnavailable, TimeRefused
 from leftfold.store import EventStore, Key, MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
 from leftfold.store.contract import CopiedEvent
@@ -20,6 +20,7 @@ from leftfold.store.copying import Copied, LatestClock, clock_for, compare_logs,
 from leftfold.store.inspection import StoredKey
 from leftfold.store.memory import EVENTS_A_BATCH
 from leftfold.testing import FakeClock
+from leftfold.testing.clock import START
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -323,6 +324,39 @@ async def test_a_source_that_cannot_be_opened_any_more_ends_the_copy(source: Mem
 
     with pytest.raises(StoreUnavailable):
         await copy_log(source, MemoryStore())
+
+
+# --- times that a wrong clock gave
+
+
+async def test_a_copy_gives_times_that_lie_too_far_ahead_another_one(
+    open_sqlite: Open, open_other_sqlite: Open, tmp_path: Path
+) -> None:
+    wrong, right = START + timedelta(days=26_000), START + timedelta(days=3)
+    async with open_sqlite(clock=LatestClock(wrong, FakeClock(wrong))) as source:
+        await source.append([NewEvent("noted", b"1", time=START), NewEvent("noted", b"2", time=right)])
+        await source.append([NewEvent("noted", b"3"), NewEvent("noted", b"4", time=wrong)], key="k")
+        await source.append([NewEvent("noted", b"5")])
+
+        for _ in range(2):  # the second time it goes on where it ended
+            async with open_other_sqlite(clock=await clock_for(source, right)) as target:
+                found = await copy_log(source, target, latest=right)
+                assert (found.difference, found.position, found.keys) == (None, 5, 1)
+                assert (await compare_logs(source, target, latest=right)).difference is None
+                differing = await compare_logs(source, target)
+                assert differing.difference is not None
+                assert differing.difference.position == 3
+
+    async with open_other_sqlite() as repaired:
+        copied = await events_of(repaired)
+        assert [each.time for each in copied] == [START, *[right] * 4]
+        assert [each.data for each in copied] == [b"1", b"2", b"3", b"4", b"5"]
+        statistics = await repaired.statistics()
+        assert statistics.created is not None
+        assert statistics.created < wrong - timedelta(days=20_000)
+    with pytest.raises(NaiveDatetime):
+        async with open_sqlite() as source:
+            await clock_for(source, right.replace(tzinfo=None))
 
 
 # --- comparing

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from leftfold.clock import from_microseconds
+from leftfold.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from leftfold.criteria import EVERYTHING
 from leftfold.errors import LeftfoldError
 from leftfold.fold import Fold
 from leftfold.registry import Registry
 from leftfold.store.contract import EventStore, StoredEvent
+
+PLAUSIBLE = timedelta(hours=1)  # that clocks may differ
+AHEAD = "its time lies more than an hour ahead of the clock; see copy --latest"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,9 +51,12 @@ Compute = Callable[[Fold, tuple[Any, ...], int], AsyncIterator[Any]]
 
 
 async def verify_log(
-    store: EventStore, registry: Registry | None = None, progress: Callable[[int, int], None] | None = None
+    store: EventStore,
+    registry: Registry | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    clock: Clock | None = None,
 ) -> Verification:
-    """Check that positions are gapless from 1, and times never decrease.
+    """Check that positions are gapless from 1, and times never decrease nor lie ahead of the clock.
 
     With a registry also that all types are known or ignored, that data decodes, and that no event lacks a tag which its
     class gives today.
@@ -61,10 +68,13 @@ async def verify_log(
     typed = TypeFindings()
     findings: list[Finding] = []
     expected, newest = 1, 0
+    latest = to_microseconds((clock or SystemClock()).now() + PLAUSIBLE)
     async for batch in store.read(EVERYTHING, upto=head):
         for stored in batch.events:
             types[stored.type] += 1
             findings += _order(stored, expected, newest)
+            if stored.microseconds > latest:
+                typed.add(AHEAD, stored.position)
             if registry is not None:
                 findings += _content(stored, registry, unknown, typed)
             expected, newest = stored.position + 1, stored.microseconds

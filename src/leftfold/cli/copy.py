@@ -1,13 +1,16 @@
 """`leftfold copy`: move a log to another backend, or to another place."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.text import Text
 
-from leftfold.cli.arguments import Json, OptionalAppName
+from leftfold.cli.arguments import Json, OptionalAppName, time
 from leftfold.cli.consoles import Console, stderr, stdout
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
@@ -15,7 +18,7 @@ from leftfold.cli.plain import counted
 from leftfold.cli.waiting import progress_of_steps
 from leftfold.errors import InvalidUrl, SameLog, StoreUnavailable
 from leftfold.store import EventStore, open_store
-from leftfold.store.copying import Copied, Retag, clock_for, compare_logs, copy_log
+from leftfold.store.copying import Copied, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import KeyedLog
 from leftfold.store.open import split_url
 
@@ -36,6 +39,12 @@ async def copy(
         bool, typer.Option("--retag", help="Give each event the tags that its class gives today; needs --app.")
     ] = False,
     app: OptionalAppName = None,
+    latest: Annotated[
+        Any,
+        typer.Option(
+            parser=time, metavar="TIME", show_default=False, help="Give events that have a later time this one."
+        ),
+    ] = None,
     json: Json = False,
 ) -> Outcome:
     """Copy a log to another file, database or backend, and compare the two.
@@ -49,6 +58,7 @@ async def copy(
       leftfold copy "postgresql://user@host/db?log=bank" sqlite:///bank.db
       leftfold copy sqlite:///bank.db sqlite:///other.db --verify-only
       leftfold copy sqlite:///bank.db sqlite:///tagged.db --retag --app bank:bank
+      leftfold copy sqlite:///bank.db sqlite:///repaired.db --latest 2026-12-24T18:00:00Z
     """
     if retag != bool(app):
         raise typer.BadParameter("--retag and --app go together: the tags are those of the app's classes")
@@ -56,20 +66,21 @@ async def copy(
     _check_kept(source, target)
     async with open_log(source) as read:
         await _check_another(read, target)
-        written = open_log(target) if verify_only else open_store(target, clock=await clock_for(read))
+        written = open_log(target) if verify_only else open_store(target, clock=await clock_for(read, latest))
         async with written:
-            found = await _work(_keyed(read), _keyed(written), present_tags, verify_only=verify_only)
+            change = partial(compare_logs if verify_only else copy_log, retag=present_tags, latest=latest)
+            found = await _work(_keyed(read), _keyed(written), change)
     if json:
         stdout().json(msgspec.to_builtins(found))
     else:
-        _show(stdout(), found, retagged=retag)
+        _show(stdout(), found, retagged=retag, latest=latest)
     return Outcome.FOUND if found.difference else Outcome.FINE
 
 
-async def _work(read: KeyedLog, written: KeyedLog, retag: Retag | None, *, verify_only: bool) -> Copied:
+async def _work(read: KeyedLog, written: KeyedLog, copy_or_compare: Callable[..., Awaitable[Copied]]) -> Copied:
     try:
         with progress_of_steps() as told:
-            return await (compare_logs if verify_only else copy_log)(read, written, told=told, retag=retag)
+            return await copy_or_compare(read, written, told=told)
     except asyncio.CancelledError:
         stderr().put("interrupted; run it again to go on")
         raise
@@ -99,7 +110,7 @@ def _keyed(log: EventStore) -> KeyedLog:
     return log
 
 
-def _show(out: Console, found: Copied, *, retagged: bool) -> None:
+def _show(out: Console, found: Copied, *, retagged: bool, latest: datetime | None) -> None:
     if found.copied:
         out.put(f"{counted(found.copied, 'event')} copied, through position {found.position}")
     if found.difference is not None:
@@ -109,5 +120,7 @@ def _show(out: Console, found: Copied, *, retagged: bool) -> None:
     same = "positions, times, bytes, tags and keys are the same"
     if retagged:
         same = "positions, times, bytes and keys are the same, the tags are those of the app's classes"
+    if latest is not None:
+        same = f"{same}; times after {latest.isoformat()} became it"
     out.put(f"{counted(found.position, 'event')} and {counted(found.keys, 'idempotency key')} compared: {same}")
     out.put(f"the copy is the log {found.target}; read models are folded from it anew")

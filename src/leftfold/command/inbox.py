@@ -159,6 +159,13 @@ class Inbox:
             raise UsageError(f"both at={at!r} and delay={delay!r} were given", "one of them", "leave one out")
         return self._clock.now() + delay if delay is not None else at
 
+    def due_after(self, delay: timedelta, time: datetime) -> datetime:
+        """When a command is due that is to be handled some time after an event of this time.
+
+        An event whose time lies ahead was dated by a wrong clock: then it is some time from now on.
+        """
+        return min(time, self._clock.now()) + delay
+
     async def read(self, ticket: str) -> TicketRecord:
         """What has become of a ticket; `UnknownTicket` when there is none of this id."""
         state = State(self._fold, (ticket,), self.registry)

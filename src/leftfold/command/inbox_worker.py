@@ -10,7 +10,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfoNotFoundError
 
 from leftfold.backoff import Backoff
-from leftfold.clock import Clock
+from leftfold.clock import Clock, to_microseconds
 from leftfold.command.executor import Executor
 from leftfold.command.inbox import TICKETS, Inbox, TicketRecord
 from leftfold.command.inbox_events import (
@@ -28,6 +28,7 @@ from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, 
 from leftfold.events import MessageType
 from leftfold.metadata import encode_metadata
 from leftfold.registry import Registry
+from leftfold.store.clock_guard import ClockGuard, clock_jumped
 from leftfold.store.contract import AppendCondition, EventStore, NewEvent, StoredEvent
 from leftfold.trouble import in_words, loggable, traceback_of
 
@@ -81,6 +82,9 @@ class InboxWorker:
         self._executor = executor
         self._inbox = inbox
         self._clock = clock
+        self._guard = ClockGuard(clock)
+        now = to_microseconds(clock.now())
+        self._guard.begin(now, now)
         self._random = randomness
         self._backoff = backoff
         self._held = held
@@ -101,7 +105,13 @@ class InboxWorker:
         return "commands"
 
     async def step(self) -> bool:
-        """Read what is new and handle what is due; whether there was anything to do."""
+        """Read what is new and handle what is due; whether there was anything to do.
+
+        `ClockJumped` while this process's clock is not plausible: commands would be due that are not.
+        """
+        now = to_microseconds(self._clock.now())
+        if now > (latest := self._guard.latest(now)):
+            raise clock_jumped(now, latest, now)
         try:
             return await self._step()
         except BaseException:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from leftfold.metadata import Metadata
@@ -16,6 +16,10 @@ class Outbox(Protocol):
 
     def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
         """The event of a submitted command."""
+        ...
+
+    def due_after(self, delay: timedelta, time: datetime) -> datetime:
+        """When a command is due that is to be handled some time after an event of this time."""
         ...
 
     def cancellation(self, ticket: str, said: Metadata) -> NewEvent:

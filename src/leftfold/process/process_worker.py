@@ -280,7 +280,9 @@ class ProcessWorker:
                 case _:
                     schedule = action if isinstance(action, Schedule) else Schedule(action)
                     tickets.append(_ticket(progress.instance, stored.position, number))
-                    due = stored.time + schedule.delay if schedule.delay is not None else schedule.at
+                    due = schedule.at
+                    if schedule.delay is not None:
+                        due = self._outbox.due_after(schedule.delay, stored.time)
                     records.append(self._outbox.record(schedule.command, tickets[-1], due, said))
                     if schedule.name is not None:
                         names[schedule.name] = tickets[-1]

@@ -25,6 +25,7 @@ from leftfold.store.bounds import (
     check_position,
     checked_events,
 )
+from leftfold.store.clock_guard import NO_LIMIT, clock_jumped
 from leftfold.store.contract import AppendCondition, Appended, CopiedEvent, Key, NewEvent, StoredEvent, digest_of
 from leftfold.store.recent import Recent
 
@@ -172,7 +173,9 @@ class Admission:
     from one transaction to the next.
     """
 
-    def __init__(self, log: CommittedLog, recent: Recent, *, head: int, newest: int, now: int) -> None:
+    def __init__(
+        self, log: CommittedLog, recent: Recent, *, head: int, newest: int, now: int, latest: int = NO_LIMIT
+    ) -> None:
         self.placed: list[Placed] = []
         self.keys: list[tuple[Key, Appended]] = []
         self.head = head
@@ -182,6 +185,7 @@ class Admission:
         self._committed_head = head
         self._newest = newest
         self._now = now
+        self._latest = latest  # that is plausible
         self._by_key: dict[str, tuple[Appended, bytes]] = {}
         self._events: list[StoredEvent] = []
         self._made = 0  # of what was placed: the events are made for those who ask
@@ -248,6 +252,8 @@ class Admission:
 
     def _place(self, first: int, events: Sequence[NewEvent]) -> None:
         times = self._times(events)
+        if times[-1] > self._latest:
+            raise clock_jumped(times[-1], self._latest, self._now)
         self.placed.append(Placed(first, times, events))
         self.head += len(events)
         self._newest = times[-1]

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from leftfold.clock import Clock, SystemClock
+from leftfold.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from leftfold.criteria import EVERYTHING
 from leftfold.errors import Conflict, ForeignTarget, SameLog
 from leftfold.store.contract import AppendCondition, Batch, CopiedEvent, EventStore, Key, StoredEvent
@@ -61,13 +61,21 @@ def _untold(step: Step, done: int, upto: int) -> None:
     pass
 
 
-async def clock_for(source: EventStore) -> LatestClock:
-    """A clock to open the target with: no event that the source has now lies in its future."""
+async def clock_for(source: EventStore, latest: datetime | None = None) -> LatestClock:
+    """A clock to open the target with: no event that the source has now, of those up to `latest`, is in its future."""
     newest = [event.time async for batch in source.read(EVERYTHING, reverse=True, limit=1) for event in batch.events]
-    return LatestClock(*newest or [SystemClock().now()])
+    least = newest[0] if newest else SystemClock().now()
+    return LatestClock(least if latest is None else from_microseconds(min(map(to_microseconds, (least, latest)))))
 
 
-async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold, retag: Retag | None = None) -> Copied:
+async def copy_log(
+    source: KeyedLog,
+    target: KeyedLog,
+    *,
+    told: Told = _untold,
+    retag: Retag | None = None,
+    latest: datetime | None = None,
+) -> Copied:
     """Write what the source holds now behind what the target has of it, then compare what was written.
 
     The target has to be empty, or the beginning of a copy: that is checked first, and `ForeignTarget` raised before
@@ -75,9 +83,10 @@ async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold, 
     that was cut off goes on where the target ends. A key is written with the last event that it stands for. Events that
     are appended to the source meanwhile are left for the next time. The target's clock may not be behind the source's
     newest event: see `clock_for`. Raises `SameLog` too. `retag(event)` gives the tags that an event has in the target.
+    Events with a time after `latest`, which a wrong clock gave them, have that time in the target.
     """
     with KeySpool() as keys:
-        copying = await _begin(source, target, keys, told, retag)
+        copying = await _begin(source, target, keys, told, Change(retag, latest))
         begun = await target.head()
         if found := await copying.difference("checking", 0, min(begun, copying.upto)):
             raise ForeignTarget(found.position, found.problem)
@@ -87,11 +96,16 @@ async def copy_log(source: KeyedLog, target: KeyedLog, *, told: Told = _untold, 
 
 
 async def compare_logs(
-    source: KeyedLog, target: KeyedLog, *, told: Told = _untold, retag: Retag | None = None
+    source: KeyedLog,
+    target: KeyedLog,
+    *,
+    told: Told = _untold,
+    retag: Retag | None = None,
+    latest: datetime | None = None,
 ) -> Copied:
     """Compare the two, event by event and key by key, through the source's head; nothing is written."""
     with KeySpool() as keys:
-        comparing = await _begin(source, target, keys, told, retag)
+        comparing = await _begin(source, target, keys, told, Change(retag, latest))
         head = await target.head()
         found = await comparing.difference("comparing", 0, min(head, comparing.upto))
         if found is None and head < comparing.upto:
@@ -99,7 +113,7 @@ async def compare_logs(
         return comparing.outcome(found, copied=0)
 
 
-async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told, retag: Retag | None) -> "Copying":
+async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told, change: "Change") -> "Copying":
     """The head is taken first: all keys up to it can be listed by then."""
     if source.log_id == target.log_id:
         raise SameLog(source.log_id)
@@ -107,17 +121,31 @@ async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told,
     async for page in source.stored_keys():
         await asyncio.to_thread(keys.add, [key for key in page if key.last <= upto])
     await asyncio.to_thread(keys.ready)
-    return Copying(source, target, keys, upto, told, retag)
+    return Copying(source, target, keys, upto, told, change)
+
+
+class Change:
+    """What is to be different in the target: tags, and times that lie ahead of `latest`, which become it."""
+
+    def __init__(self, retag: Retag | None, latest: datetime | None) -> None:
+        self._retag = retag
+        self._latest = None if latest is None else to_microseconds(latest)
+
+    def of(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """The events as the target is to have them."""
+        if self._latest is not None and events and events[-1].microseconds > self._latest:
+            events = [replace(event, microseconds=min(event.microseconds, self._latest)) for event in events]
+        return events if self._retag is None else [replace(event, tags=self._retag(event)) for event in events]
 
 
 class Copying:
     """A copy under way, up to a position of the source whose keys are spooled."""
 
     def __init__(
-        self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told, retag: Retag | None
+        self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told, change: "Change"
     ) -> None:
         self.upto = upto
-        self._retag = retag
+        self._change = change
         self._source = source
         self._target = target
         self._keys = keys
@@ -136,7 +164,7 @@ class Copying:
         async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=self.upto))) as batches:
             async for batch in batches:
                 if batch.events:
-                    await self._append(self._retagged(batch.events), batch.through, after)
+                    await self._append(self._change.of(batch.events), batch.through, after)
                     after = batch.through
                     self._told("copying", after, self.upto)
 
@@ -147,10 +175,6 @@ class Copying:
         if found is None and head > self.upto:
             found = Difference(self.upto + 1, f"the target goes on to {head}, the source to {self.upto}")
         return found
-
-    def _retagged(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        """The events as the target is to have them."""
-        return events if self._retag is None else [replace(event, tags=self._retag(event)) for event in events]
 
     async def _append(self, copied: Sequence[StoredEvent], through: int, after: int) -> None:
         events = [_again(event) for event in copied]
@@ -165,7 +189,7 @@ class Copying:
         async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=upto))) as batches:
             async for batch in batches:
                 copied = await _events(self._target, after, batch.through)
-                expected = self._retagged(batch.events)
+                expected = self._change.of(batch.events)
                 if copied != expected:
                     return _difference(expected, copied, after)
                 after = batch.through

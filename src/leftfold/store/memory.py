@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -13,6 +14,7 @@ from leftfold.errors import StoreClosed
 from leftfold.home import Home
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
+from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
@@ -24,9 +26,19 @@ EVENTS_A_BATCH = 1_000
 class MemoryStore:
     """A log that lives as long as the object. Same promises as the others, but for durability."""
 
-    def __init__(self, clock: Clock | None = None, *, event_limit: int = EVENT_LIMIT) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        event_limit: int = EVENT_LIMIT,
+        clock_bound: float = CLOCK_BOUND,
+        accept_time: datetime | None = None,
+    ) -> None:
         self.log_id = uuid4().hex
         self._clock = clock or SystemClock()
+        self._guard = ClockGuard(self._clock, clock_bound, accept_time)
+        now = to_microseconds(self._clock.now())
+        self._guard.begin(now, now)
         self._event_limit = event_limit
         self._events: list[StoredEvent] = []
         self._by_tag: defaultdict[str, list[int]] = defaultdict(list)
@@ -48,9 +60,9 @@ class MemoryStore:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         newest = self._events[-1].microseconds if self._events else 0
-        admission = Admission(
-            self, Recent(), head=self._head.known, newest=newest, now=to_microseconds(self._clock.now())
-        )
+        now = to_microseconds(self._clock.now())
+        latest = self._guard.latest(now)
+        admission = Admission(self, Recent(), head=self._head.known, newest=newest, now=now, latest=latest)
         outcome = admission.admit(request)
         if not isinstance(outcome, Appended):
             raise outcome

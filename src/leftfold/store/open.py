@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-from leftfold.clock import Clock
-from leftfold.errors import InvalidUrl, LogUnderFormerName, shown, unknown_option
+from leftfold.clock import Clock, to_microseconds
+from leftfold.errors import InvalidUrl, LogUnderFormerName, NaiveDatetime, shown, unknown_option
 from leftfold.leases import StoredBook
 from leftfold.store.bounds import APPEND_BYTES_LIMIT
+from leftfold.store.clock_guard import CLOCK_BOUND
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
 from leftfold.store.sqlite import SQLiteStore
@@ -19,8 +21,8 @@ from leftfold.store.sqlite_file import is_log
 if TYPE_CHECKING:
     from leftfold.store.postgres_snapshots import PostgresSnapshots
 
-OPTIONS = ("busy_timeout", "event_limit", "may_lose", "mode", "queue")
-POSTGRES_OPTIONS = ("busy_timeout", "event_limit", "log", "may_lose", "mode", "queue", "readers", "through")
+OPTIONS = ("accept_time", "busy_timeout", "clock_bound", "event_limit", "may_lose", "mode", "queue")
+POSTGRES_OPTIONS = (*OPTIONS, "log", "readers", "through")
 POSTGRES = ("postgresql", "postgres")
 HOME_FOLDER = re.compile("~[^/]*/")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
@@ -39,6 +41,7 @@ class Number(NamedTuple):
 
 NUMBERS = {
     "busy_timeout": Number(0.001, 86_400, whole=False),
+    "clock_bound": Number(1, 31_536_000, whole=False),
     "event_limit": Number(1, APPEND_BYTES_LIMIT),
     "queue": Number(1, 1_000_000),
     "readers": Number(1, 1_000),
@@ -52,11 +55,12 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
 
     `memory:` lives as long as the store. SQLite options: `?mode=ro`, `?busy_timeout=` (seconds), `?event_limit=`
     (bytes), `?queue=` (appends under way), `?may_lose=recent-commits` (faster; a power failure may lose the latest
-    commits, a crash of the process does not).
+    commits, a crash of the process does not), `?clock_bound=` (seconds that the clock may jump ahead), `?accept_time=`
+    (a moment up to which it is right all the same).
 
     `postgresql://user@host/database?log=name` is a log in a PostgreSQL schema of that name (needs
-    `leftfold[postgres]`). Its own options are `log`, `mode`, `busy_timeout`, `event_limit`, `queue`, `may_lose`,
-    `readers` (connections that read) and `through=pgbouncer`; all others are libpq's.
+    `leftfold[postgres]`). Its own options are those of SQLite, `log`, `readers` (connections that read) and
+    `through=pgbouncer`; all others are libpq's.
     """
     url = url_of(url)
     parts = split_url(url)
@@ -87,6 +91,8 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
         event_limit=_whole_number(url, options, "event_limit", 1_048_576),
         busy_timeout=_number(url, options, "busy_timeout", 10.0),
         queue=_whole_number(url, options, "queue", 4_096),
+        clock_bound=_number(url, options, "clock_bound", CLOCK_BOUND),
+        accept_time=_moment(url, options, "accept_time"),
     )
 
 
@@ -200,6 +206,8 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
         readers=_whole_number(url, options, "readers", 4),
         busy_timeout=_number(url, options, "busy_timeout", 10.0),
         session="through" not in options,
+        clock_bound=_number(url, options, "clock_bound", CLOCK_BOUND),
+        accept_time=_moment(url, options, "accept_time"),
     )
 
 
@@ -265,6 +273,19 @@ def _number(url: str, options: Mapping[str, str], name: str, default: float) -> 
     if not bounds.least <= value <= bounds.most:
         raise InvalidUrl(url, f"{name}={given!r} is not {bounds}")
     return value
+
+
+def _moment(url: str, options: Mapping[str, str], name: str) -> datetime | None:
+    given = options.get(name)
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given.replace(" ", "+"))  # what a query makes of a plus
+        to_microseconds(moment)
+    except (ValueError, NaiveDatetime):
+        problem = f"{name}={given!r} is not a moment with its offset from UTC, such as 2026-12-24T18:00:00Z"
+        raise InvalidUrl(url, problem) from None
+    return moment
 
 
 def _whole_number(url: str, options: Mapping[str, str], name: str, default: int) -> int:

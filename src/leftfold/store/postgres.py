@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from hashlib import md5
 from types import TracebackType
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 
-from leftfold.clock import Clock, SystemClock
+from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import (
     Conflict,
@@ -26,11 +27,12 @@ from leftfold.errors import (
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
+from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.head import Head, News
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.loop_commit import LoopCommit
-from leftfold.store.postgres_appends import PostgresAppends
+from leftfold.store.postgres_appends import NOW, PostgresAppends
 from leftfold.store.postgres_batch import key_text
 from leftfold.store.postgres_driver import (
     Connection,
@@ -66,7 +68,14 @@ SCRIPTS = (
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 
-SELECT_LOG = "SELECT id, format FROM {log}.log"
+SELECT_LOG = f"""
+    SELECT
+        id,
+        format,
+        created,
+        coalesce((SELECT time FROM {{log}}.event ORDER BY position DESC LIMIT 1), 0),
+        {NOW}
+    FROM {{log}}.log"""
 SELECT_WHOLE = """
     SELECT type.name, event.version, event.data, event.metadata, event.tags
     FROM {log}.event JOIN {log}.type ON type.id = event.type
@@ -111,6 +120,8 @@ class PostgresStore:
         readers: int = READING_THREADS,
         busy_timeout: float = BUSY_SECONDS,
         session: bool = True,
+        clock_bound: float = CLOCK_BOUND,
+        accept_time: datetime | None = None,
     ) -> None:
         self._url = url
         self._log = log
@@ -121,6 +132,8 @@ class PostgresStore:
         self._event_limit = event_limit
         self._session = session
         self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would be for ever
+        self._guard = ClockGuard(clock or SystemClock(), clock_bound, accept_time)
+        self._clock = None if isinstance(clock, SystemClock) else clock  # the server's unless it is given
         self._head = Head()
         self._newest: StoredEvent | None = None  # that was seen here; to be there still after a lost connection
         self.replacement = Replacement(self._where)
@@ -147,7 +160,8 @@ class PostgresStore:
             log,
             self._where,
             durable=durable,
-            clock=None if isinstance(clock, SystemClock) else clock,
+            clock=self._clock,
+            guard=self._guard,
             lock_timeout=None if session else self._lock_timeout,
             same=self._place["same"],
         )
@@ -398,6 +412,8 @@ class PostgresStore:
                 make_snapshot_table(connection, self._log)
                 renew_functions(connection, self._log, log_id)
         self._head.advance(self._head_of(connection))
+        _, _, created, newest, now = rows[0]
+        self._guard.begin(now if self._clock is None else to_microseconds(self._clock.now()), max(created, newest))
         return log_id
 
     def _head_of(self, connection: Connection) -> int:

@@ -2,23 +2,32 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
+from time import monotonic
 from typing import Any
+
+from psycopg.pq.abc import PGresult
 
 from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import LeftfoldError, StoreBusy, StoreUnreachable
 from leftfold.store import postgres_batch, postgres_few
 from leftfold.store.admission import AppendRequest
+from leftfold.store.clock_guard import NO_LIMIT, ClockGuard, clock_jumped
 from leftfold.store.contract import Appended
 from leftfold.store.group_commit import Outcome, failure_of, log_failed_alone, may_be_one
 from leftfold.store.loop_commit import Settle
 from leftfold.store.postgres_arrays import Array
 from leftfold.store.postgres_batch import AppendCall, calls_of
-from leftfold.store.postgres_driver import Unread, committing, integer_of
+from leftfold.store.postgres_driver import Connection, Unread, committing, integer_of
 from leftfold.store.postgres_few import columns_of, is_few
 from leftfold.store.postgres_line import Line
 
 MANY = 500  # events: a millisecond or two of the event loop's time
+SECONDS_BETWEEN_LOOKS = 1.0  # at the time of the newest event, which others may have appended
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+NEWEST = 'coalesce((SELECT time FROM "{log}".event ORDER BY position DESC LIMIT 1), 0)'
 ANSWERS = "codes, firsts, lasts, details, moment, newest, head"
+MOMENT = 4
 
 
 class PostgresAppends:
@@ -36,6 +45,7 @@ class PostgresAppends:
         *,
         durable: bool,
         clock: Clock | None,
+        guard: ClockGuard,
         lock_timeout: str | None,
         same: str,
     ) -> None:
@@ -43,10 +53,14 @@ class PostgresAppends:
         self._where = where
         self._clock = clock
         self._asked = [durable] if lock_timeout is None else [durable, lock_timeout]
-        calling = plainly if lock_timeout is None else _with_lock_timeout
+        self._guard = guard
+        calling = partial(_call_in_time, guard, log, with_lock_timeout=lock_timeout is not None)
         where = f" WHERE {same}"
-        self._append = calling(ANSWERS, f'"{log}".append', postgres_batch.COLUMNS) + where
-        self._append_few = calling("head", f'"{log}".append_few', postgres_few.COLUMNS) + where
+        self._append = calling(ANSWERS, "append", postgres_batch.COLUMNS, look=True) + where
+        self._append_few = calling("head", "append_few", postgres_few.COLUMNS) + where
+        self._append_few_and_look = calling(f"head, {NOW}", "append_few", postgres_few.COLUMNS, look=True) + where
+        self._select_times = f"SELECT coalesce(%s::bigint, {NOW}), {NEWEST.format(log=log)}"
+        self._looked = 0.0 if guard.doubts else monotonic()  # at the newest event's time
         self._refused: AppendRequest | None = None  # by the function for a few
 
     def __repr__(self) -> str:
@@ -73,7 +87,7 @@ class PostgresAppends:
         def answered(answer: Any) -> None:
             settle(self._outcome(request, answer))
 
-        return self._line.begin(self._append_few, self._parameters(columns_of(request)), integer_of, answered)
+        return self._line.begin(*self._few(request), self._head_in, answered)
 
     async def _apart(self, requests: Sequence[AppendRequest], *, whole: bool = True) -> Sequence[Outcome]:
         """What came of one call, or of each half of one that failed: calls before it are committed."""
@@ -93,12 +107,19 @@ class PostgresAppends:
         refused, self._refused = self._refused, None
         with committing(self._where, lambda: self._line.lost):
             if is_few(requests) and requests[0] is not refused:
-                [[head]] = await self._line.ask(self._append_few, self._parameters(columns_of(requests[0])))
-                if head is not None:
-                    return [_appended(requests[0], head)]
+                found = await self._line.ask(*self._few(requests[0]))
+                for head, *now in found:
+                    self._note(*now)
+                    if head is not None:
+                        return [_appended(requests[0], head)]
             call, columns = await _call_of(requests)
-            answers = await self._line.ask(self._append, self._parameters(columns))
+            asked = self._parameters(columns, requests)
+            answers = await self._line.ask(self._append, asked)
+            if not answers:
+                await self._check_clock()
+                answers = await self._line.ask(self._append, self._parameters(columns, requests))
             try:
+                self._note(answers[0][MOMENT])
                 return call.outcomes(*answers)
             except Exception as error:
                 raise Unread(repr(error)) from error
@@ -118,9 +139,46 @@ class PostgresAppends:
         except Exception as other:  # noqa: BLE001 whoever waits would wait for ever
             return failure_of(other)
 
-    def _parameters(self, columns: Sequence[Array]) -> list[Any]:
-        clock = None if self._clock is None else to_microseconds(self._clock.now())
-        return [*self._asked, clock, *columns]
+    async def _check_clock(self) -> None:
+        """Raise `ClockJumped`, unless the clock is found to be plausible by what it says."""
+        [[now, newest]] = await self._line.ask(self._select_times, [self._now()])
+        latest = self._guard.latest(now)
+        if max(now, newest) > latest:
+            self._looked = 0.0
+            raise clock_jumped(max(now, newest), latest, now)
+
+    def _few(self, request: AppendRequest) -> tuple[str, list[Any]]:
+        """The call for a few events; once a second it looks at the newest event's time too."""
+        sql, time = self._append_few, monotonic()
+        if self._guard.watches and time - self._looked > SECONDS_BETWEEN_LOOKS:
+            sql, self._looked = self._append_few_and_look, time
+        return sql, self._parameters(columns_of(request))
+
+    def _head_in(self, connection: Connection, result: PGresult) -> int | None:
+        """What the call for a few events says."""
+        head = integer_of(connection, result)
+        if result.nfields > 1 and result.ntuples and (now := result.get_value(0, 1)):
+            self._note(int.from_bytes(now, "big"))
+        return head
+
+    def _note(self, now: int | None = None) -> None:
+        """Compare what the server's clock says with the time that has passed."""
+        if now is not None and self._clock is None:
+            self._guard.latest(now)
+
+    def _parameters(self, columns: Sequence[Array], requests: Sequence[AppendRequest] = ()) -> list[Any]:
+        now = self._now()
+        if not self._guard.watches:
+            return [*self._asked, now, *columns]
+        latest = self._guard.latest_unseen() if now is None else self._guard.latest(now)
+        given = [event.time for request in requests for event in request.events]
+        if given and None not in given and to_microseconds(max(filter(None, given))) <= latest:
+            latest = NO_LIMIT  # whatever the clock says, it dates none of them
+        return [*self._asked, now, latest, *columns]
+
+    def _now(self) -> int | None:
+        """The time to append by; None for the server's."""
+        return None if self._clock is None else to_microseconds(self._clock.now())
 
 
 def _appended(request: AppendRequest, head: int) -> Appended:
@@ -137,6 +195,36 @@ def _with_lock_timeout(answers: str, function: str, columns: int) -> str:
         SELECT {answers}
         FROM (SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked
         CROSS JOIN LATERAL {function}(asked.durable, {", ".join(["%s"] * (1 + columns))})"""
+
+
+def _call_in_time(
+    guard: ClockGuard, log: str, answers: str, name: str, columns: int, *, with_lock_timeout: bool, look: bool = False
+) -> str:
+    """The same, if the time that events are to have is not beyond a limit: no row, and no call, where it is.
+
+    A function is called with each row of the subquery, which OFFSET keeps apart from it. `look` says whether to look at
+    the time of the newest event too.
+    """
+    function = f'"{log}".{name}'
+    if not guard.watches:
+        return (_with_lock_timeout if with_lock_timeout else plainly)(answers, function, columns)
+    now = f"coalesce(clock, {NOW})"
+    newest = f"AND {NEWEST.format(log=log)} <= least(latest, {guard.ahead_of(now)})" if look else ""
+    return f"""
+        SELECT {answers}
+        FROM (
+            SELECT durable, clock
+            FROM (
+                SELECT
+                    %s AS durable,
+                    {"set_config('lock_timeout', %s, true)," if with_lock_timeout else ""}
+                    %s::bigint AS clock,
+                    %s::bigint AS latest
+            ) AS given
+            WHERE latest = {NO_LIMIT} OR ({now} <= latest {newest})
+            OFFSET 0
+        ) AS asked
+        CROSS JOIN LATERAL {function}(asked.durable, asked.clock, {", ".join(["%s"] * columns)})"""
 
 
 async def _call_of(requests: Sequence[AppendRequest]) -> tuple[AppendCall, Sequence[Array]]:

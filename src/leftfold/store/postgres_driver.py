@@ -237,7 +237,7 @@ def integer_of(connection: Connection, result: PGresult) -> int | None:
     """The single integer of a result, which may be null; what the server refused is raised."""
     if result.status != ExecStatus.TUPLES_OK:
         raise _error(connection, result)
-    value = result.get_value(0, 0)
+    value = result.get_value(0, 0) if result.ntuples else None
     return None if value is None else int.from_bytes(value, "big", signed=True)
 
 

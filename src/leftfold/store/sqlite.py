@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -19,6 +20,7 @@ from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadO
 from leftfold.home import Home, keep_in_children
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
+from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
 from leftfold.store.group_commit import GroupCommit, Outcome
 from leftfold.store.head import Head
@@ -76,9 +78,12 @@ class SQLiteStore:
         event_limit: int = EVENT_LIMIT,
         busy_timeout: float = 10.0,
         queue: int = QUEUE,
+        clock_bound: float = CLOCK_BOUND,
+        accept_time: datetime | None = None,
     ) -> None:
         self._path = Path(path)
         self._clock = clock or SystemClock()
+        self._guard = ClockGuard(self._clock, clock_bound, accept_time)
         self._file = LogFile(self._path, self._clock, durable=durable, read_only=read_only, busy_timeout=busy_timeout)
         self.replacement = self._file.replacement
         self._event_limit = event_limit
@@ -230,10 +235,12 @@ class SQLiteStore:
     def _identify(self, connection: sqlite3.Connection) -> str:
         try:
             with named_errors(str(self._path)):
-                row = connection.execute("SELECT id FROM log").fetchone()
+                row = connection.execute("SELECT id, created FROM log").fetchone()
                 if row is None or not row[0].isascii():
                     raise StoreCorrupt(str(self._path), "it has no identity")
                 self._newest.found(connection)
+                _, newest = self._newest.place
+                self._guard.begin(to_microseconds(self._clock.now()), max(row[1], newest))
                 self._head.advance(_head_of(connection))
                 return str(row[0], "ascii")
         except BaseException:
@@ -247,7 +254,9 @@ class SQLiteStore:
         self._file.check_in_place()
         with named_errors(str(self._path)), transaction(self._file.in_front(connection)):
             head, newest = self._newest.look(connection)
-            admission = Admission(self, self._recent, head=head, newest=newest, now=to_microseconds(self._clock.now()))
+            now = to_microseconds(self._clock.now())
+            latest = self._guard.latest(now)
+            admission = Admission(self, self._recent, head=head, newest=newest, now=now, latest=latest)
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission, sum(request.size for request in requests))
         try:
@@ -369,6 +378,11 @@ class Newest:
         position, _ = self.look(connection)
         self._version = self._seen
         self._row = connection.execute(SELECT_WHOLE, (position,)).fetchone()
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The position and the time of the newest event as they were last seen, for the writing thread alone."""
+        return self._place
 
     def look(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """The position and the time of the newest event, in the transaction that is to write.
