@@ -139,6 +139,13 @@ def test_of_many_items_those_that_others_cover_are_dropped_as_of_few(items: list
     assert Criteria(*items) == Criteria(*reversed(items))
 
 
+def test_of_very_many_items_those_that_others_cover_are_dropped_too() -> None:
+    plain = [Item((), [f"n:{n}"]) for n in range(1_000)]
+    covered = [Item(["opened"], [f"n:{n}", f"m:{n}"]) for n in range(1_000)]
+
+    assert Criteria(*plain, *covered) == Criteria(*plain)
+
+
 SHAPES: dict[str, Callable[[int], Item]] = {
     "a tag each": lambda n: Item((), [f"n:{n}"]),
     "a type each": lambda n: Item([f"t{n}"]),
