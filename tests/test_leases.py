@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -136,6 +137,110 @@ def test_a_holder_comes_back_from_its_text_and_other_texts_are_none() -> None:
 
     assert (Holder.parse(str(present)), present.pid) == (present, os.getpid())
     assert [Holder.parse(text) for text in ("", "me", "x@y a b c d")] == [None] * 3
+
+
+AFTER = "host boot pid:[1] 7 n"  # the name of the machine, and what comes after it
+GARBAGE = {
+    "nothing": "",
+    "no process": "me",
+    "a process that no system has": f"4294967296@{AFTER}",
+    "a process with more digits than a number may have": f"{'9' * 5_000}@{AFTER}",
+    "no number": f"²@{AFTER}",
+    "process 0": f"0@{AFTER}",
+    "a name that is no text": f"1@{AFTER} %ff 1",
+    "more types than can be counted": f"1@{AFTER} app {'9' * 20}",
+    "control characters": "\x1b[2J\n",
+}
+
+
+async def test_a_lease_that_names_no_process_is_said_once_and_taken_as_that_of_a_silent_holder_is(
+    book: LeaseBook, now: Stopwatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, garbage in GARBAGE.items():
+        await book.take(name, None, garbage)
+    one = Party(book, now, str(Holder.present("app")), *GARBAGE)
+
+    for _ in range(5):
+        await one.keeper.try_turn()
+        for name in GARBAGE:
+            trouble = one.keeper.trouble_of(name)
+            assert isinstance(trouble, StoreFailed)
+            assert "is no process" in trouble.found
+        now.seconds += 1.0
+    await one.keeper.try_turn()
+
+    assert set(one.keeper.held) == set(GARBAGE)
+    assert {one.keeper.trouble_of(name) for name in GARBAGE} == {None}
+    assert [each.levelname for each in caplog.records] == ["WARNING"] * len(GARBAGE)
+
+
+async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(book: LeaseBook, now: Stopwatch) -> None:
+    hosts = ["elsewhere", "²", "x" * 1_000]
+    for host in hosts:
+        await book.take(host, None, f"7@{host} boot pid:[1] 7 n app 999")
+    one = Party(book, now, str(Holder.present("app")), *hosts)
+    for seconds in (0.0, 5.0):
+        now.seconds = seconds
+        await one.keeper.try_turn()
+
+    assert set(one.keeper.held) == set(hosts)
+
+
+async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_work(
+    tmp_path: Path, now: Stopwatch, postgres: PostgresServer
+) -> None:
+    file = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
+    await file.take("first", None, "x")
+    with sqlite3.connect(tmp_path / "log.leases.db") as connection:
+        connection.execute(
+            f"INSERT INTO lease VALUES ('log', 'work', CAST(x'ff00fe' AS TEXT), {2**63 - 1}, {2**63 - 1})"
+        )
+        connection.execute("INSERT INTO lease VALUES ('log', CAST(x'ff' AS TEXT), 'h', -9, -9)")
+    connection.close()
+    stored = await postgres_book(postgres)
+    postgres.execute(
+        f"INSERT INTO leases_{next(numbers) - 1}.lease VALUES ('work', 'h', {2**63 - 1}, {2**63 - 1})", DATABASE
+    )
+
+    for book in (file, stored):
+        one = Party(book, now, str(Holder.present("app")))
+        for seconds in (0.0, 5.0, 0.0):
+            now.seconds += seconds
+            await one.keeper.try_turn()
+
+        assert (one.keeper.held, one.keeper.trouble) == (["work"], None)
+        assert [entry.beat for entry in await one.keeper.entries() if entry.name == "work"] == [2]
+        await book.close()
+
+
+def test_a_time_that_is_none_is_not_shown() -> None:
+    assert Entry("n", "h", 1, "x").heard is None  # type: ignore[arg-type]
+    assert [str(Entry("n", "h", 1, sign * 2**62).heard)[:4] for sign in (1, -1)] == ["9999", "0001"]
+
+
+async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
+    now: Stopwatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unreadable(MemoryBook):
+        readable = False
+
+        async def read(self) -> Mapping[str, Entry]:
+            if not self.readable:
+                raise TypeError("not what a lease is")
+            return await super().read()
+
+    book = Unreadable()
+    one = Party(book, now, str(Holder.present("app")))
+    for _ in range(3):
+        await one.keeper.try_turn()
+    trouble = one.keeper.trouble_of("work")
+    book.readable = True
+    await one.keeper.try_turn()
+
+    assert isinstance(trouble, StoreFailed)
+    assert "not what a lease is" in trouble.found
+    assert (one.keeper.held, one.keeper.trouble) == (["work"], None)
+    assert [each.levelname for each in caplog.records if each.name == "leftfold.leases"] == ["ERROR"]
 
 
 # --- several processes

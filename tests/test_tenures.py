@@ -11,12 +11,16 @@ import pytest
 from leftfold.background import Background
 from leftfold.criteria import EVERYTHING
 from leftfold.errors import Conflict, LeaseLost, UsageError
+from leftfold.health import health_of, work_of
 from leftfold.leases import Entry, Holder, MemoryBook
+from leftfold.leases.file_book import FileBook
 from leftfold.registry import Registry
 from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
 from leftfold.tenure import Tenure, Tenures, WorkerReplaced, fence_of
+from leftfold.testing import FakeClock
 from tests.accounts import Deposit, accounts_app
 from tests.holders import Awake, Stopwatch
+from tests.patience import PATIENCE
 
 WORK = NewEvent("worked", b"")
 
@@ -196,6 +200,34 @@ async def test_a_worker_that_was_replaced_counts_no_failed_attempt_and_takes_ove
         assert (await ticket.state()).attempts == 0
         replaced = [event async for batch in live.store.read(fence_of(lease.name)) for event in batch.events]
         assert len(replaced) == 2
+
+
+@pytest.mark.parametrize("holder", ["4294967296@h b n 7 x accounts 1", "\0", "7@elsewhere b n 7 x accounts 1"])
+async def test_garbage_in_place_of_a_lease_holds_commands_up_for_its_time_at_most_and_is_seen(
+    tmp_path: Path, holder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    async with accounts_app().open(url) as live:
+        await (await live.submit(Deposit("a", 1))).result(PATIENCE)
+        [lease] = await live.leases()
+        log_id = live.store.log_id
+    book = FileBook(str(tmp_path / "log.leases.db"), log_id, FakeClock())
+    assert await book.take(lease.name, None, holder)
+    await book.close()
+    said = asyncio.Event()
+    caplog.handler.addFilter(lambda record: bool(said.set()) or True)
+
+    if "elsewhere" not in holder:
+        async with accounts_app().open(url, lease=timedelta(seconds=1_000)) as live:
+            await asyncio.wait_for(said.wait(), PATIENCE)
+            [trouble] = [each.trouble for each in live.workers() if each.trouble]
+            assert trouble is not None
+            assert "is no process" in trouble
+            assert health_of(await work_of(live)).status == "failing"
+    async with accounts_app().open(url, lease=timedelta(seconds=0.1)) as live:
+        await (await live.submit(Deposit("a", 1))).result(PATIENCE)
+
+        assert [each.trouble for each in live.workers() if each.trouble] == []
 
 
 async def test_who_holds_what_is_told(tmp_path: Path) -> None:

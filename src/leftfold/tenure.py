@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from leftfold.criteria import Criteria, criteria
-from leftfold.errors import Conflict, LeaseLost, LeaseOfAnotherApp, LeftfoldError
+from leftfold.errors import Conflict, LeaseLost, LeftfoldError
 from leftfold.events import Event
 from leftfold.leases import Entry, Keeper, LeaseBook, Terms
 from leftfold.registry import Registry
@@ -14,7 +14,8 @@ from leftfold.store.contract import AppendCondition, EventStore
 from leftfold.store.fenced import FencedStore
 from leftfold.tags import Tag
 
-Trouble = LeaseOfAnotherApp | None
+LONGEST_HOLDER = 1_000  # characters that are kept of it
+Trouble = LeftfoldError | None
 
 
 class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
@@ -135,7 +136,8 @@ class Tenures:
         if not await self.keeper.confirm(name):
             return
         if former is not None:
-            replaced = self._registry.encode(WorkerReplaced(name, self._terms.me, former.holder), b"{}")
+            before = former.holder.encode(errors="backslashreplace").decode()[:LONGEST_HOLDER]  # whatever stood there
+            replaced = self._registry.encode(WorkerReplaced(name, self._terms.me, before), b"{}")
             try:
                 condition = AppendCondition(fence_of(name), head)
                 head = (await self._store.append([replaced], condition=condition)).last

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import sqlalchemy as sa
 
 from leftfold.query import ReadModels, ReadSide
+from leftfold.query.tables.lease_book import ModelsBook
 from leftfold.store import MemoryStore
 from tests.holders import Awake, Stopwatch
 from tests.query.bank import Balance, Deposited, Opened, Turnover, append, ask, reading
@@ -89,6 +91,53 @@ async def test_the_first_folds_and_the_second_follows(store: MemoryStore, url: s
 
         assert [row.amount for row in rows] == [5, 5]
         assert await holders(two) == ["projection balance v1: one", "projection turnover v1: one"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("h", "x", 1),
+        ("h", 1.5, "y"),
+        (b"\xff", 1, 1),
+        ("4294967296@h b n 7 x", 2**63 - 1, 2**63 - 1),
+    ],
+)
+async def test_garbage_in_place_of_a_lease_holds_a_projection_up_for_its_time_at_most(
+    store: MemoryStore, url: str, row: tuple[Any, ...]
+) -> None:
+    now = Stopwatch()
+    async with taking_part(store, url, now, "former"):
+        pass
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for name in ("projection balance v1", "projection turnover v1", b"\xfe"):
+            connection.exec_driver_sql("INSERT INTO leftfold_lease VALUES (?, ?, ?, ?)", (name, *row))
+    engine.dispose()
+
+    async with taking_part(store, url, now, "one") as [(awake, one)]:
+        now.seconds = 5.0
+        await awake.turn()
+        [folded] = [await ask(one, amount, after=await append(store, Opened("a")))]
+
+        assert folded.owner == "ann"
+        assert await holders(one) == ["projection balance v1: one", "projection turnover v1: one"]
+
+
+async def test_leases_that_cannot_be_asked_for_are_a_problem_of_the_models_that_are_not_folded_for_it(
+    store: MemoryStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with taking_part(store, url, Stopwatch(), "one", "two") as [(awake_one, one), (awake_two, two)]:
+        monkeypatch.setattr(ModelsBook, "_read", lambda book: 1 / 0)
+        monkeypatch.setattr(ReadSide, "leases", AsyncMock(return_value=[]))
+        await awake_one.turn()
+        await awake_two.turn()
+        problems = [[str(each.problem) for each in await side.status()] for side in (one, two)]
+        monkeypatch.undo()
+        await awake_two.turn()
+
+        assert problems[0] == ["None", "None"]  # it need not ask for what it holds
+        assert all("ZeroDivisionError" in each for each in problems[1])
+        assert [each.problem for each in await two.status()] == [None, None]
 
 
 async def test_what_is_released_is_taken_with_the_next_turn(store: MemoryStore, url: str) -> None:

@@ -15,7 +15,6 @@ from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import model_rows, shown_row
-from leftfold.clock import from_microseconds
 from leftfold.command import CommandCounts
 from leftfold.leases import Entry
 from leftfold.process import ReactorStatus
@@ -78,7 +77,7 @@ def _reactor(status: ReactorStatus) -> Mapping[str, Any]:
 
 
 def _worker(entry: Entry) -> Mapping[str, Any]:
-    return {"name": entry.name, "holder": entry.holder, "heard": moment(from_microseconds(entry.microseconds))}
+    return {"name": entry.name, "holder": entry.holder, "heard": moment(entry.heard) if entry.heard else None}
 
 
 def _trouble(

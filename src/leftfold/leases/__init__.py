@@ -1,7 +1,7 @@
 """Leases: which of several processes does a piece of background work, and who takes over when it dies."""
 
 from leftfold.leases.app_types import declare, is_declaration, types_of_others
-from leftfold.leases.book import Entry, LeaseBook, MemoryBook, StoredBook
+from leftfold.leases.book import Entry, LeaseBook, MemoryBook, StoredBook, next_beat
 from leftfold.leases.holder import Holder
 from leftfold.leases.keeper import Keeper
 from leftfold.leases.lease import Lease
@@ -21,5 +21,6 @@ __all__ = [
     "declare",
     "is_declaration",
     "is_presence",
+    "next_beat",
     "types_of_others",
 ]

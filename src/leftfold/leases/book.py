@@ -1,9 +1,14 @@
 """The book in which leases are written: the port, and one in memory."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
+
+from leftfold.clock import from_microseconds
+
+LARGEST_BEAT = 2**63 - 1
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -16,6 +21,20 @@ class Entry(msgspec.Struct, frozen=True):
     holder: str
     beat: int
     microseconds: int = 0
+
+    @property
+    def heard(self) -> datetime | None:
+        """When the holder was last heard of, for people; None where what is written is no time."""
+        return from_microseconds(self.microseconds) if _is_number(self.microseconds) else None
+
+
+def next_beat(beat: object) -> int:
+    """Return what comes after a beat: every database can hold it, whatever was written there before."""
+    return beat % LARGEST_BEAT + 1 if isinstance(beat, int) else 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int)
 
 
 class LeaseBook(Protocol):
@@ -67,14 +86,14 @@ class MemoryBook:
         present = self._entries.get(name)
         if _standing(present) != _standing(expected):
             return None
-        self._entries[name] = Entry(name, holder, present.beat + 1 if present else 1)
+        self._entries[name] = Entry(name, holder, next_beat(present.beat) if present else 1)
         return self._entries[name]
 
     async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
         """Say that their holder lives."""
         kept = [self._entries[each.name] for each in entries if self._is_of(each)]
         for each in kept:
-            self._entries[each.name] = Entry(each.name, each.holder, each.beat + 1)
+            self._entries[each.name] = Entry(each.name, each.holder, next_beat(each.beat))
         return [self._entries[each.name] for each in kept]
 
     async def release(self, entries: Iterable[Entry]) -> None:

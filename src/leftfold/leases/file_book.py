@@ -12,7 +12,7 @@ from typing import TypeVar
 from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import StoreFailed
 from leftfold.home import keep_in_children
-from leftfold.leases.book import Entry
+from leftfold.leases.book import Entry, next_beat
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS lease (
@@ -25,11 +25,12 @@ CREATE = """
     ) STRICT"""
 READ = "SELECT name, holder, beat, microseconds FROM lease WHERE log = ?"
 BEGIN = "INSERT INTO lease (log, name, holder, beat, microseconds) VALUES (?, ?, ?, 1, ?) ON CONFLICT DO NOTHING"
+# Holders are compared as bytes: what anybody has written there need not be a text.
 TAKE = """
-    UPDATE lease SET holder = ?, beat = beat + 1, microseconds = ?
-    WHERE log = ? AND name = ? AND holder = ? AND beat = ?"""
+    UPDATE lease SET holder = ?, beat = beat % 9223372036854775807 + 1, microseconds = ?
+    WHERE log = ? AND name = ? AND CAST(holder AS BLOB) = ? AND beat = ?"""
 BEAT = """
-    UPDATE lease SET beat = beat + 1, microseconds = ? WHERE log = ? AND name = ? AND holder = ?
+    UPDATE lease SET beat = beat % 9223372036854775807 + 1, microseconds = ? WHERE log = ? AND name = ? AND holder = ?
     RETURNING name, holder, beat, microseconds"""
 RELEASE = "DELETE FROM lease WHERE log = ? AND name = ? AND holder = ?"
 BUSY_SECONDS = 5.0
@@ -105,9 +106,9 @@ class FileBook:
         if expected is None:
             taken = connection.execute(BEGIN, (self._log_id, name, holder, now))
             return Entry(name, holder, 1, now) if taken.rowcount == 1 else None
-        values = (holder, now, self._log_id, name, expected.holder, expected.beat)
-        taken = connection.execute(TAKE, values)
-        return Entry(name, holder, expected.beat + 1, now) if taken.rowcount == 1 else None
+        former = expected.holder.encode(errors="surrogateescape")
+        taken = connection.execute(TAKE, (holder, now, self._log_id, name, former, expected.beat))
+        return Entry(name, holder, next_beat(expected.beat), now) if taken.rowcount == 1 else None
 
     def _beat(self, entries: list[Entry], connection: sqlite3.Connection) -> list[Entry]:
         now = self._now()
@@ -121,10 +122,15 @@ class FileBook:
         return to_microseconds(self._clock.now())
 
 
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="surrogateescape")
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     connection = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+        connection.text_factory = _text
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a power failure ends the holders too
         connection.execute(CREATE)

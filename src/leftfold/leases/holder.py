@@ -9,6 +9,8 @@ import msgspec
 
 PROC = Path("/proc")
 ENDED = ("Z", "X")
+LARGEST_PID = 2**31 - 1  # that a system can be asked about
+LARGEST_NUMBER = 2**63 - 1
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -43,15 +45,19 @@ class Holder(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Holder | None":
-        """The holder that a text stands for; None when it is none."""
+        """The holder that a text stands for; None when it is none: anybody may have written it."""
         process, *parts = text.split(" ")
         pid, _, host = process.partition("@")
-        if not pid.isdecimal() or len(parts) not in (4, 6):
+        if len(parts) not in (4, 6):
             return None
         boot, namespace, started, nonce, app, types = (*parts, "", "0")[:6]
-        if not types.isdecimal():
+        number, count = _number(pid, LARGEST_PID), _number(types, LARGEST_NUMBER)
+        if not number or count is None:
             return None
-        return cls(int(pid), host, boot, namespace, started, nonce, unquote(app, errors="surrogatepass"), int(types))
+        try:
+            return cls(number, host, boot, namespace, started, nonce, unquote(app, errors="surrogatepass"), count)
+        except UnicodeDecodeError:
+            return None
 
     def is_dead(self, as_seen_by: "Holder") -> bool:
         """Whether the process has certainly ended; never so for one on another machine, or of another container."""
@@ -66,6 +72,13 @@ class Holder(msgspec.Struct, frozen=True):
         except OSError:
             return True  # it is another user's, and its start may be hidden
         return _started(self.pid) == self.started
+
+
+def _number(text: str, largest: int) -> int | None:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(largest))):
+        return None
+    number = int(text)
+    return number if number <= largest else None
 
 
 def _boot() -> str:

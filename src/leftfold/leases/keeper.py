@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, LogReplaced
+from leftfold.errors import LeftfoldError, LogReplaced, StoreFailed
 from leftfold.leases.app_types import is_declaration
 from leftfold.leases.book import Entry, LeaseBook
 from leftfold.leases.lease import Lease
 from leftfold.leases.share import Share
 from leftfold.leases.terms import Terms
+from leftfold.trouble import IN_STATUS, in_words, loggable
 
 OnGained = Callable[[str, Entry | None], Awaitable[None]]
 OnLost = Callable[[str], None]
@@ -63,12 +64,24 @@ class Keeper:
             await self.try_turn()
 
     async def try_turn(self) -> None:
-        """Take a turn; trouble is kept as `trouble`."""
+        """Take a turn; trouble is kept as `trouble`, and logged once. A turn that fails ends nothing."""
         try:
             await self.turn()
-            self.trouble = None
         except LeftfoldError as trouble:
-            self.trouble = trouble
+            self._get_into(trouble)
+        except Exception as error:  # noqa: BLE001 work that nobody does any more is worse than a turn that failed
+            failed = StoreFailed("the leases", in_words(error))
+            failed.__cause__ = error
+            self._get_into(failed)
+        else:
+            if self.trouble is not None:
+                log.info("leases can be taken again")
+            self.trouble = None
+
+    def _get_into(self, trouble: LeftfoldError) -> None:
+        before, self.trouble = self.trouble, trouble
+        if before is None or in_words(before) != in_words(trouble):
+            log.error("leases cannot be taken: %s", in_words(trouble), exc_info=loggable(trouble), extra=IN_STATUS)
 
     async def turn(self) -> None:
         """Say that the holder of what is held lives, and take what is free."""
@@ -117,9 +130,10 @@ class Keeper:
             lease.held = None
             self._on_lost(name)
 
-    def trouble_of(self, name: str) -> LeaseOfAnotherApp | None:
-        """Return what keeps a lease from this process although waiting will not help."""
-        return self._leases[name].trouble
+    def trouble_of(self, name: str) -> LeftfoldError | None:
+        """Return what keeps a lease from this process, other than that another process of the app has it."""
+        lease = self._leases[name]
+        return None if lease.held else lease.trouble or self.trouble
 
     async def entries(self) -> list[Entry]:
         """Every lease of the book that is held by any process, by name."""

@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from leftfold.errors import LeaseOfAnotherApp
+from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, StoreFailed
 from leftfold.leases.book import Entry
 from leftfold.leases.holder import Holder
 from leftfold.leases.terms import Terms
@@ -18,13 +18,13 @@ class Lease:
     A holder that is seen at the same beat for the time of a lease, by this process's own clock, has lost it; so no two
     clocks are ever compared. One that has certainly ended has lost it at once. So has one of the same app whose code
     takes fewer event types than this one: it would pass over what it does not know. `trouble` says that the holder
-    belongs to another app.
+    belongs to another app, or is none: then the lease is taken as that of a silent holder is.
     """
 
     def __init__(self, name: str, terms: Terms, *, types: int = 0) -> None:
         self.name = name
         self.held: Entry | None = None
-        self.trouble: LeaseOfAnotherApp | None = None
+        self.trouble: LeftfoldError | None = None
         self._terms = terms
         self._me = Holder.parse(terms.me)
         if self._me is not None and types:
@@ -42,7 +42,7 @@ class Lease:
             self._seen = self.trouble = None
             return True
         holder = Holder.parse(entry.holder)
-        self._look_for_trouble(holder)
+        self._look_for_trouble(entry, holder)
         now, standing = self._terms.now(), (entry.holder, entry.beat)
         if standing != self._seen:
             self._seen, self._since = standing, now
@@ -56,10 +56,17 @@ class Lease:
             return False
         return 0 < holder.types < self._me.types
 
-    def _look_for_trouble(self, holder: Holder | None) -> None:
-        """Say once that another app does this work: its worker and this one have one name, and cannot both work."""
-        if holder is None or self._me is None or not holder.app or holder.app == self._me.app:
-            self.trouble = None
-        elif self.trouble is None or self.trouble.holder != holder.app:
-            self.trouble = LeaseOfAnotherApp(self.name, self._me.app, holder.app)
-            log.warning("%s", self.trouble)
+    def _look_for_trouble(self, entry: Entry, holder: Holder | None) -> None:
+        """Say once that another app does this work: its worker and this one have one name, and cannot both work.
+
+        Or that what is written there names no process that leftfold could know.
+        """
+        found: LeftfoldError | None = None
+        if holder is None and self._me is not None:
+            problem = f"{entry.holder!r:.80} is no process; the lease is taken over after {self._terms.seconds:g} s"
+            found = StoreFailed(f"the lease of {self.name}", problem)
+        elif holder is not None and self._me is not None and holder.app and holder.app != self._me.app:
+            found = LeaseOfAnotherApp(self.name, self._me.app, holder.app)
+        if found is not None and str(found) != str(self.trouble):
+            log.warning("%s", found)
+        self.trouble = found

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 
 from leftfold.criteria import EVERYTHING, Criteria
+from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.contract import Batch, EventStore, StoredEvent
 from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
@@ -96,7 +97,12 @@ class LiveReads:
 
     async def _near(self, after: int) -> Batch | None:
         """Read the new events with their anchor; None where there are more of them than that is good for."""
-        found = [each async for each in self._store.read(EVERYTHING, after=max(after - 1, 0), upto=after + NEAR)]
+        found = [
+            each
+            async for each in self._store.read(
+                EVERYTHING, after=max(after - 1, 0), upto=min(after + NEAR, POSITION_LIMIT)
+            )
+        ]
         events, through = [event for each in found for event in each.events], found[-1].through
         if not after < through < after + NEAR:
             return None

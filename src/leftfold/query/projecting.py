@@ -132,6 +132,14 @@ class Projecting:
         entries = await self._book_in(database, self._shards).read()
         return [entry for entry in entries.values() if not is_presence(entry)]
 
+    def lease_trouble(self, definition: ReadModelDefinition) -> LeftfoldError | None:
+        """Return what keeps this process from asking for a model's lease, if it would fold it and does not hold it."""
+        keeper = self._keeper
+        if keeper is None or keeper.trouble is None:
+            return None
+        wanted = [shard.lease for shard in self._folds if shard.definition is definition]
+        return None if set(wanted) <= set(keeper.held) else keeper.trouble
+
     def _refuse(self, reason: LogReplaced) -> None:
         """Answer nothing more, at once: a projection may be waiting for events, or have a batch under way."""
         for shard in self._shards:

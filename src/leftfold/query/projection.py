@@ -149,7 +149,11 @@ class Projection:
         await self._reload()
 
     async def _reload(self) -> None:
+        """Go on from the checkpoint as it is stored now, if the log has the event there: anybody may have moved it."""
         await self._in_writer(self._folding.reload)
+        at = self._folding.checkpoint
+        if not await self._anchors.holds(at.position, at.identity, at.position, {}):
+            raise ReadModelDiverged(self.standing.model, at.position)
         self.standing.reached(self._folding.position)
 
     async def _in_writer(self, step: Callable[[], T]) -> T:

@@ -219,7 +219,8 @@ class ReadSide:
         for definition, standing in self._standings.items():
             seconds = await self._seconds(standing, head)
             status = _status(definition, standing, head, self._count_parked(definition), seconds)
-            found.append(msgspec.structs.replace(status, holder=_holder_of(definition, holders)))
+            problem = status.problem or self._projecting.lease_trouble(definition)
+            found.append(msgspec.structs.replace(status, holder=_holder_of(definition, holders), problem=problem))
         return found
 
     async def leases(self) -> list[Entry]:

@@ -13,6 +13,7 @@ from leftfold.query.tables.kept_tables import KeptTables
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
 from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.identity import BEGINNING
 
 BESIDE = "__new_"
@@ -59,19 +60,20 @@ def find(connection: sa.Connection, table: KeptTables) -> Checkpoint | None:
 def find_one(connection: sa.Connection, name: str) -> Checkpoint | None:
     """The checkpoint of this name, be it a model's or a shard's."""
     found = connection.execute(_stored().where(checkpoint.c.model == name)).mappings().first()
-    return Checkpoint(**found) if found else None
+    return _of_row(found) if found else None
 
 
 def find_shards(connection: sa.Connection, stem: str) -> list[Checkpoint]:
     """The checkpoints of a model, one for each shard in which it is stored."""
     like = sa.or_(checkpoint.c.model == stem, checkpoint.c.model.startswith(f"{stem}#", autoescape=True))
     found = connection.execute(_stored().where(like).order_by(checkpoint.c.model)).mappings()
-    return [Checkpoint(**row) for row in found if model_of(row["model"]) == stem]
+    return [_of_row(row) for row in found if model_of(row["model"]) == stem]
 
 
 def find_all(connection: sa.Connection) -> dict[str, Sequence[Checkpoint]]:
     """The checkpoints of every model, by the name of its table."""
-    found = [Checkpoint(**row) for row in connection.execute(_stored().order_by(checkpoint.c.model)).mappings()]
+    rows = connection.execute(_stored().order_by(checkpoint.c.model)).mappings()
+    found = [_of_row(row) for row in rows if _is_text(row["model"])]
     models = sorted(found, key=lambda each: model_of(each.model))
     return {stem: tuple(rows) for stem, rows in groupby(models, key=lambda each: model_of(each.model))}
 
@@ -160,7 +162,8 @@ def mark_of(table: KeptTables) -> str:
 
 def form_in(found: Checkpoint) -> int:
     """The form in which the columns are."""
-    return int(found.fingerprint.partition("/")[2] or 1)
+    form = found.fingerprint.partition("/")[2] or "1"
+    return int(form) if form.isdecimal() and len(form) < 10 else 0
 
 
 def is_in_former_form(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
@@ -210,6 +213,27 @@ def _code_in(found: Checkpoint) -> str:
 def _stored() -> sa.Select[Any]:
     """All columns that are there: the table of a former release has fewer, until someone writes."""
     return sa.select(sa.text("*")).select_from(checkpoint)
+
+
+def _of_row(row: sa.RowMapping) -> Checkpoint:
+    """The checkpoint in a row. What is none, whoever has written it, stands where no log reaches, and is begun anew."""
+    found = Checkpoint(**row)
+    texts = found[2:6]  # from `build` to `tables`
+    numbers = found.position, found.version
+    sound = all(map(_is_text, texts)) and all(map(_is_number, numbers))
+    if sound and found.position >= 0 and (found.anchor is None or _is_text(found.anchor)):
+        return found
+    build, fingerprint, log_id, tables = (each if _is_text(each) else "" for each in texts)
+    version = found.version if _is_number(found.version) else 0
+    return Checkpoint(found.model, POSITION_LIMIT, build, fingerprint, log_id, tables, version)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int)
 
 
 def _names(shards: Iterable[Checkpoint]) -> list[str]:

@@ -1,7 +1,8 @@
 """The leases of projections, written in the models database, where taking one over fences its former holder."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from functools import partial
 from time import time_ns
@@ -11,13 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import ModelsUnavailable
-from leftfold.leases import Entry
+from leftfold.leases import Entry, next_beat
 from leftfold.query.shard import Shard
 from leftfold.query.tables.checkpoints import create_checkpoints, disturb_all
 from leftfold.query.tables.database import Database, is_trouble
 from leftfold.query.tables.own_tables import lease
 
 T = TypeVar("T")
+
+log = logging.getLogger("leftfold.leases")
 
 
 def is_held(connection: sa.Connection, name: str, holder: str) -> bool:
@@ -34,6 +37,7 @@ class ModelsBook:
         self._shards = {shard.lease: shard for shard in shards}
         self._thread = thread
         self._begun = False
+        self._unreadable: Set[object] = frozenset()  # names of what nobody can have written who knows what a lease is
 
     def __repr__(self) -> str:
         return f"<ModelsBook in {self._database!r}>"
@@ -63,18 +67,29 @@ class ModelsBook:
                 self._begun = self._begun or sa.inspect(connection).has_table(lease.name)
                 if not self._begun:
                     return {}
-                return {row.name: Entry(*row) for row in connection.execute(sa.select(lease))}
+                return self._readable([Entry(*row) for row in connection.execute(sa.select(lease))])
         except exc.DBAPIError as error:
             if not is_trouble(error):
                 raise
             raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
 
+    def _readable(self, entries: Sequence[Entry]) -> dict[str, Entry]:
+        """Return those that are leases: SQLite holds anything that somebody has written there."""
+        found = {each.name: each for each in entries if _is_readable(each)}
+        unreadable = {each.name for each in entries if each.name not in found}
+        for name in unreadable - self._unreadable:
+            log.warning("the lease of %r names no process: it counts as free", name)
+        self._unreadable = unreadable
+        return found
+
     def _take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
-        taken = Entry(name, holder, expected.beat + 1 if expected else 1, _now())
+        taken = Entry(name, holder, next_beat(expected.beat) if expected else 1, _now())
         try:
             with self._database.writing() as connection:
                 if not self._begun:
                     create_checkpoints(connection)
+                if expected is None and name in self._unreadable:
+                    connection.execute(sa.delete(lease).where(lease.c.name == name))
                 if not _put(connection, expected, taken):
                     return None
                 if expected is not None and name in self._shards:  # a holder that gave it up has stopped writing
@@ -85,7 +100,7 @@ class ModelsBook:
 
     def _beat(self, entries: list[Entry]) -> list[Entry]:
         with self._database.writing() as connection:
-            beaten = [(each, Entry(each.name, each.holder, each.beat + 1, _now())) for each in entries]
+            beaten = [(each, Entry(each.name, each.holder, next_beat(each.beat), _now())) for each in entries]
             return [now for before, now in beaten if _put(connection, before, now)]
 
     def _release(self, entries: list[Entry]) -> None:
@@ -102,6 +117,11 @@ def _put(connection: sa.Connection, expected: Entry | None, entry: Entry) -> boo
         return True
     as_expected = (lease.c.name == entry.name, lease.c.holder == expected.holder, lease.c.beat == expected.beat)
     return connection.execute(sa.update(lease).where(*as_expected).values(values)).rowcount == 1
+
+
+def _is_readable(entry: Entry) -> bool:
+    found: tuple[object, ...] = (entry.name, entry.holder, entry.beat)
+    return all(map(isinstance, found, (str, str, int)))
 
 
 def _now() -> int:
