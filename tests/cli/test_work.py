@@ -4,13 +4,16 @@ import os
 import signal
 import socket
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from examples.orders import OrdersByStanding, Pay, Place, PutInStock, orders
 from examples.worker_process import WorkerProcess
-from leftfold import NewEvent, open_store
+from leftfold import LiveApp, NewEvent, open_store
 from tests.cli.conftest import Run
 from tests.patience import PATIENCE
 
@@ -181,6 +184,23 @@ def test_an_app_without_anything_for_the_role_is_refused(run: Run, log: str) -> 
 def test_a_log_that_cannot_be_worked_on_is_refused(run: Run, shop: str, url: str) -> None:
     assert run("work", *APP, url).code == 3
     assert not Path("nowhere.db").exists()
+
+
+def test_the_health_is_served_by_the_names_that_are_given(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+
+    @asynccontextmanager
+    async def serve(live: LiveApp, port: int, host: str, *, hosts: Sequence[str]) -> AsyncIterator[str]:
+        served.append((port, host, hosts))
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield "http://there"
+
+    monkeypatch.setattr("leftfold.web.serve_health", serve)
+    ended = run("work", *APP, shop, "--health", "8080", "--health-host", "orders.internal", "--health-host", "orders")
+
+    assert ended.code == 0
+    assert served == [(8080, "127.0.0.1", ("orders.internal", "orders"))]
+    assert run("work", *APP, shop, "--health-host", "orders").code == 2
 
 
 def test_a_port_that_is_taken_is_refused(run: Run, shop: str) -> None:

@@ -52,6 +52,7 @@ class Job(NamedTuple):
     roles: tuple[Role, ...]
     models: list[str] | None
     address: tuple[str, int] | None
+    hosts: tuple[str, ...]
     on_change: OnChange
 
 
@@ -82,6 +83,15 @@ async def work(
             help=f"Serve /health and /status over HTTP, on {HOST} unless said otherwise; port 0 is any free one.",
         ),
     ] = None,
+    health_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--health-host",
+            metavar="NAME",
+            show_default=False,
+            help="A name by which /health and /status may be asked for too, besides addresses and localhost.",
+        ),
+    ] = None,
     on_change: Annotated[
         OnChangeName,
         typer.Option("--on-change", help="What becomes of read models whose code changed without a new version."),
@@ -101,7 +111,9 @@ async def work(
     roles: tuple[Role, ...] = tuple(role for role in ROLES if not only or role in only)
     if models and "projections" not in roles:
         raise typer.BadParameter("--models chooses among the projections, which --only leaves out")
-    job = Job(load_app(app), url, roles, models, health, on_change.value)
+    if health_host and health is None:
+        raise typer.BadParameter("--health-host names the server that --health starts")
+    job = Job(load_app(app), url, roles, models, health, tuple(health_host or ()), on_change.value)
     with stopping() as stop, View(stdout()) as view, _log_lines(view) as lines:
         await _run(job, view, stop, Changes(lines.parked))
     return Outcome.FINE
@@ -130,7 +142,8 @@ async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:
     from leftfold.web import serve_health
 
     host, port = job.address
-    return f"; health at {await opened.enter_async_context(serve_health(live, port, host or HOST))}/health"
+    served = serve_health(live, port, host or HOST, hosts=job.hosts)
+    return f"; health at {await opened.enter_async_context(served)}/health"
 
 
 async def _watch(live: LiveApp, view: View, stop: asyncio.Event, changes: Changes, status: Work) -> Work:

@@ -3,6 +3,7 @@
 from leftfold.errors import MissingExtra
 
 try:
+    from leftfold.web.guard import Limits
     from leftfold.web.health import serve_health
 except ModuleNotFoundError as error:
     missing = str(error.name).partition(".")[0]
@@ -10,4 +11,4 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtra(missing, "web") from error
 
-__all__ = ["serve_health"]
+__all__ = ["Limits", "serve_health"]

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,13 +17,26 @@ from starlette.routing import Route
 from leftfold.errors import LeftfoldError, PortUnavailable
 from leftfold.health import Health, failing, health_of, in_words, work_of
 from leftfold.live import LiveApp
+from leftfold.web.guard import GuardedProtocol, KnownHosts, Limits, Refusals
 
 LOOPBACK = "127.0.0.1"
 CLOSING_SECONDS = 2
+WAITING = 128  # connections that the kernel keeps until they are accepted
+LARGEST_HEADER = 16_384
+DEFAULT_LIMITS = Limits()
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs the event loop."""
+    """A server that leaves signals to whoever runs the event loop, and accepts one connection at a time.
+
+    Where descriptors run out, asyncio tries to accept as many connections as its backlog has places, and logs each.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(WAITING)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -31,15 +45,28 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve_health(live: LiveApp, port: int = 0, host: str = LOOPBACK) -> AsyncGenerator[str]:
+async def serve_health(
+    live: LiveApp,
+    port: int = 0,
+    host: str = LOOPBACK,
+    *,
+    hosts: Collection[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> AsyncGenerator[str]:
     """Serve the health of a live app from this event loop: `async with serve_health(live, 8080) as url`.
 
     `GET /health` answers 200 when the work goes on ("ok", or "degraded" when something is parked or has failed) and 503
     when it does not ("failing"), with the reasons; `GET /status` answers where everything stands. Both are JSON. Port 0
     is any free one; `PortUnavailable` when it cannot be had.
+
+    It may be asked for by any address, by `localhost`, by `host` and by the names in `hosts`; a request for another
+    name gets 403. `limits` bounds what clients may take of the process.
     """
     listening = _listen(host, port)
-    server = Server(uvicorn.Config(_application(live), **_SETTINGS))
+    refusals = Refusals()
+    application = KnownHosts(_application(live), [host, *hosts], refusals)
+    protocol: Any = partial(GuardedProtocol, limits=limits, refusals=refusals)
+    server = Server(uvicorn.Config(application, http=protocol, **_SETTINGS))
     serving = asyncio.create_task(server.serve([listening]), name="health server")
     try:
         yield _url(listening)
@@ -47,9 +74,16 @@ async def serve_health(live: LiveApp, port: int = 0, host: str = LOOPBACK) -> As
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
         listening.close()
+        refusals.tell()
 
 
 _SETTINGS: dict[str, Any] = {
+    "headers": [("connection", "close"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")],
+    "backlog": 1,
+    "h11_max_incomplete_event_size": LARGEST_HEADER,
+    "ws": "none",
+    "proxy_headers": False,
+    "server_header": False,
     "log_config": None,
     "log_level": "warning",
     "access_log": False,
