@@ -105,7 +105,7 @@ def others() -> Iterator[tuple[str, Call]]:
     """What is odd in itself."""
     pair = (noted("a"), noted("b"))
     parts = partial(Key, digest=b"", events=1)
-    for times in [*([each] for each in TIMES), [PAST, PAST - timedelta(1)]]:
+    for times in [*([each] for each in TIMES), [PAST, None, PAST], [None, PAST], [PAST, PAST - timedelta(1)]]:
         events = [NewEvent("t", b"", time=time) for time in times]
         yield f"times {times}", lambda store, events=events: append(store, *events)
     for after, upto in [(3, 2), (2, 2), (5, 0), (10**6, None), (10**6, 10**7)]:
