@@ -316,7 +316,11 @@ class LiveApp:
             moment = await resolve(self.store, as_of, self._clock)
             past: D = await self._states.at(fold, key, moment)
             return past
-        state = self._states.of(fold, key)
+        try:
+            state = self._states.of(fold, key)
+        except TypeError:  # a part that cannot be hashed, which is no key
+            fold.start(key)
+            raise
         await self._states.refresh(state)
         present: D = fold.apart(state.value)
         return present

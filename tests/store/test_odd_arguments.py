@@ -4,11 +4,13 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import pytest
 
+from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
 from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, StoreFailed
 from leftfold.store import AppendCondition, EventStore, Key, MemoryStore, NewEvent, SQLiteStore, open_store
@@ -16,6 +18,7 @@ from leftfold.testing.clock import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
+NUMBERS_OF_LOGS = count(1)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBERS: list[Any] = [-1, 0, 1, 3, 2**31, 2**63 - 1, 2**63, 2**64]
@@ -154,7 +157,7 @@ async def stores(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[list
     stores = [
         MemoryStore(clock),
         SQLiteStore(tmp_path / "log.db", clock=clock),
-        open_store(postgres.url(DATABASE, log="odd_arguments"), clock=clock),
+        open_store(postgres.url(DATABASE, log=f"odd_{next(NUMBERS_OF_LOGS)}"), clock=clock),
     ]
     for store in stores:
         await store.append(
@@ -166,7 +169,7 @@ async def stores(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[list
         await store.close()
 
 
-async def answer_of(call: Call, store: EventStore) -> str:
+async def answer_of(call: Callable[[Any], Awaitable[object]], store: object) -> str:
     try:
         return repr(await call(store))
     except StoreFailed as error:
@@ -183,5 +186,58 @@ async def test_every_backend_gives_the_same_answer_or_the_same_named_error(store
         answers = [await answer_of(call, store) for store in stores]
         if len(set(answers)) > 1 or answers[0].startswith("unnamed"):
             differing[name] = answers
+
+    assert differing == {}
+
+
+AccountId = Annotated[str, Tag("account")]
+
+
+class Noted(Event):
+    account: AccountId
+
+
+class Note(Command):
+    account: AccountId
+
+
+class Notes(DecisionModel):
+    account: AccountId
+    count: int = 0
+
+    def evolve(self, event: Noted) -> Self:
+        return replace(self, count=self.count + 1)
+
+
+notes = App("notes")
+
+
+@notes.handles
+def note(command: Note, notes: Notes) -> Noted:
+    return Noted(command.account)
+
+
+async def handed_in(live: LiveApp, **named: Any) -> None:
+    await live.submit(Note("s"), **named)
+
+
+def of_live() -> Iterator[tuple[str, Any]]:
+    """A call for each place in which an app is given a text or a number."""
+    yield "state", lambda live, odd: live.state(Notes, odd)
+    yield "explain", lambda live, odd: live.explain(Notes, odd)
+    yield "state as of", lambda live, odd: live.state(Notes, "a", as_of=odd)
+    yield "explain as of", lambda live, odd: live.explain(Notes, "a", as_of=odd)
+    yield "key of a command", lambda live, odd: live.execute_many([], key=odd)
+    yield "key of a submission", lambda live, odd: handed_in(live, key=odd)
+
+
+async def test_an_app_gives_the_same_answer_or_the_same_named_error_on_every_backend(stores: list[EventStore]) -> None:
+    lives = [await notes.open(store, work=False, clock=FakeClock(NOW)).__aenter__() for store in stores]
+    differing: dict[str, list[str]] = {}
+    for name, call in of_live():
+        for odd in [*NUMBERS, *TEXTS, *TIMES]:
+            answers = [await answer_of(partial(call, odd=odd), live) for live in lives]
+            if len(set(answers)) > 1 or answers[0].startswith("unnamed"):
+                differing[f"{name} {odd!r:.40}"] = answers
 
     assert differing == {}

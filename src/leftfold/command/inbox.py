@@ -94,10 +94,10 @@ class Inbox:
     ) -> str:
         """Append the command as an event; the ticket's id."""
         said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        digest = self._executor.key(key, [command])
         ticket = self._new_id().hex if key is None else ticket_of(key)
         recurring = None if every is None else self._recurrence(key, every, due)
         record = self.record(command, ticket, due, said, recurring)
-        digest = self._executor.key(key, [command])
         payload = b"" if every is None else msgspec.json.encode(every)
         try:
             await self.store.append([record], key=digest and OwnKey(f"leftfold.submit/{key}", digest.digest + payload))

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from leftfold.clock import Clock, to_microseconds
 from leftfold.criteria import EVERYTHING
-from leftfold.errors import PositionAhead
+from leftfold.errors import InvalidPosition, PositionAhead
 from leftfold.store.contract import EventStore, StoredEvent
 
 
@@ -45,6 +45,8 @@ async def resolve(store: EventStore, as_of: int | datetime, clock: Clock) -> int
         if to_microseconds(as_of) > to_microseconds(clock.now()):
             raise PositionAhead(as_of, head)
         return await position_at(store, as_of)
+    if type(as_of) is not int:
+        raise InvalidPosition("as_of", as_of)
     if not 0 <= as_of <= head:
         raise PositionAhead(as_of, head)
     return as_of
