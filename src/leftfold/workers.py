@@ -32,7 +32,7 @@ class Workers:
         self._read_only = is_read_only(url)
         self._roles = roles
         self._terms = terms
-        self._book = _book(url, store.log_id, clock)
+        self._book = book_of(url, store.log_id, clock)
         self._tenures: Tenures | None = None
         self._added: dict[str, tuple[Role, Make, str, int]] = {}
         self._backgrounds: dict[str, Background] = {}
@@ -97,8 +97,8 @@ class Workers:
         return [entry for entry in entries if not is_declaration(entry)]
 
 
-def _book(url: str, log_id: str, clock: Clock) -> StoredBook | None:
-    """Where leases are written for all processes on the log; None for one that no other process sees."""
+def book_of(url: str, log_id: str, clock: Clock) -> StoredBook | None:
+    """Return where leases are written for all processes on the log; None for one that no other process sees."""
     if split_url(url).scheme == "sqlite":
         return FileBook(beside(url, "leases"), log_id, clock)
     return lease_book(url)

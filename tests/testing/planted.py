@@ -6,13 +6,17 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from leftfold.clock import SystemClock, to_microseconds
+from leftfold.clock import Clock, SystemClock, to_microseconds
+from leftfold.errors import InvalidTag, LeftfoldError, StoreFailed
 from leftfold.store import AppendCondition, Appended, Batch, Key, MemoryStore, NewEvent, StoredEvent
-from leftfold.store.admission import Admission, AppendRequest
+from leftfold.store.admission import Admission, AppendRequest, CommittedLog
 from leftfold.store.recent import Recent
 from leftfold.testing.history import Nemesis
+from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequests
+from leftfold.testing.history.nemesis import LeapClock
 
 Conditions = AppendCondition | Iterable[AppendCondition] | None
+Keys = str | Key | Sequence[Key] | None
 
 
 class LateCommit(MemoryStore):
@@ -47,6 +51,9 @@ class NoConflictsInABatch(MemoryStore):
     ) -> Appended:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
+        return await self._gathered(request)
+
+    async def _gathered(self, request: AppendRequest) -> Appended:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Appended] = loop.create_future()
         self._gathering.append((request, outcome))
@@ -60,12 +67,89 @@ class NoConflictsInABatch(MemoryStore):
         for request, outcome in gathered:
             newest = self._events[-1].microseconds if self._events else 0
             now = to_microseconds(self._clock.now())
-            admission = Admission(Overlooking(self, committed), Recent(), head=self._head.known, newest=newest, now=now)
+            admission = Admission(self._seen(committed), Recent(), head=self._head.known, newest=newest, now=now)
             answer = admission.admit(request)
             if isinstance(answer, Appended):
                 self._write(admission)
             if not outcome.done():
                 outcome.set_result(answer) if isinstance(answer, Appended) else outcome.set_exception(answer)
+
+    def _seen(self, head: int) -> CommittedLog:
+        return Overlooking(self, head)
+
+
+class FailsTheBatch(NoConflictsInABatch):
+    """Finds only at the commit that an append cannot be taken, and then fails all that gathered with it."""
+
+    async def append(self, events: Sequence[NewEvent], *, condition: Conditions = None, key: Keys = None) -> Appended:
+        return await self._gathered(AppendRequest(events, condition, key))
+
+    def _commit(self) -> None:
+        for request, _ in self._gathering:
+            try:
+                request.check(self._event_limit)
+            except LeftfoldError as error:
+                gathered, self._gathering = self._gathering, []
+                for other, outcome in gathered:
+                    if not outcome.done():
+                        outcome.set_exception(error if other is request else StoreFailed("the commit", str(error)))
+                return
+        super()._commit()
+
+    def _seen(self, head: int) -> CommittedLog:
+        return self
+
+
+class Hostile(HostileRequests):
+    """The same hostile requests, in a short run."""
+
+    longest = 0.5
+
+
+class TakesAnyTag(MemoryStore):
+    """Looks at no tag."""
+
+    async def append(self, events: Sequence[NewEvent], *, condition: Conditions = None, key: Keys = None) -> Appended:
+        try:
+            return await super().append(events, condition=condition, key=key)
+        except InvalidTag:
+            return Appended(1, 1)
+
+
+class TrustsNotifications(MemoryStore):
+    """Takes the position that a notification names for the newest one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = 0
+
+    def hear(self, said: str) -> None:
+        if said.isascii() and said.isdecimal() and len(said) < 19:
+            self._said = max(self._said, int(said))
+
+    async def head(self) -> int:
+        return max(self._said, await super().head())
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        if self._said <= after:
+            return await super().wait(after, timeout)
+        await asyncio.sleep(0.001)
+        return self._said
+
+
+class NotifiesInMemory(ForgedNotifications):
+    """The same forged notifications, for a store in memory."""
+
+    longest = 0.5
+    store: TrustsNotifications
+
+    @classmethod
+    def obstacle(cls, place: object) -> None:
+        return None
+
+    async def notify(self, said: Sequence[str]) -> None:
+        for each in said:
+            self.store.hear(each)
 
 
 class Overlooking:
@@ -159,6 +243,23 @@ class BelievesTheClock(MemoryStore):
             fields = {name: getattr(event, name) for name in event.__struct_fields__}
             admission.events[index] = StoredEvent(**{**fields, "microseconds": now})
         super()._write(admission)
+
+
+class BelievesLeaps(MemoryStore):
+    """Takes the clock's time, however far it has jumped."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        super().__init__(clock)
+        self._guard.latest = lambda now: 2**62  # type: ignore[method-assign]
+
+
+class Leap(LeapClock):
+    """The same leaps, in a short run, and ahead."""
+
+    longest = 0.5
+
+    async def start(self) -> str:
+        return self.set(timedelta(days=20_000))
 
 
 class LosesTags(MemoryStore):

@@ -66,6 +66,46 @@ async def test_a_store_that_acknowledges_before_it_is_safe_is_found_by_a_crash()
     assert report.faults["crash"] >= 1
 
 
+HOSTILE = [
+    (planted.FailsTheBatch, "honest requests do not fail for hostile ones"),
+    (planted.TakesAnyTag, "hostile requests are refused by name"),
+]
+
+
+@pytest.mark.parametrize(("store", "rule"), HOSTILE, ids=lambda value: getattr(value, "__name__", None))
+async def test_a_bug_that_hostile_requests_meet_is_found(
+    store: type[MemoryStore], rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+
+    async def run(seed: int) -> Report:
+        broken = store()
+        plan = Plan("memory:", seconds=1.6, clients=2, seed=seed, habits=BUSY)
+        return await torture(plan, open_store=lambda url, clock: broken, known=[planted.Hostile])
+
+    assert not (await found(rule, run)).sound
+
+
+async def test_a_store_that_believes_every_clock_is_found_by_a_leap() -> None:
+    async def run(seed: int) -> Report:
+        plan = Plan("memory:", seconds=1.6, clients=1, seed=seed, habits=BUSY)
+        return await torture(plan, open_store=lambda url, clock: planted.BelievesLeaps(clock), known=[planted.Leap])
+
+    assert not (await found("no event is dated by a clock that leaps", run)).sound
+
+
+async def test_a_store_that_trusts_a_notification_is_found_by_forged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+
+    async def run(seed: int) -> Report:
+        store = planted.TrustsNotifications()
+        forged = type("Forged", (planted.NotifiesInMemory,), {"store": store})
+        plan = Plan("memory:", seconds=1.6, clients=2, seed=seed, habits=BUSY)
+        return await torture(plan, open_store=lambda url, clock: store, known=[forged])
+
+    assert rules(await found("heads are true", run)) == {"heads are true"}
+
+
 @pytest.mark.skipif(FaultyDisk.obstacle() is not None, reason=str(FaultyDisk.obstacle()))
 async def test_a_store_that_acknowledges_before_it_has_synced_is_found_by_a_failing_disk(tmp_path: Path) -> None:
     rule = "nothing is acknowledged without a sync"
@@ -89,7 +129,7 @@ async def test_a_sound_store_in_memory_passes() -> None:
 
     assert report.violations == []
     assert report.events > 100
-    assert report.faults.keys() == {"step-clock"}
+    assert report.faults.keys() == {"step-clock", "leap-clock", "hostile-requests"}
     assert "kill-clients" in report.skipped
 
 
@@ -101,6 +141,7 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
     assert report.violations == []
     assert report.events > 100
     available = {"kill-clients", "pause-clients", "step-clock", "full-disk", "failing-disk", "slow-disk"}
+    available |= {"hostile-requests", "garbage-leases", "leap-clock"}
     assert report.faults.keys() | report.skipped.keys() >= available
     assert available - report.faults.keys() == available & report.skipped.keys()
 
@@ -115,6 +156,7 @@ async def test_a_log_in_postgresql_passes_under_every_fault(tmp_path: Path) -> N
     assert report.violations == []
     assert report.events > 50
     assert {"kill-server", "pause-server", "cut-connections", "kill-clients"} <= report.faults.keys()
+    assert {"hostile-requests", "forged-notifications", "garbage-leases", "leap-clock"} <= report.faults.keys()
     assert report.skipped.keys() == {"full-disk"}
 
 

@@ -9,10 +9,14 @@ from leftfold.store import NewEvent, StoredEvent
 from leftfold.testing.history import History, check
 from leftfold.testing.history.appends import (
     accepted_conditions_held,
+    clocks_are_doubted_only_when_they_leap,
     commit_order_is_position_order,
     conflicts_are_real,
+    honest_requests_do_not_fail_for_hostile_ones,
+    hostile_requests_are_refused_by_name,
     invalid_appends_are_refused,
     keys_are_answered_alike,
+    no_event_is_dated_by_a_clock_that_leaps,
     nothing_is_acknowledged_without_a_sync,
     nothing_is_stored_that_nobody_asked_for,
     positions_are_gapless,
@@ -21,12 +25,14 @@ from leftfold.testing.history.commands import commands_are_carried_out_once, dec
 from leftfold.testing.history.evidence import NO_ANSWER, history_in
 from leftfold.testing.history.readers import (
     every_call_is_answered,
+    heads_are_true,
     lookups_tell_the_truth,
     reads_are_final,
     reads_see_what_was_acknowledged,
     subscriptions_deliver_each_event_once,
 )
 from leftfold.testing.history.record import (
+    CANCELLED,
     COUNTED,
     Absent,
     Answer,
@@ -35,10 +41,13 @@ from leftfold.testing.history.record import (
     Call,
     Condition,
     Delivered,
+    Ended,
     Execute,
     Follow,
     Found,
     Harmed,
+    Head,
+    Hostile,
     Invoked,
     Journal,
     Lookup,
@@ -47,7 +56,10 @@ from leftfold.testing.history.record import (
     Record,
     Refused,
     Returned,
+    Stood,
+    Taken,
     Unknown,
+    Wait,
     Wanted,
     content_of_events,
     write_log,
@@ -64,6 +76,10 @@ def stored(*events: NewEvent) -> list[StoredEvent]:
         StoredEvent(position, 1_000 + position, event.type, event.version, event.data, event.metadata, event.tags)
         for position, event in enumerate(events, 1)
     ]
+
+
+def dated(microseconds: int) -> list[StoredEvent]:
+    return [StoredEvent(1, microseconds, A.type, A.version, A.data, A.metadata, A.tags)]
 
 
 def called(number: int, call: Call, answer: Answer | None, begun: int, ended: int = 0) -> list[Record]:
@@ -90,6 +106,10 @@ LOG = stored(A, B)
 ON_A = Append((B,), (Condition(ABOUT_A, 0),))
 KEYED = Append((A,), (), "k")
 OTHER = Append((B,), (), "k")
+
+LONG_KEY = Hostile("a key that is too long", ("InvalidIdempotencyKey",))
+ATTACKED = [Harmed("hostile-requests", 5, True), Harmed("hostile-requests", 100, False)]
+LEAPT = [Harmed("leap-clock", 15, True), Harmed("leap-clock", 100, False)]
 
 WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
     "a gap": (positions_are_gapless, [], stored(A, B)[1:]),
@@ -206,6 +226,44 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
         [*called(1, X, Placed(2, 2), 10, 20), *appended(2, A, Placed(1, 1), 30, 40)],
         stored(A, counted(1, "x")),
     ),
+    "a head beyond the log": (heads_are_true, called(1, Head(), Stood(3), 10, 20), LOG),
+    "a head that is behind what was acknowledged": (
+        heads_are_true,
+        [*A_THEN_B, *called(3, Head(), Stood(1), 50, 60)],
+        LOG,
+    ),
+    "a wait that ends with a position that there is not": (
+        heads_are_true,
+        called(1, Wait(2, 1.0), Stood(999_999_999), 10, 20),
+        LOG,
+    ),
+    "a wait that ends at once and in vain": (heads_are_true, called(1, Wait(2, 1.0), Stood(2), 10, 20), LOG),
+    "a hostile request that is taken": (
+        hostile_requests_are_refused_by_name,
+        called(1, LONG_KEY, Taken("Appended(1, 1)"), 10, 20),
+        [],
+    ),
+    "a hostile request that is refused for something else": (
+        hostile_requests_are_refused_by_name,
+        called(1, LONG_KEY, Refused("StoreFailed"), 10, 20),
+        [],
+    ),
+    "an append that fails beside hostile requests": (
+        honest_requests_do_not_fail_for_hostile_ones,
+        [*appended(1, A, Refused("StoreFailed"), 10, 20), *ATTACKED],
+        [],
+    ),
+    "a subscription that fails beside hostile requests": (
+        honest_requests_do_not_fail_for_hostile_ones,
+        [*called(1, Follow(ALL, 0), Refused("StoreFailed"), 1, 20), *ATTACKED],
+        [],
+    ),
+    "a time after the end of the run": (no_event_is_dated_by_a_clock_that_leaps, [Ended(1)], dated(3_600_000_002)),
+    "a clock that is doubted when it is right": (
+        clocks_are_doubted_only_when_they_leap,
+        [*appended(1, A, Refused("ClockJumped"), 10**11, 10**11), *LEAPT],
+        [],
+    ),
     "an error without a name": (every_call_is_answered, appended(1, A, Broken("KeyError('x')"), 10, 20), []),
 }
 
@@ -237,6 +295,31 @@ RIGHT: dict[str, tuple[list[Record], list[StoredEvent]]] = {
     "a conflict": (
         [*appended(1, A, Placed(1, 1), 10, 20), *called(2, ON_A, Refused("Conflict", (1,)), 30, 40)],
         stored(A),
+    ),
+    "heads and waits": (
+        [
+            *A_THEN_B,
+            *called(3, Head(), Stood(1), 25, 60),
+            *called(4, Wait(1, 1.0), Stood(2), 25, 60),
+            *called(5, Wait(2, 1.0), Stood(2), 10, 10**9),
+        ],
+        LOG,
+    ),
+    "a hostile request that is refused by its name, and honest ones beside it": (
+        [
+            *A_THEN_B,
+            *called(3, LONG_KEY, Refused("InvalidIdempotencyKey"), 10, 20),
+            *called(4, ON_A, Refused("Conflict", (1,)), 30, 40),
+            *called(5, Append((NewEvent("", b""),)), Refused("InvalidType"), 10, 20),
+            *called(6, Append((C,)), CANCELLED, 10, 20),
+            *ATTACKED,
+        ],
+        LOG,
+    ),
+    "a failure while nobody was hostile": ([*appended(1, A, Refused("StoreFailed"), 10, 110), *ATTACKED], []),
+    "a clock that is doubted while it leaps": (
+        [*appended(1, A, Refused("ClockJumped"), 10, 20), *LEAPT, Ended(1)],
+        [],
     ),
     "reads from both ends": (
         [

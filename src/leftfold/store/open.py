@@ -153,6 +153,12 @@ def risky_owner(url: str) -> str | None:
     return risk_of_owner(server, _log_in(url, options))
 
 
+def postgres_log(url: str) -> tuple[str, str]:
+    """The URL of a PostgreSQL log's server as libpq understands it, and the name of the log."""
+    server, options = _parts_of(url)
+    return server, _log_in(url, options)
+
+
 def lease_book(url: str) -> StoredBook | None:
     """Where the leases of the workers of a log in PostgreSQL are written; None for a log elsewhere."""
     if split_url(url).scheme not in POSTGRES:

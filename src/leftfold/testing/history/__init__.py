@@ -6,9 +6,10 @@
 from leftfold.testing.history.check import RULES, Violation, check, name_of
 from leftfold.testing.history.clients import Habits
 from leftfold.testing.history.evidence import History, history_in
-from leftfold.testing.history.nemesis import NEMESES, Fault, Nemesis, schedule
+from leftfold.testing.history.nemesis import Nemesis
 from leftfold.testing.history.report import Report
 from leftfold.testing.history.run import Plan, torture
+from leftfold.testing.history.schedule import NEMESES, Fault, schedule
 
 __all__ = [
     "NEMESES",

@@ -7,10 +7,28 @@ from operator import itemgetter
 
 from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.testing.history.commands import executions
-from leftfold.testing.history.evidence import Attempt, History, Payload
-from leftfold.testing.history.record import COUNTED, Append, Broken, Condition, Placed, Refused, Unknown, criteria_of
+from leftfold.testing.history.evidence import Attempt, History, Operation, Payload
+from leftfold.testing.history.record import (
+    CANCELLED,
+    COUNTED,
+    Append,
+    Broken,
+    Condition,
+    Follow,
+    Hostile,
+    Placed,
+    Refused,
+    Unknown,
+    criteria_of,
+)
 
 FAILING_DISK = "failing-disk"
+HOSTILE_REQUESTS = "hostile-requests"
+LEAP_CLOCK = "leap-clock"
+AHEAD = 3_600_000_000  # microseconds by which a store may be wrong in the time of an event
+AFTERMATH = 5_000_000_000  # nanoseconds within which a call may be answered that met a fault
+FAIR = ("Conflict", "DecisionContended", "KeyReused", "Rejected")  # what an honest request is refused for
+OUT_OF_REACH = ("StoreBusy", "StoreUnreachable")
 
 
 def positions_are_gapless(history: History) -> Iterator[str]:
@@ -27,6 +45,25 @@ def time_never_decreases(history: History) -> Iterator[str]:
         if later.microseconds < earlier.microseconds:
             back = earlier.microseconds - later.microseconds
             yield f"the time at position {later.position} lies {back} µs before that of position {earlier.position}"
+
+
+def no_event_is_dated_by_a_clock_that_leaps(history: History) -> Iterator[str]:
+    """However far a clock jumps, no event lies further ahead than a store may be wrong."""
+    for event in history.log:
+        if history.ended and event.microseconds > history.ended + AHEAD:
+            ahead = (event.microseconds - history.ended) / 1_000_000
+            yield f"position {event.position} has a time that lies {ahead:.0f} s after the end of the run"
+
+
+def clocks_are_doubted_only_when_they_leap(history: History) -> Iterator[str]:
+    """What would be dated is refused for its time only while the clock has jumped by years."""
+    spans = list(history.spans_of(LEAP_CLOCK))
+    for operation in history.operations:
+        if isinstance(operation.answer, Refused) and operation.answer.error == "ClockJumped":
+            returned = operation.returned or 0
+            met = (began <= returned and operation.invoked <= ended + AFTERMATH for began, ended in spans)
+            if not any(met):
+                yield f"{operation} was refused with {operation.answer.said}, when the clock was nearly right"
 
 
 def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
@@ -46,18 +83,11 @@ def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
 
 def nothing_is_acknowledged_without_a_sync(history: History) -> Iterator[str]:
     """While every fsync fails, no append can be begun and acknowledged: what it wrote would not be safe."""
-    began: int | None = None
-    for harmed in history.faults:
-        if harmed.fault != FAILING_DISK:
-            continue
-        if harmed.began:
-            began = harmed.at
-        elif began is not None:
-            for attempt in history.attempts:
-                placed = isinstance(attempt.answer, Placed) and not attempt.answer.duplicate
-                if placed and began <= attempt.operation.invoked and (attempt.operation.returned or 0) <= harmed.at:
-                    yield f"{attempt} was begun and acknowledged while every fsync failed"
-            began = None
+    for began, ended in history.spans_of(FAILING_DISK):
+        for attempt in history.attempts:
+            placed = isinstance(attempt.answer, Placed) and not attempt.answer.duplicate
+            if placed and began <= attempt.operation.invoked and (attempt.operation.returned or 0) <= ended:
+                yield f"{attempt} was begun and acknowledged while every fsync failed"
 
 
 def nothing_is_stored_that_nobody_asked_for(history: History) -> Iterator[str]:
@@ -196,6 +226,35 @@ def _by_key(history: History) -> dict[str, list[Payload]]:
         if key is not None:
             found[key].append(payload)
     return found
+
+
+def hostile_requests_are_refused_by_name(history: History) -> Iterator[str]:
+    """What no store may take is refused with the error that says what is wrong, whatever else goes on."""
+    for operation in history.operations:
+        call, answer = operation.call, operation.answer
+        if isinstance(call, Hostile) and not isinstance(answer, Unknown):
+            if isinstance(answer, Refused) and answer.error in {*call.errors, *OUT_OF_REACH}:
+                continue
+            yield f"{operation}: {call.request} was answered with {answer}, not with {' or '.join(call.errors)}"
+
+
+def honest_requests_do_not_fail_for_hostile_ones(history: History) -> Iterator[str]:
+    """While some send what no store may take, all others are served."""
+    spans = list(history.spans_of(HOSTILE_REQUESTS))
+    for operation in history.operations:
+        if _is_honest(operation) and isinstance(operation.answer, Refused | Unknown):
+            for began, ended in spans:
+                begun = isinstance(operation.call, Follow) or began <= operation.invoked
+                if begun and operation.returned is not None and began <= operation.returned <= ended:
+                    yield f"{operation} was answered with {operation.answer}, beside hostile requests"
+
+
+def _is_honest(operation: Operation) -> bool:
+    call, answer = operation.call, operation.answer
+    if isinstance(call, Hostile) or (isinstance(call, Append) and not _valid(call)):
+        return False
+    fair = isinstance(answer, Refused) and answer.error in {*FAIR, *OUT_OF_REACH}
+    return not (fair or (isinstance(answer, Unknown) and answer == CANCELLED))
 
 
 def invalid_appends_are_refused(history: History) -> Iterator[str]:

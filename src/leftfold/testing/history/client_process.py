@@ -18,6 +18,7 @@ from leftfold.store.open import open_store
 from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
 from leftfold.testing.history.clocks import SteppedClock
 from leftfold.testing.history.counting import counting
+from leftfold.testing.history.holding import Holding
 from leftfold.testing.history.record import Journal
 from leftfold.testing.history.workload import Workload
 
@@ -54,13 +55,15 @@ async def _work(setting: Setting, calls: Calls, head: int, lines: AsyncIterator[
     calls.known = 0 if setting.behind is None else head
     client = Client(calls, Workload(setting.seed, setting.name, setting.first), setting.habits)
     client.start(max(0, calls.known - (setting.behind or 0)))
+    holding = Holding(setting.url, calls.store)
+    holding.start()
     async for line in lines:
-        await _obey(client, line.split())
+        await _obey(client, holding, line.split())
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 
-async def _obey(client: Client, words: list[str]) -> None:
+async def _obey(client: Client, holding: Holding, words: list[str]) -> None:
     match words:
         case ["begin"]:
             pass  # it has: this line is read by a client that works
@@ -68,8 +71,13 @@ async def _obey(client: Client, words: list[str]) -> None:
             await client.stop()
         case ["reach", head, patience]:
             await client.reach(int(head), float(patience))
+        case ["attack"]:
+            client.attack()
+        case ["relent"]:
+            await client.relent()
         case ["end"]:
             await client.end()
+            await holding.end()
         case _:
             raise AssertionError(f"a client process cannot {words}")
 

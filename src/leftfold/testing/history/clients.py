@@ -11,7 +11,9 @@ from leftfold.live import LiveApp
 from leftfold.store.contract import AppendCondition, Batch, EventStore, StoredEvent
 from leftfold.store.subscription import subscribe
 from leftfold.testing.history.counting import Count
+from leftfold.testing.history.hostile import hostile_requests
 from leftfold.testing.history.record import (
+    CANCELLED,
     Absent,
     Answer,
     Append,
@@ -23,6 +25,8 @@ from leftfold.testing.history.record import (
     Execute,
     Follow,
     Found,
+    Head,
+    Hostile,
     Invoked,
     Items,
     Journal,
@@ -32,16 +36,20 @@ from leftfold.testing.history.record import (
     Read,
     Refused,
     Returned,
+    Stood,
+    Taken,
     Unknown,
+    Wait,
     content_of_events,
     criteria_of,
     now,
 )
-from leftfold.testing.history.workload import Decide, Find, Look, Order, Step, Workload, Write
+from leftfold.testing.history.workload import Decide, Find, Look, Order, Peek, Step, Workload, Write
 
 RETRIES = 5
 PAUSE_AFTER_TROUBLE = 0.1
-CANCELLED = Unknown("cancelled")
+ATTACKERS = 2
+PAUSE_BETWEEN_ATTACKS = 0.005
 PATIENCE = 30.0  # seconds that a call under way may take once all faults are over
 
 
@@ -122,6 +130,15 @@ class Calls:
 
         return await self._answered(call, lookup)
 
+    async def peek(self, call: Head | Wait) -> Answer:
+        """Ask for the newest position, or wait for a newer one."""
+
+        async def peek() -> Answer:
+            store = self.store
+            return Stood(await (store.head() if isinstance(call, Head) else store.wait(call.after, call.timeout)))
+
+        return await self._answered(call, peek)
+
     async def execute(self, call: Execute, cancel_after: float | None = None) -> Answer:
         """Execute a command of the counting app."""
 
@@ -132,6 +149,15 @@ class Calls:
             return Placed(receipt.position, receipt.position, receipt.duplicate)
 
         return await self._answered(call, execute, cancel_after)
+
+    async def attack(self, request: str) -> Answer:
+        """Send a hostile request."""
+        hostile = hostile_requests()[request]
+
+        async def attack() -> Answer:
+            return Taken(repr(await hostile.call(self.store, self._live)))
+
+        return await self._answered(Hostile(request, hostile.errors), attack)
 
     def _batches(self, call: Read) -> AsyncIterator[Batch]:
         return self.store.read(
@@ -147,7 +173,7 @@ class Calls:
             async with patience:
                 answer = await make()
         except asyncio.CancelledError:
-            self.end(number, Broken("no answer"))
+            self.end(number, CANCELLED if isinstance(call, Hostile) else Broken("no answer"))
             raise
         except Exception as error:  # noqa: BLE001 whatever a store raises is its answer
             answer = CANCELLED if patience.expired() else answer_of(error)
@@ -208,6 +234,7 @@ class Client:
         self._callers: list[asyncio.Task[None]] = []
         self._subscribers: list[Subscriber] = []
         self._subscriptions: list[asyncio.Task[None]] = []
+        self._attackers: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
         return f"<Client {self._calls.name}>"
@@ -220,12 +247,21 @@ class Client:
         self._subscriptions = [asyncio.create_task(each.run()) for each in self._subscribers]
         self._callers = [asyncio.create_task(self._call()) for _ in range(self._habits.callers)]
 
+    def attack(self) -> None:
+        """Begin to send hostile requests too, each kind in turn."""
+        self._attackers = [asyncio.create_task(self._attack(number)) for number in range(ATTACKERS)]
+
+    async def relent(self) -> None:
+        """Send no more of them."""
+        await cancel(self._attackers)
+        self._attackers = []
+
     async def stop(self) -> None:
         """Begin nothing new, and wait for what is under way."""
         self._stopping = True
         if self._callers:
             await asyncio.wait(self._callers, timeout=PATIENCE)
-        await _cancel(self._callers)
+        await cancel(self._callers)
 
     async def reach(self, head: int, patience: float) -> None:
         """Wait until every subscription has come to `head`."""
@@ -233,11 +269,16 @@ class Client:
 
     async def end(self) -> None:
         """End the subscriptions."""
-        await _cancel(self._subscriptions)
+        await cancel(self._subscriptions)
 
     async def abandon(self) -> None:
         """End everything at once."""
-        await _cancel([*self._callers, *self._subscriptions])
+        await cancel([*self._callers, *self._subscriptions, *self._attackers])
+
+    async def _attack(self, first: int) -> None:
+        for number in count(first, ATTACKERS):
+            await self._calls.attack(self._workload.hostile(number))
+            await asyncio.sleep(PAUSE_BETWEEN_ATTACKS)
 
     async def _call(self) -> None:
         while not self._stopping:
@@ -259,6 +300,8 @@ class Client:
                 return await self._look(step)
             case Find():
                 return await self._calls.lookup(Lookup(step.key))
+            case Peek():
+                return await self._calls.peek(Head() if step.timeout is None else Wait(self._calls.known, step.timeout))
             case Order():
                 return await self._execute(step)
 
@@ -298,7 +341,7 @@ class Client:
 
 def answer_of(error: Exception) -> Answer:
     """What an error says of the call's outcome."""
-    said = str(error).partition("\n")[0]
+    said = str(error).partition("\n")[0].encode(errors="backslashreplace").decode()  # as a journal can keep it
     if isinstance(error, OutcomeUnknown):
         return Unknown(said)
     if isinstance(error, Conflict):
@@ -318,10 +361,11 @@ async def _is_open(answer: Answer) -> bool:
 
 def _is_trouble(answer: Answer) -> bool:
     """Whether the store was not there."""
-    return isinstance(answer, Broken) or (isinstance(answer, Refused) and answer.error.startswith("Store"))
+    return isinstance(answer, Broken) or (isinstance(answer, Refused) and answer.error.startswith(("Store", "Clock")))
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+async def cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks, whatever comes of them."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

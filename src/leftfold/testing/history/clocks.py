@@ -5,6 +5,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from leftfold.clock import SystemClock
+
 
 class SteppedClock:
     """The machine's clock, off by what stands in a file: every process that maps the file sees a step at once."""
@@ -27,6 +29,10 @@ class SteppedClock:
     def step(self, offset: timedelta) -> None:
         """Put the clock forward or back."""
         struct.pack_into("=q", self._offset, 0, offset // timedelta(microseconds=1))
+
+    def elapsed(self) -> float:
+        """Return seconds of the clock that nobody sets: so a store can notice what happens to this one."""
+        return SystemClock().elapsed()
 
     def now(self) -> datetime:
         """Return the moment that the clock shows."""

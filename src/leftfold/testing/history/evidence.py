@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from leftfold.testing.history.record import (
     Awaited,
     Call,
     Delivered,
+    Ended,
     Harmed,
     Invoked,
     Items,
@@ -85,6 +86,7 @@ class History:
         self.deliveries: defaultdict[tuple[str, int], list[Delivered]] = defaultdict(list)
         self.awaited: list[Awaited] = []
         self.faults: list[Harmed] = []
+        self.ended: int | None = None  # microseconds since 1970
         self._sort(records)
 
     def __repr__(self) -> str:
@@ -105,6 +107,8 @@ class History:
                     self.awaited.append(record)
                 case Harmed():
                     self.faults.append(record)
+                case Ended():
+                    self.ended = record.microseconds
         for begun in invoked.values():
             self._add(begun, NO_ANSWER, None)
 
@@ -134,6 +138,16 @@ class History:
         for index, event in enumerate(self.log):
             found[event.data].append(index)
         return found
+
+    def spans_of(self, fault: str) -> Iterator[tuple[int, int]]:
+        """From when to when, at least, a fault lasted, each time."""
+        began: int | None = None
+        for harmed in self.faults:
+            if harmed.fault == fault and harmed.began:
+                began = harmed.at
+            elif harmed.fault == fault and began is not None:
+                yield began, harmed.at
+                began = None
 
     def place_of(self, payload: Payload) -> int | None:
         """The first position at which the payload is stored."""

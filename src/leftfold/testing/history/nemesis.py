@@ -7,19 +7,17 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
-import msgspec
-
-from leftfold.testing.history.appends import FAILING_DISK
+from leftfold.testing.history.appends import FAILING_DISK, LEAP_CLOCK
 from leftfold.testing.history.arena import Arena, Place
 from leftfold.testing.history.disk import FaultyDisk
 from leftfold.testing.history.team import ClientProcess, Processes
 
 IN_MEMORY = "a log in memory lives in one process, without a disk"
+STEP_SECONDS = 1_700  # either way
 NOT_OURS = "the server is not the run's own (--own-server starts one)"
 
 
@@ -104,10 +102,9 @@ class PauseClients(OfClients):
             client.resume()
 
 
-class StepClock(Nemesis):
-    """The clock that is passed to the store jumps, up to an hour forward or back."""
+class OfClock(Nemesis):
+    """A fault of the clock that is passed to the store."""
 
-    name = "step-clock"
     needs = frozenset({"clock"})
 
     @classmethod
@@ -115,12 +112,36 @@ class StepClock(Nemesis):
         """There is always a clock."""
         return None
 
-    async def start(self) -> str:
-        """Jump."""
-        offset = timedelta(seconds=self.random.uniform(-3_600, 3_600))
+    def set(self, offset: timedelta) -> str:
+        """Put the clock off by so much; how that is told."""
         assert self.arena.clock is not None, "the run has a clock"
         self.arena.clock.step(offset)
         return f"off by {offset.total_seconds():+.0f} s"
+
+
+class StepClock(OfClock):
+    """The clock jumps, no two times by more than an hour, which a store has to put up with."""
+
+    name = "step-clock"
+
+    async def start(self) -> str:
+        """Jump."""
+        return self.set(timedelta(seconds=self.random.uniform(-STEP_SECONDS, STEP_SECONDS)))
+
+
+class LeapClock(OfClock):
+    """The clock jumps by years, and is put right again: meanwhile nothing may be dated."""
+
+    name = LEAP_CLOCK
+
+    async def start(self) -> str:
+        """Jump, mostly ahead. Fewer years may be those in which nobody wrote to an idle log."""
+        years = self.random.choice([1, 1, -1]) * self.random.uniform(6, 50)
+        return self.set(timedelta(days=365 * years))
+
+    async def stop(self) -> None:
+        """Put it right."""
+        self.set(timedelta())
 
 
 class FullDisk(Nemesis):
@@ -288,42 +309,6 @@ class CutConnections(Nemesis):
         """Let everything pass."""
         assert self.arena.proxy is not None, "the run has a proxy"
         self.arena.proxy.heal()
-
-
-NEMESES: tuple[type[Nemesis], ...] = (
-    KillClients,
-    PauseClients,
-    StepClock,
-    FullDisk,
-    FailingDisk,
-    SlowDisk,
-    KillServer,
-    PauseServer,
-    CutConnections,
-)
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """That a fault begins so many seconds after the start, and how long it lasts."""
-
-    at: float
-    nemesis: str
-    seconds: float
-
-
-def schedule(seed: int, nemeses: Sequence[type[Nemesis]], seconds: float) -> list[Fault]:
-    """The faults of a run: each kind in turn, in an order and at times that follow from the seed."""
-    random = Random(f"{seed}/faults")
-    order = cycle(random.sample(nemeses, len(nemeses))) if nemeses else iter(())
-    faults: list[Fault] = []
-    at = random.uniform(0.3, 1.0)
-    for nemesis in order:
-        lasts = random.uniform(0.1, nemesis.longest)
-        if at + lasts > seconds:
-            break
-        faults.append(Fault(round(at, 3), nemesis.name, round(lasts, 3)))
-        at += lasts + random.uniform(0.2, 1.5)
-    return faults
 
 
 def _children_of(process: int) -> list[int]:

@@ -9,10 +9,15 @@ from leftfold.testing.history.record import (
     Broken,
     Follow,
     Found,
+    Head,
     Lookup,
     Placed,
     Read,
+    Stood,
+    Wait,
 )
+
+EARLY = 0.8  # of its timeout, before which a wait may not end in vain
 
 
 def reads_are_final(history: History) -> Iterator[str]:
@@ -45,6 +50,24 @@ def reads_see_what_was_acknowledged(history: History) -> Iterator[str]:
             acknowledged = history.acknowledged.before(operation.invoked)
             if not call.reverse and answer.through < acknowledged:
                 yield f"{operation} was complete through {answer.through}, when {acknowledged} was acknowledged"
+
+
+def heads_are_true(history: History) -> Iterator[str]:
+    """The newest position is the log's, with all that was acknowledged; no wait ends early and in vain."""
+    for operation in history.operations:
+        if not isinstance(operation.answer, Stood):
+            continue
+        call, position = operation.call, operation.answer.position
+        if position > history.head:
+            yield f"{operation}: the newest event was said to be at {position}; the log ends at {history.head}"
+        if isinstance(call, Head) and position < (least := history.acknowledged.before(operation.invoked)):
+            yield f"{operation}: the newest event was said to be at {position}, when {least} was acknowledged"
+        if isinstance(call, Wait) and position <= call.after and _seconds(operation) < EARLY * call.timeout:
+            yield f"{operation}: nothing had come after {call.after}, and the wait ended before its {call.timeout:g} s"
+
+
+def _seconds(operation: Operation) -> float:
+    return ((operation.returned or 0) - operation.invoked) / 1e9
 
 
 def lookups_tell_the_truth(history: History) -> Iterator[str]:

@@ -74,7 +74,25 @@ class Execute(msgspec.Struct, frozen=True, tag=True):
     key: str | None = None
 
 
-Call = Append | Read | Lookup | Follow | Execute
+class Head(msgspec.Struct, frozen=True, tag=True):
+    """A call of `head`."""
+
+
+class Wait(msgspec.Struct, frozen=True, tag=True):
+    """A call of `wait`, with a timeout in seconds."""
+
+    after: int
+    timeout: float
+
+
+class Hostile(msgspec.Struct, frozen=True, tag=True):
+    """A request that no store may take, by its name, and the errors one of which it has to be refused with."""
+
+    request: str
+    errors: tuple[str, ...]
+
+
+Call = Append | Read | Lookup | Follow | Execute | Head | Wait | Hostile
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -99,6 +117,9 @@ class Unknown(msgspec.Struct, frozen=True, gc=False, tag=True):
     why: str
 
 
+CANCELLED = Unknown("cancelled")
+
+
 class Broken(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What a store must never do: an error without a name, or no answer at all."""
 
@@ -121,7 +142,19 @@ class Left(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The subscriber ended its subscription itself."""
 
 
-Answer = Placed | Refused | Unknown | Broken | Found | Absent | Left
+class Stood(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The newest position, as `head` or `wait` answered it."""
+
+    position: int
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A hostile request was not refused, but answered like this."""
+
+    like: str
+
+
+Answer = Placed | Refused | Unknown | Broken | Found | Absent | Left | Stood | Taken
 
 
 class Invoked(msgspec.Struct, frozen=True, tag=True):
@@ -172,7 +205,13 @@ class Harmed(msgspec.Struct, frozen=True, gc=False, tag=True):
     what: str = ""
 
 
-Record = Invoked | Returned | Delivered | Awaited | Harmed
+class Ended(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The run is over, at this time of the machine's clock, in microseconds since 1970."""
+
+    microseconds: int
+
+
+Record = Ended | Invoked | Returned | Delivered | Awaited | Harmed
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder[Record](Record).decode

@@ -13,7 +13,7 @@ from time import monotonic
 
 import msgspec
 
-from leftfold.clock import Clock
+from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING
 from leftfold.errors import LogNotEmpty, StoreError, UnknownNemesis
 from leftfold.passwords import without_password
@@ -26,9 +26,11 @@ from leftfold.testing.history.client_process import Setting
 from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Habits
 from leftfold.testing.history.counting import counting
 from leftfold.testing.history.evidence import History, history_in
-from leftfold.testing.history.nemesis import NEMESES, Nemesis, schedule
-from leftfold.testing.history.record import Append, Harmed, Journal, Placed, now, write_log
+from leftfold.testing.history.holding import without_holder
+from leftfold.testing.history.nemesis import Nemesis
+from leftfold.testing.history.record import Append, Ended, Harmed, Journal, Placed, now, write_log
 from leftfold.testing.history.report import Report, delivered_in, operations_of, outcomes_of, slowest_of
+from leftfold.testing.history.schedule import NEMESES, schedule
 from leftfold.testing.history.team import ClientProcess, Processes, Tasks, Team
 
 QUIET_ROUNDS = 3
@@ -119,6 +121,7 @@ class Run:
             await team.abandon()
             raise
         finally:
+            self._journal.write(Ended(to_microseconds(SystemClock().now())))
             self._journal.close()
         async with self._store() as store:
             write_log(self._folder / "log.json", await _all_of(store))
@@ -175,6 +178,9 @@ class Run:
                 if not isinstance(answer, Placed):
                     return [Violation("the store recovers", f"once all faults were over, an append was {answer}")]
                 await team.reach(answer.last, QUIET_PATIENCE)
+            if self._shared is None:
+                idle = await without_holder(self._arena.url, store, QUIET_PATIENCE)
+                return [Violation("every lease finds a holder", f"nobody who lives holds {name!r}") for name in idle]
         return []
 
     @asynccontextmanager

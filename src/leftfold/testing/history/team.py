@@ -36,6 +36,14 @@ class Team(Protocol):
         """Begin no new calls, and wait for those under way."""
         ...
 
+    async def attack(self) -> None:
+        """Begin to send hostile requests too."""
+        ...
+
+    async def relent(self) -> None:
+        """Send no more of them."""
+        ...
+
     async def reach(self, head: int, patience: float) -> None:
         """Give every subscription so many seconds to come to `head`."""
         ...
@@ -75,6 +83,16 @@ class Tasks:
     async def stop(self) -> None:
         """Begin no new calls, and wait for those under way."""
         await asyncio.gather(*(client.stop() for client in self._clients))
+
+    async def attack(self) -> None:
+        """Begin to send hostile requests too."""
+        for client in self._clients:
+            client.attack()
+
+    async def relent(self) -> None:
+        """Send no more of them."""
+        for client in self._clients:
+            await client.relent()
 
     async def reach(self, head: int, patience: float) -> None:
         """Give every subscription so many seconds to come to `head`."""
@@ -215,6 +233,14 @@ class Processes:
     async def stop(self) -> None:
         """Begin no new calls, and wait for those under way."""
         await self._tell(lambda client: client.ask("stop"))
+
+    async def attack(self) -> None:
+        """Begin to send hostile requests too."""
+        await self._tell(lambda client: client.ask("attack"))
+
+    async def relent(self) -> None:
+        """Send no more of them."""
+        await self._tell(lambda client: client.ask("relent"))
 
     async def reach(self, head: int, patience: float) -> None:
         """Give every subscription so many seconds to come to `head`."""

@@ -5,6 +5,7 @@ from random import Random
 import msgspec
 
 from leftfold.store.contract import NewEvent
+from leftfold.testing.history.hostile import hostile_requests
 from leftfold.testing.history.record import Execute, Items, Wanted
 
 STEPS_A_GENERATION = 60  # after so many steps a client turns to new entities and keys: histories stay short
@@ -12,7 +13,7 @@ ENTITIES = 20
 KEYS = 12
 TYPES = ("opened", "moved", "closed", "größer")
 COUNTS, COUNT_WEIGHTS = (1, 2, 3, 10, 200), (600, 200, 140, 55, 5)
-STEP_WEIGHTS = (20, 30, 16, 12, 16, 4, 2)
+STEP_WEIGHTS = (20, 30, 16, 12, 16, 4, 4, 2)
 COUNTERS = 2
 
 
@@ -53,6 +54,12 @@ class Find(msgspec.Struct, frozen=True):
     key: str
 
 
+class Peek(msgspec.Struct, frozen=True):
+    """Ask for the newest position; with `timeout`, wait for a newer one than is known, for so many seconds at most."""
+
+    timeout: float | None = None
+
+
 class Order(msgspec.Struct, frozen=True):
     """Execute a command."""
 
@@ -60,7 +67,7 @@ class Order(msgspec.Struct, frozen=True):
     cancel_after: float | None = None
 
 
-Step = Write | Decide | Look | Find | Order
+Step = Write | Decide | Look | Find | Peek | Order
 
 
 class Workload:
@@ -81,9 +88,23 @@ class Workload:
     def next(self) -> Step:
         """The next step."""
         self._number += 1
-        steps = (self._write, self._decide, self._keyed, self._order, self._look, self._find, self._mistake)
+        steps = (
+            self._write,
+            self._decide,
+            self._keyed,
+            self._order,
+            self._look,
+            self._find,
+            self._peek,
+            self._mistake,
+        )
         [step] = self._random.choices(steps, STEP_WEIGHTS)
         return step()
+
+    def hostile(self, number: int) -> str:
+        """One of the hostile requests, all of them in turn, in an order of this client's own."""
+        names = Random(self._client).sample(sorted(hostile_requests()), len(hostile_requests()))
+        return names[number % len(names)]
 
     def followed(self) -> Items:
         """What a subscription is about: mostly everything."""
@@ -95,6 +116,9 @@ class Workload:
 
     def _find(self) -> Find:
         return Find(self._key())
+
+    def _peek(self) -> Peek:
+        return Peek(self._random.choice([None, 0.02, 0.1]))
 
     def _decide(self) -> Decide:
         chance = self._random.random()

@@ -1,0 +1,79 @@
+"""Leases as workers hold them: every client wants them all, and of the processes that live one has each."""
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic
+
+from leftfold.clock import SystemClock
+from leftfold.leases import Entry, Holder, Keeper, StoredBook, Terms
+from leftfold.store.contract import EventStore
+from leftfold.testing.history.clients import cancel
+from leftfold.workers import book_of
+
+APP = "history"
+LEASES = ("history-one", "history-two", "history-three")
+LEASE_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+
+
+class Holding:
+    """The leases of one client: it takes what is free, and says that it lives."""
+
+    def __init__(self, url: str, store: EventStore) -> None:
+        self._book = _book(url, store)
+        terms = Terms.present(LEASE_SECONDS, APP)
+        self._keeper = Keeper(self._book, LEASES, terms, on_gained=_gained, on_lost=_lost)
+        self._running: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Holding {', '.join(self._keeper.held)}>"
+
+    def start(self) -> None:
+        """Begin."""
+        self._running = asyncio.create_task(self._keeper.run())
+
+    async def end(self) -> None:
+        """End, without freeing anything; what ended it before is raised."""
+        if self._running is not None:
+            if self._running.done():
+                self._running.result()
+            await cancel([self._running])
+        await self._book.close()
+
+
+async def without_holder(url: str, store: EventStore, patience: float) -> list[str]:
+    """The leases of which, for so many seconds, no client says that it holds them and lives."""
+    book = _book(url, store)
+    try:
+        end, first = monotonic() + patience, await book.read()
+        while True:
+            idle = _idle(first, await book.read())
+            if not idle or monotonic() > end:
+                return idle
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await book.close()
+
+
+def _idle(first: Mapping[str, Entry], entries: Mapping[str, Entry]) -> list[str]:
+    return [name for name in LEASES if not _lives(first.get(name), entries.get(name))]
+
+
+def _lives(first: Entry | None, entry: Entry | None) -> bool:
+    """Whether something was heard of the holder, who is a client."""
+    holder = Holder.parse(entry.holder) if entry else None
+    return entry != first and holder is not None and holder.app == APP
+
+
+def _book(url: str, store: EventStore) -> StoredBook:
+    book = book_of(url, store.log_id, SystemClock())
+    assert book is not None, "the log is not in memory"
+    return book
+
+
+async def _gained(name: str, former: Entry | None) -> None:
+    pass
+
+
+def _lost(name: str) -> None:
+    pass
