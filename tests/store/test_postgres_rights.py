@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from leftfold.cli.program import program
 from leftfold.criteria import criteria
 from leftfold.errors import (
     Conflict,
@@ -24,7 +26,7 @@ from leftfold.errors import (
     UnsuitableDatabase,
 )
 from leftfold.store import AppendCondition, EventStore, NewEvent, open_store
-from leftfold.store.open import make_roles
+from leftfold.store.open import make_roles, risky_owner
 from leftfold.store.postgres_driver import check_encoding
 from leftfold.testing import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
@@ -185,6 +187,18 @@ async def test_a_log_whose_functions_act_as_a_superuser_is_warned_of(
         await store.append([EVENT])
 
     assert any("the superuser owner_" in each.getMessage() for each in caplog.records) == said
+    assert (risky_owner(url) is not None) == said
+
+
+@pytest.mark.parametrize("asked", [["--called", "tests_of_roles"], ["--roles", "--called", "tests_of_roles"]])
+def test_what_is_wrong_with_an_owner_is_said_where_roles_are_made(url: str, asked: list[str]) -> None:
+    called = f"{asked[-1]}_{next(numbers)}"
+
+    ended = CliRunner().invoke(program, ["init", url, *asked[:-1], called])
+
+    assert ended.exit_code == 0
+    assert f"GRANT {called}_writer, {called}_reader TO your_program" in ended.stdout
+    assert "warning: the role postgres, which owns the log, is a superuser and may log in" in ended.stderr
 
 
 # --- the lock

@@ -32,11 +32,11 @@ async def init(
       leftfold init "postgresql://owner@db.example/bank?log=bank" --roles
       leftfold init "postgresql://owner@db.example/tests?log=bank" --roles --called bank_tests
     """
-    if roles:
+    if roles or called:
         role_names(url, called)  # refused before anything is made
     async with open_store(url) as log:
         stdout().put(f"The log {log.log_id} is at position {await log.head()}.")
-    if roles:
+    if roles or called:
         writer, reader = make_roles(url, called)
         stdout().put(f"The role {writer} may append, {reader} may read: GRANT {writer}, {reader} TO your_program;")
         if wrong := risky_owner(url):
