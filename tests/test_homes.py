@@ -319,6 +319,7 @@ def uses(live: LiveApp) -> dict[str, Awaitable[object]]:
         "process": live.process(ProcessManager, "a"),
         "processes": live.processes(),
         "retry_process": live.retry_process(ProcessManager, "a"),
+        "skip_process": live.skip_process(ProcessManager, "a", reason="test"),
         "cancel_process": live.cancel_process(ProcessManager, "a", reason="test"),
         "reactors": live.reactors(),
         "retry_reactor": live.retry_reactor("mail"),

@@ -274,9 +274,15 @@ class Schemas:
                 connection.execute(inserted.encode())
 
     def _cut_log(self, *growing: str) -> None:
-        """Take the tail away, as a replica lacks it that had not received it when it was promoted."""
+        """Take the tail away, as a replica lacks it that had not received it when it was promoted.
+
+        Nothing is appended meanwhile: what workers write must not come between the cut and the growth.
+        """
+        with psycopg.connect(self._admin) as connection:
+            [(log_id,)] = connection.execute(f"SELECT id FROM {self._log}.log".encode()).fetchall()
         self._run(
             "BEGIN",
+            f'LOCK TABLE {self._log}."append_lock_{log_id}" IN EXCLUSIVE MODE',
             "SET LOCAL session_replication_role = replica",
             *(f"DELETE FROM {self._log}.{table} WHERE position > {self._head}" for table in ("event", "tag")),
             f"DELETE FROM {self._log}.idempotency_key WHERE last_position > {self._head}",

@@ -65,7 +65,7 @@ def unchanging(
 
     def checked(*given: Any, **named: Any) -> R:
         arguments = {**dict(zip(parameters, given, strict=True)), **named}
-        copies = {each: value if each == apart else deepcopy(value) for each, value in arguments.items()}
+        copies = {**arguments, **deepcopy({each: arguments[each] for each in arguments if each != apart})}
         result = function(*(copies[each] for each in parameters), **{each: copies[each] for each in named})
         for each, value in arguments.items():
             changed = difference(value, copies[each])
