@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from leftfold.criteria import criteria
 from leftfold.errors import (
     InvalidUrl,
     LeftfoldError,
+    LogReplaced,
     StoreBusy,
     StoreCorrupt,
     StoreFailed,
@@ -198,6 +200,24 @@ async def test_a_file_that_is_moved_or_deleted_while_open_takes_no_appends(
             await store.append([NewEvent("noted", b"lost?")])
 
         assert has_three_parts(failed.value, log)
+
+
+async def test_a_file_that_is_replaced_while_an_append_waits_for_the_lock_takes_it_not(log: Path) -> None:
+    async with SQLiteStore(log) as store:
+        holder = sqlite3.connect(log, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        waits = threading.Event()
+        store._writer.set_trace_callback(lambda sql: waits.set() if sql.startswith("BEGIN") else None)
+        append = asyncio.create_task(store.append([NewEvent("noted", b"lost?")]))
+        await asyncio.to_thread(waits.wait, PATIENCE)
+
+        shutil.copy(log, log.with_name("copy.db"))
+        log.with_name("copy.db").replace(log)
+        holder.execute("ROLLBACK")
+
+        with pytest.raises(LogReplaced):
+            await append
+        holder.close()
 
 
 async def test_a_url_may_write_characters_of_the_path_as_percent_signs(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from leftfold.errors import InvalidTag, LeftfoldError, StoreFailed
 from leftfold.store import AppendCondition, Appended, Batch, Key, MemoryStore, NewEvent, StoredEvent
 from leftfold.store.admission import Admission, AppendRequest, CommittedLog
 from leftfold.store.recent import Recent
-from leftfold.testing.history import Nemesis
+from leftfold.store.sqlite_file import LogFile
+from leftfold.testing.history import Nemesis, client_process
 from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequests
 from leftfold.testing.history.nemesis import LeapClock
 
@@ -243,6 +244,12 @@ class BelievesTheClock(MemoryStore):
             fields = {name: getattr(event, name) for name in event.__struct_fields__}
             admission.events[index] = StoredEvent(**{**fields, "microseconds": now})
         super()._write(admission)
+
+
+def client_without_inode_check() -> None:
+    """Run a client process whose store does not look whether its file is still in its place."""
+    LogFile.check_in_place = lambda self: None  # type: ignore[method-assign]
+    client_process.main()
 
 
 class BelievesLeaps(MemoryStore):

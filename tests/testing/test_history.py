@@ -11,7 +11,7 @@ from leftfold.errors import LogNotEmpty, UnknownNemesis
 from leftfold.store import MemoryStore, NewEvent, open_store
 from leftfold.testing.history import NEMESES, Habits, Plan, Report, check, history_in, schedule, torture
 from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.nemesis import FailingDisk, FullDisk
+from leftfold.testing.history.nemesis import FailingDisk, FullDisk, ReplacedFile
 from leftfold.testing.history.workload import Workload
 from tests.testing import planted
 
@@ -94,6 +94,20 @@ async def test_a_store_that_believes_every_clock_is_found_by_a_leap() -> None:
     assert not (await found("no event is dated by a clock that leaps", run)).sound
 
 
+async def test_a_store_that_does_not_look_whether_its_file_is_in_its_place_is_found_by_a_replaced_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "from tests.testing.planted import client_without_inode_check as main; main()"
+    monkeypatch.setattr("leftfold.testing.history.team.PROGRAM", program)
+
+    async def run(seed: int) -> Report:
+        url = f"sqlite:///{tmp_path}/{seed}.db"
+        plan = Plan(url, seconds=2.6, clients=1, seed=seed, nemeses=[ReplacedFile.name], habits=BUSY)
+        return await torture(plan)
+
+    assert not (await found("nothing acknowledged is lost", run)).sound
+
+
 async def test_a_store_that_trusts_a_notification_is_found_by_forged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
 
@@ -141,7 +155,7 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
     assert report.violations == []
     assert report.events > 100
     available = {"kill-clients", "pause-clients", "step-clock", "full-disk", "failing-disk", "slow-disk"}
-    available |= {"hostile-requests", "garbage-leases", "leap-clock"}
+    available |= {"hostile-requests", "garbage-leases", "leap-clock", "replaced-file"}
     assert report.faults.keys() | report.skipped.keys() >= available
     assert available - report.faults.keys() == available & report.skipped.keys()
 
@@ -157,7 +171,7 @@ async def test_a_log_in_postgresql_passes_under_every_fault(tmp_path: Path) -> N
     assert report.events > 50
     assert {"kill-server", "pause-server", "cut-connections", "kill-clients"} <= report.faults.keys()
     assert {"hostile-requests", "forged-notifications", "garbage-leases", "leap-clock"} <= report.faults.keys()
-    assert report.skipped.keys() == {"full-disk"}
+    assert report.skipped.keys() == {"full-disk", "replaced-file"}
 
 
 async def test_a_history_is_kept_and_can_be_checked_again(tmp_path: Path) -> None:

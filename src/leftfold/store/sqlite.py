@@ -251,8 +251,8 @@ class SQLiteStore:
 
     def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
         connection = self._writer
-        self._file.check_in_place()
         with named_errors(str(self._path)), transaction(self._file.in_front(connection)):
+            self._file.check_in_place()  # with the lock in hand: it may have been waited for
             head, newest = self._newest.look(connection)
             now = to_microseconds(self._clock.now())
             latest = self._guard.latest(now)

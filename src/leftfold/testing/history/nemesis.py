@@ -1,16 +1,19 @@
 """Faults, by their names: each says whether it is available, what it needs, and how it begins and ends."""
 
+import asyncio
 import errno
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from leftfold.store.open import path_in
 from leftfold.testing.history.appends import FAILING_DISK, LEAP_CLOCK
 from leftfold.testing.history.arena import Arena, Place
 from leftfold.testing.history.disk import FaultyDisk
@@ -18,6 +21,7 @@ from leftfold.testing.history.team import ClientProcess, Processes
 
 IN_MEMORY = "a log in memory lives in one process, without a disk"
 STEP_SECONDS = 1_700  # either way
+LOCK_SECONDS = 60.0
 NOT_OURS = "the server is not the run's own (--own-server starts one)"
 
 
@@ -142,6 +146,35 @@ class LeapClock(OfClock):
     async def stop(self) -> None:
         """Put it right."""
         self.set(timedelta())
+
+
+class ReplacedFile(OfClients):
+    """The file of an SQLite log is replaced by a copy of it, under all clients; then they are started again.
+
+    The copy is made while nobody can write, so it has all that was acknowledged before. What is acknowledged
+    afterwards has to be in it too.
+    """
+
+    name = "replaced-file"
+
+    @classmethod
+    def obstacle(cls, place: Place) -> str | None:
+        """There has to be a file."""
+        if place.backend == "sqlite":
+            return None
+        return IN_MEMORY if place.backend == "memory" else "it is made for the file of an SQLite log"
+
+    async def start(self) -> str:
+        """Replace it."""
+        await asyncio.to_thread(_replace, self.arena.place.folder / Path(path_in(self.arena.url)).name)
+        return ""
+
+    async def stop(self) -> None:
+        """Start all clients again: those that run have lost their log for good."""
+        assert isinstance(self.arena.team, Processes), "the clients are processes"
+        for client in self.arena.team.clients:
+            await client.kill()
+            await client.start()
 
 
 class FullDisk(Nemesis):
@@ -309,6 +342,23 @@ class CutConnections(Nemesis):
         """Let everything pass."""
         assert self.arena.proxy is not None, "the run has a proxy"
         self.arena.proxy.heal()
+
+
+def _replace(log: Path) -> None:
+    """Put a copy in a log's place, with the write lock in hand; the files beside the old one go with it."""
+    copy = log.with_name("replacing.db")
+    with closing(_connected(log)) as holder, closing(_connected(log)) as reader, closing(_connected(copy)) as target:
+        holder.execute("BEGIN IMMEDIATE")
+        reader.backup(target)
+        target.close()
+        for side in ("-wal", "-shm"):
+            log.with_name(log.name + side).unlink(missing_ok=True)
+        copy.replace(log)
+        holder.execute("ROLLBACK")
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None, timeout=LOCK_SECONDS)
 
 
 def _children_of(process: int) -> list[int]:

@@ -17,6 +17,7 @@ from leftfold.testing.history.nemesis import (
     Nemesis,
     PauseClients,
     PauseServer,
+    ReplacedFile,
     SlowDisk,
     StepClock,
 )
@@ -26,6 +27,7 @@ NEMESES: tuple[type[Nemesis], ...] = (
     PauseClients,
     StepClock,
     LeapClock,
+    ReplacedFile,
     FullDisk,
     FailingDisk,
     SlowDisk,
