@@ -87,6 +87,7 @@ LeftfoldError
 │       ├── UnsuitableDatabase
 │       ├── RoleTaken
 │       ├── StoreCorrupt
+│       │   └── StoreCopied     the file and its -wal are not of one moment: a copy, or a backup beside another -wal
 │       └── StoreFailed
 │           └── LogReplaced     the log was moved, replaced or restored while it was open
 ├── EvolveFailed                a model's evolve raised, or returned something that is no state
@@ -1164,6 +1165,20 @@ class StoreCorrupt(StoreUnavailable):
             f"{where} is not an undamaged leftfold log: {problem}",
             "a file that leftfold made",
             "check the path; if it is right, keep the file, restore a backup beside it and run `leftfold verify`",
+        )
+
+
+class StoreCopied(StoreCorrupt):
+    """The parts of a log's file, or the file and its -wal, are not of one moment."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        LeftfoldError.__init__(
+            self,
+            f"{where} is not of one moment: {problem}",
+            "a file as SQLite left it, with the -wal file that was beside it",
+            "if it is a backup that was put in place, move the -wal and -shm files beside it away and keep them; if it "
+            "was copied while it was written, make the copy again with sqlite3's .backup or VACUUM INTO",
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypedDict, Unpack, get_args
 from uuid import UUID
@@ -50,7 +51,7 @@ from leftfold.registry import Registry
 from leftfold.roles import Role, chosen, roles_of
 from leftfold.store import EventStore, open_store
 from leftfold.store.identity import identity_at
-from leftfold.store.open import is_read_only, snapshot_table, split_url, url_of
+from leftfold.store.open import is_read_only, path_in, snapshot_table, split_url, url_of
 from leftfold.store.snapshot_store import SnapshotStore
 from leftfold.store.sqlite_snapshots import MEMORY, SQLiteSnapshots
 from leftfold.workers import Workers, beside
@@ -316,6 +317,7 @@ async def _open_read_side(
         terms=terms,
         on_change=_on_change(options),
         named=bool(given),
+        like=Path(path_in(url)) if split_url(url).scheme == "sqlite" else None,
     )
     await read_side.start()
     opened.push_async_callback(read_side.close)
@@ -332,7 +334,8 @@ async def _snapshots(app: Definition, store: EventStore, url: str, opened: Async
 async def _snapshot_store(url: str, log_id: str) -> SnapshotStore:
     """Return the place beside the log, or one in memory for a log that has none or does not let it be used."""
     if split_url(url).scheme == "sqlite":
-        return SQLiteSnapshots(beside(url, "snapshots"), log_id, read_only=is_read_only(url))
+        place = beside(url, "snapshots")
+        return SQLiteSnapshots(place, log_id, read_only=is_read_only(url), like=Path(path_in(url)))
     table = snapshot_table(url)
     if table is None:
         return SQLiteSnapshots(MEMORY, log_id)

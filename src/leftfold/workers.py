@@ -100,7 +100,7 @@ class Workers:
 def book_of(url: str, log_id: str, clock: Clock) -> StoredBook | None:
     """Return where leases are written for all processes on the log; None for one that no other process sees."""
     if split_url(url).scheme == "sqlite":
-        return FileBook(beside(url, "leases"), log_id, clock)
+        return FileBook(beside(url, "leases"), log_id, clock, like=Path(path_in(url)))
     return lease_book(url)
 
 

@@ -13,6 +13,7 @@ from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import StoreFailed
 from leftfold.home import keep_in_children
 from leftfold.leases.book import Entry, next_beat
+from leftfold.private_files import create_private
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS lease (
@@ -46,8 +47,9 @@ class FileBook:
     Then two processes may each believe that they hold a lease; what they write is fenced all the same.
     """
 
-    def __init__(self, path: str, log_id: str, clock: Clock) -> None:
+    def __init__(self, path: str, log_id: str, clock: Clock, *, like: Path | None = None) -> None:
         self._path = Path(path)
+        self._like = like  # the file whose permissions a new one has
         self._log_id = log_id
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
@@ -94,6 +96,7 @@ class FileBook:
         if self._connection is None or self._file != _number(self._path):
             if self._connection is not None:
                 self._connection.close()
+            create_private(self._path, like=self._like)
             self._connection = _connected(self._path)
             self._file = _number(self._path)
         return self._connection

@@ -1,6 +1,6 @@
 """Where the read models of a log are kept."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from leftfold.errors import InvalidUrl
@@ -13,6 +13,12 @@ def kept_in_memory(url: str) -> bool:
     """Whether a models database, given in SQLAlchemy's form, is one in memory, so that no other process sees it."""
     parts = split_url(url)
     return parts.scheme.startswith("sqlite") and parts.path in ("", "/", "/:memory:")
+
+
+def models_file(url: str) -> Path | None:
+    """The file of a models database, given in SQLAlchemy's form; None for one in memory or on a server."""
+    in_file = split_url(url).scheme.startswith("sqlite") and not kept_in_memory(url)
+    return Path(path_in(url)).absolute() if in_file else None
 
 
 def models_url(store_url: str) -> str:

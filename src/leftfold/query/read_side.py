@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,10 +20,11 @@ from leftfold.errors import (
 )
 from leftfold.leases import Entry, Terms
 from leftfold.passwords import without_password
+from leftfold.private_files import create_private
 from leftfold.query.anchors import Anchors
 from leftfold.query.answering import Answering
 from leftfold.query.handler import QueryHandler
-from leftfold.query.models_url import IN_MEMORY, kept_in_memory
+from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import OnProgress
@@ -66,7 +68,8 @@ class ReadSide:
     Those that are not in `folds` are folded by other processes, and followed by their stored checkpoints; but a
     database in memory is this process's alone, and so all of them are folded here. Of the processes that may fold a
     model the one does that has its lease, on these `terms`; the others follow, and one of them takes over when nothing
-    is heard of it. Models that are kept in a `named` database, not in the log's own, may not be another log's.
+    is heard of it. Models that are kept in a `named` database, not in the log's own, may not be another log's. A new
+    file for them has the permissions of the file that it is to be `like`.
     """
 
     def __init__(
@@ -82,7 +85,9 @@ class ReadSide:
         terms: Terms | None = None,
         on_change: OnChange = "refuse",
         named: bool = False,
+        like: Path | None = None,
     ) -> None:
+        self._like = like
         self._named = named
         self._on_change: OnChange = on_change
         self._store = store
@@ -253,6 +258,8 @@ class ReadSide:
                 on_change=self._on_change,
                 named=self._named,
             )
+            if (file := models_file(url)) is not None:
+                create_private(file, like=self._like)
         return self._database
 
 

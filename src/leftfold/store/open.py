@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import InvalidUrl, LogUnderFormerName, NaiveDatetime, shown, unknown_option
 from leftfold.leases import StoredBook
+from leftfold.private_files import Group
 from leftfold.store.bounds import APPEND_BYTES_LIMIT
 from leftfold.store.clock_guard import CLOCK_BOUND
 from leftfold.store.contract import EventStore
@@ -21,8 +22,10 @@ from leftfold.store.sqlite_file import is_log
 if TYPE_CHECKING:
     from leftfold.store.postgres_snapshots import PostgresSnapshots
 
-OPTIONS = ("accept_time", "busy_timeout", "clock_bound", "event_limit", "may_lose", "mode", "queue")
-POSTGRES_OPTIONS = (*OPTIONS, "log", "readers", "through")
+GROUPS: dict[str, Group] = {"read": "read", "write": "write"}
+COMMON_OPTIONS = ("accept_time", "busy_timeout", "clock_bound", "event_limit", "may_lose", "mode", "queue")
+OPTIONS = (*COMMON_OPTIONS, "group")
+POSTGRES_OPTIONS = (*COMMON_OPTIONS, "log", "readers", "through")
 POSTGRES = ("postgresql", "postgres")
 HOME_FOLDER = re.compile("~[^/]*/")
 LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
@@ -56,7 +59,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     `memory:` lives as long as the store. SQLite options: `?mode=ro`, `?busy_timeout=` (seconds), `?event_limit=`
     (bytes), `?queue=` (appends under way), `?may_lose=recent-commits` (faster; a power failure may lose the latest
     commits, a crash of the process does not), `?clock_bound=` (seconds that the clock may jump ahead), `?accept_time=`
-    (a moment up to which it is right all the same).
+    (a moment up to which it is right all the same), `?group=` (what the group of a new file may do: `read` or `write`).
 
     `postgresql://user@host/database?log=name` is a log in a PostgreSQL schema of that name (needs
     `leftfold[postgres]`). Its own options are those of SQLite, `log`, `readers` (connections that read) and
@@ -82,6 +85,9 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     options = dict(given)
     _check(url, options, OPTIONS)
     _check_once(url, [name for name, _ in given])
+    group = GROUPS.get(options.get("group", ""))
+    if group is None and "group" in options:
+        raise InvalidUrl(url, f"group={options['group']!r}; what a group may do is 'read' or 'write'")
     check_former_name(url)
     return SQLiteStore(
         path,
@@ -93,6 +99,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
         queue=_whole_number(url, options, "queue", 4_096),
         clock_bound=_number(url, options, "clock_bound", CLOCK_BOUND),
         accept_time=_moment(url, options, "accept_time"),
+        group=group,
     )
 
 

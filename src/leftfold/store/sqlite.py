@@ -18,6 +18,7 @@ from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt, StoreReadOnly, StoreUnavailable
 from leftfold.home import Home, keep_in_children
+from leftfold.private_files import Group
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
@@ -65,7 +66,8 @@ class SQLiteStore:
     """A log in one SQLite file; see `EventStore` for what it promises.
 
     `durable=False` syncs at checkpoints only: a crash of the process loses nothing, a power failure may lose the
-    latest commits. `read_only=True` refuses appends and needs no right to write the file.
+    latest commits. `read_only=True` refuses appends and needs no right to write the file. A new file is its owner's
+    alone, unless its `group` may "read" or "write" it too.
     """
 
     def __init__(
@@ -80,11 +82,19 @@ class SQLiteStore:
         queue: int = QUEUE,
         clock_bound: float = CLOCK_BOUND,
         accept_time: datetime | None = None,
+        group: Group | None = None,
     ) -> None:
         self._path = Path(path)
         self._clock = clock or SystemClock()
         self._guard = ClockGuard(self._clock, clock_bound, accept_time)
-        self._file = LogFile(self._path, self._clock, durable=durable, read_only=read_only, busy_timeout=busy_timeout)
+        self._file = LogFile(
+            self._path,
+            self._clock,
+            durable=durable,
+            read_only=read_only,
+            busy_timeout=busy_timeout,
+            group=group,
+        )
         self.replacement = self._file.replacement
         self._event_limit = event_limit
         self._head = Head()
@@ -176,6 +186,7 @@ class SQLiteStore:
         self._check_open()
         check_known_key(key)
         wanted = key if isinstance(key, str) else key.value
+        self._file.check_in_place()
         with named_errors(str(self._path)):
             return recognised(key, await self._readers.run(lambda connection: _appended(connection, wanted)))
 
@@ -259,6 +270,7 @@ class SQLiteStore:
             admission = Admission(self, self._recent, head=head, newest=newest, now=now, latest=latest)
             outcomes = [admission.admit(request) for request in requests]
             self._write(connection, admission, sum(request.size for request in requests))
+        self._file.check_in_place(written=True)
         try:
             self._recent.done(admission.head)
             self._newest.committed(admission)

@@ -2,16 +2,20 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from time import time_ns
 from uuid import uuid4
 
 from leftfold.clock import Clock, to_microseconds
-from leftfold.errors import StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.errors import StoreCopied, StoreCorrupt, StoreFailed, StoreNotFound
+from leftfold.private_files import Group, create_private
 from leftfold.store.replacement import Replacement
+from leftfold.store.sqlite_copies import WAL_HEADER, foreign_wal, torn_end
 from leftfold.store.sqlite_errors import named_errors, transaction
 from leftfold.store.sqlite_format import FORMAT, create_schema, lift, look_like_newest
 
+TICK = 100_000_000  # nanoseconds, within which a folder may change twice and have the same time
 APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
 CHECKPOINT_PAGES = 4_000  # in the write-ahead log, after which a commit copies them into the file
 MAPPED_BYTES = 33_554_432  # of the file by each reader: faster than read(), but what is mapped counts as resident
@@ -25,8 +29,18 @@ class LogFile:
     (`immutable`), for as long as it stands.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, durable: bool, read_only: bool, busy_timeout: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        durable: bool,
+        read_only: bool,
+        busy_timeout: float,
+        group: Group | None = None,
+    ) -> None:
         self.path = path
+        self._group: Group | None = group
         self._place = path.absolute()  # the working directory may be another one later
         self.durable = durable
         self.read_only = read_only
@@ -35,7 +49,9 @@ class LogFile:
         self.format = FORMAT
         self._standing: os.stat_result | None = None
         self._aside = False
-        self._identity = (0, 0)
+        self._folder = os.path.dirname(os.path.realpath(self._place))
+        self._unchanged = (0, 0)  # the folder, when each file was found in place
+        self._identities: list[tuple[str, tuple[int, int]]] = []  # of the file and of those that SQLite has beside it
         self.replacement = Replacement(str(path))
 
     def __repr__(self) -> str:
@@ -47,8 +63,8 @@ class LogFile:
 
     @property
     def wal(self) -> Path:
-        """Where SQLite keeps commits that are not in the file yet."""
-        return self._place.with_name(f"{self.path.name}-wal")
+        """Where SQLite keeps commits that are not in the file yet: beside the file itself, not beside a link to it."""
+        return Path(f"{os.path.realpath(self._place)}-wal")
 
     def open(self) -> sqlite3.Connection:
         """The first connection: the one to write by, if the log may be written."""
@@ -59,11 +75,15 @@ class LogFile:
                 raise StoreNotFound(f"file {self.path}, which is a folder,")
             if self.read_only:
                 self._look()
+            else:
+                create_private(self._place, group=self._group)
+            self._check_wal()
             connection = self._connect()
             try:
                 self._prepare(connection)
-                opened = os.stat(self._place)
-                self._identity = (opened.st_dev, opened.st_ino)
+                self._identify()
+                if not self.read_only and (problem := torn_end(connection)):
+                    raise StoreCopied(str(self.path), problem)
                 return connection
             except BaseException:
                 connection.close()
@@ -73,6 +93,8 @@ class LogFile:
         """A further connection, to read by."""
         connection = self._connect()
         look_like_newest(connection, self.format)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # which opens the files beside it
+        self.check_in_place()
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
@@ -93,14 +115,54 @@ class LogFile:
             self._aside = False
         return connection
 
-    def check_in_place(self) -> None:
-        """Raise `LogReplaced` if the file has been moved, replaced or deleted: what is written to it would be lost."""
+    def check_in_place(self, *, written: bool = False) -> None:
+        """Raise `LogReplaced` if the file, or one that SQLite has beside it, has been moved, replaced or deleted.
+
+        What is written to it would be lost, or written by two at once. SQLite itself keeps them in place for as long as
+        anybody has the log open. A folder in which nothing was made, renamed or deleted since the last look needs none.
+        """
         try:
-            now = os.stat(self._place)
-        except (FileNotFoundError, NotADirectoryError):
-            now = None
-        if now is None or (now.st_dev, now.st_ino) != self._identity:
-            self.replacement.refuse("the file was moved, replaced or deleted while it was open")
+            folder = os.stat(self._folder)
+        except OSError:
+            folder = None
+        if folder is None or (folder.st_mtime_ns, folder.st_ino) != self._unchanged:
+            self._look_at_each(folder, written=written)
+
+    def _look_at_each(self, folder: os.stat_result | None, *, written: bool) -> None:
+        for path, identity in self._identities:
+            try:
+                now = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                break
+            if (now.st_ino, now.st_dev) != identity:
+                break
+        else:
+            if folder is not None and time_ns() - folder.st_mtime_ns > TICK and not self._place.is_symlink():
+                self._unchanged = (folder.st_mtime_ns, folder.st_ino)
+            return
+        name = "the file" if path == self._identities[0][0] else f"the file {os.path.basename(path)}"
+        lost = "; what was just appended is not in it" if written else ""
+        self.replacement.refuse(f"{name} was moved, replaced or deleted while it was open{lost}", written=written)
+
+    def _identify(self) -> None:
+        """Note which files the first connection has opened."""
+        beside = () if self._standing is not None else (str(self.wal), f"{str(self.wal)[:-4]}-shm")
+        for path in (str(self._place), *beside):
+            with suppress(FileNotFoundError):
+                opened = os.stat(path)
+                self._identities.append((path, (opened.st_ino, opened.st_dev)))
+
+    def _check_wal(self) -> None:
+        """Raise `StoreCopied` if what is committed beside the file was committed to another file or state of it."""
+        try:
+            size = os.stat(self.wal).st_size
+        except OSError:
+            size = 0
+        if self._standing is not None or size <= WAL_HEADER:
+            return
+        problem = foreign_wal(Path(os.path.realpath(self._place)))
+        if problem is not None:
+            raise StoreCopied(str(self.path), problem)
 
     def check_standing(self) -> None:
         """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if one read as it stands was written."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from leftfold.errors import StoreFailed
 from leftfold.home import keep_in_children
+from leftfold.private_files import create_private
 from leftfold.store.snapshot_store import SnapshotRow
 
 MEMORY = ":memory:"
@@ -42,15 +43,26 @@ COLUMNS = "SELECT name FROM pragma_table_info('snapshot')"
 class SQLiteSnapshots:
     """The snapshots of one log in a file (`:memory:` for none that lasts), used from one thread.
 
-    A file that cannot be used is left alone, and one in memory stands for it.
+    A file that cannot be used is left alone, and one in memory stands for it. A new file has the permissions of the
+    file that it is to be `like`.
     """
 
-    def __init__(self, path: str, log_id: str, *, read_only: bool = False, problem: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        log_id: str,
+        *,
+        read_only: bool = False,
+        problem: str | None = None,
+        like: Path | None = None,
+    ) -> None:
         self.read_only = read_only
         self.problem = problem
         self._log_id = log_id
         self._where = f"the file of snapshots {path}"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
+        if path != MEMORY and not read_only:
+            create_private(Path(path), like=like)
         try:
             self._connection = _existing(path) if read_only and path != MEMORY else _created(path)
         except sqlite3.Error as error:

@@ -1,0 +1,142 @@
+"""Whether the file of a log is a copy that was made while it was written, or has another file's -wal beside it."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+WAL_HEADER = 32  # bytes before the first commit
+FRAME_HEADER = 24
+TAIL = 100  # events at the end of the log that are looked at
+SELECT_END = """
+    SELECT (SELECT id FROM log), event.position, event.time, event.version, event.data, event.metadata, event.tags
+    FROM event
+    ORDER BY event.position DESC
+    LIMIT 1"""
+SELECT_SINCE = """
+    SELECT
+        (SELECT id FROM log),
+        known.position, known.time, known.version, known.data, known.metadata, known.tags,
+        (SELECT max(position) FROM event),
+        (SELECT count(*) FROM event WHERE position > ?1)
+    FROM event AS known
+    WHERE known.position = ?1"""
+SELECT_TAIL = f"""
+    SELECT count(*), max(position) - min(position) + 1, max(position)
+    FROM (SELECT position FROM event ORDER BY position DESC LIMIT {TAIL})"""
+# The newest event by its index, which lies on other pages than the events.
+SELECT_NEWEST_OF_TYPES = """
+    SELECT max(newest)
+    FROM (
+        SELECT (
+            SELECT position FROM event INDEXED BY event_type WHERE event.type = type.id ORDER BY position DESC LIMIT 1
+        ) AS newest
+        FROM type
+    )"""
+SELECT_TAGS = """
+    SELECT
+        length(event.tags) - length(replace(event.tags, char(10), '')) + (event.tags <> ''),
+        (
+            SELECT count(*)
+            FROM segment
+            CROSS JOIN segment_tag ON segment_tag.segment = segment.id AND segment_tag.position = event.position
+            WHERE segment.last >= event.position AND segment.first <= event.position
+        )
+    FROM event
+    WHERE position = ?"""
+
+
+def foreign_wal(path: Path) -> str | None:
+    """What shows that the commits beside a file were not made to it; None when nothing does.
+
+    The file by itself is as of a checkpoint. The commits beside it begin there: with them the log has the file's newest
+    event as it is, every position after it, and no pages that are in neither. A file that is just being written by a
+    checkpoint may not be readable by itself. Nothing is written here, and no commit is moved into the file.
+    """
+    uri = path.as_uri()
+    try:
+        with closing(_connected(f"{uri}?immutable=1")) as alone:
+            end = alone.execute(SELECT_END).fetchone()
+    except sqlite3.Error:
+        return None
+    if end is None:
+        return None
+    try:
+        with closing(_connected(f"{uri}?mode=ro")) as whole:
+            whole.execute("BEGIN")  # until it ends, nobody begins the -wal file anew
+            found = whole.execute(SELECT_SINCE, (end[1],)).fetchone()
+            problem = _difference(end, found) or _torn_end(whole) or _missing_pages(path, whole)
+    except sqlite3.DatabaseError as error:
+        damaged = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return f"with its -wal file it cannot be read ({error})" if damaged else None
+    return problem
+
+
+def torn_end(connection: sqlite3.Connection) -> str | None:
+    """What shows at the end of the log that its pages are not of one moment; None when nothing does.
+
+    Only a few pages are looked at. What cannot be read is left to who comes to read it.
+    """
+    connection.execute("BEGIN")
+    try:
+        return _torn_end(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _torn_end(connection: sqlite3.Connection) -> str | None:
+    try:
+        count, expected, head = connection.execute(SELECT_TAIL).fetchone()
+        if not count:
+            return None
+        (newest,) = connection.execute(SELECT_NEWEST_OF_TYPES).fetchone()
+        tags, indexed = connection.execute(SELECT_TAGS, (head,)).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    if count != expected:
+        return f"of the last {expected} positions only {count} have events"
+    if newest != head:
+        return f"its events end at {head}, their index at {newest}"
+    return None if tags == indexed else f"the event at {head} has {tags} tags, {indexed} of them in the index"
+
+
+def _missing_pages(path: Path, whole: sqlite3.Connection) -> str | None:
+    """What shows that the commits were made to a longer file: it has hardly any of the pages beyond this one.
+
+    The -wal file can be read and closed here, since SQLite has no locks on it.
+    """
+    (size,) = whole.execute("PRAGMA page_size").fetchone()
+    (pages,) = whole.execute("PRAGMA page_count").fetchone()
+    within = path.stat().st_size // size
+    if pages <= within:
+        return None
+    beyond: set[int] = set()
+    with Path(f"{path}-wal").open("rb") as wal:
+        salts = wal.read(WAL_HEADER)[16:24]
+        while len(frame := wal.read(FRAME_HEADER)) == FRAME_HEADER and frame[8:16] == salts:
+            page = int.from_bytes(frame[:4], "big")
+            if within < page <= pages:
+                beyond.add(page)
+            wal.seek(size, os.SEEK_CUR)
+    missing = pages - within - len(beyond)
+    if missing < 2 or missing <= len(beyond):  # a page that was freed at once is not written
+        return None
+    return f"its -wal file belongs to one of {pages} pages, and of those beyond its {within}, {missing} are missing"
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+def _difference(end: Sequence[Any], found: Sequence[Any] | None) -> str | None:
+    position = end[1]
+    if found is None:
+        return f"the file has an event at position {position}, with its -wal file it has none there"
+    *same, head, count = found
+    if tuple(same) != tuple(end):
+        return f"the event at position {position} is another one with its -wal file than without"
+    if head - position != count:
+        return f"its -wal file goes on to position {head}, and not all positions after {position} are there"
+    return None
