@@ -54,6 +54,16 @@ check: $(VENV)/.dev ## Lint, format, types and import directions
 bench: $(VENV)/.dev ## Measure beside the peer and a bare sqlite3 loop (ARGS=... goes to the benchmark)
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: sbom
+sbom: $(VENV)/.dev ## Write sbom.json, a Software Bill of Materials (CycloneDX) of what is installed; needs no network
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible --output-file sbom.json $(VENV)
+
+.PHONY: audit
+audit: $(VENV)/.dev ## Ask whether any installed package has a known vulnerability; fails where nobody can be asked
+	@mkdir -p build
+	@$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement build/installed.txt $(ARGS)
+
 .PHONY: venv
 venv: $(VENV)/.dev ## Make .venv with everything that development needs
 

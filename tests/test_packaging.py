@@ -1,13 +1,17 @@
 """What is in the wheel: the package with its data files, and the example that `leftfold demo` runs."""
 
+import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from hatchling.build import build_wheel
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORT_THE_DEMO = """
@@ -53,3 +57,50 @@ def test_the_demo_is_importable_from_the_wheel_without_the_checkout(installed: P
     shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert shown.stdout.split() == [str(installed / "leftfold/_demo/flights/__init__.py"), "False"], shown.stderr
+
+
+WITHOUT_ADVISORIES = {
+    "starlette": "1.3.1",  # CVE-2025-62727, CVE-2026-48710, -48817, -48818, -54282, -54283
+    "h11": "0.16.0",  # CVE-2025-43859
+    "uvicorn": "0.11.7",  # CVE-2020-7694, CVE-2020-7695
+    "pytest": "9.0.3",  # CVE-2025-71176
+    "pydantic": "2.4.0",  # CVE-2024-3772
+    "gunicorn": "23.0.0",  # CVE-2024-1135, CVE-2024-6827
+}
+
+
+def requirements() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    found = map(Requirement, [*project["dependencies"], *(each for extra in extras for each in extra)])
+    return [each for each in found if each.name != "leftfold"]
+
+
+def test_no_version_with_a_known_advisory_is_accepted() -> None:
+    accepted = {
+        each.name: version for each in requirements() if (version := WITHOUT_ADVISORIES.get(each.name)) is not None
+    }
+
+    assert accepted == WITHOUT_ADVISORIES
+    for each in requirements():
+        floors = [Version(part.version) for part in each.specifier if part.operator in (">=", "==")]
+        assert floors or each.name in ("tzdata",), f"{each} has no lowest version"
+        if each.name in WITHOUT_ADVISORIES:
+            assert min(floors) >= Version(WITHOUT_ADVISORIES[each.name])
+
+
+def test_the_bill_of_materials_names_what_is_installed_and_nothing_of_this_machine_or_this_moment(
+    tmp_path: Path,
+) -> None:
+    [recipe] = [line for line in (ROOT / "Makefile").read_text().splitlines() if "cyclonedx-py" in line]
+    target = tmp_path / "sbom.json"
+    words = recipe.replace("--output-file sbom.json", f"--no-validate --output-file {target}").split()[1:-1]
+
+    subprocess.run([sys.executable, "-m", "cyclonedx_py", *words, sys.executable], cwd=ROOT, check=True)
+
+    bill = json.loads(target.read_text(encoding="utf-8"))
+    assert bill["metadata"]["component"]["name"] == "leftfold"
+    assert {"msgspec", "starlette", "uvicorn", "h11", "psycopg"} <= {each["name"] for each in bill["components"]}
+    assert "timestamp" not in bill["metadata"]
+    assert "serialNumber" not in bill
+    assert str(ROOT) not in target.read_text(encoding="utf-8")

@@ -32,11 +32,16 @@ class Server(uvicorn.Server):
     Where descriptors run out, asyncio tries to accept as many connections as its backlog has places, and logs each.
     """
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
         await super().startup(sockets)
         for each in sockets or ():
             each.listen(WAITING)
+        self.listening.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -68,9 +73,12 @@ async def serve_health(
     protocol: Any = partial(GuardedProtocol, limits=limits, refusals=refusals)
     server = Server(uvicorn.Config(application, http=protocol, **_SETTINGS))
     serving = asyncio.create_task(server.serve([listening]), name="health server")
+    ready = asyncio.create_task(server.listening.wait())
     try:
+        await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
         yield _url(listening)
     finally:
+        ready.cancel()
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
         listening.close()
