@@ -19,7 +19,9 @@ SECRET_WORDS = re.compile("^pass$|passw|passphrase|pwd|secret|token|credential|^
 SECRET_NAMES = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 SIMILAR = 0.75
 SHORT = 4
-OWN_OPTIONS = "busy_timeout event_limit log may_lose mode queue readers through schema timeout"
+OWN_OPTIONS = (
+    "accept_time busy_timeout clock_bound event_limit group log may_lose mode queue readers through schema timeout"
+)
 LIBPQ_OPTIONS = """
     application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation
     gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname
