@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from leftfold.errors import LogReplaced, StoreCopied, StoreCorrupt
 from leftfold.store import EventStore, NewEvent, SQLiteStore
-from leftfold.store.sqlite_file import LogFile
+from leftfold.store.sqlite import Newest
 
 EVENT = NewEvent("noted", b"x" * 400, ("note:1",))
 Change = Callable[[Path], object]
@@ -88,15 +89,15 @@ async def test_what_is_committed_to_a_file_that_is_gone_is_not_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     path = tmp_path / "log.db"
-    in_front = LogFile.in_front
+    look = Newest.look
 
-    def delete_and_go_on(file: LogFile, *arguments: object) -> object:
+    def delete_and_go_on(newest: Newest, connection: sqlite3.Connection) -> tuple[int, int]:
         beside(path, suffix).unlink()
-        return in_front(file, *arguments)  # type: ignore[arg-type]
+        return look(newest, connection)
 
     async with SQLiteStore(path) as store:
         await store.append([EVENT])
-        monkeypatch.setattr(LogFile, "in_front", delete_and_go_on)
+        monkeypatch.setattr(Newest, "look", delete_and_go_on)
 
         with pytest.raises(LogReplaced, match="what was just appended is not in it") as caught:
             await store.append([EVENT])
