@@ -14,7 +14,7 @@ from leftfold.store.recent import Recent
 from leftfold.store.sqlite_file import LogFile
 from leftfold.testing.history import Nemesis, client_process
 from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequests
-from leftfold.testing.history.nemesis import LeapClock
+from leftfold.testing.history.nemesis import DeletedSideFiles, LeapClock, ReplacedFile
 
 Conditions = AppendCondition | Iterable[AppendCondition] | None
 Keys = str | Key | Sequence[Key] | None
@@ -247,9 +247,21 @@ class BelievesTheClock(MemoryStore):
 
 
 def client_without_inode_check() -> None:
-    """Run a client process whose store does not look whether its file is still in its place."""
-    LogFile.check_in_place = lambda self: None  # type: ignore[method-assign]
+    """Run a client process whose store does not look whether its files are still in their place."""
+    LogFile.check_in_place = lambda self, *, written=False: None  # type: ignore[method-assign]
     client_process.main()
+
+
+class SideFilesDeleted(DeletedSideFiles):
+    """The files beside the log are deleted, in a short run."""
+
+    longest = 0.8
+
+
+class FileReplaced(ReplacedFile):
+    """The log's file is replaced, in a short run."""
+
+    longest = 0.8
 
 
 class BelievesLeaps(MemoryStore):

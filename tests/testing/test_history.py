@@ -9,9 +9,9 @@ import pytest
 
 from leftfold.errors import LogNotEmpty, UnknownNemesis
 from leftfold.store import MemoryStore, NewEvent, open_store
-from leftfold.testing.history import NEMESES, Habits, Plan, Report, check, history_in, schedule, torture
+from leftfold.testing.history import NEMESES, Habits, Nemesis, Plan, Report, check, history_in, schedule, torture
 from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.nemesis import FailingDisk, FullDisk, ReplacedFile
+from leftfold.testing.history.nemesis import FailingDisk, FullDisk
 from leftfold.testing.history.workload import Workload
 from tests.testing import planted
 
@@ -94,16 +94,16 @@ async def test_a_store_that_believes_every_clock_is_found_by_a_leap() -> None:
     assert not (await found("no event is dated by a clock that leaps", run)).sound
 
 
-async def test_a_store_that_does_not_look_whether_its_file_is_in_its_place_is_found_by_a_replaced_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("nemesis", [planted.FileReplaced, planted.SideFilesDeleted])
+async def test_a_store_that_does_not_look_whether_its_files_are_in_their_place_is_found(
+    nemesis: type[Nemesis], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "from tests.testing.planted import client_without_inode_check as main; main()"
     monkeypatch.setattr("leftfold.testing.history.team.PROGRAM", program)
 
     async def run(seed: int) -> Report:
         url = f"sqlite:///{tmp_path}/{seed}.db"
-        plan = Plan(url, seconds=2.6, clients=1, seed=seed, nemeses=[ReplacedFile.name], habits=BUSY)
-        return await torture(plan)
+        return await torture(Plan(url, seconds=1.9, clients=1, seed=seed, habits=BUSY), known=[nemesis])
 
     assert not (await found("nothing acknowledged is lost", run)).sound
 
@@ -155,7 +155,7 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
     assert report.violations == []
     assert report.events > 100
     available = {"kill-clients", "pause-clients", "step-clock", "full-disk", "failing-disk", "slow-disk"}
-    available |= {"hostile-requests", "garbage-leases", "leap-clock", "replaced-file"}
+    available |= {"hostile-requests", "garbage-leases", "leap-clock", "replaced-file", "deleted-side-files"}
     assert report.faults.keys() | report.skipped.keys() >= available
     assert available - report.faults.keys() == available & report.skipped.keys()
 
@@ -171,7 +171,7 @@ async def test_a_log_in_postgresql_passes_under_every_fault(tmp_path: Path) -> N
     assert report.events > 50
     assert {"kill-server", "pause-server", "cut-connections", "kill-clients"} <= report.faults.keys()
     assert {"hostile-requests", "forged-notifications", "garbage-leases", "leap-clock"} <= report.faults.keys()
-    assert report.skipped.keys() == {"full-disk", "replaced-file"}
+    assert report.skipped.keys() == {"full-disk", "replaced-file", "deleted-side-files"}
 
 
 async def test_a_history_is_kept_and_can_be_checked_again(tmp_path: Path) -> None:

@@ -148,26 +148,24 @@ class LeapClock(OfClock):
         self.set(timedelta())
 
 
-class ReplacedFile(OfClients):
-    """The file of an SQLite log is replaced by a copy of it, under all clients; then they are started again.
+class OfFiles(Nemesis):
+    """A fault of an SQLite log's files, under all clients; afterwards these are started again.
 
-    The copy is made while nobody can write, so it has all that was acknowledged before. What is acknowledged
-    afterwards has to be in it too.
+    It comes while nobody can write, and nothing that was acknowledged is lost by it. What is acknowledged afterwards
+    has to be in the log too, or is not acknowledged.
     """
-
-    name = "replaced-file"
 
     @classmethod
     def obstacle(cls, place: Place) -> str | None:
-        """There has to be a file."""
+        """There have to be files."""
         if place.backend == "sqlite":
             return None
-        return IN_MEMORY if place.backend == "memory" else "it is made for the file of an SQLite log"
+        return IN_MEMORY if place.backend == "memory" else "it is made for the files of an SQLite log"
 
-    async def start(self) -> str:
-        """Replace it."""
-        await asyncio.to_thread(_replace, self.arena.place.folder / Path(path_in(self.arena.url)).name)
-        return ""
+    @property
+    def log(self) -> Path:
+        """The log's file."""
+        return self.arena.place.folder / Path(path_in(self.arena.url)).name
 
     async def stop(self) -> None:
         """Start all clients again: those that run have lost their log for good."""
@@ -175,6 +173,29 @@ class ReplacedFile(OfClients):
         for client in self.arena.team.clients:
             await client.kill()
             await client.start()
+
+
+class ReplacedFile(OfFiles):
+    """The file is replaced by a copy of it."""
+
+    name = "replaced-file"
+
+    async def start(self) -> str:
+        """Replace it."""
+        await asyncio.to_thread(_replace, self.log)
+        return ""
+
+
+class DeletedSideFiles(OfFiles):
+    """The files beside the log are deleted, after all that is in them was moved into the log."""
+
+    name = "deleted-side-files"
+
+    async def start(self) -> str:
+        """Delete them."""
+        return await asyncio.to_thread(
+            _delete_side_files, self.log, self.random.choice([("-wal", "-shm"), ("-wal",), ("-shm",)])
+        )
 
 
 class FullDisk(Nemesis):
@@ -351,10 +372,25 @@ def _replace(log: Path) -> None:
         holder.execute("BEGIN IMMEDIATE")
         reader.backup(target)
         target.close()
-        for side in ("-wal", "-shm"):
-            log.with_name(log.name + side).unlink(missing_ok=True)
+        for ending in ("-wal", "-shm"):
+            log.with_name(f"{log.name}{ending}").unlink(missing_ok=True)
         copy.replace(log)
         holder.execute("ROLLBACK")
+
+
+def _delete_side_files(log: Path, endings: Sequence[str]) -> str:
+    wal = log.with_name(f"{log.name}-wal")
+    with closing(_connected(log)) as holder:
+        while True:
+            holder.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            holder.execute("BEGIN IMMEDIATE")
+            if not wal.exists() or not wal.stat().st_size:
+                break
+            holder.execute("ROLLBACK")  # somebody was quicker
+        for ending in endings:
+            log.with_name(f"{log.name}{ending}").unlink(missing_ok=True)
+        holder.execute("ROLLBACK")
+    return " and ".join(endings)
 
 
 def _connected(file: Path) -> sqlite3.Connection:

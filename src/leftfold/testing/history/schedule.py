@@ -9,6 +9,7 @@ import msgspec
 from leftfold.testing.history.neighbours import ForgedNotifications, GarbageLeases, HostileRequests
 from leftfold.testing.history.nemesis import (
     CutConnections,
+    DeletedSideFiles,
     FailingDisk,
     FullDisk,
     KillClients,
@@ -28,6 +29,7 @@ NEMESES: tuple[type[Nemesis], ...] = (
     StepClock,
     LeapClock,
     ReplacedFile,
+    DeletedSideFiles,
     FullDisk,
     FailingDisk,
     SlowDisk,
