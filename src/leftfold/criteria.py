@@ -8,7 +8,7 @@ from leftfold.errors import InvalidCriteria, UsageError
 from leftfold.events import MessageType, event_classes, with_subclasses
 
 SYSTEM = "leftfold."  # how the types of leftfold's own events begin
-FEW = 16  # items that are compared each with each
+FEW = 32  # items that are compared each with each
 COMPARISONS = 64  # for each of many items, on average, to find those that others cover
 
 

@@ -78,10 +78,11 @@ def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tu
         conditions: tuple[Any, ...] = tuple(given)
     except TypeError:
         conditions = (given,)
-    if not all(isinstance(each, AppendCondition) for each in conditions):
-        raise UsageError(
-            f"condition={condition!r}", "an AppendCondition, or several", "pass AppendCondition(criteria, after)"
-        )
+    for each in conditions:
+        if not isinstance(each, AppendCondition):
+            raise UsageError(
+                f"condition={condition!r}", "an AppendCondition, or several", "pass AppendCondition(criteria, after)"
+            )
     return conditions
 
 
