@@ -105,6 +105,28 @@ async def test_a_clock_that_was_put_back_too_far_is_refused_until_it_is_right_ag
         assert await times(store) == [NOW, NOW]
 
 
+@pytest.mark.parametrize("back", [2 * HOUR, 17 * YEAR])
+async def test_a_log_opened_while_the_clock_was_behind_takes_appends_once_it_is_right(
+    url: str, back: timedelta
+) -> None:
+    clock = SettableClock(NOW)
+    async with open_store(url, clock=clock) as store:
+        await note(store)
+    clock.jump(-back)
+
+    async with open_store(url, clock=clock) as store:
+        with pytest.raises(ClockJumped):
+            await note(store)
+        clock.jump(back)
+        clock.advance(seconds=3)
+        for number in (1, 8):
+            await note(store, *[None] * number)
+
+        clock.jump(DAY)
+        with pytest.raises(ClockJumped):
+            await note(store)
+
+
 async def test_imports_of_the_past_go_on_beside_a_clock_that_has_jumped(opened: Open) -> None:
     clock = SettableClock(NOW)
     async with opened(clock) as store:

@@ -24,7 +24,7 @@ class ClockGuard:
         self._elapsed: Callable[[], float] | None = clock.elapsed if isinstance(clock, WatchedClock) else None
         self._bound = round(bound * MICROSECONDS)
         self._accepted = 0 if accepted is None else to_microseconds(accepted) + self._bound
-        self._newest_is_ahead = False  # of the clock, when the log was opened
+        self._ahead: int | None = None  # the newest time, if it was ahead of the clock when the log was opened
         self._wall = 0  # the clock's time when it was last believed
         self._at = 0.0  # the seconds that had passed by then
         self._newest: int | None = None  # the newest time that the log has shown, while the clock is not believed
@@ -35,7 +35,7 @@ class ClockGuard:
     @property
     def doubts(self) -> bool:
         """Whether the log has spoken against the clock since it was opened."""
-        return self._newest is not None or self._newest_is_ahead
+        return self._newest is not None or self._ahead is not None
 
     @property
     def watches(self) -> bool:
@@ -51,7 +51,7 @@ class ClockGuard:
         if self._elapsed is None:
             return
         self._wall, self._at, self._newest = now, self._elapsed(), newest
-        self._newest_is_ahead = newest > now + self._bound
+        self._ahead = newest if newest > now + self._bound else None
         self.latest(now)
 
     def latest(self, now: int) -> int:
@@ -79,6 +79,8 @@ class ClockGuard:
             if not believed and now - self._newest > LONGEST_IDLE:
                 return self._newest + self._bound
             self._newest, believed = None, True
+        if self._ahead is not None and self._ahead - self._bound <= now <= self._ahead + LONGEST_IDLE:
+            self._ahead, believed = None, True  # it was behind when the log was opened, and is right now
         if believed:
             self._wall, self._at = now, passed
         elif ahead > 0:

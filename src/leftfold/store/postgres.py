@@ -413,7 +413,11 @@ class PostgresStore:
                 renew_functions(connection, self._log, log_id)
         self._head.advance(self._head_of(connection))
         _, _, created, newest, now = rows[0]
-        self._guard.begin(now if self._clock is None else to_microseconds(self._clock.now()), max(created, newest))
+        if self._clock is None:
+            self._guard.begin(now, max(created, newest))
+        else:  # the log was made by the server's clock, which says nothing about another one
+            given = to_microseconds(self._clock.now())
+            self._guard.begin(given, newest or given)
         return log_id
 
     def _head_of(self, connection: Connection) -> int:

@@ -122,31 +122,34 @@ class GarbageLeases(Intruder):
         await asyncio.to_thread(_write_lease, self.arena.place, self.arena.url, row)
 
     def _holder(self) -> str:
+        """What stands for the holder: half of it names a process of this machine that cannot be."""
         random, present = self.random, Holder.present(APP)
-        pid = random.choice(["0", "1", "2147483648", "9" * 30, "9" * 5_000, "-1", "0x1", "٤٢"])
-        return random.choice(
-            [
-                "",
-                "garbage",
-                "\ufeff@ \t\n",
-                str(present).replace(str(present.pid), pid, 1),
-                str(replace(present, pid=0, host="elsewhere", started="9" * 40)),
-                str(replace(present, pid=1, app="another app", types=10**30)),
-                str(replace(present, host="h" * 5_000, boot="")),
-            ]
-        )
+        pid = random.choice(["0", "2147483648", "9" * 30, "9" * 5_000, "-1", "٤٢"])
+        impossible = str(present).replace(str(present.pid), pid, 1)
+        others = [
+            "",
+            "garbage",
+            "\ufeff@ \t\n",
+            "bytes \udcff\udcfe",
+            str(replace(present, pid=1)),
+            str(replace(present, pid=0, host="elsewhere", started="9" * 40)),
+            str(replace(present, pid=1, app="another app", types=10**30)),
+            str(replace(present, host="h" * 5_000, boot="")),
+        ]
+        return random.choice([impossible, random.choice(others)])
 
     def _number(self) -> int:
         return self.random.choice([0, 1, -1, MOST, -MOST - 1])
 
 
 def _write_lease(place: Place, url: str, row: Sequence[Any]) -> None:
-    if place.backend == "postgresql":
-        _in_postgres(url, GARBAGE_IN_POSTGRES, [row])
-        return
     name, holder, *numbers = row
+    written = holder.encode(errors="surrogateescape")
+    if place.backend == "postgresql":
+        _in_postgres(url, GARBAGE_IN_POSTGRES, [(name, written.decode(errors="replace"), *numbers)])
+        return
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(beside(url, "leases"))) as connection, connection:
-        connection.execute(GARBAGE_IN_SQLITE, (name, holder.encode() + b"\xff", *numbers))
+        connection.execute(GARBAGE_IN_SQLITE, (name, written, *numbers))
 
 
 def _in_postgres(url: str, sql: str, rows: Sequence[Sequence[Any]]) -> None:
