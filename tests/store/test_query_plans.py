@@ -19,17 +19,20 @@ from leftfold.store import AppendCondition, EventStore, NewEvent, SQLiteStore
 PLANS = Path(__file__).parent / "plans"
 EVENTS = 6_000
 VERIFYING = "(SELECT max(position) FROM event) FROM event"
+OPENING = "SELECT count(*) FROM sqlite_schema"  # once for each connection, whenever that is made
 SORT_OF_A_LIMITED_ARM = re.compile(r"SCAN \(subquery-\d+\)\n *USE TEMP B-TREE FOR ORDER BY")
 
 
 class Explaining(sqlite3.Connection):
-    """A connection that notes the plan of each SELECT before it runs it."""
+    """A connection that notes the plan of each SELECT before it runs it, once it is open."""
 
     plans: ClassVar[list[str]] = []
     of_verifying: ClassVar[list[str]] = []  # that the log was not replaced: once for each thread that reads
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql.lstrip().startswith("SELECT"):
+            if sql == OPENING:
+                return super().execute(sql, parameters)
             steps = super().execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
             plans = self.of_verifying if VERIFYING in sql else self.plans
             plans.append("\n".join([" ".join(sql.split()), *drawn(steps)]))
