@@ -101,6 +101,16 @@ def arrange(command: Sort, cart: Cart) -> list[Added]:
     return [Added(command.cart, command.items)]
 
 
+class Refuse(Command):
+    cart: CartId
+
+
+@shop.handles
+def refuse(command: Refuse, cart: Cart) -> None:
+    cart.items.append("x")
+    raise Rejected("no")
+
+
 class Take(Command):
     cart: CartId
 
@@ -122,6 +132,7 @@ def everything(query: All, models: ReadModels) -> list[Shown]:
     [
         (Add("c", ["b"]), "add", "cart.items"),
         (Sort("c", ["b", "a"]), "arrange", "command.items[0]"),
+        (Refuse("c"), "refuse", "cart.items"),
         (Check("c"), "Careless.evolve", "self.lines"),
         (Take("c"), "Greedy.evolve", "event.items"),
     ],

@@ -66,11 +66,12 @@ def unchanging(
     def checked(*given: Any, **named: Any) -> R:
         arguments = {**dict(zip(parameters, given, strict=True)), **named}
         copies = {**arguments, **deepcopy({each: arguments[each] for each in arguments if each != apart})}
-        result = function(*(copies[each] for each in parameters), **{each: copies[each] for each in named})
-        for each, value in arguments.items():
-            changed = difference(value, copies[each])
-            if changed is not None:
-                raise ArgumentMutated(name, f"{each}{changed.place}", changed.given, changed.read)
-        return result
+        try:
+            return function(*(copies[each] for each in parameters), **{each: copies[each] for each in named})
+        finally:  # also of one that rejects
+            for each, value in arguments.items():
+                changed = difference(value, copies[each])
+                if changed is not None:
+                    raise ArgumentMutated(name, f"{each}{changed.place}", changed.given, changed.read)
 
     return checked

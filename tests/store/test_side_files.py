@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,25 @@ async def test_a_backup_beside_the_commits_of_a_crash_is_refused_and_left_as_it_
         async with SQLiteStore(found) as store:
             assert len(await positions(store)) == (await store.head()) in (200, 500, 805)
         (tmp_path / "wal").rename(beside(found, "-wal"))
+
+
+@pytest.mark.parametrize("sizes", [(20, 20, 20), (50, 1, 30), (3, 3, 3), (10, 200, 1), (40, 10, 100)], ids=str)
+async def test_a_vacuumed_backup_of_a_short_log_is_not_mixed_with_the_commits_of_a_crash(
+    tmp_path: Path, sizes: tuple[int, int, int]
+) -> None:
+    path, backup = tmp_path / "log.db", tmp_path / "backup.db"
+    await fill(path, sizes[0])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(backup),))
+    await fill(path, sizes[1])
+    found = await crashed(path, tmp_path / "crash", sizes[2])
+    shutil.copy(backup, found)
+    before = content(found)
+
+    for read_only in (True, False):
+        with pytest.raises(StoreCopied):
+            SQLiteStore(found, read_only=read_only)
+    assert content(found) == before
 
 
 async def test_a_copy_of_a_file_that_is_being_written_is_found(tmp_path: Path) -> None:

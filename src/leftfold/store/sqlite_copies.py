@@ -10,6 +10,7 @@ from typing import Any
 WAL_HEADER = 32  # bytes before the first commit
 FRAME_HEADER = 24
 TAIL = 100  # events at the end of the log that are looked at
+WHOLE_BYTES = 8_388_608  # up to which a file is looked at as a whole
 SELECT_END = """
     SELECT (SELECT id FROM log), event.position, event.time, event.version, event.data, event.metadata, event.tags
     FROM event
@@ -59,6 +60,7 @@ def foreign_wal(path: Path) -> str | None:
     try:
         with closing(_connected(f"{uri}?immutable=1")) as alone:
             end = alone.execute(SELECT_END).fetchone()
+            sound_alone = _unsound(alone) is None
     except sqlite3.Error:
         return None
     if end is None:
@@ -68,6 +70,8 @@ def foreign_wal(path: Path) -> str | None:
             whole.execute("BEGIN")  # until it ends, nobody begins the -wal file anew
             found = whole.execute(SELECT_SINCE, (end[1],)).fetchone()
             problem = _difference(end, found) or _torn_end(whole) or _missing_pages(path, whole)
+            if problem is None and sound_alone and (unsound := _unsound(whole)) is not None:
+                problem = f"the file is sound, and with its -wal file it is not ({unsound})"
     except sqlite3.DatabaseError as error:
         damaged = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         return f"with its -wal file it cannot be read ({error})" if damaged else None
@@ -100,6 +104,16 @@ def _torn_end(connection: sqlite3.Connection) -> str | None:
     if newest != head:
         return f"its events end at {head}, their index at {newest}"
     return None if tags == indexed else f"the event at {head} has {tags} tags, {indexed} of them in the index"
+
+
+def _unsound(connection: sqlite3.Connection) -> str | None:
+    """What SQLite's own check says of a small file; a large one would take too long at each opening."""
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if size * pages > WHOLE_BYTES:
+        return None
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return None if found == "ok" else str(found).splitlines()[-1]
 
 
 def _missing_pages(path: Path, whole: sqlite3.Connection) -> str | None:
