@@ -26,7 +26,7 @@ NUMBERS += [None, True, False, 1.0, 0.5, math.nan, math.inf, "1", b"1", [1]]
 TEXTS: list[Any] = ["", "a", "account:a", "account:A", "account:a ", "a\nb", "account:a\naccount:b", "a\0", "\ud800"]
 TEXTS += ["a\ud800", "\x85", "\x7f", " ", "\t", "é", "e\u0301", "\u2028", "\ufeff", "\U0010ffff", "%", "'; --", "{}"]
 TEXTS += ["x" * 512, "x" * 513, "x" * 4_000, None, 1, b"account:a", True, ("account:a",), ["account:a"]]
-TIMES = [PAST, NOW + timedelta(days=1), datetime(2026, 1, 1), datetime(1969, 1, 1, tzinfo=UTC)]  # noqa: DTZ001
+TIMES = [PAST, NOW + timedelta(days=1), datetime(2026, 1, 1), datetime(1969, 1, 1, tzinfo=UTC)]  # noqa: DTZ001 one is naive
 TIMES += [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))]
 
 Call = Callable[[EventStore], Awaitable[object]]
