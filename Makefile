@@ -50,6 +50,11 @@ check: $(VENV)/.dev ## Lint, format, types and import directions
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+.PHONY: docs
+docs: $(VENV)/.docs ## Build the documentation into build/docs; a warning or a broken link is an error
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/docs $(ARGS)
+	@echo "open build/docs/index.html"
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure beside the peer and a bare sqlite3 loop (ARGS=... goes to the benchmark)
 	@$(BIN)/python -m bench $(ARGS)
@@ -81,7 +86,12 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@$(PIP) --editable '.[demo,web]'
 	@touch $@
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	@echo "installing leftfold with what builds its documentation"
+	@$(PIP) --editable '.[docs]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing leftfold with its development tools"
 	@$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs

@@ -1,24 +1,14 @@
-"""The documentation is true: its code runs, its commands run, its links lead somewhere, and nothing public is missing.
+"""The documentation is true: its code prints what it shows, its links lead somewhere, nothing public is missing."""
 
-Python and console blocks of one file run in their order in one fresh directory, the Python ones in one namespace.
-In a ```console block the lines after `$ ` are run, the others are what a reader would see. A block with
-`title="bank.py"` behind the language is also written to that file, so that commands can use it. A comment
-`<!-- not run: reason -->` right above a block leaves it out.
-"""
-
-import ast
 import asyncio
 import importlib
 import inspect
-import os
 import pkgutil
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,92 +20,17 @@ from hypothesis import settings
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 from leftfold.testing.postgres_server import PostgresServer
-from tests.patience import PATIENCE
+from tests.pages import PageRunner, blocks_of
 from tests.postgres import fresh_schema
 from tests.query.places import outside
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)(?P<rest>.*)$")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
-NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
-TITLE = re.compile(r'title="(?P<title>[\w./-]+)"')
-LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\[[^\]]*\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
 HEADING = re.compile(r"^(?P<level>#+) +(?P<text>.*)$", re.MULTILINE)
 NOT_DOCUMENTED_ONE_BY_ONE = {"--help", "--install-completion", "--show-completion"}
-
-
-@dataclass
-class Block:
-    """A fenced block: `line` is that of its first line of content."""
-
-    language: str
-    title: str | None
-    line: int
-    source: str
-    run: bool
-
-
-def blocks_of(text: str) -> Iterator[Block]:
-    """The fenced blocks of a Markdown text."""
-    lines = text.splitlines()
-    number = 0
-    while number < len(lines):
-        opened = FENCE.match(lines[number])
-        if not opened:
-            number += 1
-            continue
-        end = lines.index(opened["fence"], number + 1)
-        before = next((line for line in reversed(lines[:number]) if line.strip()), "")
-        title = TITLE.search(opened["rest"])
-        source = "\n".join(lines[number + 1 : end]) + "\n"
-        yield Block(opened["language"], title and title["title"], number + 2, source, run=not NOT_RUN.match(before))
-        number = end + 1
-
-
-def commands_of(block: Block) -> Iterator[str]:
-    """The commands of a console block, each with its continuation lines."""
-    lines = iter(block.source.splitlines())
-    for line in lines:
-        if line.startswith("$ "):
-            command = line[2:]
-            while command.endswith("\\"):
-                command += "\n" + next(lines).removeprefix("> ")
-            yield command
-
-
-def run_python(block: Block, page: Path, module: ModuleType, runner: asyncio.Runner) -> None:
-    """Run a block at the top level of `module`, with `await` allowed there."""
-    if block.title:
-        with Path(block.title).open("a", encoding="utf-8") as file:
-            file.write(block.source)
-    tree = ast.parse(block.source, str(page))
-    ast.increment_lineno(tree, block.line - 1)
-    code = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    if code.co_flags & inspect.CO_COROUTINE:
-        runner.run(eval(code, vars(module)))
-    else:
-        exec(code, vars(module))
-
-
-def run_console(block: Block, page: Path) -> None:
-    """Run each command of a block with the environment's own programs first on the path."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "COLUMNS": "120", "NO_COLOR": "1"}
-    for command in commands_of(block):
-        done = subprocess.run(
-            command,
-            shell=True,
-            env=environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=PATIENCE,
-        )
-        shown = f"{page.name}:{block.line}: {command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
-        assert done.returncode == 0, shown
 
 
 @contextmanager
@@ -132,7 +47,7 @@ def few_examples() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_shows_what_its_code_prints(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("documented")
     module.__file__ = str(page)
     monkeypatch.setitem(sys.modules, "documented", module)
@@ -140,11 +55,7 @@ def test_the_code_and_commands_of_a_page_run(page: Path, tmp_path: Path, monkeyp
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
 
     with asyncio.Runner() as runner, few_examples():
-        for block in blocks_of(page.read_text(encoding="utf-8")):
-            if block.run and block.language == "python":
-                run_python(block, page, module, runner)
-            elif block.run and block.language == "console":
-                run_console(block, page)
+        PageRunner(page, module, runner).run()
 
 
 async def test_the_upsert_of_the_docs_runs_on_both_databases(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -163,12 +74,24 @@ async def test_the_upsert_of_the_docs_runs_on_both_databases(postgres: PostgresS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_relative_links_lead_to_files(page: Path) -> None:
-    targets = [match["target"] for match in LINK.finditer(page.read_text(encoding="utf-8"))]
-
-    broken = [target for target in targets if ":" not in target and not (page.parent / target).exists()]
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    broken = [
+        f"{path}#{anchor}" if anchor else path
+        for path, anchor in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8")))
+        if ":" not in path and not leads_somewhere(page.parent / path if path else page, anchor)
+    ]
 
     assert broken == []
+
+
+def leads_somewhere(target: Path, anchor: str) -> bool:
+    """Whether there is such a file and, in a page, such a heading."""
+    return target.exists() and (not anchor or target.suffix != ".md" or anchor in map(anchor_of, headings_of(target)))
+
+
+def anchor_of(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub and the documentation's generator make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def error_classes() -> dict[str, type[Exception]]:
@@ -217,6 +140,17 @@ def test_every_option_of_a_store_url_has_its_heading() -> None:
     headings = headings_of(DOCS / "store.md")
 
     assert [option for option in {*OPTIONS, *POSTGRES_OPTIONS} if option not in headings] == []
+
+
+@pytest.mark.parametrize("module", ["leftfold", "leftfold.testing", "leftfold.columns"])
+def test_the_reference_has_every_name_that_a_package_exports_once(module: str) -> None:
+    page = DOCS / "api" / f"{module.partition('.')[2] or module}.md"
+
+    documented = re.findall(
+        r"^\.\. (?:auto)?(?:class|function|data):: (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+    assert sorted(documented) == sorted(importlib.import_module(module).__all__)
 
 
 def command_line() -> dict[str, Any]:
