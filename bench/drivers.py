@@ -19,10 +19,10 @@ from bench.ours import METADATA
 from bench.postgres import DATABASE, opened_server
 from leftfold.store import NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.postgres import PostgresStore
-from leftfold.store.postgres_appends import ANSWERS, plainly
-from leftfold.store.postgres_batch import COLUMNS, AppendCall
-from leftfold.store.postgres_driver import Connection, connect, run
+from leftfold.store.postgres.append import ANSWERS, plainly
+from leftfold.store.postgres.batch import COLUMNS, AppendCall
+from leftfold.store.postgres.driver import Connection, connect, run
+from leftfold.store.postgres.store import PostgresStore
 from leftfold.testing.postgres_server import PostgresServer
 
 BATCHES = (1, 50, 1_000)

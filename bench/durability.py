@@ -10,7 +10,7 @@ from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.sqlite import SQLiteDatastore
 
 from bench.ours import Ours
-from leftfold.store.postgres import PostgresStore
+from leftfold.store.postgres.store import PostgresStore
 
 EQUAL = {"journal_mode": "wal", "synchronous": "FULL"}
 EQUAL_ON_POSTGRES = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}

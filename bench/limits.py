@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.postgres import log_url, opened_server
 from leftfold import AppendCondition, Criteria, EventStore, NewEvent, criteria, open_store
-from leftfold.criteria import Item
+from leftfold.model.criteria import Item
 from leftfold.store.bounds import CRITERIA_ITEMS_LIMIT, EVENT_TAGS_LIMIT, ITEM_TAGS_LIMIT
 
 PARTS = (4, 2, 1)  # a quarter of the limit, a half, and all of it

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bench.bank import Deposited, Open, Opened, bank
 from bench.callers import tasks
 from leftfold import Command, LiveApp, Metadata, NewEvent
-from leftfold.metadata import encode_metadata
+from leftfold.model.metadata import encode_metadata
 
 T = TypeVar("T")
 

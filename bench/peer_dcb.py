@@ -14,7 +14,7 @@ from bench.ours import METADATA
 from bench.peer_postgres import environment
 from bench.postgres import DATABASE
 from leftfold import Tag
-from leftfold.fold import fold_of
+from leftfold.model.fold import fold_of
 from leftfold.testing.postgres_server import PostgresServer
 
 APPEND = "conditional append"

@@ -16,7 +16,7 @@ from bench.peer import Bank
 AT_ONCE = 100
 
 
-class Following(ProcessApplication[UUID]):
+class CheckpointWatcher(ProcessApplication[UUID]):
     pull_section_size = 1_000  # ten by default
 
     @singledispatchmethod
@@ -26,7 +26,7 @@ class Following(ProcessApplication[UUID]):
 
 def follow(peer: Bank, environment: dict[str, str], seconds: float) -> float:
     """Follow for a while with a new follower; how many events in each second."""
-    follower = Following(environment)
+    follower = CheckpointWatcher(environment)
     follower.follow(peer.name, peer.notification_log)
     done, start = 0, perf_counter()
     while perf_counter() - start < seconds:

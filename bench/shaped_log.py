@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from leftfold import EventStore, NewEvent, open_store
-from leftfold.store.sqlite_tags import merge_tags
+from leftfold.store.sqlite.tags import merge_tags
 
 COMMON = 7  # types of which each takes its share
 RARE_ONE_IN = 10_000  # the eighth type

@@ -18,8 +18,8 @@ from typing import NamedTuple, Self
 
 from bench.bank import AccountId, Deposited, Opened
 from leftfold import App, LiveApp, Query, ReadModel, ReadModels, replace
-from leftfold.events import Event
-from leftfold.roles import Role
+from leftfold.follow.workers import Role
+from leftfold.model.message import Event
 from leftfold.store import NewEvent
 from leftfold.testing.postgres_server import PostgresServer
 

@@ -10,8 +10,8 @@ from bench.bank import Account, Deposited, Opened, bank
 from bench.callers import shuffled_for_ever, tasks
 from bench.ours import METADATA
 from leftfold import AppendCondition, EventStore, Item, Tag, open_store
-from leftfold.criteria import Criteria
-from leftfold.fold import fold_of
+from leftfold.model.criteria import Criteria
+from leftfold.model.fold import fold_of
 
 TYPES = frozenset(event.wire for event in fold_of(Account).events)
 

@@ -7,7 +7,7 @@ rule is a few lines, no two commands lock each other unless they concern the sam
 
 from typing import Annotated, Self
 
-from leftfold import App, Command, DecisionModel, Event, NotKey, Query, ReadModel, ReadModels, Rejected, Tag, replace
+from leftfold import App, Command, DecisionModel, Event, NonKey, Query, ReadModel, ReadModels, Rejected, Tag, replace
 
 COURSES_A_STUDENT = 10
 
@@ -90,7 +90,7 @@ class Withdraw(Command):
 
 class Course(DecisionModel):
     course: CourseId
-    name: Annotated[CourseName, NotKey] = ""
+    name: Annotated[CourseName, NonKey] = ""
     capacity: int = 0
     enrolled: int = 0
 
@@ -227,7 +227,7 @@ def check_capacity(capacity: int) -> None:
 @courses.read_model
 class CourseList(ReadModel):
     course: CourseId
-    name: Annotated[CourseName, NotKey] = ""
+    name: Annotated[CourseName, NonKey] = ""
     capacity: int = 0
     enrolled: int = 0
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from leftfold.clock import SystemClock
+from leftfold.model.clock import SystemClock
 from leftfold.testing.clock import FakeClock
 
 

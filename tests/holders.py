@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from leftfold.leases import Terms
+from leftfold.follow.lease import Terms
 
 
 class Stopwatch:

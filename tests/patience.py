@@ -26,8 +26,8 @@ def examples(count: int) -> int:
 def patient_defaults() -> Iterator[None]:
     """Let the public verbs wait that long where a test names no timeout, and a user waits five seconds."""
     from leftfold.live import LiveApp
+    from leftfold.live_sync import SyncLive
     from leftfold.query import ReadSide
-    from leftfold.sync import SyncLive
 
     verbs = chain(*(vars(cls).values() for cls in (LiveApp, SyncLive, ReadSide)))
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from leftfold.errors import ForkedStore
-from leftfold.sync import SyncLive
+from leftfold.live_sync import SyncLive
 from tests.accounts import Deposit, accounts_app
 
 OPENED = os.environ.get("OPENED", "at first use")

@@ -11,9 +11,10 @@ import pytest
 
 from leftfold import App, Backoff, Command, DecisionModel, Event, EventStore, LiveApp, ProcessManager, Reaction, Tag
 from leftfold.command import lease_name
-from leftfold.events import MessageType
-from leftfold.leases import Entry, Holder, Terms
-from leftfold.leases.lease import Lease
+from leftfold.follow.lease import Lease, Terms
+from leftfold.follow.lease_store import Entry
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.model.message import MessageType
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
@@ -242,7 +243,7 @@ async def test_a_command_that_waits_for_another_app_is_named_once_in_the_log(cap
 async def test_a_worker_that_starts_from_a_checkpoint_of_another_app_misses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("leftfold.command.inbox_worker.EVENTS_A_CHECKPOINT", 10)
+    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_A_CHECKPOINT", 10)
     store = MemoryStore()
     async with sales().open(store, work=False) as one, billing().open(store, work=False) as two:
         waiting = await two.submit(Bill("o-1"))
@@ -356,7 +357,7 @@ async def until_held_by(live: LiveApp, name: str, types: int) -> None:
     """Wait until the lease is held by code that takes so many event types."""
     head = await live.store.head()
     while True:
-        held = {entry.name: Holder.parse(entry.holder) for entry in await live.leases()}
+        held = {entry.name: ProcessIdentity.parse(entry.holder) for entry in await live.leases()}
         holder = held.get(name)
         if holder is not None and holder.types == types:
             return
@@ -390,15 +391,15 @@ def test_a_lease_passes_to_code_of_the_same_app_that_takes_more_events(
 def test_a_holder_that_was_written_before_apps_were_named_is_understood() -> None:
     before = "17@host boot namespace 99 abc"
 
-    assert Holder.parse(before) == Holder(17, "host", "boot", "namespace", "99", "abc")
-    assert str(Holder.parse(before)) == before
+    assert ProcessIdentity.parse(before) == ProcessIdentity(17, "host", "boot", "namespace", "99", "abc")
+    assert str(ProcessIdentity.parse(before)) == before
 
 
 @pytest.mark.parametrize("app", ["sales", "two words", "größe", "a@b c d e f", "\ud800", ""])
 def test_a_holder_reads_back_equal_whatever_its_app_is_called(app: str) -> None:
-    holder = Holder(17, "host", "boot", "namespace", "99", "abc", app, 3 if app else 0)
+    holder = ProcessIdentity(17, "host", "boot", "namespace", "99", "abc", app, 3 if app else 0)
 
-    assert Holder.parse(str(holder)) == holder
+    assert ProcessIdentity.parse(str(holder)) == holder
 
 
 def test_a_name_that_two_apps_share_is_said_once_and_kept_as_trouble(caplog: pytest.LogCaptureFixture) -> None:

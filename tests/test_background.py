@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from leftfold.background import Background
 from leftfold.errors import StoreBusy
+from leftfold.follow.follower import Background
 
 
 class Failing:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leftfold.clock import SystemClock, from_microseconds, to_microseconds
 from leftfold.errors import NaiveDatetime
+from leftfold.model.clock import SystemClock, from_microseconds, to_microseconds
 from leftfold.testing.clock import FakeClock
 
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import UsageError
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 
 TYPES = st.sampled_from(["opened", "moved", "leftfold.own"])
 TAGS = st.sampled_from(["account:a", "account:b", "bank:x"])

@@ -9,8 +9,8 @@ import pydantic
 import pytest
 
 from leftfold.errors import NotAMessage
-from leftfold.events import Command, Event, MessageType, Query, message
-from leftfold.tags import Tag
+from leftfold.model.message import Command, Event, MessageType, Query, message
+from leftfold.model.tag import Tag
 
 AccountId = Annotated[str, Tag("account")]
 BankId = Annotated[int, Tag("bank")]

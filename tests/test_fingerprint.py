@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from leftfold.fingerprint import Fingerprint
-from leftfold.fold import Fold
+from leftfold.model.fingerprint import Fingerprint
+from leftfold.model.fold import Fold
 
 PRELUDE = """
 import functools
@@ -25,7 +25,7 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, Optional, Union
 from msgspec import Meta, Struct, field
-from leftfold import DecisionModel, Event, NotKey, Tag, replace
+from leftfold import DecisionModel, Event, NonKey, Tag, replace
 
 AccountId = Annotated[str, Tag("account")]
 OwnerId = Annotated[str, Tag("owner")]
@@ -99,8 +99,8 @@ def using(expression: str, before: str = "") -> str:
         ),
         (
             "the spelling of a field's type",
-            MODEL.replace("= 0", "= 0\n    o: Optional[int] = None\n    k: Annotated[OwnerId, NotKey] = ''"),
-            MODEL.replace("= 0", "= 0\n    o: 'None | int' = None\n    k: Annotated[OwnerId, NotKey()] = ''"),
+            MODEL.replace("= 0", "= 0\n    o: Optional[int] = None\n    k: Annotated[OwnerId, NonKey] = ''"),
+            MODEL.replace("= 0", "= 0\n    o: 'None | int' = None\n    k: Annotated[OwnerId, NonKey()] = ''"),
         ),
         (
             "the order of a union",
@@ -152,7 +152,7 @@ def test_a_model_that_is_run_and_one_that_is_imported_have_the_same_fingerprint(
         ("the default of a field", MODEL.replace("int = 0", "int = 1")),
         ("another field", MODEL.replace("    def", "    open: bool = False\n    def")),
         ("the events", MODEL.replace("event: Opened", "event: Opened | Moved")),
-        ("a tagged field's part in the key", MODEL.replace("= 0", "= 0\n    o: Annotated[OwnerId, NotKey()] = ''")),
+        ("a tagged field's part in the key", MODEL.replace("= 0", "= 0\n    o: Annotated[OwnerId, NonKey()] = ''")),
         ("stated criteria", MODEL + "    def criteria(self): return None\n"),
         ("an option of the class", MODEL.replace("(DecisionModel)", "(DecisionModel, rename='camel')")),
         (
@@ -428,7 +428,7 @@ def test_source_that_was_changed_after_its_import_is_none() -> None:
     assert Fold(module["Model"]).fingerprint().code == ""
 
 
-PRINT = "import sys; sys.path.insert(0, {path!r}); from leftfold.fold import Fold; import models_here as m; "
+PRINT = "import sys; sys.path.insert(0, {path!r}); from leftfold.model.fold import Fold; import models_here as m; "
 PRINT += "print(Fold(m.Model).fingerprint())"
 
 

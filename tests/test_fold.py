@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from leftfold import DecisionModel, Event, NotKey, Tag, replace
-from leftfold.criteria import Criteria, Item
+from leftfold import DecisionModel, Event, NonKey, Tag, replace
 from leftfold.errors import InvalidKey
-from leftfold.events import Message, MessageType
-from leftfold.fold import fold_of
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.fold import fold_of
+from leftfold.model.message import Message, MessageType
 
 ROOT = Path(__file__).resolve().parent.parent
 AccountId = Annotated[str, Tag("account")]
@@ -36,7 +36,7 @@ class Married(Event):
 
 class Account(DecisionModel):
     account: AccountId
-    owner: Annotated[OwnerId, NotKey] = ""
+    owner: Annotated[OwnerId, NonKey] = ""
     moves: int = 0
 
     def evolve(self, event: Opened | Moved) -> Self:

@@ -198,7 +198,7 @@ asyncio.run(begin())
 """
 NOT_CLOSED = """
 import sys
-from leftfold.store.sqlite import SQLiteStore
+from leftfold.store.sqlite.store import SQLiteStore
 from tests.accounts import accounts_app
 
 closed = SQLiteStore.close

@@ -4,7 +4,7 @@ import os
 from multiprocessing import get_context
 from uuid import RFC_4122, UUID
 
-from leftfold.ids import RandomIds
+from leftfold.model.ids import RandomIds
 
 
 def test_ids_are_random_uuids_and_none_comes_twice() -> None:

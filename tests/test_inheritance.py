@@ -35,8 +35,8 @@ from leftfold.errors import (
     NotAMessage,
     TaglessEvent,
 )
-from leftfold.events import MessageType
-from leftfold.fold import fold_of
+from leftfold.model.fold import fold_of
+from leftfold.model.message import MessageType
 from leftfold.store import NewEvent
 
 AccountId = Annotated[str, Tag("account")]

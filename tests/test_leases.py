@@ -13,10 +13,13 @@ import msgspec
 import pytest
 
 from leftfold.errors import StoreFailed
-from leftfold.leases import Entry, Holder, Keeper, Lease, LeaseBook, MemoryBook, StoredBook, Terms
-from leftfold.leases.file_book import FileBook
+from leftfold.follow.file_leases import FileLeaseStore
+from leftfold.follow.lease import Lease, Terms
+from leftfold.follow.lease_holder import LeaseHolder
+from leftfold.follow.lease_store import ClosableLeaseStore, Entry, LeaseStore, MemoryLeaseStore
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.follow.workers import lease_store_of
 from leftfold.store import open_store
-from leftfold.store.open import lease_book
 from leftfold.testing import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
 from tests.holders import Stopwatch
@@ -28,12 +31,12 @@ numbers = count(1)
 class Party:
     """One process that takes part, and what it was told."""
 
-    def __init__(self, book: LeaseBook, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()) -> None:
+    def __init__(self, book: LeaseStore, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()) -> None:
         self.told: list[str] = []
         self.formers: list[str | None] = []
         every, terms = [*names, *shared] or ["work"], Terms(me, 5.0, now)
         groups = [shared] if shared else []
-        self.keeper = Keeper(book, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
+        self.keeper = LeaseHolder(book, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
     async def gain(self, name: str, former: Entry | None) -> None:
         self.told.append(f"gained {name}")
@@ -49,24 +52,24 @@ def now() -> Stopwatch:
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LeaseBook]:
+async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LeaseStore]:
     if request.param == "memory":
-        yield MemoryBook()
+        yield MemoryLeaseStore()
         return
     if request.param == "file":
-        stored: StoredBook = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
+        stored: ClosableLeaseStore = FileLeaseStore(str(tmp_path / "log.leases.db"), "log", FakeClock())
     else:
         stored = await postgres_book(request.getfixturevalue("postgres"))
     yield stored
     await stored.close()
 
 
-async def postgres_book(server: PostgresServer) -> StoredBook:
+async def postgres_book(server: PostgresServer) -> ClosableLeaseStore:
     """The leases of a new log."""
     url = server.url(DATABASE, log=f"leases_{next(numbers)}")
     async with open_store(url):
         pass
-    book = lease_book(url)
+    book = lease_store_of(url, "", FakeClock())
     assert book is not None
     return book
 
@@ -106,7 +109,7 @@ def test_another_holder_has_the_whole_time_again(now: Stopwatch) -> None:
 
 
 def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> None:
-    present = Holder.present()
+    present = ProcessIdentity.present()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
         holder = msgspec.structs.replace(present, pid=child.pid, started=started)
@@ -120,23 +123,23 @@ def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> N
 
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "another"}, {"boot": "", "namespace": ""}])
 def test_of_a_process_elsewhere_nothing_is_certain(elsewhere: dict[str, str]) -> None:
-    present = Holder.present()
+    present = ProcessIdentity.present()
 
     assert not msgspec.structs.replace(present, pid=2**22 + 1, **elsewhere).is_dead(present)
 
 
 def test_another_process_with_the_same_id_is_not_the_holder() -> None:
-    present = Holder.present()
+    present = ProcessIdentity.present()
 
     assert not present.is_dead(present)
     assert msgspec.structs.replace(present, started="1").is_dead(present)
 
 
 def test_a_holder_comes_back_from_its_text_and_other_texts_are_none() -> None:
-    present = Holder.present()
+    present = ProcessIdentity.present()
 
-    assert (Holder.parse(str(present)), present.pid) == (present, os.getpid())
-    assert [Holder.parse(text) for text in ("", "me", "x@y a b c d")] == [None] * 3
+    assert (ProcessIdentity.parse(str(present)), present.pid) == (present, os.getpid())
+    assert [ProcessIdentity.parse(text) for text in ("", "me", "x@y a b c d")] == [None] * 3
 
 
 AFTER = "host boot pid:[1] 7 n"  # the name of the machine, and what comes after it
@@ -154,11 +157,11 @@ GARBAGE = {
 
 
 async def test_a_lease_that_names_no_process_is_said_once_and_taken_as_that_of_a_silent_holder_is(
-    book: LeaseBook, now: Stopwatch, caplog: pytest.LogCaptureFixture
+    book: LeaseStore, now: Stopwatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, garbage in GARBAGE.items():
         await book.take(name, None, garbage)
-    one = Party(book, now, str(Holder.present("app")), *GARBAGE)
+    one = Party(book, now, str(ProcessIdentity.present("app")), *GARBAGE)
 
     for _ in range(5):
         await one.keeper.try_turn()
@@ -174,11 +177,11 @@ async def test_a_lease_that_names_no_process_is_said_once_and_taken_as_that_of_a
     assert [each.levelname for each in caplog.records] == ["WARNING"] * len(GARBAGE)
 
 
-async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(book: LeaseBook, now: Stopwatch) -> None:
+async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(book: LeaseStore, now: Stopwatch) -> None:
     hosts = ["elsewhere", "²", "x" * 1_000]
     for host in hosts:
         await book.take(host, None, f"7@{host} boot pid:[1] 7 n app 999")
-    one = Party(book, now, str(Holder.present("app")), *hosts)
+    one = Party(book, now, str(ProcessIdentity.present("app")), *hosts)
     for seconds in (0.0, 5.0):
         now.seconds = seconds
         await one.keeper.try_turn()
@@ -189,7 +192,7 @@ async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(book
 async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_work(
     tmp_path: Path, now: Stopwatch, postgres: PostgresServer
 ) -> None:
-    file = FileBook(str(tmp_path / "log.leases.db"), "log", FakeClock())
+    file = FileLeaseStore(str(tmp_path / "log.leases.db"), "log", FakeClock())
     await file.take("first", None, "x")
     with sqlite3.connect(tmp_path / "log.leases.db") as connection:
         connection.execute(
@@ -203,7 +206,7 @@ async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_wo
     )
 
     for book in (file, stored):
-        one = Party(book, now, str(Holder.present("app")))
+        one = Party(book, now, str(ProcessIdentity.present("app")))
         for seconds in (0.0, 5.0, 0.0):
             now.seconds += seconds
             await one.keeper.try_turn()
@@ -221,7 +224,7 @@ def test_a_time_that_is_none_is_not_shown() -> None:
 async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
     now: Stopwatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Unreadable(MemoryBook):
+    class Unreadable(MemoryLeaseStore):
         readable = False
 
         async def read(self) -> Mapping[str, Entry]:
@@ -230,7 +233,7 @@ async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
             return await super().read()
 
     book = Unreadable()
-    one = Party(book, now, str(Holder.present("app")))
+    one = Party(book, now, str(ProcessIdentity.present("app")))
     for _ in range(3):
         await one.keeper.try_turn()
     trouble = one.keeper.trouble_of("work")
@@ -247,7 +250,7 @@ async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
 
 
 async def test_of_two_processes_one_holds_it_and_the_other_follows_when_it_is_released(
-    book: LeaseBook, now: Stopwatch
+    book: LeaseStore, now: Stopwatch
 ) -> None:
     one, two = Party(book, now, "one"), Party(book, now, "two")
     for _ in range(10):
@@ -262,7 +265,7 @@ async def test_of_two_processes_one_holds_it_and_the_other_follows_when_it_is_re
     assert (two.told, two.formers) == (["gained work"], [None])
 
 
-async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(book: LeaseBook, now: Stopwatch) -> None:
+async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(book: LeaseStore, now: Stopwatch) -> None:
     one, two = Party(book, now, "one"), Party(book, now, "two")
     await one.keeper.turn()
     seconds = 0
@@ -276,7 +279,7 @@ async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(book
     assert (one.told, one.keeper.held, two.keeper.held) == (["gained work", "lost work"], [], ["work"])
 
 
-async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(book: LeaseBook, now: Stopwatch) -> None:
+async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(book: LeaseStore, now: Stopwatch) -> None:
     parties = [Party(book, now, f"{n}", "a", "b", "c") for n in range(4)]
 
     for turn in range(12):
@@ -289,7 +292,7 @@ async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(book: Lease
     assert [entry.name for entry in await parties[0].keeper.entries()] == ["a", "b", "c"]
 
 
-async def test_what_was_dropped_is_taken_again_after_its_time_only(book: LeaseBook, now: Stopwatch) -> None:
+async def test_what_was_dropped_is_taken_again_after_its_time_only(book: LeaseStore, now: Stopwatch) -> None:
     one = Party(book, now, "one")
     await one.keeper.turn()
 
@@ -303,7 +306,7 @@ async def test_what_was_dropped_is_taken_again_after_its_time_only(book: LeaseBo
     assert (one.told, one.formers) == (["gained work", "lost work", "gained work"], [None, "one"])
 
 
-async def test_what_could_not_be_begun_is_not_held(book: LeaseBook, now: Stopwatch) -> None:
+async def test_what_could_not_be_begun_is_not_held(book: LeaseStore, now: Stopwatch) -> None:
     class Unlucky(Party):
         async def gain(self, name: str, former: Entry | None) -> None:
             raise StoreFailed("log.db", "trouble")
@@ -317,7 +320,7 @@ async def test_what_could_not_be_begun_is_not_held(book: LeaseBook, now: Stopwat
 
 async def test_a_deleted_file_is_begun_again_by_those_who_had_it_open(tmp_path: Path, now: Stopwatch) -> None:
     path = tmp_path / "log.leases.db"
-    books = [FileBook(str(path), "log", FakeClock()) for _ in range(2)]
+    books = [FileLeaseStore(str(path), "log", FakeClock()) for _ in range(2)]
     one, two = Party(books[0], now, "one"), Party(books[1], now, "two")
     await one.keeper.turn()
     for file in tmp_path.iterdir():
@@ -336,7 +339,7 @@ async def test_a_file_that_cannot_be_used_is_stood_in_for_by_one_in_memory(
 ) -> None:
     path = tmp_path / "log.leases.db"
     path.write_bytes(b"no database" * 1_000)
-    book = FileBook(str(path), "log", FakeClock())
+    book = FileLeaseStore(str(path), "log", FakeClock())
     one = Party(book, now, "one")
 
     await one.keeper.turn()

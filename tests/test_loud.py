@@ -25,9 +25,9 @@ from leftfold import (
     Tag,
     replace,
 )
-from leftfold.attention import NeedsAttention
 from leftfold.errors import StoreFailed
 from leftfold.health import health_of, work_of
+from leftfold.status import NeedsAttention
 from leftfold.store import Batch, MemoryStore
 from leftfold.testing import FakeClock
 from tests.postgres import DATABASE, fresh_schema

@@ -11,7 +11,7 @@ import pytest
 
 from leftfold import LiveApp, Metadata, recording
 from leftfold.errors import InvalidMetadata
-from leftfold.metadata import decode_metadata, encode_metadata, present_metadata
+from leftfold.model.metadata import decode_metadata, encode_metadata, present_metadata
 from tests.accounts import Account, Deposit, Withdraw, accounts_app
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -10,8 +10,7 @@ import pytest
 from examples.bank import bank
 from leftfold import App, Backoff, Event, open_store, open_store_sync
 from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, UnknownOption, UnknownReadModel, UnknownRole
-from leftfold.opening import Options
-from leftfold.options import RULES
+from leftfold.opening import RULES, Options
 from leftfold.testing import FakeClock
 
 

@@ -20,10 +20,12 @@ import leftfold.cli.work
 from examples.orders import Place, PutInStock, orders
 from leftfold import LeftfoldError, open_store
 from leftfold.cli.program import COMMANDS, program
+from leftfold.follow.workers import lease_store_of
 from leftfold.passwords import PUBLIC_NAMES, is_secret, without_password, without_password_of, without_passwords
 from leftfold.query import models_url
 from leftfold.query.tables.database import Database
-from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS, lease_book, make_roles, role_names
+from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS, make_roles, role_names
+from leftfold.testing import FakeClock
 from leftfold.testing.history import Plan
 from leftfold.testing.history.client_process import Setting
 from leftfold.testing.history.clients import Habits
@@ -151,7 +153,11 @@ def open_models(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", NOT_UNDERSTOOD)
-@pytest.mark.parametrize("opens", [open_store, open_models, models_url, role_names, make_roles, lease_book])
+def lease_store_of_url(url: str) -> object:
+    return lease_store_of(url, "", FakeClock())
+
+
+@pytest.mark.parametrize("opens", [open_store, open_models, models_url, role_names, make_roles, lease_store_of_url])
 def test_an_error_shows_no_password_in_its_text_its_attributes_or_its_causes(
     opens: Callable[[str], object], url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from examples.bank import Account, Deposit, Open, Richest, bank
 from leftfold import open_store
 from leftfold.command.states import LONG_HISTORY
 from leftfold.errors import InvalidUrl
-from leftfold.private_files import create_private
+from leftfold.store.private_files import create_private
 
 
 @pytest.fixture(autouse=True, params=[0o000, 0o077])

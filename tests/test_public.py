@@ -28,12 +28,12 @@ from leftfold import (
     Tag,
 )
 from leftfold import errors as errors_module
-from leftfold.codec import JsonCodec
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, criteria
 from leftfold.errors import Conflict, LeftfoldError, Rejected
-from leftfold.events import MessageType
+from leftfold.model.codec import JsonCodec
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, criteria
+from leftfold.model.message import MessageType
+from leftfold.model.tag import NonKey, tag_fields
 from leftfold.store import MemoryStore
-from leftfold.tags import NotKey, tag_fields
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit, Deposited, accounts_app
 
@@ -241,7 +241,7 @@ STORED = StoredEvent(7, 1_767_225_600_000_000, "book.moved", 3, b"{}", b"{}", ("
     ("value", "shown"),
     [
         (Tag("shelf"), "Tag('shelf')"),
-        (NotKey(), "NotKey()"),
+        (NonKey(), "NonKey()"),
         (tag_fields(Moved)[0], "<TagField shelf: shelf>"),
         (tag_fields(Moved)[1], "<TagField books: book (many)>"),
         (MessageType(Moved), "<MessageType book.moved v3>"),

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, Tag, replace
-from leftfold.criteria import Criteria, Item
 from leftfold.errors import CannotDecode, DefinitionError
-from leftfold.registry import Registry
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.store import MemoryStore
-from leftfold.store.contract import NewEvent, StoredEvent
 
 AccountId = Annotated[str, Tag("account")]
 Data = dict[str, Any]

@@ -14,13 +14,13 @@ import typer.main
 import leftfold
 from leftfold import errors
 from leftfold.cli.program import program
-from leftfold.events import Command, Event
 from leftfold.live import LiveApp
+from leftfold.live_sync import SyncLive
+from leftfold.model.message import Command, Event
 from leftfold.opening import Options
 from leftfold.query import ReadModels
 from leftfold.store import EventStore
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
-from leftfold.sync import SyncLive
 
 SOURCE = Path(errors.__file__).parent
 ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}

@@ -31,11 +31,11 @@ from leftfold import (
     Tag,
     replace,
 )
-from leftfold.criteria import criteria
 from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, StoreUnreachable, TableTaken
+from leftfold.model.criteria import criteria
 from leftfold.store import open_store
-from leftfold.store.postgres import create_log
-from leftfold.store.postgres_driver import connect
+from leftfold.store.postgres.driver import connect
+from leftfold.store.postgres.store import create_log
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 

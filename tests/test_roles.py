@@ -7,8 +7,8 @@ import pytest
 
 from leftfold import App
 from leftfold.errors import ReadModelBehind, UnknownReadModel, UnknownRole
+from leftfold.follow.workers import ROLES, roles_of
 from leftfold.query import ReadModels
-from leftfold.roles import ROLES, roles_of
 from leftfold.store import MemoryStore
 from tests.accounts import Deposit, accounts_app
 from tests.query.bank import Balance, Opened, Rows, Turnover, answer_rows, append

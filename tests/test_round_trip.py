@@ -724,7 +724,7 @@ async def test_a_decision_model_that_cannot_be_stored_does_without_snapshots(cap
 
 
 def test_structs_are_compared_by_their_own_equality_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.stored_form.difference", None)  # field by field costs several times as much
+    monkeypatch.setattr("leftfold.model.stored_form.difference", None)  # field by field costs several times as much
     registry = App("any").registry
 
     _, read = registry.admit(Deposited("a", 1), b"{}")

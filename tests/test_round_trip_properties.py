@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leftfold import App, Command, Event, EventStore, JsonCodec
-from leftfold.comparing import difference
 from leftfold.errors import InvalidMessage
+from leftfold.model.comparing import difference
 from leftfold.store import open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.message_types import (

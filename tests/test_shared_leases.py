@@ -2,7 +2,8 @@
 
 import pytest
 
-from leftfold.leases import LeaseBook, MemoryBook, is_presence
+from leftfold.follow.lease import is_presence
+from leftfold.follow.lease_store import LeaseStore, MemoryLeaseStore
 from tests.holders import Stopwatch
 from tests.test_leases import Party, book, now
 
@@ -19,11 +20,11 @@ async def turns(*parties: Party) -> list[int]:
     return [len(party.keeper.held) for party in parties]
 
 
-def parties(book: LeaseBook, now: Stopwatch, *names: str) -> list[Party]:
+def parties(book: LeaseStore, now: Stopwatch, *names: str) -> list[Party]:
     return [Party(book, now, name, shared=FOUR) for name in names]
 
 
-async def test_one_alone_holds_all_at_once(book: LeaseBook, now: Stopwatch) -> None:
+async def test_one_alone_holds_all_at_once(book: LeaseStore, now: Stopwatch) -> None:
     [one] = parties(book, now, "one")
 
     await one.keeper.turn()
@@ -36,7 +37,7 @@ async def test_one_alone_holds_all_at_once(book: LeaseBook, now: Stopwatch) -> N
     [("ab", [2, 2]), ("abc", [2, 1, 1]), ("abcd", [1, 1, 1, 1]), ("abcdef", [1, 1, 1, 1, 0, 0])],
 )
 async def test_those_who_take_part_hold_even_parts(
-    book: LeaseBook, now: Stopwatch, names: str, held: list[int]
+    book: LeaseStore, now: Stopwatch, names: str, held: list[int]
 ) -> None:
     found = parties(book, now, *names)
 
@@ -44,7 +45,7 @@ async def test_those_who_take_part_hold_even_parts(
     assert sorted(name for party in found for name in party.keeper.held) == list(FOUR)
 
 
-async def test_what_is_too_much_is_left_before_another_takes_it(book: LeaseBook, now: Stopwatch) -> None:
+async def test_what_is_too_much_is_left_before_another_takes_it(book: LeaseStore, now: Stopwatch) -> None:
     one, two = parties(book, now, "one", "two")
     await one.keeper.turn()
 
@@ -58,7 +59,7 @@ async def test_what_is_too_much_is_left_before_another_takes_it(book: LeaseBook,
     assert two.formers == [None, None]  # the former holder has stopped by itself: it need not be fenced
 
 
-async def test_even_parts_stay_where_they_are(book: LeaseBook, now: Stopwatch) -> None:
+async def test_even_parts_stay_where_they_are(book: LeaseStore, now: Stopwatch) -> None:
     one, two = parties(book, now, "one", "two")
     await turns(one, two)
     before = [list(one.told), list(two.told)]
@@ -68,7 +69,7 @@ async def test_even_parts_stay_where_they_are(book: LeaseBook, now: Stopwatch) -
     assert [one.told, two.told] == before
 
 
-async def test_who_leaves_is_reckoned_with_no_more(book: LeaseBook, now: Stopwatch) -> None:
+async def test_who_leaves_is_reckoned_with_no_more(book: LeaseStore, now: Stopwatch) -> None:
     one, two = parties(book, now, "one", "two")
     await turns(one, two)
 
@@ -79,7 +80,7 @@ async def test_who_leaves_is_reckoned_with_no_more(book: LeaseBook, now: Stopwat
 
 
 async def test_of_whom_nothing_is_heard_is_reckoned_with_no_more_and_wakes_up_to_its_part(
-    book: LeaseBook, now: Stopwatch
+    book: LeaseStore, now: Stopwatch
 ) -> None:
     one, two = parties(book, now, "one", "two")
     await turns(one, two)
@@ -94,7 +95,7 @@ async def test_of_whom_nothing_is_heard_is_reckoned_with_no_more_and_wakes_up_to
     assert await turns(one, two) == [2, 2]
 
 
-async def test_other_leases_are_held_as_ever(book: LeaseBook, now: Stopwatch) -> None:
+async def test_other_leases_are_held_as_ever(book: LeaseStore, now: Stopwatch) -> None:
     one = Party(book, now, "one", "alone", shared=FOUR)
     two = Party(book, now, "two", "alone", shared=FOUR)
 
@@ -103,7 +104,7 @@ async def test_other_leases_are_held_as_ever(book: LeaseBook, now: Stopwatch) ->
     assert (one.keeper.held, two.keeper.held) == (["alone", "work 1", "work 2"], ["work 3", "work 4"])
 
 
-async def test_all_leases_are_taken_or_none(book: LeaseBook, now: Stopwatch) -> None:
+async def test_all_leases_are_taken_or_none(book: LeaseStore, now: Stopwatch) -> None:
     holder, taker = Party(book, now, "holder", "b"), Party(book, now, "taker", "a", "b", "c")
     await holder.keeper.turn()
 
@@ -117,7 +118,7 @@ async def test_all_leases_are_taken_or_none(book: LeaseBook, now: Stopwatch) -> 
 
 
 async def test_whoever_lost_a_presence_says_again_that_it_is_there(now: Stopwatch) -> None:
-    book = MemoryBook()
+    book = MemoryLeaseStore()
     one, two = parties(book, now, "one", "two")
     await turns(one, two)
     await book.release([entry for entry in (await book.read()).values() if is_presence(entry)])

@@ -17,7 +17,7 @@ from leftfold.health import health_of, work_of
 from leftfold.store.identity import identity_at
 from leftfold.store.open import snapshot_table
 from leftfold.store.snapshot_store import SnapshotRow, SnapshotStore
-from leftfold.store.sqlite_snapshots import SQLiteSnapshots
+from leftfold.store.sqlite.snapshots import SQLiteSnapshots
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 

@@ -8,9 +8,9 @@ import pytest
 
 from examples.bank import Balance, BalanceOf, Deposit, Open, bank
 from leftfold import App, NewEvent, Query, ReadModels
-from leftfold.background import Background
 from leftfold.command import CommandCounts
 from leftfold.errors import ProjectionFailed
+from leftfold.follow.follower import Background
 from leftfold.query import CacheStatus
 from leftfold.status import WorkerStatus
 from leftfold.store import MemoryStore

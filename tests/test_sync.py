@@ -12,7 +12,7 @@ import pytest
 from leftfold import Metadata, Rejected, recording
 from leftfold.errors import InsideRunningLoop, InvalidUrl, StoreClosed
 from leftfold.live import LiveApp
-from leftfold.sync import SyncLive
+from leftfold.live_sync import SyncLive
 from tests.accounts import Account, Deposit, Deposited, Withdraw, accounts_app
 from tests.patience import PATIENCE
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import pytest
 
 from leftfold.errors import UnresolvedAnnotation, UntaggableType
-from leftfold.events import Event, MessageType
-from leftfold.tags import NotKey, Tag, TagField, render, tag_fields
+from leftfold.model.message import Event, MessageType
+from leftfold.model.tag import NonKey, Tag, TagField, render, tag_fields
 
 AccountId = Annotated[str, Tag("account")]
 
@@ -53,8 +53,8 @@ class Moved:
     via: AccountId | None
     others: list[AccountId]
     watched: frozenset[AccountId] | None
-    customer: Annotated[str, Tag("customer"), NotKey]
-    witness: Annotated[AccountId, NotKey()]
+    customer: Annotated[str, Tag("customer"), NonKey]
+    witness: Annotated[AccountId, NonKey()]
     day: Annotated[datetime.date, Tag("day")]
     amount: int
     note: str | None

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.background import Background
-from leftfold.criteria import EVERYTHING
 from leftfold.errors import Conflict, LeaseLost, UsageError
+from leftfold.follow.file_leases import FileLeaseStore
+from leftfold.follow.follower import Background
+from leftfold.follow.lease_store import Entry, MemoryLeaseStore
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.follow.worker_lease import WorkerLease, WorkerLeases, WorkerReplaced, fence_of
 from leftfold.health import health_of, work_of
-from leftfold.leases import Entry, Holder, MemoryBook
-from leftfold.leases.file_book import FileBook
-from leftfold.registry import Registry
+from leftfold.model.criteria import EVERYTHING
+from leftfold.model.registry import Registry
 from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
-from leftfold.tenure import Tenure, Tenures, WorkerReplaced, fence_of
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit, accounts_app
 from tests.holders import Awake, Stopwatch
@@ -28,14 +29,14 @@ WORK = NewEvent("worked", b"")
 class Party:
     """One process that takes part."""
 
-    def __init__(self, store: MemoryStore, book: MemoryBook, now: Stopwatch, me: str) -> None:
+    def __init__(self, store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch, me: str) -> None:
         registry = Registry()
         registry.add(WorkerReplaced)
         self.awake = Awake(me, now)
-        self.tenures = Tenures({"work": 0}, store, registry, book, self.awake.terms)
+        self.tenures = WorkerLeases({"work": 0}, store, registry, book, self.awake.terms)
 
     @property
-    def tenure(self) -> Tenure:
+    def tenure(self) -> WorkerLease:
         return self.tenures.of("work")
 
     async def begin(self) -> "Party":
@@ -44,10 +45,10 @@ class Party:
         return self
 
 
-class Working:
+class StagedStates:
     """Appends an event at each step."""
 
-    def __init__(self, tenure: Tenure) -> None:
+    def __init__(self, tenure: WorkerLease) -> None:
         self._store = tenure.store
         self.steps = 0
 
@@ -66,8 +67,8 @@ def now() -> Stopwatch:
 
 
 @pytest.fixture
-def book() -> MemoryBook:
-    return MemoryBook()
+def book() -> MemoryLeaseStore:
+    return MemoryLeaseStore()
 
 
 @pytest.fixture
@@ -77,14 +78,14 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 
 @pytest.fixture
-async def one(store: MemoryStore, book: MemoryBook, now: Stopwatch) -> AsyncIterator[Party]:
+async def one(store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch) -> AsyncIterator[Party]:
     party = await Party(store, book, now, "one").begin()
     yield party
     await party.tenures.close()
 
 
 @pytest.fixture
-async def two(store: MemoryStore, book: MemoryBook, now: Stopwatch, one: Party) -> AsyncIterator[Party]:
+async def two(store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch, one: Party) -> AsyncIterator[Party]:
     party = await Party(store, book, now, "two").begin()
     yield party
     await party.tenures.close()
@@ -125,7 +126,7 @@ async def test_what_a_paused_process_appends_after_it_was_replaced_is_refused(
 async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
     store: MemoryStore, now: Stopwatch, one: Party, two: Party
 ) -> None:
-    first, second = Working(one.tenure), Working(two.tenure)
+    first, second = StagedStates(one.tenure), StagedStates(two.tenure)
     backgrounds = [Background(first, one.tenure), Background(second, two.tenure)]
 
     before = [await background.step() for background in backgrounds]
@@ -149,7 +150,7 @@ async def test_other_conflicts_and_keys_are_as_without_a_lease(store: MemoryStor
     assert (again.duplicate, await one.tenure.store.head()) == (True, 1)
 
 
-class Interrupted(MemoryBook):
+class Interrupted(MemoryLeaseStore):
     """Something happens right after a process has made sure that it holds its lease."""
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
@@ -211,7 +212,7 @@ async def test_garbage_in_place_of_a_lease_holds_commands_up_for_its_time_at_mos
         await (await live.submit(Deposit("a", 1))).result(PATIENCE)
         [lease] = await live.leases()
         log_id = live.store.log_id
-    book = FileBook(str(tmp_path / "log.leases.db"), log_id, FakeClock())
+    book = FileLeaseStore(str(tmp_path / "log.leases.db"), log_id, FakeClock())
     assert await book.take(lease.name, None, holder)
     await book.close()
     said = asyncio.Event()
@@ -237,7 +238,7 @@ async def test_who_holds_what_is_told(tmp_path: Path) -> None:
 
         [lease] = await web.leases()
 
-        holder = Holder.parse(lease.holder)
+        holder = ProcessIdentity.parse(lease.holder)
         assert lease.name.startswith("commands of accounts ")
         assert (holder and holder.pid, holder and holder.app) == (os.getpid(), "accounts")
         assert [each.holder for each in await live.leases()] == [lease.holder]

@@ -35,7 +35,7 @@ from leftfold.errors import (
     NotAnEvent,
     WrongAnswer,
 )
-from leftfold.query.answer_type import answer_hint, elements_of, outer_types, wrong_element
+from leftfold.query.handler import answer_hint, elements_of, outer_types, wrong_element
 
 
 def named(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 import sqlalchemy as sa
 
-from leftfold import App, Event, Query, ReadModel, ReadModels, Recorded, Tag, replace
+from leftfold import App, Event, EventContext, Query, ReadModel, ReadModels, Tag, replace
 
 AccountId = Annotated[str, Tag("account")]
 PRIME = 2_147_483_647
@@ -89,7 +89,7 @@ entries = sa.Table(
 
 
 @ledger.projection("entries", tables=tables)
-def enter(events: Sequence[Change], connection: sa.Connection, at: Sequence[Recorded]) -> None:
+def enter(events: Sequence[Change], connection: sa.Connection, at: Sequence[EventContext]) -> None:
     """A row for each event, under its position: to enter one twice is an error."""
     rows = [
         {"position": recorded.position, "account": event.account, "kind": type(event).__name__}

@@ -35,10 +35,11 @@ from leftfold import (
     replace,
 )
 from leftfold.command import lease_name
-from leftfold.command.inbox_events import CommandHandled, CommandSubmitted
-from leftfold.criteria import criteria
-from leftfold.leases import LEASE_SECONDS, Holder
-from leftfold.tenure import WorkerReplaced
+from leftfold.command.submitted.events import CommandHandled, CommandSubmitted
+from leftfold.follow.lease import LEASE_SECONDS
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.follow.worker_lease import WorkerReplaced
+from leftfold.model.criteria import criteria
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0  # seconds
@@ -335,7 +336,7 @@ async def taken_over(live: LiveApp, pid: int) -> None:
 
 
 async def holders(live: LiveApp) -> dict[str, int]:
-    parsed = {entry.name: Holder.parse(entry.holder) for entry in await live.leases()}
+    parsed = {entry.name: ProcessIdentity.parse(entry.holder) for entry in await live.leases()}
     return {name: holder.pid for name, holder in parsed.items() if holder is not None}
 
 
@@ -390,7 +391,7 @@ async def nothing_of_the_replaced(live: LiveApp) -> list[str]:
         if isinstance(event, Paid | Thanked):
             late[event.by] += event.by in replaced
         elif event.worker == commands_lease():
-            former, holder = Holder.parse(event.former), Holder.parse(event.holder)
+            former, holder = ProcessIdentity.parse(event.former), ProcessIdentity.parse(event.holder)
             replaced |= {former.pid} if former else set()
             replaced -= {holder.pid} if holder else set()
     return [f"process {pid} handled {count} commands late" for pid, count in late.items() if count]

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from leftfold import DecisionModel, NotKey, replace
+from leftfold import DecisionModel, NonKey, replace
 
 from .events import AircraftId, FlightArrived, FlightCancelled, FlightDeparted, FlightDiverted, FlightId
 
@@ -51,7 +51,7 @@ class Aircraft(DecisionModel):
     """An aircraft, and the flight on which it is in the air."""
 
     aircraft: AircraftId
-    flying: Annotated[FlightId, NotKey] | None = None
+    flying: Annotated[FlightId, NonKey] | None = None
 
     def evolve(self, event: FlightDeparted | FlightArrived | FlightDiverted) -> Self:
         match event:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from leftfold import NotKey, ReadModel, replace
+from leftfold import NonKey, ReadModel, replace
 
 from .decision_models import Status
 from .events import (
@@ -25,9 +25,9 @@ class Board(ReadModel):
     """A line of its airport's board; ``delay`` is the last that was reported, in minutes."""
 
     flight: FlightId
-    airport: Annotated[AirportCode, NotKey] = ""
+    airport: Annotated[AirportCode, NonKey] = ""
     scheduled: datetime = NOT_YET
-    destination: Annotated[AirportCode, NotKey] = ""
+    destination: Annotated[AirportCode, NonKey] = ""
     status: Status = Status.SCHEDULED
     delay: int | None = None
 
@@ -75,9 +75,9 @@ class Whereabouts(ReadModel):
     """Where an aircraft is since when: at an airport, or, if at none, on its flight or somewhere after a diversion."""
 
     aircraft: AircraftId
-    flight: Annotated[FlightId, NotKey] = ""
+    flight: Annotated[FlightId, NonKey] = ""
     status: Status = Status.SCHEDULED
-    airport: Annotated[AirportCode, NotKey] | None = None
+    airport: Annotated[AirportCode, NonKey] | None = None
     since: datetime = NOT_YET
 
     def evolve(self, event: FlightDeparted | FlightArrived | FlightDiverted) -> Self:
@@ -120,7 +120,7 @@ class Rejection(ReadModel):
     flight: FlightId
     report: ReportKind
     reason: str = ""
-    aircraft: Annotated[AircraftId, NotKey] | None = None
+    aircraft: Annotated[AircraftId, NonKey] | None = None
     because_of: str | None = None
     instant: datetime = NOT_YET
     times: int = 0

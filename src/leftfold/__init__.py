@@ -3,18 +3,21 @@
 from msgspec.structs import replace
 
 from leftfold.app import App
-from leftfold.backoff import Backoff
-from leftfold.clock import Clock, SystemClock
-from leftfold.codec import Codec, JsonCodec
 from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, Ticket
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, Rejected
-from leftfold.events import Command, Event, Query, message
+from leftfold.follow.backoff import Backoff
+from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
-from leftfold.metadata import Metadata, recording
-from leftfold.process import Cancel, Delivery, Done, ProcessManager, Reaction, Schedule
-from leftfold.query import ReadModel, ReadModels, Recorded
-from leftfold.roles import Role
+from leftfold.live_sync import SyncLive
+from leftfold.model.clock import Clock, SystemClock
+from leftfold.model.codec import Codec, JsonCodec
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.message import Command, Event, Query, message
+from leftfold.model.metadata import Metadata, recording
+from leftfold.model.tag import NonKey, Tag
+from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
+from leftfold.query import EventContext, ReadModel, ReadModels
+from leftfold.reaction.reactor import Delivery
 from leftfold.status import Status
 from leftfold.store import (
     AppendCondition,
@@ -27,9 +30,7 @@ from leftfold.store import (
     open_store,
     subscribe,
 )
-from leftfold.sync import SyncLive
 from leftfold.sync_store import SyncStore, open_store_sync
-from leftfold.tags import NotKey, Tag
 
 __all__ = [
     "ALL",
@@ -52,6 +53,7 @@ __all__ = [
     "Delivery",
     "Done",
     "Event",
+    "EventContext",
     "EventStore",
     "Item",
     "JsonCodec",
@@ -60,14 +62,13 @@ __all__ = [
     "LiveApp",
     "Metadata",
     "NewEvent",
-    "NotKey",
+    "NonKey",
     "ProcessManager",
     "Query",
     "Reaction",
     "ReadModel",
     "ReadModels",
     "Receipt",
-    "Recorded",
     "Rejected",
     "Role",
     "Schedule",

@@ -9,9 +9,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from uuid import UUID
 
-from leftfold.backoff import Backoff
-from leftfold.clock import Clock
-from leftfold.codec import Codec
 from leftfold.command import INBOX_EVENTS, CommandHandler
 from leftfold.errors import (
     DuplicateHandler,
@@ -21,20 +18,24 @@ from leftfold.errors import (
     NotAMessage,
     UnresolvedAnnotation,
 )
-from leftfold.events import EventLike, event_classes, with_subclasses
-from leftfold.fold import Fold
+from leftfold.follow.backoff import Backoff
+from leftfold.follow.worker_lease import WorkerReplaced
+from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
+from leftfold.live_sync import SyncLive, open_sync
+from leftfold.model.clock import Clock
+from leftfold.model.codec import Codec
+from leftfold.model.fold import Fold
+from leftfold.model.message import EventLike, event_classes, with_subclasses
+from leftfold.model.registry import Registry, Upcaster
+from leftfold.model.signature import is_redefined, needs_arguments
 from leftfold.opening import Options, open_live
-from leftfold.process import PROCESS_EVENTS, REACTOR_EVENTS, ProcessDefinition, ProcessManager, ReactorDefinition, Start
-from leftfold.process.reactor import TOGETHER
-from leftfold.query import EventSkipped, FreeProjection, QueryHandler, ReadModel, ReadModelDefinition
-from leftfold.registry import Registry, Upcaster
-from leftfold.roles import Role
-from leftfold.signature import is_redefined, needs_arguments
+from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
+from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition, SqlProjection
+from leftfold.reaction.events import REACTOR_EVENTS
+from leftfold.reaction.reactor import TOGETHER, ReactorDefinition, Start
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.open import url_of
-from leftfold.sync import SyncLive, open_sync
-from leftfold.tenure import WorkerReplaced
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -62,7 +63,7 @@ class App:
         self.command_handlers: dict[type, CommandHandler] = {}
         self.query_handlers: dict[type, QueryHandler] = {}
         self.read_models: dict[type, ReadModelDefinition] = {}
-        self.projections: dict[str, FreeProjection] = {}
+        self.projections: dict[str, SqlProjection] = {}
         self.processes: dict[type, ProcessDefinition] = {}
         self.reactors: dict[str, ReactorDefinition] = {}
         self.warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
@@ -138,12 +139,13 @@ class App:
 
         The annotation of the event says which events it is called with, in order. The transaction of the connection
         holds the checkpoint too, so each event is handled exactly once. An `async def` takes an `AsyncConnection`;
-        `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `Recorded` says where and when
-        the event was recorded. Raise `version` when the code or a table changes: all events are then handled again.
+        `events: Sequence[A | B]` takes a batch at once; a third parameter annotated with `EventContext` says where
+        and when the event was recorded. Raise `version` when the code or a table changes: all events are then
+        handled again.
         """
 
         def register(function: Q) -> Q:
-            definition = FreeProjection(function, name, tables, version=version)
+            definition = SqlProjection(function, name, tables, version=version)
             known = self.projections.get(name)
             if known is not None and not is_redefined(known.handler.function, function):
                 other = self.projections[name].handler.name

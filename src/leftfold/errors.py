@@ -92,7 +92,7 @@ LeftfoldError
 │           └── LogReplaced     the log was moved, replaced or restored while it was open
 ├── EvolveFailed                a model's evolve raised, or returned something that is no state
 ├── ArgumentMutated             a handler, evolve or react changed what it was given
-├── DecisionContended           a command lost to concurrent ones too often
+├── TooManyConflicts           a command lost to concurrent ones too often
 ├── TicketError                 a submitted command has no receipt, or cannot be changed
 │   ├── UnknownTicket           nothing was submitted under this id
 │   ├── TicketOpen              it was not settled in time
@@ -1236,7 +1236,7 @@ class ArgumentMutated(LeftfoldError):
         )
 
 
-class DecisionContended(LeftfoldError):
+class TooManyConflicts(LeftfoldError):
     """A command lost to concurrent ones too often."""
 
     def __init__(self, command: str, attempts: int, conflict: Conflict) -> None:

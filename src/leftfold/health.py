@@ -4,11 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from leftfold.attention import NeedsAttention
 from leftfold.errors import LeftfoldError, ProjectionParked
 from leftfold.live import LiveApp
 from leftfold.query import ModelStatus
-from leftfold.status import WorkerStatus
+from leftfold.status import NeedsAttention, WorkerStatus
 
 
 class Work(msgspec.Struct, frozen=True):

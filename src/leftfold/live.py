@@ -4,10 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from leftfold.attention import Attention, NeedsAttention
 from leftfold.audit import Step, TypeMismatch, Verification, explain, verify_log, verify_snapshots
-from leftfold.background import Background
-from leftfold.clock import Clock
 from leftfold.command import (
     BatchReceipt,
     Daily,
@@ -25,22 +22,17 @@ from leftfold.command import (
     When,
 )
 from leftfold.command.states import criteria_of
-from leftfold.criteria import Criteria
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
-from leftfold.events import CommandLike, Query
-from leftfold.fold import Fold, fold_of
-from leftfold.home import Home
-from leftfold.leases import Entry
-from leftfold.metadata import Metadata, present_metadata
-from leftfold.process import (
-    Instance,
-    ProcessDefinition,
-    Processes,
-    ProcessManager,
-    Progress,
-    Reactors,
-    ReactorStatus,
-)
+from leftfold.follow.follower import Background
+from leftfold.follow.lease_store import Entry
+from leftfold.follow.workers import Workers
+from leftfold.model.clock import Clock
+from leftfold.model.criteria import Criteria
+from leftfold.model.fold import Fold, fold_of
+from leftfold.model.message import CommandLike, Query
+from leftfold.model.metadata import Metadata, present_metadata
+from leftfold.model.registry import Registry
+from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, Progress
 from leftfold.query import (
     ModelStatus,
     ParkedKey,
@@ -52,11 +44,12 @@ from leftfold.query import (
 from leftfold.query.event_keys import row_concerns
 from leftfold.query.parked_keys import ParkedKeys
 from leftfold.query.read_models import name_of
-from leftfold.registry import Registry
-from leftfold.status import Status, WorkerStatus
+from leftfold.reaction.progress import ReactorStatus
+from leftfold.reaction.reactors import Reactors
+from leftfold.status import Attention, NeedsAttention, Status, WorkerStatus
 from leftfold.store import EventStore, StoredEvent
+from leftfold.store.home import Home
 from leftfold.store.time_travel import resolve
-from leftfold.workers import Workers
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -130,7 +123,7 @@ class LiveApp:
         first receipt with `duplicate=True`. `time` is for imports: when it happened, never before the newest event.
         As in `execute_many` that is a datetime, or a function of the command that gives one.
         `wait=[Balance]` returns once these read models include the events; when that takes longer than `timeout`
-        seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `DecisionContended` after too
+        seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `TooManyConflicts` after too
         many conflicts, or a `StoreError`.
         """
         self._home.check()

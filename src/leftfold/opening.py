@@ -2,18 +2,17 @@
 
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import TracebackType
-from typing import Protocol, TypedDict, Unpack, get_args
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack, get_args
 from uuid import UUID
 
 from leftfold.audit import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
-from leftfold.backoff import Backoff
-from leftfold.clock import Clock, SystemClock
 from leftfold.command import (
     CommandHandler,
     Executor,
@@ -24,21 +23,16 @@ from leftfold.command import (
     States,
     lease_name,
 )
-from leftfold.errors import InvalidOption, StoreUnavailable
-from leftfold.fold import Fold
-from leftfold.home import Home
-from leftfold.ids import RandomIds
-from leftfold.leases import LEASE_SECONDS, Terms
+from leftfold.errors import InvalidOption, StoreUnavailable, UnknownOption
+from leftfold.follow.backoff import Backoff
+from leftfold.follow.lease import LEASE_SECONDS, Terms
+from leftfold.follow.workers import Role, Workers, beside, chosen, roles_of
 from leftfold.live import LiveApp
-from leftfold.options import check_options
-from leftfold.process import (
-    ProcessDefinition,
-    Processes,
-    ProcessWorker,
-    ReactorDefinition,
-    Reactors,
-    ReactorWorker,
-)
+from leftfold.model.clock import Clock, SystemClock
+from leftfold.model.fold import Fold
+from leftfold.model.ids import RandomIds
+from leftfold.model.registry import Registry
+from leftfold.process import ProcessDefinition, Processes, ProcessWorker
 from leftfold.query import (
     OnChange,
     OnProgress,
@@ -47,14 +41,87 @@ from leftfold.query import (
     ReadSide,
     models_url,
 )
-from leftfold.registry import Registry
-from leftfold.roles import Role, chosen, roles_of
+from leftfold.reaction.follower import ReactorWorker
+from leftfold.reaction.reactor import ReactorDefinition
+from leftfold.reaction.reactors import Reactors
 from leftfold.store import EventStore, open_store
+from leftfold.store.home import Home
 from leftfold.store.identity import identity_at
 from leftfold.store.open import is_read_only, path_in, snapshot_table, split_url, url_of
 from leftfold.store.snapshot_store import SnapshotStore
-from leftfold.store.sqlite_snapshots import MEMORY, SQLiteSnapshots
-from leftfold.workers import Workers, beside
+from leftfold.store.sqlite.snapshots import MEMORY, SQLiteSnapshots
+
+
+class Rule(NamedTuple):
+    """What a value must be, in words and as a test."""
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_collection(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes)
+
+
+def _is_roles(value: object) -> bool:
+    return isinstance(value, bool) or _is_collection(value)
+
+
+def _is_lease(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta()
+
+
+def _is_clock(value: object) -> bool:
+    return callable(getattr(value, "now", None))
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, os.PathLike) or (isinstance(value, str) and bool(value))
+
+
+def _is_a(kind: type) -> Callable[[object], bool]:
+    def is_one(value: object) -> bool:
+        return isinstance(value, kind)
+
+    return is_one
+
+
+RULES: Mapping[str, Rule] = {
+    "attempts": Rule("a whole number from 1 on", _is_count),
+    "backoff": Rule("a leftfold.Backoff, such as Backoff(attempts=3)", _is_a(Backoff)),
+    "clock": Rule("an object with now()", _is_clock),
+    "lease": Rule("a timedelta of more than nothing, such as timedelta(seconds=5)", _is_lease),
+    "models": Rule("a URL in SQLAlchemy's form, or a Path", _is_url),
+    "new_id": Rule("a function that returns a UUID", callable),
+    "on_progress": Rule("a function that takes a Progress", callable),
+    "only": Rule("a collection of read models and names of projections", _is_collection),
+    "randomness": Rule("a random.Random", _is_a(Random)),
+    "state_bytes": Rule("a whole number from 1 on", _is_count),
+    "states": Rule("a whole number from 1 on", _is_count),
+    "work": Rule('True, False, or roles such as work=("commands", "processes")', _is_roles),
+}
+MEANS_DEFAULT = ("backoff", "clock", "models", "new_id", "on_progress", "randomness")
+
+
+def check_options(options: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise `UnknownOption` or `InvalidOption` for the first option that is not understood.
+
+    None stands for the default where no other value could mean it.
+    """
+    names = sorted(known)
+    for name, value in options.items():
+        if name not in names:
+            raise UnknownOption(name, names)
+        rule = RULES.get(name)
+        if rule is None or (value is None and name in MEANS_DEFAULT):
+            continue
+        if not rule.fits(value):
+            raise InvalidOption(name, value, rule.expected)
+
 
 STATES = 65_536
 STATE_BYTES = 268_435_456
@@ -65,7 +132,7 @@ class Options(TypedDict, total=False):
     """What `App.open` takes beside the log.
 
     `states` and `state_bytes` (256 MiB) bound the decision models held in memory, `attempts` how often a command is
-    decided before `DecisionContended`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the
+    decided before `TooManyConflicts`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the
     URL of the read models' database (in SQLAlchemy's form), or the path of an SQLite file, when it is not to lie
     beside the log; `on_progress` is told when a query of the past replays for more than two seconds. `backoff` says
     when a submitted command that failed is tried again.

@@ -8,11 +8,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from leftfold.clock import Clock
-from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import InsideRunningLoop, LeftfoldError
+from leftfold.live_sync import LoopThread, Opened
+from leftfold.model.clock import Clock
+from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store import AppendCondition, Appended, Batch, EventStore, Key, NewEvent, open_store, subscribe
-from leftfold.sync import LoopThread, Opened
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ COPY = "sqlite:///copy.db"
 STOPS = """
 import asyncio
 from leftfold.cli import main
-from leftfold.store.sqlite import SQLiteStore
+from leftfold.store.sqlite.store import SQLiteStore
 
 append = SQLiteStore.append
 

@@ -6,13 +6,12 @@ import logging
 import msgspec
 import pytest
 
-from leftfold.attention import NeedsAttention
 from leftfold.cli.consoles import Console
 from leftfold.cli.work_view import Changes, LogLines, View
 from leftfold.errors import StoreFailed
 from leftfold.health import Work
 from leftfold.query import ModelStatus, ParkedKey
-from leftfold.status import WorkerStatus
+from leftfold.status import NeedsAttention, WorkerStatus
 
 
 def status(trouble: str | None = None, problem: StoreFailed | None = None, parked: int = 0) -> Work:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from leftfold import Command, LiveApp, Rejected
-from leftfold.command.beginnings import ENOUGH
-from leftfold.criteria import EVERYTHING, Criteria
+from leftfold.command.executing import ENOUGH
+from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store import Batch, MemoryStore
 from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Frozen, Withdraw, Withdrawn
 

@@ -12,14 +12,15 @@ from leftfold import App, Command, DecisionModel, LiveApp, Rejected
 from leftfold.errors import (
     CannotEncode,
     Conflict,
-    DecisionContended,
     EvolveFailed,
     InvalidTag,
     NotAnEvent,
     NotHandled,
     TimeRefused,
+    TooManyConflicts,
 )
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.record import StoredEvent
+from leftfold.store.contract import EventStore
 from leftfold.testing import FakeClock
 from tests.accounts import (
     Account,
@@ -118,7 +119,7 @@ async def test_a_command_that_always_loses_is_given_up_after_the_attempts_it_has
         at_once(store.append([rival]))
 
     async with accounts_app(interfere).open(store, attempts=3) as live:
-        with pytest.raises(DecisionContended) as contended:
+        with pytest.raises(TooManyConflicts) as contended:
             await live.execute(Deposit("a", 10))
 
     assert calls.balances == [0, 1, 2]

@@ -18,7 +18,7 @@ from leftfold.errors import (
     UnknownTicket,
     UsageError,
 )
-from leftfold.metadata import decode_metadata
+from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.accounts import Account, Deposit, Deposited, Freeze, Transfer, Withdraw, accounts_app

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from leftfold import EventStore, LiveApp
-from leftfold.command import inbox_worker
-from leftfold.command.inbox_schedule import Schedule
+from leftfold.command.submitted import follower as inbox_worker
+from leftfold.command.submitted.schedule import Schedule
 from leftfold.errors import StoreFailed
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock

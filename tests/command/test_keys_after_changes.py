@@ -16,8 +16,9 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, EventStore, LiveApp, Tag, message, replace
 from leftfold.errors import KeyReused
+from leftfold.model.record import NewEvent
 from leftfold.store import MemoryStore, open_store
-from leftfold.store.contract import Key, NewEvent
+from leftfold.store.contract import Key
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 

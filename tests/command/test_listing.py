@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from leftfold import Backoff, EventStore
-from leftfold.command.inbox_events import InboxCheckpoint
-from leftfold.command.listing import Listing
+from leftfold.command.submitted.events import InboxCheckpoint
+from leftfold.command.submitted.listing import Listing
 from leftfold.errors import LeftfoldError
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
@@ -34,8 +34,8 @@ class Watched:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_listing_is_the_same_with_checkpoints_as_without(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.command.inbox_worker.EVENTS_A_CHECKPOINT", 7)
-    monkeypatch.setattr("leftfold.command.inbox_worker.LISTED", 3)
+    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_A_CHECKPOINT", 7)
+    monkeypatch.setattr("leftfold.command.submitted.follower.LISTED", 3)
     randomness, clock = random.Random(seed), FakeClock()
     store, line, app = MemoryStore(clock), Line(), accounts_app()
     app.handles(line.call)

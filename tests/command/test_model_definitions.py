@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 import pytest
 
-from leftfold import App, DecisionModel, Event, NotKey, Tag, criteria
-from leftfold.criteria import Criteria
+from leftfold import App, DecisionModel, Event, NonKey, Tag, criteria
 from leftfold.errors import InvalidModel, NotAMessage, TaglessEvent, UntaggableType, WireNameClash
+from leftfold.model.criteria import Criteria
 from tests.accounts import AccountId, Deposit, Deposited
 
 OtherId = Annotated[str, Tag("other")]
@@ -117,7 +117,7 @@ def test_a_tagged_field_that_is_not_part_of_the_key_needs_a_default_too() -> Non
 
         class Wrong(DecisionModel):
             account: AccountId
-            referrer: Annotated[AccountId, NotKey]
+            referrer: Annotated[AccountId, NonKey]
 
             def evolve(self, event: Deposited) -> Self: ...
 
@@ -135,7 +135,7 @@ def test_a_collection_as_part_of_a_key_is_refused() -> None:
 def test_a_collection_that_is_not_part_of_the_key_says_so() -> None:
     class Right(DecisionModel):
         account: AccountId
-        friends: Annotated[frozenset[AccountId], NotKey] = frozenset()
+        friends: Annotated[frozenset[AccountId], NonKey] = frozenset()
 
         def evolve(self, event: Deposited) -> Self: ...
 

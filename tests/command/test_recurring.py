@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pytest
 
 from leftfold import App, Backoff, Command, Daily, Event, EventStore, LiveApp, Rejected, recording
-from leftfold.command.inbox_events import CommandSubmitted
-from leftfold.command.recurrence import Recurrence
+from leftfold.command.submitted.events import CommandSubmitted
+from leftfold.command.submitted.schedule import Recurrence
 from leftfold.errors import KeyReused, NaiveDatetime, TicketClosed, UsageError
-from leftfold.metadata import decode_metadata
+from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from leftfold.testing.clock import START
@@ -359,7 +359,7 @@ async def test_where_the_time_zone_is_unknown_a_command_fails_and_goes_on_once_i
     ticket = await live.submit(Report(), key="nightly", every=Daily(time(3), zone="Europe/Vienna"), at=START)
     clock.advance(hours=2)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("leftfold.command.recurrence._zone", unknown_zone)
+        elsewhere.setattr("leftfold.command.submitted.schedule._zone", unknown_zone)
         for _ in range(3):
             await live.run_until_quiet()
             clock.advance(seconds=1)

@@ -9,13 +9,13 @@ from leftfold import App, Command, DecisionModel, Event, EventStore, LiveApp, Ta
 from leftfold.command import Snapshots, States
 from leftfold.command.states import State
 from leftfold.errors import InvalidKey
-from leftfold.fold import fold_of
-from leftfold.registry import Registry
-from leftfold.sizes import size_of
+from leftfold.model.fold import fold_of
+from leftfold.model.record import NewEvent
+from leftfold.model.registry import Registry
+from leftfold.model.sizes import size_of
 from leftfold.store import MemoryStore
-from leftfold.store.contract import NewEvent
 from leftfold.store.identity import identity_at
-from leftfold.store.sqlite_snapshots import SQLiteSnapshots
+from leftfold.store.sqlite.snapshots import SQLiteSnapshots
 from tests.accounts import Account, Calls, Deposit, Deposited, Transfer, accounts_app
 
 FOLD = fold_of(Account)

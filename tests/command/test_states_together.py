@@ -8,11 +8,11 @@ import pytest
 from leftfold import EventStore
 from leftfold.command import Snapshots, States
 from leftfold.command.states import LONG_HISTORY, TOGETHER
-from leftfold.fold import fold_of
-from leftfold.registry import Registry
+from leftfold.model.fold import fold_of
+from leftfold.model.registry import Registry
 from leftfold.store import MemoryStore
 from leftfold.store.identity import identity_at
-from leftfold.store.sqlite_snapshots import SQLiteSnapshots
+from leftfold.store.sqlite.snapshots import SQLiteSnapshots
 from tests.accounts import Account, Deposited, Transferred
 
 FOLD = fold_of(Account)

@@ -245,7 +245,7 @@ async def test_a_second_run_adds_nothing(demo: Demo, directory: Path) -> None:
 
 STOPS = """
 import asyncio, runpy
-from leftfold.store.sqlite import SQLiteStore
+from leftfold.store.sqlite.store import SQLiteStore
 
 append = SQLiteStore.append
 

@@ -21,13 +21,13 @@ from leftfold import (
     Delivery,
     Done,
     Event,
-    NotKey,
+    EventContext,
+    NonKey,
     ProcessManager,
     Query,
     Reaction,
     ReadModel,
     ReadModels,
-    Recorded,
     Rejected,
     Schedule,
     Tag,
@@ -140,7 +140,7 @@ class Shelf(ReadModel):
     """A keyed one with history."""
 
     parcel: ParcelId
-    customer: Annotated[CustomerId, NotKey] = ""
+    customer: Annotated[CustomerId, NonKey] = ""
     size: Size = Size.SMALL
     fee: Decimal = Decimal(0)
     sent: datetime | None = None
@@ -269,7 +269,7 @@ def grams_of_kilos(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @depot.projection("lines", tables=metadata)
-def write_line(event: Booked | Sent, connection: sa.Connection, recorded: Recorded) -> None:
+def write_line(event: Booked | Sent, connection: sa.Connection, recorded: EventContext) -> None:
     row = {"position": recorded.position, "parcel": event.parcel, "actor": recorded.metadata.actor}
     connection.execute(sa.insert(lines).values(**row))
 

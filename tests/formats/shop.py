@@ -20,7 +20,7 @@ from leftfold import (
     Command,
     DecisionModel,
     Event,
-    NotKey,
+    NonKey,
     ProcessManager,
     Query,
     ReadModel,
@@ -125,7 +125,7 @@ class Account(DecisionModel):
 
 class Balance(ReadModel):
     account: AccountId
-    owner: Annotated[OwnerId, NotKey] = ""
+    owner: Annotated[OwnerId, NonKey] = ""
     kind: Optional[Kind] = None  # noqa: UP045 - another spelling of the same
     total: int = 0
     interest: Decimal = Decimal(0)

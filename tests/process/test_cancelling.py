@@ -9,7 +9,7 @@ import pytest
 from examples.orders import Fulfilment, Pay, Place, PutInStock, fates, orders
 from leftfold import EventStore, LiveApp, recording
 from leftfold.errors import InstanceEnded, InstanceNotParked, UnknownInstance
-from leftfold.metadata import decode_metadata
+from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
 from tests.process.test_processes import Sender, place_three, sent

@@ -22,11 +22,11 @@ from leftfold import (
     replace,
 )
 from leftfold.errors import EventNotWaiting, InvalidHandler, StoreFailed, UnknownReactor
-from leftfold.metadata import decode_metadata, present_metadata
-from leftfold.process import reactor_worker
-from leftfold.process.reactors import WAITING
+from leftfold.model.metadata import decode_metadata, present_metadata
 from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
+from leftfold.reaction import follower as reactor_worker
+from leftfold.reaction.reactors import WAITING
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
 from tests.patience import PATIENCE

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from leftfold import App, Backoff, Delivery, Event, EventStore, Tag
 from leftfold.errors import LeftfoldError, StoreFailed
-from leftfold.process.reactor import ReactorDefinition
-from leftfold.process.reactor_worker import ReactorWorker
-from leftfold.process.reactors import Reactors
+from leftfold.reaction.follower import ReactorWorker
+from leftfold.reaction.reactor import ReactorDefinition
+from leftfold.reaction.reactors import Reactors
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.patience import examples

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, EventStore, ProcessManager, Reaction, Tag, replace
-from leftfold.process import process_worker, reactor_worker, taken_types
-from leftfold.process.process_events import ProcessCheckpoint
-from leftfold.process.reactor_events import ReactorCheckpoint
+from leftfold.follow import taken_types
+from leftfold.process import follower as process_worker
+from leftfold.process.events import ProcessCheckpoint
+from leftfold.reaction import follower as reactor_worker
+from leftfold.reaction.events import ReactorCheckpoint
 from leftfold.store import MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.testing import FakeClock
 from tests.postgres import DATABASE

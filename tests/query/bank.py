@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Self
 
-from leftfold import NotKey, Tag, replace
-from leftfold.events import Event, Query
-from leftfold.fold import fold_of
+from leftfold import NonKey, Tag, replace
+from leftfold.model.fold import fold_of
+from leftfold.model.message import Event, Query
+from leftfold.model.registry import Registry
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition, ReadModels, ReadSide
 from leftfold.query.event_keys import key_reader
-from leftfold.registry import Registry
 from leftfold.store import EventStore
 
 IN_MEMORY = "sqlite://"
@@ -53,7 +53,7 @@ class Balance(ReadModel):
     """One row an account."""
 
     account: AccountId
-    owner: Annotated[OwnerId, NotKey] = ""
+    owner: Annotated[OwnerId, NonKey] = ""
     amount: int = 0
     changes: int = 0
 

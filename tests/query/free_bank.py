@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from leftfold import Recorded
-from leftfold.query import FreeProjection, ReadSide
+from leftfold import EventContext
+from leftfold.query import ReadSide, SqlProjection
 from leftfold.store import EventStore
 from tests.query.bank import IN_MEMORY, Deposited, Opened, Transferred, ask, own_urls, registry_of
 
@@ -46,7 +46,7 @@ def add(account: str, amount: int) -> sa.Executable:
     return statement.on_conflict_do_update(index_elements=["account"], set_={"amount": more})
 
 
-def total(event: Deposited | Transferred, connection: sa.Connection, at: Recorded) -> None:
+def total(event: Deposited | Transferred, connection: sa.Connection, at: EventContext) -> None:
     if isinstance(event, Deposited) and event.amount == 13:
         raise ValueError("unlucky")
     for account, amount in changes_of(event).items():
@@ -55,21 +55,23 @@ def total(event: Deposited | Transferred, connection: sa.Connection, at: Recorde
     connection.execute(sa.insert(ledger).values(position=at.position, account=first, amount=amount))
 
 
-async def total_async(event: Deposited | Transferred, connection: AsyncConnection, at: Recorded) -> None:
+async def total_async(event: Deposited | Transferred, connection: AsyncConnection, at: EventContext) -> None:
     for account, amount in changes_of(event).items():
         await connection.execute(add(account, amount))
     first, amount = next(iter(changes_of(event).items()))
     await connection.execute(sa.insert(ledger).values(position=at.position, account=first, amount=amount))
 
 
-def total_batch(events: Sequence[Deposited | Transferred], connection: sa.Connection, at: Sequence[Recorded]) -> None:
+def total_batch(
+    events: Sequence[Deposited | Transferred], connection: sa.Connection, at: Sequence[EventContext]
+) -> None:
     for event, recorded in zip(events, at, strict=True):
         total(event, connection, recorded)
 
 
-def totals_of(handler: Callable[..., Any] = total, **options: Any) -> FreeProjection:
+def totals_of(handler: Callable[..., Any] = total, **options: Any) -> SqlProjection:
     """The projection, handled in one of these ways."""
-    return FreeProjection(handler, "account totals", metadata, **options)
+    return SqlProjection(handler, "account totals", metadata, **options)
 
 
 HANDLERS = (total, total_async, total_batch)
@@ -77,7 +79,7 @@ HANDLERS = (total, total_async, total_batch)
 
 @asynccontextmanager
 async def projecting(
-    store: EventStore, *projections: FreeProjection, url: str = "", **options: Any
+    store: EventStore, *projections: SqlProjection, url: str = "", **options: Any
 ) -> AsyncIterator[ReadSide]:
     """A read side of these projections, started; in a database that nobody else has, if no URL is given."""
     read_side = ReadSide(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from leftfold import App, Query, ReadModels, replace
 from leftfold.errors import InvalidHandler, ReadModelBehind
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition, ReadSide
-from leftfold.query.by_value import by_value
+from leftfold.query.answer_cache import by_value
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import MemoryStore

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import exc
 
-from leftfold import NotKey, ReadModel, ReadModels, Tag
+from leftfold import NonKey, ReadModel, ReadModels, Tag
 from leftfold.errors import UsageError
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.query import ReadSide
 from leftfold.store import MemoryStore
 from tests.message_types import SCALARS, Color, FieldKind, field_kinds, frozenset_of, new_class, optional, set_of
@@ -69,7 +69,7 @@ def model_of(case: Case) -> tuple[type[ReadModel], Any]:
         return type(self)(self.number, *(getattr(event, name) for name in case.fields))
 
     evolve.__annotations__ = {"event": event}
-    hints = {"number": Number, **{name: Annotated[kind.hint, NotKey] for name, kind in case.fields.items()}}
+    hints = {"number": Number, **{name: Annotated[kind.hint, NonKey] for name, kind in case.fields.items()}}
     defaults = {
         name: msgspec.field(default_factory=lambda kind=kind: kind.default) for name, kind in case.fields.items()
     }

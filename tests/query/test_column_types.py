@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from leftfold import NotKey, Tag
+from leftfold import NonKey, Tag
 from leftfold.errors import InvalidModel, UnsupportedExpression, UnsupportedValue
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.query import ParkedKey, ReadModel, ReadModelDefinition, ReadModels, ReadSide
 from leftfold.query.tables.decimal_text import from_text, to_text
 from leftfold.query.tables.model_table import ModelTable
@@ -84,7 +84,7 @@ class Everything(ReadModel):
     maybe_identity: uuid.UUID | None = None
     maybe_colour: Annotated[Colour | None, "a note"] = None
     maybe_address: Address | None = None
-    others: Annotated[list[ParcelId], NotKey] = msgspec.field(default_factory=list)
+    others: Annotated[list[ParcelId], NonKey] = msgspec.field(default_factory=list)
 
     def evolve(self, event: Sent) -> Self:
         return self

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold.errors import ProjectionFailed
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.query import ReadModel, ReadModelDefinition
+from leftfold.query.batch_fold import Row, RowCache
 from leftfold.query.parking import ParkedKey
-from leftfold.query.row_cache import Row, RowCache
-from leftfold.query.standing import Overtaken
+from leftfold.query.progress import CheckpointMoved
 from leftfold.query.tables.checkpoints import begin_anew, find
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.parked import ParkingLot
 from leftfold.query.tables.selection import Selection
 from leftfold.store import Batch, StoredEvent
 from tests.patience import examples
@@ -189,13 +189,13 @@ def test_of_two_that_fold_the_same_events_one_writes(url: str) -> None:
     log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
     first.step(Batch(log[:2], 2))
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(CheckpointMoved):
         second.step(Batch(log, 3))
     second.reload()
     assert second.position == 2
     second.step(Batch(log[2:], 3))
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(CheckpointMoved):
         first.step(Batch(log[2:], 3))
     assert kept.rows() == [Balance("a", "ann", 10, 3)]
 
@@ -222,7 +222,7 @@ def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(url: str) -
         begin_anew(connection, kept.table, "log")
     kept.folding().step(Batch((), 1))
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(CheckpointMoved):
         folding.step(Batch(stored([Opened("a"), Opened("b")])[1:], 2))
 
 
@@ -230,7 +230,7 @@ def test_other_code_that_rebuilt_the_table_stops_the_model(url: str) -> None:
     folding = Kept(Balance, url=url).folding()
     Kept(Balance, history=True, url=url)
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(CheckpointMoved):
         folding.step(Batch((), 1))
     with pytest.raises(ProjectionFailed, match="another version of the app has rebuilt its table"):
         folding.reload()

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from leftfold import App, Recorded
+from leftfold import App, EventContext
 from leftfold.errors import DefinitionError, InvalidHandler, InvalidModel, InvalidProjection, UnresolvedAnnotation
-from leftfold.query import FreeProjection
+from leftfold.query import SqlProjection
 from leftfold.store import MemoryStore
 from tests.query.bank import Deposited, Opened
 from tests.query.free_bank import metadata, projecting, total, totals_of
@@ -23,7 +23,7 @@ table = sa.Table("plain", sa.MetaData(), sa.Column("n", sa.Integer, primary_key=
 def no_connection(event: Deposited) -> None: ...
 
 
-def one_too_many(event: Deposited, connection: sa.Connection, at: Recorded, more: int) -> None: ...
+def one_too_many(event: Deposited, connection: sa.Connection, at: EventContext, more: int) -> None: ...
 
 
 def keyword(event: Deposited, *, connection: sa.Connection) -> None: ...
@@ -53,10 +53,10 @@ async def plain_on_async(event: Deposited, connection: sa.Connection) -> None: .
 def not_recorded(event: Deposited, connection: sa.Connection, at: int) -> None: ...
 
 
-def one_recorded(events: Sequence[Deposited], connection: sa.Connection, at: Recorded) -> None: ...
+def one_recorded(events: Sequence[Deposited], connection: sa.Connection, at: EventContext) -> None: ...
 
 
-def many_recorded(event: Deposited, connection: sa.Connection, at: Sequence[Recorded]) -> None: ...
+def many_recorded(event: Deposited, connection: sa.Connection, at: Sequence[EventContext]) -> None: ...
 
 
 def generator(event: Deposited, connection: sa.Connection) -> Any:
@@ -89,7 +89,7 @@ MISSHAPEN = [
 @pytest.mark.parametrize("function", MISSHAPEN, ids=lambda function: getattr(function, "__name__", "object"))
 def test_a_handler_of_another_shape_is_refused(function: Callable[..., Any]) -> None:
     with pytest.raises(InvalidHandler) as caught:
-        FreeProjection(function, "plain", [table])
+        SqlProjection(function, "plain", [table])
 
     assert caught.value.remedy.startswith("write def handle(event: ")
 
@@ -98,19 +98,19 @@ def test_a_connection_that_is_imported_for_type_checkers_only_is_refused() -> No
     def handle(event: Deposited, connection: "Connection") -> None: ...
 
     with pytest.raises(UnresolvedAnnotation):
-        FreeProjection(handle, "plain", [table])
+        SqlProjection(handle, "plain", [table])
 
 
 @pytest.mark.parametrize("name", ["", " ", " padded", "new\nline", "leftfold", "x" * 101, 7])
 def test_a_name_that_cannot_be_kept_is_refused(name: Any) -> None:
     with pytest.raises(InvalidProjection):
-        FreeProjection(total, name, metadata)
+        SqlProjection(total, name, metadata)
 
 
 @pytest.mark.parametrize("version", [0, -1, 1.5, "2", True])
 def test_a_version_that_is_no_number_from_one_on_is_refused(version: Any) -> None:
     with pytest.raises(InvalidProjection, match="its version is"):
-        FreeProjection(total, "totals", metadata, version=version)
+        SqlProjection(total, "totals", metadata, version=version)
 
 
 def named(name: str, **options: Any) -> sa.Table:
@@ -136,7 +136,7 @@ REFUSED_TABLES = [
 @pytest.mark.parametrize("tables", REFUSED_TABLES, ids=str)
 def test_tables_that_cannot_be_kept_are_refused(tables: Any) -> None:
     with pytest.raises(InvalidProjection):
-        FreeProjection(total, "totals", tables)
+        SqlProjection(total, "totals", tables)
 
 
 def test_two_projections_of_one_name_are_refused() -> None:
@@ -150,7 +150,7 @@ def test_two_projections_of_one_name_are_refused() -> None:
 
 
 async def test_two_projections_over_one_table_are_refused() -> None:
-    projections = [FreeProjection(total, name, metadata) for name in ("first", "second")]
+    projections = [SqlProjection(total, name, metadata) for name in ("first", "second")]
 
     with pytest.raises(InvalidModel, match="are both kept in the table"):
         async with MemoryStore() as store, projecting(store, *projections):
@@ -161,7 +161,7 @@ def test_the_annotation_of_the_event_is_the_criteria() -> None:
     definition = totals_of()
 
     assert repr(definition.fold.all_criteria()) == "<Criteria deposited or transferred>"
-    assert repr(definition) == "<FreeProjection account totals in ledger and totals>"
+    assert repr(definition) == "<SqlProjection account totals in ledger and totals>"
     assert repr(definition.handler) == "<ProjectionHandler total of 2 event types>"
     assert definition.tables == ("ledger", "totals")
 
@@ -184,10 +184,10 @@ def test_the_fingerprint_changes_with_the_code_the_events_and_the_tables() -> No
     variants = [(handle_one, table), (handle_other, table), (handle_more, table), (handle_one, indexed)]
     variants.append((handle_one, wider))
 
-    prints = [FreeProjection(handler, "plain", [kept]).fingerprint() for handler, kept in variants]
+    prints = [SqlProjection(handler, "plain", [kept]).fingerprint() for handler, kept in variants]
 
     assert len(set(prints)) == len(prints)
-    assert prints[0] == FreeProjection(handle_one, "plain", [named("plain")]).fingerprint()
+    assert prints[0] == SqlProjection(handle_one, "plain", [named("plain")]).fingerprint()
 
 
 async def test_a_numeric_column_on_sqlite_is_warned_of_for_it_is_a_float_there(
@@ -198,7 +198,7 @@ async def test_a_numeric_column_on_sqlite_is_warned_of_for_it_is_a_float_there(
     def handle(event: Deposited, connection: sa.Connection) -> None:
         """Nothing is written."""
 
-    async with MemoryStore() as store, projecting(store, FreeProjection(handle, "prices", [table])):
+    async with MemoryStore() as store, projecting(store, SqlProjection(handle, "prices", [table])):
         pass
 
     [warning] = [record.message for record in caplog.records if record.name == "leftfold.models"]

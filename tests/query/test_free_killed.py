@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.query import models_url
 from leftfold.store import open_store
 from tests.patience import PATIENCE

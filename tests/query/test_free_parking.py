@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.errors import ModelsUnavailable, NotParked, ProjectionParked, ReadModelBehind
-from leftfold.metadata import Metadata
-from leftfold.query import FreeProjection, ParkedKey
+from leftfold.model.metadata import Metadata
+from leftfold.query import ParkedKey, SqlProjection
 from leftfold.query.rebuild import rebuild
-from leftfold.query.tables.free_folding import FreeFolding
+from leftfold.query.tables.folding import SqlFolding
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading, registry_of
@@ -30,7 +30,7 @@ def write_line(event: Deposited, connection: sa.Connection) -> None:
     connection.execute(sa.insert(lines).values(amount=event.amount))
 
 
-LINES = FreeProjection(write_line, "lines", [lines])
+LINES = SqlProjection(write_line, "lines", [lines])
 
 
 @pytest.fixture(autouse=True)
@@ -99,14 +99,14 @@ async def test_a_database_that_is_away_when_it_may_go_on_is_waited_out(
     store: MemoryStore, bad: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = [ModelsUnavailable("lines", "away"), ModelsUnavailable("lines", "still away")]
-    reload = FreeFolding.reload
+    reload = SqlFolding.reload
 
-    def reload_later(folding: FreeFolding) -> None:
+    def reload_later(folding: SqlFolding) -> None:
         if away:
             raise away.pop()
         reload(folding)
 
-    monkeypatch.setattr(FreeFolding, "reload", reload_later)
+    monkeypatch.setattr(SqlFolding, "reload", reload_later)
     bad.add(2)
     async with projecting(store, LINES) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3)))
@@ -215,6 +215,6 @@ async def test_a_corrected_handler_of_the_next_version_is_rebuilt_and_goes_on(st
         amount = 0 if event.amount == 13 else event.amount
         connection.execute(add(event.account, amount))
 
-    async with projecting(store, FreeProjection(corrected, NAME, metadata, version=2), url=url) as read_side:
+    async with projecting(store, SqlProjection(corrected, NAME, metadata, version=2), url=url) as read_side:
         assert await rows(read_side, after=3) == [("a", 3)]
         assert await read_side.parked() == []

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from leftfold import Recorded, recording
+from leftfold import EventContext, recording
 from leftfold.errors import ReadModelBehind, UnknownReadModel, UsageError
-from leftfold.metadata import encode_metadata
-from leftfold.query import FreeProjection
+from leftfold.model.metadata import encode_metadata
+from leftfold.query import SqlProjection
 from leftfold.query.shard import Shard
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
@@ -84,31 +84,31 @@ async def test_a_projection_is_asked_by_its_tables_not_as_a_read_model(store: Me
 
 
 async def test_a_handler_is_told_where_when_and_why(store: MemoryStore) -> None:
-    told: list[Recorded] = []
+    told: list[EventContext] = []
     table = sa.Table("told", sa.MetaData(), sa.Column("n", sa.Integer))
 
-    def tell(event: Deposited, connection: sa.Connection, at: Recorded) -> None:
+    def tell(event: Deposited, connection: sa.Connection, at: EventContext) -> None:
         told.append(at)
 
     with recording(actor="ann", reason="gift") as said:
         record = registry_of().encode(Deposited("a", 1), encode_metadata(said))
-    async with projecting(store, FreeProjection(tell, "told", [table])) as read_side:
+    async with projecting(store, SqlProjection(tell, "told", [table])) as read_side:
         await store.append([record])
         await read_side.wait("told", 1)
 
     stored = [event async for batch in store.read() for event in batch.events]
-    assert told == [Recorded(1, stored[0].time, said)]
+    assert told == [EventContext(1, stored[0].time, said)]
 
 
 async def test_a_write_that_fails_midway_leaves_nothing_and_is_made_once_later(store: MemoryStore, url: str) -> None:
     failing = [True]
 
-    def handle(event: Deposited, connection: sa.Connection, at: Recorded) -> None:
+    def handle(event: Deposited, connection: sa.Connection, at: EventContext) -> None:
         total(event, connection, at)
         if event.account == "c" and failing[0]:
             raise ConnectionError("midway")
 
-    definition = FreeProjection(handle, "account totals", metadata)
+    definition = SqlProjection(handle, "account totals", metadata)
     async with projecting(store, definition, url=url) as read_side:
         position = await append(store, Deposited("a", 1), Deposited("b", 2), Deposited("c", 3), Deposited("a", 4))
         await read_side.settle(position)
@@ -123,11 +123,11 @@ async def test_a_write_that_fails_midway_leaves_nothing_and_is_made_once_later(s
 @pytest.mark.parametrize("verb", ["commit", "rollback"])
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_a_handler_cannot_end_the_transaction(store: MemoryStore, verb: str, is_async: bool) -> None:
-    def plain(event: Deposited, connection: sa.Connection, at: Recorded) -> None:
+    def plain(event: Deposited, connection: sa.Connection, at: EventContext) -> None:
         total(event, connection, at)
         getattr(connection, verb)()
 
-    async def waiting(event: Deposited, connection: AsyncConnection, at: Recorded) -> None:
+    async def waiting(event: Deposited, connection: AsyncConnection, at: EventContext) -> None:
         await connection.run_sync(lambda real: total(event, real, at))
         await getattr(connection, verb)()
 
@@ -142,7 +142,7 @@ async def test_a_handler_cannot_end_the_transaction(store: MemoryStore, verb: st
 async def test_an_async_handler_has_what_a_connection_has(store: MemoryStore, url: str) -> None:
     seen: list[Any] = []
 
-    async def handle(event: Deposited, connection: AsyncConnection, at: Recorded) -> None:
+    async def handle(event: Deposited, connection: AsyncConnection, at: EventContext) -> None:
         await asyncio.sleep(0)
         async with connection.begin_nested() as undone:
             await connection.execute(sa.insert(totals).values(account="never", amount=0))
@@ -194,7 +194,7 @@ async def test_a_batch_is_handled_at_once(store: MemoryStore) -> None:
         sizes.append(len(events))
 
     position = await append(store, *(Deposited("a", n) for n in range(50)))
-    async with projecting(store, FreeProjection(handle, "sizes", [table])) as read_side:
+    async with projecting(store, SqlProjection(handle, "sizes", [table])) as read_side:
         await read_side.wait("sizes", position)
         await read_side.wait("sizes", await append(store, Audited("a")))
 
@@ -202,7 +202,7 @@ async def test_a_batch_is_handled_at_once(store: MemoryStore) -> None:
 
 
 async def test_slow_handlers_are_given_shorter_transactions(store: MemoryStore, monkeypatch: Any) -> None:
-    monkeypatch.setattr("leftfold.query.tables.free_folding.LONG", 0.0)
+    monkeypatch.setattr("leftfold.query.tables.folding.LONG", 0.0)
     sizes: list[int] = []
     table = sa.Table("sizes", sa.MetaData(), sa.Column("n", sa.Integer))
 
@@ -210,7 +210,7 @@ async def test_slow_handlers_are_given_shorter_transactions(store: MemoryStore, 
         sizes.append(len(events))
 
     position = await append(store, *(Deposited("a", n) for n in range(1_000)))
-    async with projecting(store, FreeProjection(handle, "sizes", [table])) as read_side:
+    async with projecting(store, SqlProjection(handle, "sizes", [table])) as read_side:
         await read_side.wait("sizes", position)
 
     assert sizes[:4] == [500, 250, 125, 62]

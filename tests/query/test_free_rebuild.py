@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadModelBehind
-from leftfold.query import FreeProjection, Progress
+from leftfold.query import Progress, SqlProjection
 from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
@@ -63,8 +63,8 @@ class OfServer(UserDefinedType[str]):
         return sa.cast(sa.type_coerce(bindvalue, sa.String), self)
 
 
-def projection(handler: Callable[..., Any], version: int = 1) -> FreeProjection:
-    return FreeProjection(handler, NAME, both, version=version)
+def projection(handler: Callable[..., Any], version: int = 1) -> SqlProjection:
+    return SqlProjection(handler, NAME, both, version=version)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def store() -> AsyncIterator[MemoryStore]:
         yield store
 
 
-async def keep(store: MemoryStore, url: str, definition: FreeProjection, *amounts: int) -> int:
+async def keep(store: MemoryStore, url: str, definition: SqlProjection, *amounts: int) -> int:
     async with projecting(store, definition, url=url) as read_side:
         position = await append(store, *(Deposited("abc"[n % 3], amount) for n, amount in enumerate(amounts)))
         await read_side.wait(NAME, position)
@@ -179,7 +179,7 @@ async def test_rows_without_a_key_are_compared_as_a_whole(store: MemoryStore, ur
         connection.execute(sa.insert(plain).values(amount=event.amount % 2, note={"account": event.account}))
 
     definitions = [
-        FreeProjection(handler, NAME, [plain], version=version) for version, handler in enumerate((first, second), 1)
+        SqlProjection(handler, NAME, [plain], version=version) for version, handler in enumerate((first, second), 1)
     ]
     await keep(store, url, definitions[0], 1, 2)
 
@@ -227,13 +227,13 @@ async def test_columns_of_every_type_are_compared_by_their_values(
         connection.execute(sa.insert(table).values(account=event.account, **values))
 
     events = [Deposited(chr(ord("a") + number), 1) for number in range(len(kinds))]
-    async with projecting(store, FreeProjection(first, NAME, [table]), url=place.shared()) as read_side:
+    async with projecting(store, SqlProjection(first, NAME, [table]), url=place.shared()) as read_side:
         position = await append(store, *events)
         await read_side.wait(NAME, position)
 
     found = []
     for version, handler in enumerate((first, second), 2):
-        definition = FreeProjection(handler, NAME, [table], version=version)
+        definition = SqlProjection(handler, NAME, [table], version=version)
         found.append((await rebuild(definition, store, registry_of(), place.shared())).differences)
 
     assert (found[0].added, found[0].removed, found[0].changed) == (0, 0, 0)
@@ -249,7 +249,7 @@ async def test_other_tables_than_before_are_made_and_former_ones_kept_as_old(sto
 
     await keep(store, url, projection(once), 1, 2)
 
-    found = await rebuild(FreeProjection(handle, NAME, [other], version=2), store, registry_of(), url)
+    found = await rebuild(SqlProjection(handle, NAME, [other], version=2), store, registry_of(), url)
 
     assert (found.differences.added, found.differences.removed) == (2, 2)
     assert in_file(url) == (["ledger__old", "totals__old", "wider"], [])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leftfold.errors import InvalidHandler
-from leftfold.events import Query
+from leftfold.model.message import Query
 from leftfold.query import QueryHandler, ReadModels
 
 

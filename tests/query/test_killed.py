@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.store import EventStore, open_store
 from tests.query.bank import Balance, Deposited, Opened, Transferred, append, ask, folded, reading, sorted_rows
 from tests.query.places import place, url

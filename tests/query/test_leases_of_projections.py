@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.query import ReadModels, ReadSide
-from leftfold.query.tables.lease_book import ModelsBook
+from leftfold.query.tables.leases import ModelsLeaseStore
 from leftfold.store import MemoryStore
 from tests.holders import Awake, Stopwatch
 from tests.query.bank import Balance, Deposited, Opened, Turnover, append, ask, reading
@@ -127,7 +127,7 @@ async def test_leases_that_cannot_be_asked_for_are_a_problem_of_the_models_that_
     store: MemoryStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with taking_part(store, url, Stopwatch(), "one", "two") as [(awake_one, one), (awake_two, two)]:
-        monkeypatch.setattr(ModelsBook, "_read", lambda book: 1 / 0)
+        monkeypatch.setattr(ModelsLeaseStore, "_read", lambda book: 1 / 0)
         monkeypatch.setattr(ReadSide, "leases", AsyncMock(return_value=[]))
         await awake_one.turn()
         await awake_two.turn()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from leftfold import App, Command, DecisionModel, Metadata, recording, replace
 from leftfold.errors import NotParked, UnknownReadModel
-from leftfold.events import Event
-from leftfold.metadata import decode_metadata
+from leftfold.model.message import Event
+from leftfold.model.metadata import decode_metadata
 from leftfold.query import ParkedKey, ReadModel, ReadSide
 from leftfold.store import Batch, MemoryStore, NewEvent, SQLiteStore, open_store
 from tests.patience import examples

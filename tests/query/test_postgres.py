@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.errors import InvalidModel, InvalidUrl, MissingExtra, ModelsUnavailable, TableTaken
-from leftfold.metadata import Metadata
+from leftfold.model.metadata import Metadata
 from leftfold.query import ReadModel, ReadModels, ReadSide
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import rebuild

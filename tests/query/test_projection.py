@@ -20,10 +20,10 @@ from leftfold.errors import (
     StoreClosed,
     UnknownReadModel,
 )
-from leftfold.events import Event
+from leftfold.model.message import Event
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide, projection
-from leftfold.query.standing import Standing
-from leftfold.query.tables.postgres_database import SETTINGS
+from leftfold.query.progress import ProjectionProgress
+from leftfold.query.tables.postgres import SETTINGS
 from leftfold.store import Batch, MemoryStore, NewEvent, open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
@@ -101,7 +101,7 @@ async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
     monkeypatch.setattr(projection, "AT_ONCE", 4_000)
     events = [Opened("a"), *[Deposited(f"{n % 7}", n) for n in range(9_999)]]
     reached = list[int]()
-    monkeypatch.setattr(Standing, "reached", noting(reached, Standing.reached))
+    monkeypatch.setattr(ProjectionProgress, "reached", noting(reached, ProjectionProgress.reached))
     position = await append(store, *events)
 
     async with reading(store, Balance) as read_side:
@@ -114,7 +114,7 @@ async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
 async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "BYTES_AT_ONCE", 1_000)
     reached = list[int]()
-    monkeypatch.setattr(Standing, "reached", noting(reached, Standing.reached))
+    monkeypatch.setattr(ProjectionProgress, "reached", noting(reached, ProjectionProgress.reached))
     position = await append(store, *[Opened("a")] * 3_000)
 
     async with reading(store, Balance) as read_side:
@@ -126,7 +126,7 @@ async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: py
 def noting(positions: list[int], reached: Callable[..., None]) -> Callable[..., None]:
     """`Standing.reached`, which notes the positions too."""
 
-    def note(standing: Standing, position: int, *, changed: bool = True) -> None:
+    def note(standing: ProjectionProgress, position: int, *, changed: bool = True) -> None:
         positions.append(position)
         reached(standing, position, changed=changed)
 
@@ -361,7 +361,7 @@ async def test_a_damaged_models_database_is_named(store: MemoryStore, tmp_path: 
 async def test_a_locked_database_is_waited_out_and_told_of(
     tmp_path: Path, url: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leftfold.query.tables.sqlite_database.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("leftfold.query.tables.sqlite.BUSY_SECONDS", 0.0)
     monkeypatch.setitem(SETTINGS, "lock_timeout", "1ms")
     lock = "BEGIN IMMEDIATE" if place.is_sqlite else "LOCK TABLE leftfold_checkpoint IN ACCESS EXCLUSIVE MODE"
     async with open_store(f"sqlite:///{tmp_path}/bank.db") as store, reading(store, Balance, url=url) as read_side:

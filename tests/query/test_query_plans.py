@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.query import ReadModel
-from leftfold.query.tables.sqlite_rows import SQLiteRows
+from leftfold.query.tables.rows import SQLiteRows
 from tests.query.bank import Balance
 from tests.query.test_folding import Enrolment, Kept
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from leftfold import NotKey, Tag
+from leftfold import NonKey, Tag
 from leftfold.errors import InvalidModel, TaglessEvent
-from leftfold.events import Event, MessageType
-from leftfold.fold import fold_of
+from leftfold.model.fold import fold_of
+from leftfold.model.message import Event, MessageType
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.event_keys import key_reader
 from leftfold.store import MemoryStore
@@ -139,7 +139,7 @@ def test_a_collection_cannot_be_a_key() -> None:
 def test_a_collection_that_is_not_part_of_the_key_is_a_column() -> None:
     class Person(ReadModel):
         account: AccountId
-        others: Annotated[tuple[AccountId, ...], NotKey] = ()
+        others: Annotated[tuple[AccountId, ...], NonKey] = ()
 
         def evolve(self, event: Opened) -> Self:
             return self

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold.errors import InvalidModel, InvalidProjection
-from leftfold.events import Event
-from leftfold.query import FreeProjection, ReadModel, ReadModelDefinition
+from leftfold.model.message import Event
+from leftfold.query import ReadModel, ReadModelDefinition, SqlProjection
+from leftfold.query.progress import CheckpointMoved
 from leftfold.query.shard import Shard, shards_of
-from leftfold.query.standing import Overtaken
 from leftfold.query.tables.checkpoints import disturb_all, find_shards
 from leftfold.query.tables.folding import StoredFolding
 from leftfold.store import Batch, StoredEvent
@@ -82,7 +82,7 @@ class Split(Kept):
         batch = Batch(events, events[-1].position)
         if act.how == "is replaced, and wakes up":
             former = self.replaced(shard)
-            with pytest.raises(Overtaken):
+            with pytest.raises(CheckpointMoved):
                 former.step(batch)
         elif act.how == "is killed in it":
             self._fatal = events[len(events) // 2].position
@@ -209,9 +209,9 @@ def test_a_model_of_one_row_cannot_be_split() -> None:
 
 def test_a_projection_must_not_be_named_like_a_shard() -> None:
     with pytest.raises(InvalidProjection, match="its name ends like that of a shard"):
-        FreeProjection(total, "balance#2/4", [totals])
+        SqlProjection(total, "balance#2/4", [totals])
 
-    assert FreeProjection(total, "list #2", [totals]).name == "list #2"
+    assert SqlProjection(total, "list #2", [totals]).name == "list #2"
 
 
 def test_the_number_of_shards_is_no_other_code() -> None:

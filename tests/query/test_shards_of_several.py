@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold.errors import ReadModelBehind, ReadModelChanged
-from leftfold.events import Event
-from leftfold.query import FreeProjection, QueryHandler, ReadModelDefinition, ReadSide
+from leftfold.model.message import Event
+from leftfold.query import QueryHandler, ReadModelDefinition, ReadSide, SqlProjection
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.query.tables.stored_models import stored_positions
@@ -500,7 +500,7 @@ async def test_a_projection_whose_name_begins_like_a_shard_is_left_alone(store: 
     def count(event: Deposited, connection: sa.Connection) -> None:
         connection.execute(sa.insert(counted).values(amount=event.amount))
 
-    registry, beside = registry_of(), FreeProjection(count, "balance#old", [counted])
+    registry, beside = registry_of(), SqlProjection(count, "balance#old", [counted])
     for shards in (1, 2):
         model = ReadModelDefinition(Balance, shards=shards)
         read_side = ReadSide(store, registry, [model, beside], url)

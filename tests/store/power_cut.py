@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Semaphore
 from typing import NamedTuple, Self
 
-from leftfold.clock import Clock
+from leftfold.model.clock import Clock
 
 HEADER = 32  # bytes before the first frame of a write-ahead log
 FRAME_HEADER = 24

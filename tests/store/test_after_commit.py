@@ -9,9 +9,9 @@ import pytest
 from leftfold.errors import OutcomeUnknown, StoreFailed
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore, open_store
 from leftfold.store.head import Head
-from leftfold.store.postgres_batch import AppendCall
-from leftfold.store.recent import Recent
-from leftfold.store.sqlite import Newest
+from leftfold.store.postgres.batch import AppendCall
+from leftfold.store.recent_tags import RecentTags
+from leftfold.store.sqlite.store import Newest
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -32,7 +32,7 @@ async def stored(store: EventStore) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "broken", [(Recent, "done"), (Newest, "committed"), (SQLiteStore, "_prepare_merge"), (Head, "advance")]
+    "broken", [(RecentTags, "done"), (Newest, "committed"), (SQLiteStore, "_prepare_merge"), (Head, "advance")]
 )
 async def test_what_fails_after_a_commit_to_sqlite_changes_no_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: tuple[type, str]
@@ -69,7 +69,7 @@ async def test_an_answer_that_cannot_be_read_leaves_the_outcome_unknown(
     async with open_store(postgres.url(DATABASE, log="after_unread")) as store:
         event = [NewEvent("noted", b"", ("n:1",))]
         with monkeypatch.context() as patch:
-            patch.setattr("leftfold.store.postgres_driver.Transformer", fault)
+            patch.setattr("leftfold.store.postgres.driver.Transformer", fault)
             with pytest.raises(OutcomeUnknown):
                 await store.append(event, key="k")
 

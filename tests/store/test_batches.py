@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import NewEvent, open_store
-from leftfold.store.stretch import BYTES_A_BATCH
+from leftfold.store.reading import BYTES_A_BATCH
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 

@@ -11,7 +11,7 @@ import pytest
 from leftfold import open_store
 from leftfold.errors import ClockJumped, InvalidUrl, StoreUnavailable
 from leftfold.store import EventStore, MemoryStore, NewEvent
-from leftfold.store.postgres import PostgresStore
+from leftfold.store.postgres.store import PostgresStore
 from leftfold.testing.clock import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
 from tests.clocks import SettableClock, StrayingClock

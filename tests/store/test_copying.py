@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from leftfold.errors import ForeignTarget, KeyReused, NaiveDatetime, SameLog, StoreUnavailable, TimeRefused
+from leftfold.model.record import CopiedEvent
 from leftfold.store import EventStore, Key, MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
-from leftfold.store.contract import CopiedEvent
 from leftfold.store.copying import Copied, LatestClock, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import StoredKey
 from leftfold.store.memory import EVENTS_A_BATCH

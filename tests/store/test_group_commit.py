@@ -10,7 +10,7 @@ import pytest
 from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreFailed
 from leftfold.store import Appended, NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.group_commit import GroupCommit
+from leftfold.store.commit import GroupCommit
 
 REQUEST = AppendRequest([NewEvent("noted", b"")], None, None)
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from leftfold.clock import from_microseconds
+from leftfold.model.clock import from_microseconds
 from leftfold.store import MemoryStore, NewEvent, SQLiteStore
 from leftfold.store.inspection import Inspectable, StoreFile, TypeCount, statistics_of
-from leftfold.store.sqlite_format import FORMAT
+from leftfold.store.sqlite.format import FORMAT
 from leftfold.testing import FakeClock
 
 EVENTS = [NewEvent(type, b"{}", ("a:1", f"n:{n}")) for n, type in enumerate(["seen", "done", "seen", "an", "seen"])]

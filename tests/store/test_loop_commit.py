@@ -8,8 +8,7 @@ import pytest
 from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
 from leftfold.store import Appended, NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.group_commit import EVENTS_A_BATCH, Outcome
-from leftfold.store.loop_commit import LoopCommit, Settle
+from leftfold.store.commit import EVENTS_A_BATCH, LoopCommit, Outcome, Settle
 
 
 def request(events: int = 1) -> AppendRequest:

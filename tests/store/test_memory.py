@@ -2,7 +2,7 @@
 
 import pytest
 
-from leftfold.clock import Clock, SystemClock
+from leftfold.model.clock import Clock, SystemClock
 from leftfold.store import MemoryStore
 from leftfold.store.contract import EventStore
 from leftfold.testing.conformance import OpenStore, StoreConformance

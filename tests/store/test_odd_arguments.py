@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import LeftfoldError, StoreFailed
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.store import AppendCondition, EventStore, Key, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.testing.clock import FakeClock
 from leftfold.testing.postgres_server import PostgresServer

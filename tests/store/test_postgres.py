@@ -10,18 +10,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from leftfold.clock import SystemClock
-from leftfold.criteria import criteria
 from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, StoreReadOnly, StoreUnavailable
+from leftfold.model.clock import SystemClock
+from leftfold.model.criteria import criteria
 from leftfold.store import AppendCondition, Batch, EventStore, NewEvent
 from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
-from leftfold.store.postgres import SELECT_TYPES, PostgresStore
-from leftfold.store.postgres_arrays import bigints, blobs, integers, texts
-from leftfold.store.postgres_driver import PREPARED, Connection, connect, integer_of, rows_in_parts, run
-from leftfold.store.postgres_line import Line
-from leftfold.store.postgres_reading import Types
-from leftfold.store.postgres_select import FEW
+from leftfold.store.postgres.batch import bigints, blobs, integers, texts
+from leftfold.store.postgres.connection import AsyncConnection
+from leftfold.store.postgres.driver import PREPARED, Connection, connect, integer_of, rows_in_parts, run
+from leftfold.store.postgres.reading import Types
+from leftfold.store.postgres.select import FEW
+from leftfold.store.postgres.store import SELECT_TYPES, PostgresStore
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 from tests.patience import PATIENCE
@@ -465,13 +465,13 @@ def test_appends_notify_as_long_as_another_session_listens(
 
 
 @pytest.fixture
-async def line(server: PostgresServer) -> AsyncIterator[Line]:
-    line = Line(lambda: connect(server.url(), session=True))
+async def line(server: PostgresServer) -> AsyncIterator[AsyncConnection]:
+    line = AsyncConnection(lambda: connect(server.url(), session=True))
     yield line
     await line.close()
 
 
-async def test_statements_take_turns(line: Line) -> None:
+async def test_statements_take_turns(line: AsyncConnection) -> None:
     asked = [asyncio.create_task(line.ask("SELECT %s FROM pg_sleep(0.01)", [n])) for n in range(5)]
     await asyncio.sleep(0)
 
@@ -480,14 +480,14 @@ async def test_statements_take_turns(line: Line) -> None:
     assert not line.busy
 
 
-async def test_a_statement_larger_than_the_socket_takes_at_once_is_sent_to_its_end(line: Line) -> None:
+async def test_a_statement_larger_than_the_socket_takes_at_once_is_sent_to_its_end(line: AsyncConnection) -> None:
     large = "x" * 5_000_000
 
     assert await line.ask("SELECT length(%s)", [large]) == [(len(large),)]
     assert await line.ask("SELECT %s", [large]) == [(large,)]
 
 
-async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: Line) -> None:
+async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: AsyncConnection) -> None:
     assert await line.ask("SELECT 1") == [(1,)]
     first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(60)"))
     await asyncio.sleep(0)
@@ -502,7 +502,7 @@ async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: L
 
 
 async def test_closing_waits_for_the_statement_that_is_under_way(server: PostgresServer) -> None:
-    line = Line(lambda: connect(server.url(), session=True))
+    line = AsyncConnection(lambda: connect(server.url(), session=True))
     first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(0.1)"))
     await asyncio.sleep(0)
 
@@ -512,7 +512,7 @@ async def test_closing_waits_for_the_statement_that_is_under_way(server: Postgre
     assert first.result() == [(1,)]
 
 
-async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: Line) -> None:
+async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: AsyncConnection) -> None:
     answers: list[Any] = []
     seven = "SELECT 7::bigint FROM pg_sleep(0.01)"
     assert not line.begin(seven, (), integer_of, answers.append)  # it has no connection yet
@@ -526,7 +526,7 @@ async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: 
     assert answers == [7]
 
 
-async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, line: Line) -> None:
+async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, line: AsyncConnection) -> None:
     answers: list[Any] = []
     [(pid,)] = await line.ask("SELECT pg_backend_pid()")
 
@@ -540,7 +540,9 @@ async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, li
     assert [type(answer) for answer in answers] == [psycopg.errors.DivisionByZero, psycopg.errors.AdminShutdown]
 
 
-async def test_a_server_that_is_silent_is_given_up_in_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_silent_is_given_up_in_time(
+    line: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await line.ask("SELECT 1")  # with the usual patience, in which its clock goes on
     monkeypatch.setattr(Connection, "patience", 0.2)
 
@@ -552,7 +554,7 @@ async def test_a_server_that_is_silent_is_given_up_in_time(line: Line, monkeypat
     assert await line.ask("SELECT 2") == [(2,)]
 
 
-async def test_each_statement_has_its_own_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_statement_has_its_own_time(line: AsyncConnection, monkeypatch: pytest.MonkeyPatch) -> None:
     await line.ask("SELECT 1")
     monkeypatch.setattr(Connection, "patience", 2.0)
 
@@ -562,7 +564,7 @@ async def test_each_statement_has_its_own_time(line: Line, monkeypatch: pytest.M
 
 async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
     answers: list[Any] = []
-    line = Line(lambda: connect(server.url(), session=True))
+    line = AsyncConnection(lambda: connect(server.url(), session=True))
     await line.ask("SELECT 1")
     line.begin("SELECT 7::bigint FROM pg_sleep(0.05)", (), integer_of, answers.append)
 
@@ -571,7 +573,7 @@ async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
     assert answers == [7]
 
 
-async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(line: Line) -> None:
+async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(line: AsyncConnection) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
         await line.ask("SELECT 1 / %s::integer", ["0"])
     connection = line.connection
@@ -581,7 +583,7 @@ async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_w
 
 
 async def test_notifications_are_heard_between_statements_and_with_their_answers(
-    server: PostgresServer, line: Line
+    server: PostgresServer, line: AsyncConnection
 ) -> None:
     heard: list[str] = []
     listening, two = asyncio.Event(), asyncio.Event()
@@ -604,7 +606,9 @@ async def test_notifications_are_heard_between_statements_and_with_their_answers
     assert heard == ["own", "others"]
 
 
-async def test_who_listens_hears_that_an_idle_connection_has_ended(server: PostgresServer, line: Line) -> None:
+async def test_who_listens_hears_that_an_idle_connection_has_ended(
+    server: PostgresServer, line: AsyncConnection
+) -> None:
     listening = asyncio.Event()
     task = asyncio.create_task(line.listen("LISTEN news", print, lambda rows: listening.set()))
     await listening.wait()
@@ -619,7 +623,7 @@ async def test_who_listens_hears_that_an_idle_connection_has_ended(server: Postg
     assert await line.ask("SELECT 1") == [(1,)]
 
 
-class Overtaken(Types):
+class CheckpointMoved(Types):
     """Types that are looked up just before somebody else appends one that is new."""
 
     def __init__(self, sql: str, overtake: Callable[[], object]) -> None:
@@ -637,7 +641,7 @@ async def test_a_type_that_is_new_to_the_log_while_a_read_begins_is_not_passed_o
 ) -> None:
     async with PostgresStore(server.url(), log) as store:
         with connected(server) as connection:
-            store._types = Overtaken(
+            store._types = CheckpointMoved(
                 SELECT_TYPES.format(log=log, same="true"), lambda: connection.execute(sql_append(log))
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import open_store
-from leftfold.store.postgres_driver import connect
+from leftfold.store.postgres.driver import connect
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
 

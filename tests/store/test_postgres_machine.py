@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from leftfold.clock import Clock
+from leftfold.model.clock import Clock
 from leftfold.store.contract import EventStore
-from leftfold.store.postgres import PostgresStore
+from leftfold.store.postgres.store import PostgresStore
 from leftfold.testing.model import Request
 from leftfold.testing.postgres_server import PostgresServer
 from leftfold.testing.state_machine import StoreMachine

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from leftfold.criteria import Criteria, Item, criteria
+from leftfold.model.criteria import Criteria, Item, criteria
 from leftfold.store import NewEvent, open_store
-from leftfold.store.postgres_driver import run
-from leftfold.store.postgres_select import Statement, arms_of, choices, selection
-from leftfold.store.stretch import Range
+from leftfold.store.postgres.driver import run
+from leftfold.store.postgres.select import Statement, arms_of, choices, selection
+from leftfold.store.reading import ReadOptions
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -40,7 +40,7 @@ def statements(wanted: Criteria, counted: int = 1) -> tuple[Statement, Statement
     """What is asked first, and what then reads."""
     tags = {tag for item in wanted.items for tag in item.tags}
     arms = arms_of(wanted, NUMBERS, [[counted] * len(tags)])
-    return choices(wanted, NUMBERS, 0), selection(arms, Range(0, EVENTS, None), 1_000)
+    return choices(wanted, NUMBERS, 0), selection(arms, ReadOptions(0, EVENTS, None), 1_000)
 
 
 @pytest.mark.parametrize("of", [many_tags, many_items])

@@ -14,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from leftfold.cli.program import program
-from leftfold.criteria import criteria
 from leftfold.errors import (
     Conflict,
     InvalidUrl,
@@ -25,9 +24,10 @@ from leftfold.errors import (
     StoreReadOnly,
     UnsuitableDatabase,
 )
+from leftfold.model.criteria import criteria
 from leftfold.store import AppendCondition, EventStore, NewEvent, open_store
 from leftfold.store.open import make_roles, risky_owner
-from leftfold.store.postgres_driver import check_encoding
+from leftfold.store.postgres.driver import check_encoding
 from leftfold.testing import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
 from tests.patience import PATIENCE

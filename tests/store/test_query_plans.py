@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from leftfold.criteria import ALL, EVERYTHING, Criteria, criteria
 from leftfold.errors import Conflict
+from leftfold.model.criteria import ALL, EVERYTHING, Criteria, criteria
 from leftfold.store import AppendCondition, EventStore, NewEvent, SQLiteStore
 
 PLANS = Path(__file__).parent / "plans"

@@ -5,10 +5,10 @@ import threading
 from contextlib import nullcontext
 
 from leftfold.errors import StoreUnreachable
-from leftfold.store.reading_threads import ReadingThreads
+from leftfold.store.reading import ReadingThreads
 
 
-class Line:
+class AsyncConnection:
     """A connection that is had only while its server is there; whoever asks in vain waits until told."""
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class Line:
         self.asked = 0
         self.told = threading.Event()
 
-    def connect(self) -> "Line":
+    def connect(self) -> "AsyncConnection":
         self.asked += 1
         if not self.is_there:
             self.told.wait(10)
@@ -28,7 +28,7 @@ class Line:
 
 
 async def test_what_has_gathered_for_a_server_that_is_away_fails_together_and_the_next_read_tries_again() -> None:
-    line = Line()
+    line = AsyncConnection()
     threads = ReadingThreads(line.connect, 1, nullcontext)
     first = asyncio.create_task(threads.run(lambda line: 0))
     while not line.asked:  # noqa: ASYNC110 - seen from outside

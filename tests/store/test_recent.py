@@ -7,8 +7,8 @@ import pytest
 
 from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
 from leftfold.errors import Conflict, StoreReadOnly
-from leftfold.store.recent import ASIDE, MANY, Recent
-from leftfold.store.sqlite import SQLiteStore
+from leftfold.store.recent_tags import ASIDE, MANY, RecentTags
+from leftfold.store.sqlite.store import SQLiteStore
 
 ANN = Item(tags=["owner:ann"])
 OPENED = Item(types=["opened"])
@@ -18,7 +18,7 @@ def events(first: int, *tags: str, type: str = "opened") -> Sequence[StoredEvent
     return [StoredEvent(first + index, 0, type, 1, b"{}", b"{}", (tag,)) for index, tag in enumerate(tags)]
 
 
-def committed(recent: Recent, *new: StoredEvent, head: int = 0) -> Recent:
+def committed(recent: RecentTags, *new: StoredEvent, head: int = 0) -> RecentTags:
     recent.begin(head)
     recent.add(head + 1, new)
     recent.done(head + len(new))
@@ -26,14 +26,14 @@ def committed(recent: Recent, *new: StoredEvent, head: int = 0) -> Recent:
 
 
 def test_a_tag_that_was_last_seen_before_is_excluded() -> None:
-    recent = committed(Recent(), *events(1, "owner:ann", "owner:bob"))
+    recent = committed(RecentTags(), *events(1, "owner:ann", "owner:bob"))
 
     assert recent.excludes(ANN, after=1)
     assert not recent.excludes(ANN, after=0)
 
 
 def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() -> None:
-    recent = committed(Recent(), *events(1, "owner:ann"), *events(2, "owner:ann", type="closed"))
+    recent = committed(RecentTags(), *events(1, "owner:ann"), *events(2, "owner:ann", type="closed"))
 
     assert recent.excludes(OPENED, after=1)
     assert not recent.excludes(Item(types=["opened", "closed"]), after=1)
@@ -41,7 +41,7 @@ def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() ->
 
 def test_of_many_events_at_once_it_knows_where_each_tag_and_type_was_last() -> None:
     many = events(1, *[f"owner:{number}" for number in range(MANY)])
-    recent = committed(Recent(), *many, *events(MANY + 1, "owner:3", type="closed"))
+    recent = committed(RecentTags(), *many, *events(MANY + 1, "owner:3", type="closed"))
 
     assert not recent.excludes(Item(tags=["owner:3"]), after=MANY)
     assert not recent.excludes(Item(tags=["owner:5"]), after=5)
@@ -50,7 +50,7 @@ def test_of_many_events_at_once_it_knows_where_each_tag_and_type_was_last() -> N
 
 
 def test_an_event_after_many_at_once_is_the_newest_with_its_tag() -> None:
-    recent = committed(Recent(), *events(1, *["owner:ann"] * MANY))
+    recent = committed(RecentTags(), *events(1, *["owner:ann"] * MANY))
 
     recent.begin(MANY)
     recent.add(MANY + 1, events(MANY + 1, "owner:ann"))
@@ -60,7 +60,7 @@ def test_an_event_after_many_at_once_is_the_newest_with_its_tag() -> None:
 
 
 def test_many_events_at_once_are_let_go_as_single_ones_are() -> None:
-    recent = Recent(tags=MANY)
+    recent = RecentTags(tags=MANY)
     for first in (1, 1 + MANY, 1 + 2 * MANY, 1 + 3 * MANY):
         recent.begin(first - 1)
         recent.add(first, events(first, *[f"owner:{number}" for number in range(first, first + MANY)]))
@@ -71,7 +71,7 @@ def test_many_events_at_once_are_let_go_as_single_ones_are() -> None:
 
 
 def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() -> None:
-    recent, head = Recent(), 0
+    recent, head = RecentTags(), 0
     while head < 10 * ASIDE:
         recent.begin(head)
         recent.add(head + 1, events(head + 1, *[f"owner:{number}" for number in range(head, head + 1_000)]))
@@ -85,18 +85,18 @@ def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() ->
 
 
 def test_an_item_without_types_and_tags_is_never_excluded() -> None:
-    assert not committed(Recent(), *events(1, "owner:ann")).excludes(Item(), after=0)
+    assert not committed(RecentTags(), *events(1, "owner:ann")).excludes(Item(), after=0)
 
 
 def test_nothing_is_known_of_what_lies_before_the_first_commit() -> None:
-    recent = committed(Recent(), *events(8, "owner:bob"), head=7)
+    recent = committed(RecentTags(), *events(8, "owner:bob"), head=7)
 
     assert recent.excludes(ANN, after=7)
     assert not recent.excludes(ANN, after=6)
 
 
 def test_a_commit_of_another_process_makes_it_forget() -> None:
-    recent = committed(Recent(), *events(1, "owner:bob"))
+    recent = committed(RecentTags(), *events(1, "owner:bob"))
 
     recent.begin(5)
 
@@ -105,7 +105,7 @@ def test_a_commit_of_another_process_makes_it_forget() -> None:
 
 
 def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
-    recent = committed(Recent(), *events(1, "owner:bob"))
+    recent = committed(RecentTags(), *events(1, "owner:bob"))
 
     recent.begin(1)
     recent.add(2, events(2, "owner:bob"))
@@ -115,7 +115,7 @@ def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
 
 
 def test_the_longest_unseen_tags_are_let_go_and_no_longer_excluded() -> None:
-    recent = committed(Recent(tags=2), *events(1, "owner:ann", "owner:bob", "owner:cid"))
+    recent = committed(RecentTags(tags=2), *events(1, "owner:ann", "owner:bob", "owner:cid"))
 
     assert recent.excludes(Item(tags=["owner:dan"]), after=1)
     assert not recent.excludes(ANN, after=0)

@@ -11,7 +11,7 @@ import pytest
 
 from leftfold.errors import LogReplaced, StoreCopied, StoreCorrupt
 from leftfold.store import EventStore, NewEvent, SQLiteStore
-from leftfold.store.sqlite import Newest
+from leftfold.store.sqlite.store import Newest
 
 EVENT = NewEvent("noted", b"x" * 400, ("note:1",))
 Change = Callable[[Path], object]

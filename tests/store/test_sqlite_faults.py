@@ -11,7 +11,7 @@ import pytest
 
 from leftfold.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreFull
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore
-from leftfold.store.sqlite import SELECT_WHOLE
+from leftfold.store.sqlite.store import SELECT_WHOLE
 from tests.patience import PATIENCE
 
 Moment = Literal["before", "after"]

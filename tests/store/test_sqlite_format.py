@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.criteria import criteria
 from leftfold.errors import StoreCorrupt, StoreFailed
+from leftfold.model.criteria import criteria
 from leftfold.store import EventStore, NewEvent, SQLiteStore, StoredEvent
-from leftfold.store.sqlite_format import FORMAT
+from leftfold.store.sqlite.format import FORMAT
 from tests.store.processes import Process
 
 FORMATS = Path(__file__).parent / "formats"

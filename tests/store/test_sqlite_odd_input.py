@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from leftfold.criteria import criteria
 from leftfold.errors import (
     InvalidUrl,
     LeftfoldError,
@@ -28,6 +27,7 @@ from leftfold.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from leftfold.model.criteria import criteria
 from leftfold.store import Appended, EventStore, NewEvent, SQLiteStore, open_store
 from tests.patience import PATIENCE
 from tests.store.processes import Process

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.criteria import EVERYTHING
+from leftfold.model.criteria import EVERYTHING
 from leftfold.store import EventStore, NewEvent, StoredEvent, open_store, subscribe
 from tests.patience import PATIENCE
 from tests.store.processes import Process

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from leftfold.criteria import Criteria, criteria
-from leftfold.store import NewEvent, SQLiteStore, StoredEvent, sqlite_tags
+from leftfold.model.criteria import Criteria, criteria
+from leftfold.store import NewEvent, SQLiteStore, StoredEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.sqlite_errors import transaction
-from leftfold.store.sqlite_tags import END, merge_tags, next_step
+from leftfold.store.sqlite import tags as sqlite_tags
+from leftfold.store.sqlite.errors import transaction
+from leftfold.store.sqlite.tags import END, merge_tags, next_step
 
 TAGS = [f"n:{n}" for n in range(7)]
 SEARCHES = [

@@ -12,9 +12,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import settings
 
-from leftfold.clock import Clock
-from leftfold.store import MemoryStore, NewEvent, SQLiteStore, sqlite_file, sqlite_tags
+from leftfold.model.clock import Clock
+from leftfold.store import MemoryStore, NewEvent, SQLiteStore
 from leftfold.store.contract import EventStore
+from leftfold.store.sqlite import file as sqlite_file
+from leftfold.store.sqlite import tags as sqlite_tags
 from leftfold.testing.model import Request
 from leftfold.testing.state_machine import StoreMachine
 from tests.patience import examples

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.criteria import criteria
 from leftfold.errors import EventTooLarge
+from leftfold.model.criteria import criteria
+from leftfold.model.record import CopiedEvent
 from leftfold.store import EventStore, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
-from leftfold.store.contract import CopiedEvent
 from leftfold.store.copying import copy_log
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE

@@ -6,12 +6,12 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from leftfold.clock import Clock, SystemClock, to_microseconds
 from leftfold.errors import InvalidTag, LeftfoldError, StoreFailed
+from leftfold.model.clock import Clock, SystemClock, to_microseconds
 from leftfold.store import AppendCondition, Appended, Batch, Key, MemoryStore, NewEvent, StoredEvent
 from leftfold.store.admission import Admission, AppendRequest, CommittedLog
-from leftfold.store.recent import Recent
-from leftfold.store.sqlite_file import LogFile
+from leftfold.store.recent_tags import RecentTags
+from leftfold.store.sqlite.file import LogFile
 from leftfold.testing.history import Nemesis, client_process
 from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequests
 from leftfold.testing.history.nemesis import DeletedSideFiles, LeapClock, ReplacedFile
@@ -68,7 +68,7 @@ class NoConflictsInABatch(MemoryStore):
         for request, outcome in gathered:
             newest = self._events[-1].microseconds if self._events else 0
             now = to_microseconds(self._clock.now())
-            admission = Admission(self._seen(committed), Recent(), head=self._head.known, newest=newest, now=now)
+            admission = Admission(self._seen(committed), RecentTags(), head=self._head.known, newest=newest, now=now)
             answer = admission.admit(request)
             if isinstance(answer, Appended):
                 self._write(admission)

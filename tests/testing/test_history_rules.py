@@ -217,7 +217,7 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
     "a command that is lost": (commands_are_carried_out_once, X_THEN_Y, stored(counted(1, "x"))),
     "a command that was refused": (
         commands_are_carried_out_once,
-        called(1, X, Refused("DecisionContended"), 10, 20),
+        called(1, X, Refused("TooManyConflicts"), 10, 20),
         stored(counted(1, "x")),
     ),
     "a command of nobody": (commands_are_carried_out_once, [], stored(counted(1, "x"))),

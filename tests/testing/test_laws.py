@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, DecisionModel, Event, ReadModel, Tag, replace
-from leftfold.criteria import Criteria, criteria
+from leftfold.model.criteria import Criteria, criteria
 from leftfold.testing import (
     any_batch_size_gives_the_same_table,
     as_of_is_the_fold_of_exactly_so_many,

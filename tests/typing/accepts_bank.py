@@ -12,7 +12,7 @@ from leftfold import (
     DecisionModel,
     Delivery,
     Event,
-    NotKey,
+    NonKey,
     Query,
     ReadModel,
     ReadModels,
@@ -114,7 +114,7 @@ def large(event: Withdrawn | Transferred) -> None:
 @bank.read_model
 class Balance(ReadModel):
     account: AccountId
-    referrer: Annotated[AccountId, NotKey] = ""
+    referrer: Annotated[AccountId, NonKey] = ""
     amount: int = 0
 
     def evolve(self, event: Opened | Withdrawn) -> Self | None:

@@ -1,7 +1,6 @@
 """Audit: how a state came about, and whether log and snapshots keep their own rules."""
 
-from leftfold.audit.difference import ABSENT, Change, changes
-from leftfold.audit.explanation import Step, explain
+from leftfold.audit.explanation import ABSENT, Change, Step, changes, explain
 from leftfold.audit.known_types import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
 from leftfold.audit.verification import Finding, Verification, verify_log, verify_snapshots
 

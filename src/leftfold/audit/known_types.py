@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from leftfold.errors import LeftfoldError
-from leftfold.registry import Registry
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
+from leftfold.store.contract import EventStore
 from leftfold.store.inspection import Sampled, TypeSample
 
 COUNTED = 1_000  # events of a type that are counted at most when an app is opened

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from leftfold.clock import Clock, SystemClock, from_microseconds, to_microseconds
-from leftfold.criteria import EVERYTHING
 from leftfold.errors import LeftfoldError
-from leftfold.fold import Fold
-from leftfold.registry import Registry
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.clock import Clock, SystemClock, from_microseconds, to_microseconds
+from leftfold.model.criteria import EVERYTHING
+from leftfold.model.fold import Fold
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
+from leftfold.store.contract import EventStore
 
 PLAUSIBLE = timedelta(hours=1)  # that clocks may differ
 AHEAD = "its time lies more than an hour ahead of the clock; see copy --latest"

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from leftfold.audit.difference import fields_of
+from leftfold.audit.explanation import fields_of
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import cell, shown, visible
 

@@ -12,10 +12,10 @@ from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import moment, shown_fields
-from leftfold.clock import SystemClock
 from leftfold.command import Daily, Submission
 from leftfold.live import OPEN_OR_FAILED
-from leftfold.metadata import Metadata
+from leftfold.model.clock import SystemClock
+from leftfold.model.metadata import Metadata
 
 
 class State(StrEnum):

@@ -14,8 +14,8 @@ from leftfold.cli.consoles import Console, stderr, stdout
 from leftfold.cli.listing import show_event, show_event_json
 from leftfold.cli.opening import open_log
 from leftfold.cli.outcome import Outcome, command
-from leftfold.criteria import Criteria, criteria
-from leftfold.registry import RESERVED
+from leftfold.model.criteria import Criteria, criteria
+from leftfold.model.registry import RESERVED
 from leftfold.store import Batch, EventStore, StoredEvent, subscribe
 from leftfold.store.time_travel import position_at, position_before
 

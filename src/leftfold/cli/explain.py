@@ -12,7 +12,7 @@ from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment, shown, shown_event
-from leftfold.events import MessageType
+from leftfold.model.message import MessageType
 
 
 @command

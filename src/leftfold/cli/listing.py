@@ -7,7 +7,7 @@ from rich.text import Text
 
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import json_data, moment, shown, shown_data, visible
-from leftfold.metadata import Metadata, decode_metadata
+from leftfold.model.metadata import Metadata, decode_metadata
 from leftfold.store import StoredEvent
 
 INDENT = 2

@@ -9,7 +9,7 @@ import typer
 
 from leftfold.app import App
 from leftfold.errors import NotHandled, UnknownModel
-from leftfold.fold import Fold
+from leftfold.model.fold import Fold
 
 
 def model_named(app: App, name: str) -> Fold:

@@ -11,10 +11,10 @@ from types import ModuleType
 
 from leftfold.app import App
 from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
+from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
 from leftfold.opening import Options
 from leftfold.query import OnChange
-from leftfold.roles import Role
 from leftfold.store import EventStore, open_store
 from leftfold.store.open import check_former_name, is_read_only, path_in, split_url
 

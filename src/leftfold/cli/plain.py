@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from leftfold.audit.difference import ABSENT, fields_of
+from leftfold.audit.explanation import ABSENT, fields_of
 
 LONGEST = 1_000
 _word = re.compile(r"[\w.:/@+-]+").fullmatch

@@ -14,7 +14,7 @@ from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import shown_event
 from leftfold.errors import UnknownProcess
-from leftfold.metadata import recording
+from leftfold.model.metadata import recording
 from leftfold.process import Instance, ProcessDefinition, Progress
 
 Name = Annotated[

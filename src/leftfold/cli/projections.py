@@ -26,13 +26,13 @@ from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_log
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, visible
-from leftfold.clock import SystemClock
 from leftfold.live import LiveApp
-from leftfold.metadata import recording
+from leftfold.model.clock import SystemClock
+from leftfold.model.metadata import recording
 from leftfold.opening import Options
-from leftfold.query import FreeProjection, ParkedKey, ReadModelDefinition
-from leftfold.query.held_projection import events_from, with_queue
-from leftfold.query.lag import seconds_behind
+from leftfold.query import ParkedKey, ReadModelDefinition, SqlProjection
+from leftfold.query.parked_keys import events_from, with_queue
+from leftfold.query.progress import seconds_behind
 from leftfold.store import EventStore
 from leftfold.store.time_travel import event_at
 
@@ -160,7 +160,7 @@ async def _row(
 def _state(definition: ReadModelDefinition, position: int | None, head: int, parked: Sequence[ParkedKey]) -> str:
     if position is None:
         return "not kept"
-    if isinstance(definition, FreeProjection) and any(each.table == definition.table for each in parked):
+    if isinstance(definition, SqlProjection) and any(each.table == definition.table for each in parked):
         return "parked"
     return "current" if position >= head else "behind"
 
@@ -210,7 +210,7 @@ async def _show_key(
 ) -> None:
     async with open_log(url) as log:
         parked, positions = kept_queue(app, place, definition, key)
-        if isinstance(definition, FreeProjection):
+        if isinstance(definition, SqlProjection):
             criteria = app.registry.stored(definition.fold.all_criteria())
             events = await events_from(log, criteria, parked.position, SHOWN)
             parked = with_queue(parked, await log.head())

@@ -12,11 +12,11 @@ from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import verb_from
-from leftfold.clock import SystemClock
 from leftfold.errors import UnknownReactor
 from leftfold.live import LiveApp
-from leftfold.metadata import recording
-from leftfold.process import Outstanding, ReactorStatus
+from leftfold.model.clock import SystemClock
+from leftfold.model.metadata import recording
+from leftfold.reaction.progress import Outstanding, ReactorStatus
 
 Verb = Annotated[
     str | None,

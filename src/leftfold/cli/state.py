@@ -10,9 +10,9 @@ from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import moment
-from leftfold.clock import SystemClock
-from leftfold.fold import Fold
 from leftfold.live import LiveApp
+from leftfold.model.clock import SystemClock
+from leftfold.model.fold import Fold
 from leftfold.query import ReadModel
 from leftfold.store.time_travel import event_at, resolve
 

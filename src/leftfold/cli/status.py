@@ -16,8 +16,8 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import model_rows, shown_row
 from leftfold.command import CommandCounts
-from leftfold.leases import Entry
-from leftfold.process import ReactorStatus
+from leftfold.follow.lease_store import Entry
+from leftfold.reaction.progress import ReactorStatus
 
 
 class Found(msgspec.Struct):

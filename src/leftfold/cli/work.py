@@ -18,11 +18,11 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.stopping import stopping
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
 from leftfold.errors import LeftfoldError, NothingToRun
+from leftfold.follow.workers import ROLES, Role
 from leftfold.health import Work, in_words, work_of
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
 from leftfold.query import OnChange
-from leftfold.roles import ROLES, Role
 
 LOOK_SECONDS = 0.5
 HOST = "127.0.0.1"

@@ -11,9 +11,9 @@ from rich.text import Text
 from leftfold.cli.answers import table
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import moment, visible
-from leftfold.clock import SystemClock
 from leftfold.errors import LeftfoldError
 from leftfold.health import Work, in_words
+from leftfold.model.clock import SystemClock
 from leftfold.query import ModelStatus, ParkedKey
 from leftfold.status import WorkerStatus
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from leftfold.metadata import Metadata
+from leftfold.model.metadata import Metadata
 
 
 class Context:

@@ -1,4 +1,4 @@
-"""Command handlers: a function's signature says which models it decides on and how they are keyed."""
+"""Decision models and command handlers: a handler's signature says which models it decides on."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -6,13 +6,28 @@ from copy import copy
 from typing import Any, get_args, get_origin
 
 from leftfold.command.context import Context
-from leftfold.command.decision_model import DecisionModel
 from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
-from leftfold.events import Command, Event, MessageType, event_classes, is_event
-from leftfold.fold import Fold, fold_of
-from leftfold.purity import IN_DEVELOPMENT, unchanging
-from leftfold.signature import Signature, check_plain
-from leftfold.tags import TagField, alternatives
+from leftfold.model.fold import Fold, check_definition, fold_of
+from leftfold.model.message import Command, Event, Message, MessageType, event_classes, is_event
+from leftfold.model.purity import IN_DEVELOPMENT, unchanging
+from leftfold.model.signature import Signature, check_plain
+from leftfold.model.tag import TagField, alternatives
+
+
+class DecisionModel(Message):
+    """Derive, give every field but the key a default, and define `evolve(self, event: A | B) -> Self`.
+
+    The annotation of `evolve`, with the tag-typed fields, is the model's criteria: events of these types that carry
+    the key's tags. Where that does not fit, define `criteria(self) -> Criteria`; it is asked on the model with only
+    its key set.
+    """
+
+    __may_state_criteria__ = True
+
+    @classmethod
+    def __check_definition__(cls) -> None:
+        check_definition(cls)
+
 
 Key = tuple[Any, ...]
 WRITTEN = "write def handle(command: SomeCommand, model: SomeModel) -> SomeEvent"

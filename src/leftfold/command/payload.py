@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
-from leftfold.comparing import difference, field_names, is_any
-from leftfold.registry import Registry
+from leftfold.model.comparing import difference, field_names, is_any
+from leftfold.model.registry import Registry
 
 CANDIDATES = 256
 COMMANDS = 20_000  # how many are encoded at most to find out

@@ -10,12 +10,12 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
-from leftfold.codec import Codec
 from leftfold.errors import LeftfoldError, StoreUnavailable
-from leftfold.fold import Fold
+from leftfold.model.codec import Codec
+from leftfold.model.failure import IN_STATUS
+from leftfold.model.fold import Fold
+from leftfold.model.stored_form import NOT_DECODED, StoredForm
 from leftfold.store.snapshot_store import SnapshotRow, SnapshotStore
-from leftfold.stored_form import NOT_DECODED, StoredForm
-from leftfold.trouble import IN_STATUS
 
 log = logging.getLogger("leftfold.snapshots")
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from leftfold.command.snapshots import Snapshots
-from leftfold.criteria import Criteria
-from leftfold.fold import Fold
-from leftfold.registry import Registry
-from leftfold.sizes import size_of
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.criteria import Criteria
+from leftfold.model.fold import Fold
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
+from leftfold.model.sizes import size_of
+from leftfold.store.contract import EventStore
 
 LONG_HISTORY = 1_000
 LEAST_BYTES = 1_000  # of a state's criteria, lock and place among the others

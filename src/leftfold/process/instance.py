@@ -4,15 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from leftfold.process.process_events import (
-    ProcessCancelled,
-    ProcessParked,
-    ProcessReacted,
-    ProcessRetried,
-    ProcessSkipped,
-)
+from leftfold.process.events import ProcessCancelled, ProcessParked, ProcessReacted, ProcessRetried, ProcessSkipped
 
-Standing = Literal["running", "parked", "done", "cancelled"]
+ProjectionProgress = Literal["running", "parked", "done", "cancelled"]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -36,7 +30,7 @@ class Progress(msgspec.Struct, frozen=True):
     skipped: frozenset[int] = frozenset()
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ProjectionProgress:
         """Whether it still answers events."""
         if self.ended:
             return "done" if self.done else "cancelled"

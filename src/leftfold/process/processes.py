@@ -6,21 +6,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from leftfold.criteria import criteria
 from leftfold.errors import Conflict, InstanceEnded, InstanceNotParked, UnknownInstance
-from leftfold.metadata import Metadata, encode_metadata, present_metadata
-from leftfold.process.definition import Key, ProcessDefinition
+from leftfold.model.criteria import criteria
+from leftfold.model.metadata import Metadata, encode_metadata, present_metadata
+from leftfold.model.record import NewEvent
+from leftfold.model.registry import Registry
+from leftfold.process.events import ProcessCancelled, ProcessParked, ProcessReacted, ProcessRetried, ProcessSkipped
 from leftfold.process.instance import Instance, Progress, Step
-from leftfold.process.outbox import Outbox
-from leftfold.process.process_events import (
-    ProcessCancelled,
-    ProcessParked,
-    ProcessReacted,
-    ProcessRetried,
-    ProcessSkipped,
-)
-from leftfold.registry import Registry
-from leftfold.store.contract import AppendCondition, EventStore, NewEvent
+from leftfold.process.manager import Key, Outbox, ProcessDefinition
+from leftfold.store.contract import AppendCondition, EventStore
 
 ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, ProcessSkipped, ProcessCancelled)
 [WRITTEN] = ABOUT_INSTANCES.items

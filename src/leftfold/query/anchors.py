@@ -4,9 +4,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 
-from leftfold.criteria import EVERYTHING, Criteria
+from leftfold.model.criteria import EVERYTHING, Criteria
+from leftfold.model.record import StoredEvent
 from leftfold.store.bounds import POSITION_LIMIT
-from leftfold.store.contract import Batch, EventStore, StoredEvent
+from leftfold.store.contract import Batch, EventStore
 from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
 NEAR = 16  # positions that are read in one go: dearer than one event, cheaper than two reads

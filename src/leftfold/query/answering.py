@@ -1,31 +1,66 @@
-"""Answering queries from the tables of the read models: computed, kept, waited for, watched."""
+"""Answering queries from the tables of the read models: computed, cached, waited for, watched."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from leftfold.clock import Clock
 from leftfold.errors import LeftfoldError, PositionAhead, ReadModelBehind, StoreClosed
-from leftfold.home import Home
+from leftfold.model.clock import Clock
+from leftfold.model.failure import in_words
+from leftfold.model.registry import Registry
 from leftfold.query.answer_cache import Answer, AnswerCache
 from leftfold.query.handler import QueryHandler
-from leftfold.query.lag import seconds_behind
-from leftfold.query.past import OnProgress, Past
+from leftfold.query.parking import Skips
+from leftfold.query.past import OnProgress, PastReplay
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, Behind, ProjectionProgress, Seen, change, seconds_behind
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.read_models import ReadModels
-from leftfold.query.skips import Skips
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Behind, Standing
-from leftfold.query.watch import Watch
-from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
-from leftfold.trouble import in_words
+from leftfold.store.home import Home
 
 if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Watch(AsyncIterator[R_co], Generic[R_co]):
+    """Answers to one query, until the app is closed: `async for answer in live.watch(query)`.
+
+    The first comes at once. The next is computed when it is asked for, or as soon as a model that the last one read has
+    changed: however slow the consumer, it gets the newest and no backlog. An answer that read no model is the only one.
+    Nothing is held between two answers, so that leaving the loop needs no clearing up.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]], home: Home) -> None:
+        self._ask = ask
+        self._home = home
+        self._seen: Seen | None = None
+
+    def __repr__(self) -> str:
+        return f"<Watch of {', '.join(sorted(each.model for each in self._seen or ())) or 'nothing yet'}>"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> R_co:
+        self._home.check()
+        if self._seen is not None and not self._seen:
+            raise StopAsyncIteration
+        try:
+            if self._seen:
+                await change(self._seen)
+            answer = await self._ask()
+        except StoreClosed:
+            raise StopAsyncIteration from None
+        self._seen = answer.seen
+        value: R_co = answer.value
+        return value
+
 
 PATIENCE = 0.02  # seconds that an attempt is put off for what it is likely to need
 NOTICING = 1.0  # seconds until the change of a row is noticed that another process made and no event tells of
@@ -40,7 +75,7 @@ class Answering:
         store: EventStore,
         registry: Registry,
         definitions: Mapping[type | str, ReadModelDefinition],
-        standings: Mapping[ReadModelDefinition, Standing],
+        standings: Mapping[ReadModelDefinition, ProjectionProgress],
         skips: Skips,
         connect: "Callable[[], ModelsDatabase]",
         readers: ThreadPoolExecutor,
@@ -102,7 +137,7 @@ class Answering:
             self._caches[handler] = AnswerCache(handler.query_type.__qualname__, handler.cache)
         return self._caches[handler]
 
-    async def seconds_behind(self, standing: Standing) -> float | None:
+    async def seconds_behind(self, standing: ProjectionProgress) -> float | None:
         """For how long the oldest event that a model has not folded has been in the log, if it can be known."""
         try:
             return await seconds_behind(self._store, max(standing.position, 0), self._clock)
@@ -114,7 +149,7 @@ class Answering:
         return await self._answer(handler, query, after, None, timeout)
 
     async def _answer(
-        self, handler: QueryHandler, query: object, after: int, past: Past | None, timeout: float
+        self, handler: QueryHandler, query: object, after: int, past: PastReplay | None, timeout: float
     ) -> Answer:
         cache = self.cache(handler) if past is None else None
         fresh = partial(self._fresh, handler, query, after, past)
@@ -129,7 +164,7 @@ class Answering:
             raise ReadModelBehind(late.model, position, late.asked, timeout, seconds) from late.__cause__
 
     async def _fresh(
-        self, handler: QueryHandler, query: object, after: int, past: Past | None, timeout: float
+        self, handler: QueryHandler, query: object, after: int, past: PastReplay | None, timeout: float
     ) -> Answer:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
@@ -169,7 +204,7 @@ class Answering:
         query: object,
         reached: Mapping[ReadModelDefinition, int],
         after: int,
-        past: Past | None,
+        past: PastReplay | None,
     ) -> Any:
         """Call the handler in one snapshot; what stopped it when it touched a model that is behind."""
         database = self._connect()
@@ -181,11 +216,13 @@ class Answering:
         except Behind as behind:
             return behind
 
-    async def _past(self, as_of: int) -> Past:
+    async def _past(self, as_of: int) -> PastReplay:
         head = await self._store.head()
         if not 0 <= as_of <= head:
             raise PositionAhead(as_of, head)
-        return Past(self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips)
+        return PastReplay(
+            self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips
+        )
 
     # --- rows that other processes change without an event that tells of it: a key retried, a table swapped
 

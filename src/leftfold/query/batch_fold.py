@@ -2,22 +2,71 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 
+from leftfold.model.record import StoredEvent
+from leftfold.model.sizes import size_of
 from leftfold.query.event_keys import Key, key_of, key_reader, text_of_key
-from leftfold.query.parking import NOTHING_HELD, Parking, Unread, in_words
+from leftfold.query.parking import NOTHING_HELD, Parking, UndecodableEvent, in_words
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.row_cache import Row
 from leftfold.query.shard import Owns
-from leftfold.store.contract import StoredEvent
+
+ROWS_KEPT = 20_000
+BYTES_KEPT = 67_108_864
+MEASURED = 16  # one row of so many
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A row as the fold sees it: its state, or None when there is none, and the position since which it is so."""
+
+    state: Any
+    since: int
+
+
+class RowCache:
+    """Keeps the rows used last: between one and two times `size` of them, of about `most_bytes` to twice as many.
+
+    Two generations instead of an order of use: what is found among the old is moved to the young, and when the young
+    are too many they become the old.
+    """
+
+    def __init__(self, size: int = ROWS_KEPT, most_bytes: int = BYTES_KEPT) -> None:
+        self._size = size
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._young: dict[Key, Row] = {}
+        self._old: dict[Key, Row] = {}
+
+    def __repr__(self) -> str:
+        return f"<RowCache {len(self._young)} young, {len(self._old)} old>"
+
+    def among(self, keys: Iterable[Key]) -> tuple[dict[Key, Row], list[Key]]:
+        """The rows that are known, and the keys of those that are not."""
+        young, old = self._young, self._old
+        found = {key: young.get(key) or old.get(key) for key in keys}
+        known = {key: row for key, row in found.items() if row is not None}
+        return known, [] if len(known) == len(found) else [key for key in found if key not in known]
+
+    def keep(self, rows: Mapping[Key, Row]) -> None:
+        """Take rows that are committed."""
+        self._young.update(rows)
+        self._bytes += MEASURED * sum(size_of(row.state) for row in islice(rows.values(), 0, None, MEASURED))
+        if len(self._young) > self._size or self._bytes > self._most_bytes:
+            self._old, self._young, self._bytes = self._young, {}, 0
+
+    def clear(self) -> None:
+        """Forget everything: someone else has written."""
+        self._young, self._old, self._bytes = {}, {}, 0
+
 
 Decode = Callable[[StoredEvent], Any]
 NOTHING_SKIPPED: Mapping[int, AbstractSet[str]] = {}
 
 
-class Concern(msgspec.Struct, frozen=True, gc=False):
+class KeyedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event at its position, and the rows that it concerns."""
 
     position: int
@@ -69,13 +118,13 @@ class BatchFold:
         self._key_of = key_of(fold)
         self._readers = {event.owner: key_reader(fold, event) for event in fold.events}
 
-    def concerns(self, events: Iterable[StoredEvent]) -> list[Concern]:
+    def concerns(self, events: Iterable[StoredEvent]) -> list[KeyedEvent]:
         """The decoded events with the keys of their rows; events of types that the model does not fold are left out.
 
         One that cannot be decoded is `Unread`; its problem is raised when not even its keys can be known.
         """
         decode, readers = self._decode, self._readers
-        found: list[Concern] = []
+        found: list[KeyedEvent] = []
         for stored in events:
             try:
                 event: object = decode(stored)
@@ -84,11 +133,11 @@ class BatchFold:
                 continue
             reader = readers.get(type(event))
             if reader is not None:
-                found.append(Concern(stored.position, event, reader(event)))
+                found.append(KeyedEvent(stored.position, event, reader(event)))
         return found if self._owns is None else list(_owned(found, self._owns))
 
     def fold(
-        self, concerns: Iterable[Concern], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
+        self, concerns: Iterable[KeyedEvent], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
     ) -> Changes:
         """Fold into `rows`, which has every concerned key, and say what is to be written.
 
@@ -120,17 +169,17 @@ class BatchFold:
                 rows[key] = changed[key] = Row(state, concern.position)
         return self._changes(changed, versions, parked)
 
-    def _unread(self, stored: StoredEvent, problem: Exception) -> Concern:
+    def _unread(self, stored: StoredEvent, problem: Exception) -> KeyedEvent:
         keys = self._definition.keys_by_tags(stored.tags)
         if keys is None:
             raise problem
-        return Concern(stored.position, Unread(problem), keys)
+        return KeyedEvent(stored.position, UndecodableEvent(problem), keys)
 
-    def _next(self, key: Key, state: Any, concern: Concern) -> Any:
+    def _next(self, key: Key, state: Any, concern: KeyedEvent) -> Any:
         event = concern.event
         if self._skipped and text_of_key(key) in self._skipped.get(concern.position, ()):
             return state
-        if type(event) is Unread:
+        if type(event) is UndecodableEvent:
             raise event.problem
         after = self._evolve(self._start(key) if state is None else state, event)
         if after is state or after is None:
@@ -149,9 +198,9 @@ class BatchFold:
         return Changes([row.state for row in present], gone, versions, parked)
 
 
-def _owned(concerns: Iterable[Concern], owns: Owns) -> Iterator[Concern]:
+def _owned(concerns: Iterable[KeyedEvent], owns: Owns) -> Iterator[KeyedEvent]:
     """What is left of the concerns when only these keys are folded."""
     for concern in concerns:
         keys = [key for key in concern.keys if owns(key)]
         if keys:
-            yield Concern(concern.position, concern.event, keys)
+            yield KeyedEvent(concern.position, concern.event, keys)

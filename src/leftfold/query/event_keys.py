@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from leftfold.events import MessageType
-from leftfold.fold import Fold
-from leftfold.tags import TagField
+from leftfold.model.fold import Fold
+from leftfold.model.message import MessageType
+from leftfold.model.tag import TagField
 
 Key = tuple[Any, ...]
 KeyReader = Callable[[Any], Sequence[Key]]

@@ -1,14 +1,144 @@
-"""Query handlers: a function that answers one type of query from the read models."""
+"""Query handlers: functions that answer one type of query from the read models."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 from leftfold.errors import InvalidHandler, WrongAnswer
-from leftfold.events import Query
-from leftfold.query.answer_type import answer_hint, elements_of, outer_types, wrong_element
+from leftfold.model.comparing import is_any
+from leftfold.model.message import Query
+from leftfold.model.signature import Signature
 from leftfold.query.read_models import ReadModels
-from leftfold.signature import Signature
+
+CHECKED_ELEMENTS = 20
+"""How many elements of an answer are looked at, from its first on."""
+COLLECTIONS = (list, tuple, set, frozenset, dict)
+
+
+class WrongElement(NamedTuple):
+    """An element that is not what the query's type says: where it is, and what may be there."""
+
+    place: str
+    expected: tuple[type, ...]
+    found: object
+
+
+class Elements(NamedTuple):
+    """What the collections of one member of the answer's type hold; nothing where it cannot be said."""
+
+    collection: type
+    items: tuple[tuple[type, ...], ...]
+    values: tuple[type, ...]
+
+    def wrong(self, answer: Collection[Any]) -> WrongElement | None:
+        """The first of the elements that are looked at which is of another type."""
+        if is_any(answer, Mapping):
+            found: Any = answer
+            for key, value in islice(found.items(), CHECKED_ELEMENTS):
+                if not _is_one(key, self.items[0]):
+                    return WrongElement("a key of it", self.items[0], key)
+                if not _is_one(value, self.values):
+                    return WrongElement(f"[{key!r}]", self.values, value)
+            return None
+        elements: Iterable[object] = answer
+        for number, element in enumerate(islice(elements, CHECKED_ELEMENTS)):
+            expected = self.items[min(number, len(self.items) - 1)]
+            if not _is_one(element, expected):
+                return WrongElement(f"[{number}]" if isinstance(answer, list | tuple) else "", expected, element)
+        return None
+
+
+def _is_one(element: object, expected: tuple[type, ...]) -> bool:
+    return not expected or isinstance(element, expected)
+
+
+def elements_of(hint: Any) -> tuple[Elements, ...]:
+    """What is known of the elements of an answer: for `list[Balance] | None`, that those of a list are balances."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return elements_of(arguments[0])
+    if origin in (Union, types.UnionType):
+        return tuple(each for member in arguments for each in elements_of(member))
+    return _elements(origin, arguments) if isinstance(origin, type) and arguments else ()
+
+
+def _elements(origin: type, arguments: tuple[Any, ...]) -> tuple[Elements, ...]:
+    if issubclass(origin, Mapping) and len(arguments) == 2:
+        return (Elements(origin, (_element_types(arguments[0]),), _element_types(arguments[1])),)
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return (Elements(origin, tuple(map(_element_types, arguments)), ()),) if len(arguments) > 1 else ()
+    if issubclass(origin, Collection) or origin is Iterable:
+        return (Elements(origin, (_element_types(arguments[0]),), ()),)
+    return ()
+
+
+def wrong_element(known: Sequence[Elements], answer: Any) -> WrongElement | None:
+    """The first element that fits no member of the answer's type; only built-in collections are looked into."""
+    if not is_any(answer, *COLLECTIONS):
+        return None
+    found: WrongElement | None = None
+    for each in known:
+        if is_any(answer, each.collection):
+            found = each.wrong(answer)
+            if found is None:
+                return None
+    return found
+
+
+def _element_types(hint: Any) -> tuple[type, ...]:
+    """The outer types of an element; a row of the database stands for the tuple that it is to a type checker."""
+    found = outer_types(hint)
+    return (*found, Sequence) if tuple in found else found
+
+
+def answer_hint(query: type) -> Any:
+    """The `R` of the query's `Query[R]`; Any where the class does not say."""
+    for owner in query.__mro__:
+        for base in vars(owner).get("__orig_bases__", ()):
+            if get_origin(base) is Query:
+                return get_args(base)[0]
+    return Any
+
+
+def outer_types(hint: Any) -> tuple[type, ...]:
+    """What `isinstance` can be asked about an answer; nothing where it cannot say.
+
+    `list[Balance] | None` gives `list` and `NoneType`. An `int` is a `float` too, as for type checkers.
+    """
+    found = _outer(hint)
+    return () if found is None else tuple(dict.fromkeys(found))
+
+
+def _outer(hint: Any) -> tuple[type, ...] | None:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _outer(get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        parts = [_outer(member) for member in get_args(hint)]
+        return None if None in parts else tuple(each for part in parts for each in part or ())
+    if origin is Literal:
+        values: tuple[object, ...] = get_args(hint)
+        return tuple(type(value) for value in values)
+    if isinstance(hint, NewType):
+        return _outer(hint.__supertype__)
+    if hint is None:
+        return (type(None),)
+    return _of_class(hint if origin is None else origin)
+
+
+def _of_class(owner: Any) -> tuple[type, ...] | None:
+    if not isinstance(owner, type):
+        return None
+    if hasattr(owner, "__total__") and issubclass(owner, dict):
+        return (dict,)  # a TypedDict
+    try:
+        isinstance(None, owner)
+    except TypeError:  # a protocol that cannot be checked
+        return None
+    return {float: (float, int), complex: (complex, float, int)}.get(owner, (owner,))
+
 
 WRITTEN = "write def answer(query: SomeQuery, models: ReadModels) -> Answer"
 ANSWERS = 1_000  # that are kept with `cache=True`

@@ -1,4 +1,4 @@
-"""The parked keys of one read model: what they wait for, and the verbs that let them go on."""
+"""What a read model or projection has parked, and the verbs retry and skip."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from leftfold.errors import NotParked
-from leftfold.metadata import Metadata, encode_metadata
+from leftfold.model.criteria import Criteria
+from leftfold.model.metadata import Metadata, encode_metadata
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.query.event_keys import Key, text_of_key
-from leftfold.query.parking import ParkedKey
+from leftfold.query.parking import EventSkipped, ParkedKey, Skips
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.skips import EventSkipped, Skips
-from leftfold.registry import Registry
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.store.contract import EventStore
 from leftfold.store.time_travel import event_at
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.folding import StoredFolding
-    from leftfold.query.tables.free_folding import FreeFolding
+    from leftfold.query.tables.folding import SqlFolding, StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
 
 AT_ONCE = 500
@@ -39,7 +39,7 @@ class ParkedKeys:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        folding: "StoredFolding | FreeFolding",
+        folding: "StoredFolding | SqlFolding",
         database: "ModelsDatabase",
         store: EventStore,
         registry: Registry,
@@ -132,3 +132,40 @@ class ParkedKeys:
 
     async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))
+
+
+class ParkedProjection(ParkedKeys):
+    """It has one key, the empty one, and what waits is what the log has from the event on that could not be handled."""
+
+    def __repr__(self) -> str:
+        return f"<ParkedProjection {self._definition.name}>"
+
+    async def all(self) -> list[ParkedKey]:
+        """The event that holds it up, if one does."""
+        head = await self._store.head()
+        return [with_queue(parked, head) for parked in await super().all()]
+
+    async def retry(self, key: Key) -> list[ParkedKey]:
+        """Handle what waits; the event that holds it up then, if one does, is returned."""
+        stuck = await super().retry(key)
+        head = await self._store.head()
+        return [with_queue(parked, head) for parked in stuck]
+
+    async def events(self, key: Key, limit: int) -> list[StoredEvent]:
+        """The first events that wait; the first of them is the one that could not be handled."""
+        criteria = self._registry.stored(self._definition.fold.all_criteria())
+        parked = await self._find(key)
+        if parked is None:
+            return []
+        return await events_from(self._store, criteria, parked.position, limit)
+
+
+def with_queue(parked: ParkedKey, head: int) -> ParkedKey:
+    """The same; `queued` is how many positions the log has from the event on."""
+    return msgspec.structs.replace(parked, queued=head - parked.position + 1)
+
+
+async def events_from(store: EventStore, criteria: Criteria, position: int, limit: int) -> list[StoredEvent]:
+    """The first events that match, from a position on."""
+    batches = store.read(criteria, after=position - 1, limit=limit)
+    return [event async for batch in batches for event in batch.events]

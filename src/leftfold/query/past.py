@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from leftfold.query.batch_fold import BatchFold, Concern
+from leftfold.model.registry import Registry
+from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row
 from leftfold.query.event_keys import Key
+from leftfold.query.parking import Skips
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.row_cache import Row
-from leftfold.query.skips import Skips
-from leftfold.registry import Registry
 from leftfold.store.contract import Batch, EventStore
 
 SILENT_SECONDS = 2.0
@@ -32,7 +31,7 @@ class Progress(msgspec.Struct, frozen=True):
 OnProgress = Callable[[Progress], None]
 
 
-class Past:
+class PastReplay:
     """Folds read models up to `position` for one query.
 
     The query runs in a thread; the log is read on the event loop, which stays free meanwhile.
@@ -80,7 +79,7 @@ class Past:
         held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
             concerns = [
-                Concern(concern.position, concern.event, (key,))
+                KeyedEvent(concern.position, concern.event, (key,))
                 for concern in fold.concerns(batch.events)
                 if key in concern.keys
             ]

@@ -19,32 +19,31 @@ from leftfold.errors import (
     ReadModelsChanged,
     StoreClosed,
 )
-from leftfold.leases import Entry, Keeper, LeaseBook, Terms, is_presence
+from leftfold.follow.lease import Terms, is_presence
+from leftfold.follow.lease_holder import LeaseHolder
+from leftfold.follow.lease_store import Entry, LeaseStore
+from leftfold.model.failure import in_words
+from leftfold.model.registry import Registry
 from leftfold.query.anchors import Anchors
-from leftfold.query.following import Following
-from leftfold.query.free_projection import FreeProjection
-from leftfold.query.held_projection import HeldProjection
+from leftfold.query.checkpoint_watcher import CheckpointWatcher
 from leftfold.query.models_url import kept_in_memory
-from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.parked_keys import ParkedKeys, ParkedProjection
+from leftfold.query.parking import Skips
 from leftfold.query.past import OnProgress
+from leftfold.query.progress import CheckpointMoved, ProjectionProgress, ShardedProgress, progress_of
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.rebuild import Rebuild
+from leftfold.query.rebuild import Rebuild, Splitting
 from leftfold.query.shard import Shard, shards_of
-from leftfold.query.skips import Skips
-from leftfold.query.splitting import Splitting
-from leftfold.query.standing import Overtaken, SplitStanding, Standing, standing_of
-from leftfold.registry import Registry
+from leftfold.query.sql_projection import SqlProjection
 from leftfold.store.contract import EventStore
-from leftfold.store.replacement import Replaceable
-from leftfold.trouble import in_words
+from leftfold.store.identity import Replaceable
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.checkpoint_reader import CheckpointReader, Seen
     from leftfold.query.tables.checkpoints import Checkpoint
-    from leftfold.query.tables.folding import StoredFolding
-    from leftfold.query.tables.free_folding import FreeFolding
+    from leftfold.query.tables.folding import SqlFolding, StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
-    from leftfold.query.tables.observer import Observer, Seen
 
 PAUSE = 0.5  # seconds, where the models database gives trouble, or another process has yet to do its part
 
@@ -81,10 +80,10 @@ class Projecting:
         self._readers = readers
         self._on_progress = on_progress
         self._terms = terms
-        self._following = Following(store, self._look, self._note)
+        self._following = CheckpointWatcher(store, self._look, self._note)
         self._anchors: Anchors | None = None
-        self._observer: Observer | None = None
-        self._keeper: Keeper | None = None
+        self._observer: CheckpointReader | None = None
+        self._keeper: LeaseHolder | None = None
         self._gained: list[Shard] | None = []  # while the app is opened, to be begun together
         self._begun = asyncio.Event()
         self._working: dict[Shard, asyncio.Task[None]] = {}
@@ -145,14 +144,14 @@ class Projecting:
         for shard in self._shards:
             self._standing_of(shard).refuse(reason)
 
-    def _standing(self, definition: ReadModelDefinition) -> Standing:
+    def _standing(self, definition: ReadModelDefinition) -> ProjectionProgress:
         wanted = self._following.wanted
         if definition.shards == 1:
-            return Standing(definition.name, -1, wanted)
-        return SplitStanding(definition.name, -1, definition.shards, wanted)
+            return ProjectionProgress(definition.name, -1, wanted)
+        return ShardedProgress(definition.name, -1, definition.shards, wanted)
 
-    def _standing_of(self, shard: Shard) -> Standing:
-        return standing_of(shard, self.standings[shard.definition])
+    def _standing_of(self, shard: Shard) -> ProjectionProgress:
+        return progress_of(shard, self.standings[shard.definition])
 
     @property
     def _models(self) -> "ModelsDatabase":
@@ -172,7 +171,7 @@ class Projecting:
         split = [shard.definition for shard in self._folds if shard.is_first and shard.count > 1]
         shared = [[shard.lease for shard in shards_of(definition)] for definition in split]
         book = self._book(self._folds)
-        self._keeper = Keeper(
+        self._keeper = LeaseHolder(
             book,
             names,
             self._terms,
@@ -190,10 +189,10 @@ class Projecting:
         self._tasks.append(asyncio.create_task(self._keeper.run(), name="leases of read models"))
         return begun
 
-    def _book(self, shards: Sequence[Shard]) -> LeaseBook:
+    def _book(self, shards: Sequence[Shard]) -> LeaseStore:
         return self._book_in(self._models, shards)
 
-    def _book_in(self, database: "ModelsDatabase", shards: Sequence[Shard]) -> LeaseBook:
+    def _book_in(self, database: "ModelsDatabase", shards: Sequence[Shard]) -> LeaseStore:
         return database.book(shards, self._lease_thread)
 
     async def _gain(self, name: str, former: Entry | None) -> None:
@@ -324,7 +323,7 @@ class Projecting:
             history.info("%s: from now on its checkpoint tells one history of the log from another", stored.model)
         return True
 
-    async def _open(self, only: Collection[Shard]) -> "dict[Shard, StoredFolding | FreeFolding]":
+    async def _open(self, only: Collection[Shard]) -> "dict[Shard, StoredFolding | SqlFolding]":
         leases = {} if self._keeper is None else {shard: (shard.lease, self._terms.me) for shard in only}
         opening = partial(self._models.open, self._registry.decode, self._store.log_id, self._skips, only, leases)
         return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
@@ -346,7 +345,7 @@ class Projecting:
             log.info("%s: what it wrote was refused", shard.lease)
             self._keeper.drop(shard.lease)
 
-    def _project(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> Coroutine[Any, Any, None]:
+    def _project(self, shard: Shard, folding: "StoredFolding | SqlFolding") -> Coroutine[Any, Any, None]:
         definition = shard.definition
         self.parked[definition] = self._parked_keys_of(definition, self._of_whole_model(shard, folding))
         criteria = self._registry.stored(definition.fold.all_criteria())
@@ -363,14 +362,14 @@ class Projecting:
             self._standing_of(shard).diverged(diverged)
             await self._take_up(shard)
 
-    def _of_whole_model(self, shard: Shard, folding: "StoredFolding | FreeFolding") -> "StoredFolding | FreeFolding":
+    def _of_whole_model(self, shard: Shard, folding: "StoredFolding | SqlFolding") -> "StoredFolding | SqlFolding":
         """What folds the events of any parked key, not of the shard's alone."""
         if shard.count == 1:
             return folding
         return self._models.attached(shard.definition, folding.checkpoint, self._registry.decode, self._skips)
 
-    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding | FreeFolding") -> ParkedKeys:
-        kind = HeldProjection if isinstance(definition, FreeProjection) else ParkedKeys
+    def _parked_keys_of(self, definition: ReadModelDefinition, folding: "StoredFolding | SqlFolding") -> ParkedKeys:
+        kind = ParkedProjection if isinstance(definition, SqlProjection) else ParkedKeys
         disturbed = self.standings[definition].disturbed
         return kind(
             definition, folding, self._models, self._store, self._registry, self._skips, self._writer, disturbed
@@ -398,7 +397,7 @@ class Projecting:
         self._tell_those_who_wait()
         await self._project(shard, folding)
 
-    async def _rebuilt(self, shard: Shard, rebuild: Rebuild) -> "StoredFolding | FreeFolding | None":
+    async def _rebuilt(self, shard: Shard, rebuild: Rebuild) -> "StoredFolding | SqlFolding | None":
         """What goes on with the rebuilt table; None while there is none, or when there will be none."""
         standing, definition = self._standing_of(shard), shard.definition
         try:
@@ -406,7 +405,7 @@ class Projecting:
                 await rebuild.run()
             if not await self._is_due(definition):
                 return (await self._open([shard]))[shard]
-        except Overtaken:
+        except CheckpointMoved:
             pass
         except LeaseLost:
             raise

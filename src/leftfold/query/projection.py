@@ -6,7 +6,6 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from leftfold.criteria import Criteria
 from leftfold.errors import (
     LeaseLost,
     LeftfoldError,
@@ -16,14 +15,15 @@ from leftfold.errors import (
     ReadModelDiverged,
     StoreClosed,
 )
+from leftfold.model.criteria import Criteria
+from leftfold.model.failure import in_words
+from leftfold.model.record import StoredEvent
 from leftfold.query.anchors import Anchors, LiveReads
-from leftfold.query.standing import Overtaken, Standing
-from leftfold.store.contract import Batch, EventStore, StoredEvent
-from leftfold.trouble import in_words
+from leftfold.query.progress import CheckpointMoved, ProjectionProgress
+from leftfold.store.contract import Batch, EventStore
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.folding import StoredFolding
-    from leftfold.query.tables.free_folding import FreeFolding
+    from leftfold.query.tables.folding import SqlFolding, StoredFolding
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up a free-form projection
@@ -43,8 +43,8 @@ class Projection:
         self,
         store: EventStore,
         criteria: Criteria,
-        folding: "StoredFolding | FreeFolding",
-        standing: Standing,
+        folding: "StoredFolding | SqlFolding",
+        standing: ProjectionProgress,
         writer: Executor,
         anchors: Anchors,
         *,
@@ -93,7 +93,7 @@ class Projection:
     async def _follow_until_held_up(self) -> None:
         try:
             await self._follow()
-        except Overtaken:
+        except CheckpointMoved:
             await self._reload()
         except ProjectionParked as parked:
             self.standing.reached(self._folding.position)

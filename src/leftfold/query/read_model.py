@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 
 from leftfold.errors import InvalidModel, LeftfoldError, ReadModelChanged, TaglessEvent
-from leftfold.events import Message, MessageType
-from leftfold.fingerprint import Fingerprint
-from leftfold.fold import Fold, check_definition, fold_of
-from leftfold.tags import TagField, hints_of
+from leftfold.model.fingerprint import Fingerprint
+from leftfold.model.fold import Fold, check_definition, fold_of
+from leftfold.model.message import Message, MessageType
+from leftfold.model.tag import TagField, hints_of
 
 OnChange = Literal["refuse", "rebuild"]
 TABLE_FORMAT = 1

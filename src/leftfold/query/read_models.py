@@ -9,7 +9,7 @@ from leftfold.query.read_model import ReadModel, ReadModelDefinition
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from leftfold.query.tables.moments import Moment
+    from leftfold.query.tables.read_snapshot import ReadSnapshot
     from leftfold.query.tables.selection import Where
 
 M = TypeVar("M", bound=ReadModel)
@@ -22,7 +22,7 @@ class ReadModels:
     the columns of `table(Model)`.
     """
 
-    def __init__(self, definitions: Mapping[Any, ReadModelDefinition], moment: "Moment") -> None:
+    def __init__(self, definitions: Mapping[Any, ReadModelDefinition], moment: "ReadSnapshot") -> None:
         self._definitions = definitions
         self._moment = moment
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from leftfold.clock import Clock, SystemClock
 from leftfold.errors import (
     ExecutedButBehind,
     InvalidModel,
@@ -18,24 +17,25 @@ from leftfold.errors import (
     ReadModelBehind,
     UnknownReadModel,
 )
-from leftfold.leases import Entry, Terms
+from leftfold.follow.lease import Terms
+from leftfold.follow.lease_store import Entry
+from leftfold.model.clock import Clock, SystemClock
+from leftfold.model.registry import Registry
 from leftfold.passwords import without_password
-from leftfold.private_files import create_private
 from leftfold.query.anchors import Anchors
 from leftfold.query.answering import Answering
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
 from leftfold.query.parked_keys import ParkedKeys
-from leftfold.query.parking import ParkedKey
+from leftfold.query.parking import EventSkipped, ParkedKey, Skips
 from leftfold.query.past import OnProgress
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, ProjectionProgress
 from leftfold.query.projecting import Projecting
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
 from leftfold.query.shard import shards_of
-from leftfold.query.skips import EventSkipped, Skips
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Standing
-from leftfold.registry import Registry
 from leftfold.store.contract import EventStore
+from leftfold.store.private_files import create_private
 
 if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
@@ -232,7 +232,7 @@ class ReadSide:
         """Which process folds each read model, and when it was last heard of; none for models in memory."""
         return await self._projecting.leases(self._connect()) if self._definitions else []
 
-    async def _seconds(self, standing: Standing, head: int) -> float:
+    async def _seconds(self, standing: ProjectionProgress, head: int) -> float:
         return 0.0 if standing.position >= head else await self.answering.seconds_behind(standing) or 0.0
 
     def _count_parked(self, definition: ReadModelDefinition) -> int:
@@ -263,7 +263,9 @@ class ReadSide:
         return self._database
 
 
-def _status(definition: ReadModelDefinition, standing: Standing, head: int, parked: int, seconds: float) -> ModelStatus:
+def _status(
+    definition: ReadModelDefinition, standing: ProjectionProgress, head: int, parked: int, seconds: float
+) -> ModelStatus:
     return ModelStatus(
         name=definition.name,
         table=definition.table,

@@ -5,8 +5,6 @@ from copy import copy
 from itertools import count, islice
 from typing import Any, NamedTuple, Protocol
 
-from leftfold.clock import from_microseconds, to_microseconds
-from leftfold.criteria import Criteria, Item
 from leftfold.errors import (
     Conflict,
     EmptyAppend,
@@ -17,6 +15,9 @@ from leftfold.errors import (
     TimeRefused,
     UsageError,
 )
+from leftfold.model.clock import from_microseconds, to_microseconds
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.record import CopiedEvent, NewEvent, StoredEvent
 from leftfold.store.bounds import (
     EVENT_LIMIT,
     all_now,
@@ -26,8 +27,8 @@ from leftfold.store.bounds import (
     checked_events,
 )
 from leftfold.store.clock_guard import NO_LIMIT, clock_jumped
-from leftfold.store.contract import AppendCondition, Appended, CopiedEvent, Key, NewEvent, StoredEvent, digest_of
-from leftfold.store.recent import Recent
+from leftfold.store.contract import AppendCondition, Appended, Key, digest_of
+from leftfold.store.recent_tags import RecentTags
 
 SHOWN_MATCHES = 3
 
@@ -175,7 +176,7 @@ class Admission:
     """
 
     def __init__(
-        self, log: CommittedLog, recent: Recent, *, head: int, newest: int, now: int, latest: int = NO_LIMIT
+        self, log: CommittedLog, recent: RecentTags, *, head: int, newest: int, now: int, latest: int = NO_LIMIT
     ) -> None:
         self.placed: list[Placed] = []
         self.keys: list[tuple[Key, Appended]] = []

@@ -11,8 +11,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from leftfold.clock import to_microseconds
-from leftfold.criteria import Criteria
 from leftfold.errors import (
     AppendTooLarge,
     CriteriaTooLarge,
@@ -25,7 +23,10 @@ from leftfold.errors import (
     ReservedKey,
     UsageError,
 )
-from leftfold.store.contract import Key, NewEvent, OwnKey
+from leftfold.model.clock import to_microseconds
+from leftfold.model.criteria import Criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import Key, OwnKey
 
 EVENT_LIMIT = 1_048_576  # bytes of data, metadata and tags, unless the log is opened with another limit
 TAG_LIMIT = 512  # characters

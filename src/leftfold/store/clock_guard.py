@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from leftfold.clock import Clock, WatchedClock, from_microseconds, to_microseconds
 from leftfold.errors import ClockJumped
+from leftfold.model.clock import Clock, WatchedClock, from_microseconds, to_microseconds
 
 CLOCK_BOUND = 3_600.0  # seconds
 MICROSECONDS = 1_000_000

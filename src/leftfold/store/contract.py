@@ -1,47 +1,14 @@
 """The event store's contract: what every backend promises, in five verbs over raw records."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
 from hashlib import blake2b
 from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
 
-from leftfold.clock import from_microseconds
-from leftfold.criteria import EVERYTHING, Criteria
-
-
-class NewEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event to append. `data` and `metadata` are kept byte for byte; `time` is for imports only."""
-
-    type: str
-    data: bytes
-    tags: tuple[str, ...] = ()
-    version: int = 1
-    metadata: bytes = b"{}"
-    time: datetime | None = None
-
-
-class CopiedEvent(NewEvent, frozen=True, gc=False):
-    """An event that another log has accepted. Bounds that are newer than that log do not keep it from being copied."""
-
-
-class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of the log. `microseconds` is the commit time since 1970 in UTC, `time` the same as a datetime."""
-
-    position: int
-    microseconds: int
-    type: str
-    version: int
-    data: bytes
-    metadata: bytes
-    tags: tuple[str, ...]
-
-    @property
-    def time(self) -> datetime:
-        """When the event was committed, in UTC."""
-        return from_microseconds(self.microseconds)
+from leftfold.model.criteria import EVERYTHING, Criteria
+from leftfold.model.record import NewEvent, StoredEvent
 
 
 class AppendCondition(msgspec.Struct, frozen=True, gc=False):

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from leftfold.criteria import EVERYTHING
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.criteria import EVERYTHING
+from leftfold.model.record import StoredEvent
+from leftfold.store.contract import EventStore
 
 
 class TypeCount(msgspec.Struct, frozen=True):

@@ -8,17 +8,18 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from leftfold.clock import Clock, SystemClock, to_microseconds
-from leftfold.criteria import EVERYTHING, SYSTEM, Criteria, Item
 from leftfold.errors import StoreClosed
-from leftfold.home import Home
+from leftfold.model.clock import Clock, SystemClock, to_microseconds
+from leftfold.model.criteria import EVERYTHING, SYSTEM, Criteria, Item
+from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key, NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, Appended, Batch, Key
 from leftfold.store.head import Head
+from leftfold.store.home import Home
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
-from leftfold.store.recent import Recent
+from leftfold.store.recent_tags import RecentTags
 
 EVENTS_A_BATCH = 1_000
 
@@ -62,7 +63,7 @@ class MemoryStore:
         newest = self._events[-1].microseconds if self._events else 0
         now = to_microseconds(self._clock.now())
         latest = self._guard.latest(now)
-        admission = Admission(self, Recent(), head=self._head.known, newest=newest, now=now, latest=latest)
+        admission = Admission(self, RecentTags(), head=self._head.known, newest=newest, now=now, latest=latest)
         outcome = admission.admit(request)
         if not isinstance(outcome, Appended):
             raise outcome

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-from leftfold.clock import Clock, to_microseconds
 from leftfold.errors import InvalidUrl, LogUnderFormerName, NaiveDatetime, shown, unknown_option
-from leftfold.leases import StoredBook
-from leftfold.private_files import Group
+from leftfold.model.clock import Clock, to_microseconds
 from leftfold.store.bounds import APPEND_BYTES_LIMIT
 from leftfold.store.clock_guard import CLOCK_BOUND
 from leftfold.store.contract import EventStore
 from leftfold.store.memory import MemoryStore
-from leftfold.store.sqlite import SQLiteStore
-from leftfold.store.sqlite_file import is_log
+from leftfold.store.private_files import Group
+from leftfold.store.sqlite.file import is_log
+from leftfold.store.sqlite.store import SQLiteStore
 
 if TYPE_CHECKING:
-    from leftfold.store.postgres_snapshots import PostgresSnapshots
+    from leftfold.store.postgres.snapshots import PostgresSnapshots
 
 GROUPS: dict[str, Group] = {"read": "read", "write": "write"}
 COMMON_OPTIONS = ("accept_time", "busy_timeout", "clock_bound", "event_limit", "may_lose", "mode", "queue")
@@ -145,7 +144,7 @@ def make_roles(url: str, called: str | None = None) -> tuple[str, str]:
     `RoleTaken` where one has rights on another log already, or in another database of the server.
     """
     names = role_names(url, called)
-    from leftfold.store.postgres_roles import create_roles
+    from leftfold.store.postgres.roles import create_roles
 
     server, options = _parts_of(url)
     create_roles(server, _log_in(url, options), *names)
@@ -154,7 +153,7 @@ def make_roles(url: str, called: str | None = None) -> tuple[str, str]:
 
 def risky_owner(url: str) -> str | None:
     """What is wrong with the owner of a log in PostgreSQL, with whose rights its functions act; None if nothing is."""
-    from leftfold.store.postgres_roles import risk_of_owner
+    from leftfold.store.postgres.roles import risk_of_owner
 
     server, options = _parts_of(url)
     return risk_of_owner(server, _log_in(url, options))
@@ -166,21 +165,16 @@ def postgres_log(url: str) -> tuple[str, str]:
     return server, _log_in(url, options)
 
 
-def lease_book(url: str) -> StoredBook | None:
-    """Where the leases of the workers of a log in PostgreSQL are written; None for a log elsewhere."""
-    if split_url(url).scheme not in POSTGRES:
-        return None
-    from leftfold.store.postgres_leases import PostgresBook
-
-    server, options = _parts_of(url)
-    return PostgresBook(server, _log_in(url, options), session="through" not in options)
+def has_sessions(url: str) -> bool:
+    """Whether connections of a PostgreSQL log keep their session; through PgBouncer in transaction mode none does."""
+    return "through" not in _parts_of(url)[1]
 
 
 def snapshot_table(url: str) -> "PostgresSnapshots | None":
     """Where the snapshots of a log in PostgreSQL are kept; None for a log elsewhere."""
     if split_url(url).scheme not in POSTGRES:
         return None
-    from leftfold.store.postgres_snapshots import PostgresSnapshots
+    from leftfold.store.postgres.snapshots import PostgresSnapshots
 
     server, options = _parts_of(url)
     session, read_only = "through" not in options, is_read_only(url)
@@ -200,7 +194,7 @@ def models_of_postgres(url: str) -> str | None:
 
 
 def _open_postgres(url: str, clock: Clock | None) -> EventStore:
-    from leftfold.store.postgres import PostgresStore
+    from leftfold.store.postgres.store import PostgresStore
 
     server, options = _parts_of(url)
     _check(url, options, POSTGRES_OPTIONS)

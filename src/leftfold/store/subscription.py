@@ -5,8 +5,8 @@ import logging
 import math
 from collections.abc import AsyncIterator
 
-from leftfold.criteria import EVERYTHING, Criteria
 from leftfold.errors import StoreBusy, StoreUnavailable, StoreUnreachable
+from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store.contract import Batch, EventStore
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from leftfold.clock import Clock, to_microseconds
-from leftfold.criteria import EVERYTHING
 from leftfold.errors import InvalidPosition, PositionAhead
-from leftfold.store.contract import EventStore, StoredEvent
+from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.criteria import EVERYTHING
+from leftfold.model.record import StoredEvent
+from leftfold.store.contract import EventStore
 
 
 async def position_at(store: EventStore, moment: datetime) -> int:

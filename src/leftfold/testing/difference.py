@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from leftfold.tags import hints_of
+from leftfold.model.tag import hints_of
 
 INDENT = "    "
 

@@ -18,12 +18,12 @@ from typing import Any
 from leftfold.app import App
 from leftfold.command import DecisionModel
 from leftfold.command.states import criteria_of
-from leftfold.events import Query
-from leftfold.fold import Fold, fold_of
 from leftfold.live import LiveApp
+from leftfold.model.fold import Fold, fold_of
+from leftfold.model.message import Query
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition, ReadModels
-from leftfold.registry import Registry
-from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.testing.difference import failure
 from leftfold.testing.rows import Table, Tables, in_batches
 from leftfold.testing.scenario import stored

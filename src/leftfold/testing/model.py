@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from leftfold.criteria import Criteria
 from leftfold.errors import Conflict, KeyReused, LeftfoldError
-from leftfold.store.contract import AppendCondition, Appended, NewEvent
+from leftfold.model.criteria import Criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import AppendCondition, Appended
 
 
 class Request:

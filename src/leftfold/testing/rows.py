@@ -5,12 +5,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from leftfold.errors import ProjectionFailed
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.query import ReadModelDefinition, ReadModels
-from leftfold.query.batch_fold import BatchFold
+from leftfold.query.batch_fold import BatchFold, Row
 from leftfold.query.models_url import IN_MEMORY
-from leftfold.query.row_cache import Row
-from leftfold.registry import Registry
-from leftfold.store.contract import Batch, StoredEvent
+from leftfold.store.contract import Batch
 
 T = TypeVar("T")
 Key = tuple[Any, ...]

@@ -14,17 +14,16 @@ from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from leftfold.app import App
-from leftfold.command.decision import Decision, stamped
+from leftfold.command.decision import Decision, StagedStates, stamped
 from leftfold.command.states import State
-from leftfold.command.working import Working
 from leftfold.errors import NotHandled, Rejected, UnknownReadModel
-from leftfold.events import CommandLike, EventLike, Query
-from leftfold.fold import Fold
-from leftfold.metadata import NOTHING_SAID, Metadata, present_metadata
+from leftfold.model.fold import Fold
+from leftfold.model.message import CommandLike, EventLike, Query
+from leftfold.model.metadata import NOTHING_SAID, Metadata, present_metadata
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition
-from leftfold.registry import Registry
 from leftfold.store.admission import AppendRequest
-from leftfold.store.contract import NewEvent, StoredEvent
 from leftfold.testing.clock import START
 from leftfold.testing.difference import failure
 from leftfold.testing.rows import Table, Tables
@@ -101,7 +100,7 @@ class Given:
         handler = known[type(command)].unchanging()
         states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
         decision = Decision(handler, command, states, stamped(metadata, handler, lambda: UUID(int=1)), None)
-        decision.decide(self._app.registry, Working(states), now)
+        decision.decide(self._app.registry, StagedStates(states), now)
         check(decision.records)
         return Decided(decision)
 

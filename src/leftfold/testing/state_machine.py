@@ -19,10 +19,11 @@ from collections.abc import Coroutine, Sequence
 from itertools import count, pairwise
 from typing import Any, TypeVar
 
-from leftfold.clock import Clock
-from leftfold.criteria import Criteria, Item
 from leftfold.errors import Conflict, KeyReused, LeftfoldError, MissingExtra, TimeRefused
-from leftfold.store.contract import AppendCondition, Appended, EventStore, NewEvent, StoredEvent
+from leftfold.model.clock import Clock
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, Appended, EventStore
 from leftfold.testing.clock import FakeClock
 from leftfold.testing.model import LogModel, Request
 

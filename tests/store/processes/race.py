@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-from leftfold.criteria import criteria
 from leftfold.errors import Conflict
+from leftfold.model.criteria import criteria
 from leftfold.store import AppendCondition, EventStore, NewEvent, open_store
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import exc
 
-from leftfold.query.tables.backend import Backend, Blame
+from leftfold.query.tables.backend import Backend, Blame, PlainBackend, PlainBlame
 from leftfold.query.tables.database_url import DatabaseUrl
-from leftfold.query.tables.plain_database import PlainBackend, PlainBlame
-from leftfold.query.tables.postgres_database import PostgresBackend, PostgresBlame
-from leftfold.query.tables.sqlite_database import SQLiteBackend, SQLiteBlame
+from leftfold.query.tables.postgres import PostgresBackend, PostgresBlame
+from leftfold.query.tables.sqlite import SQLiteBackend, SQLiteBlame
 
 BLAME: Mapping[str, Blame] = {"sqlite3": SQLiteBlame(), "psycopg": PostgresBlame()}
 

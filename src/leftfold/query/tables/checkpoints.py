@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from leftfold.fingerprint import is_in_form
+from leftfold.model.fingerprint import is_in_form
 from leftfold.query.shard import Shard, model_of
-from leftfold.query.tables.kept_tables import KeptTables
-from leftfold.query.tables.model_table import drop
+from leftfold.query.tables.model_table import KeptTables, drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables
-from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.parked import ParkingLot
 from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.identity import BEGINNING
 

@@ -20,10 +20,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from leftfold.codec import in_one_order, nests_sets
 from leftfold.errors import NaiveDatetime, UnsupportedValue
+from leftfold.model.codec import in_one_order, nests_sets
+from leftfold.model.stored_form import inner_types
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
-from leftfold.stored_form import inner_types
 
 FORM = 2
 """The form in which decimals, durations, times of day and JSON are kept; all other columns are still in form 1."""

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import LeftfoldError, ModelsUnavailable, UnsupportedExpression, UsageError
-from leftfold.home import keep_in_children
 from leftfold.query.tables.backend import Backend
 from leftfold.query.tables.backends import backend_of, blame_of
 from leftfold.query.tables.database_url import database_url
+from leftfold.store.home import keep_in_children
 
 BACKEND = "leftfold_backend"
 OVERFLOW = "integer overflow"

@@ -3,14 +3,65 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from leftfold.model.tag import hints_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import column_type, form_of, is_read_alike
-from leftfold.tags import hints_of
+
+
+class KeptTables(Protocol):
+    """The tables of one definition; `stem` names its checkpoint."""
+
+    @property
+    def definition(self) -> ReadModelDefinition:
+        """What is kept in them."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        ...
+
+    @property
+    def stem(self) -> str:
+        """The name of the checkpoint."""
+        ...
+
+    @property
+    def checkpoints(self) -> Sequence[str]:
+        """The names of its checkpoints: one, or one for each shard that is defined."""
+        ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables' names."""
+        ...
+
+    @property
+    def form(self) -> int:
+        """The form in which the columns are kept; tables in a former one are rebuilt."""
+        ...
+
+    def create(self, connection: sa.Connection) -> None:
+        """Make the tables anew, empty."""
+        ...
+
+    def exists(self, connection: sa.Connection) -> bool:
+        """Whether the tables are there."""
+        ...
+
+    def answers(self, connection: sa.Connection) -> bool:
+        """Whether the present tables have the columns that the code asks for."""
+        ...
+
+    def reads(self, form: int) -> bool:
+        """Whether this code reads rows right that are kept in a former form."""
+        ...
+
 
 LONGEST_NAME = 63
 

@@ -9,16 +9,15 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from leftfold.errors import LeaseLost, NotKept, ReadModelChanged, ReadModelsChanged
-from leftfold.leases import LeaseBook
+from leftfold.follow.lease_store import LeaseStore
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
-from leftfold.query.parking import ParkedKey
-from leftfold.query.past import Past
+from leftfold.query.parking import ParkedKey, Skips
+from leftfold.query.past import PastReplay
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard, count_in, shards_of
-from leftfold.query.skips import Skips
-from leftfold.query.standing import NOT_TO_BE_ANSWERED_FROM, Overtaken
-from leftfold.query.tables.building import Building
+from leftfold.query.tables.checkpoint_reader import CheckpointReader
 from leftfold.query.tables.checkpoints import (
     Checkpoint,
     adopt,
@@ -32,20 +31,17 @@ from leftfold.query.tables.checkpoints import (
     put_anchor,
 )
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.folding import Identify, Lease, StoredFolding, unidentified
-from leftfold.query.tables.free_building import FreeBuilding
-from leftfold.query.tables.free_folding import FreeFolding
-from leftfold.query.tables.free_swap import drop_old as drop_old_tables
-from leftfold.query.tables.free_tables import FreeTables, tables_for
-from leftfold.query.tables.handling import Handling
-from leftfold.query.tables.lease_book import ModelsBook, is_held
+from leftfold.query.tables.folding import Identify, Lease, SqlFolding, StoredFolding, unidentified
+from leftfold.query.tables.handling import Handling, SqlTables, tables_for
+from leftfold.query.tables.leases import ModelsLeaseStore, is_held
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.moments import Moment, PastMoment, PresentMoment
-from leftfold.query.tables.observer import Observer
 from leftfold.query.tables.own_tables import own_tables_are_there
-from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.parked import ParkingLot
 from leftfold.query.tables.places import check_name, check_owner, check_place
-from leftfold.query.tables.swap import answers_until_swapped, beside, drop_old, is_due
+from leftfold.query.tables.read_snapshot import PastSnapshot, PresentSnapshot, ReadSnapshot
+from leftfold.query.tables.replace import Building, answers_until_swapped, beside, drop_old, is_due
+from leftfold.query.tables.replace_sql import SqlReplacement
+from leftfold.query.tables.replace_sql import drop_old as drop_old_tables
 
 NO_LEASES: Mapping[Shard, Lease] = {}
 
@@ -73,13 +69,13 @@ class ModelsDatabase:
         self._on_change: OnChange = on_change
         self._database = Database(url)
         self._tables: dict[ReadModelDefinition, ModelTable] = {}
-        self._free: dict[ReadModelDefinition, FreeTables] = {}
+        self._free: dict[ReadModelDefinition, SqlTables] = {}
         self._begun = False  # whether leftfold's own tables have been seen here
-        self._kept: dict[ReadModelDefinition, ModelTable | FreeTables] = {}
+        self._kept: dict[ReadModelDefinition, ModelTable | SqlTables] = {}
         for definition in definitions:
             check_name(definition, self._database)
             table = self._kept[definition] = tables_for(definition)
-            if isinstance(table, FreeTables):
+            if isinstance(table, SqlTables):
                 self._free[definition] = table
                 _log_inexact_columns(table, self._database.dialect)
             else:
@@ -136,12 +132,12 @@ class ModelsDatabase:
         skips: Skips | None = None,
         only: Collection[Shard] | None = None,
         leases: Mapping[Shard, Lease] = NO_LEASES,
-    ) -> dict[Shard, StoredFolding | FreeFolding]:
+    ) -> dict[Shard, StoredFolding | SqlFolding]:
         """Each shard ready to be folded on; models that do not fit both the code and the log begin anew.
 
         They do so with their first shard. Until then, and while the model is split otherwise, a shard is left out.
         """
-        foldings: dict[Shard, StoredFolding | FreeFolding] = {}
+        foldings: dict[Shard, StoredFolding | SqlFolding] = {}
         unknown: dict[str, None] = {}
         skips = skips or Skips()
         with self._database.writing() as connection:
@@ -183,7 +179,7 @@ class ModelsDatabase:
                         found[definition] = due
         return found
 
-    def _due(self, connection: sa.Connection, table: ModelTable | FreeTables, log_id: str) -> int | None:
+    def _due(self, connection: sa.Connection, table: ModelTable | SqlTables, log_id: str) -> int | None:
         """How far the present tables of a model are that has to be rebuilt; None when it has not to be."""
         stored = find(connection, table)
         if stored is None or stored.log_id != log_id:
@@ -203,9 +199,9 @@ class ModelsDatabase:
                 changed.append(error)
         return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
 
-    def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseBook:
+    def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseStore:
         """Where the leases of these shards are written."""
-        return ModelsBook(self._database, shards, thread)
+        return ModelsLeaseStore(self._database, shards, thread)
 
     def shards(self, definition: ReadModelDefinition, log_id: str) -> list[Shard]:
         """The shards in which a model is stored; none when it is not kept, or was made by other code."""
@@ -248,13 +244,13 @@ class ModelsDatabase:
             put(connection, table, found[0])
         return True
 
-    def observer(self, log_id: str) -> Observer:
+    def observer(self, log_id: str) -> CheckpointReader:
         """What sees how far models are that other processes fold."""
-        return Observer(self._database, self._kept, log_id, on_change=self._on_change, named=self._named)
+        return CheckpointReader(self._database, self._kept, log_id, on_change=self._on_change, named=self._named)
 
     def attached(
         self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
-    ) -> StoredFolding | FreeFolding:
+    ) -> StoredFolding | SqlFolding:
         """A model that another process folds, for its parked keys alone."""
         return self._folding(self._kept[definition], stored, decode, skips, None, Shard(definition))
 
@@ -267,10 +263,10 @@ class ModelsDatabase:
         trial: bool,
         lease: Lease | None = None,
         only_if_due: bool = False,
-    ) -> Building | FreeBuilding:
+    ) -> Building | SqlReplacement:
         """Tables beside the present ones, begun, or found as an interrupted rebuild has left them.
 
-        `Overtaken` when they are wanted only if the present ones are of other code, and these are not any more.
+        `CheckpointMoved` when they are wanted only if the present ones are of other code, and these are not any more.
         """
         with self._database.writing() as connection:
             create_checkpoints(connection)
@@ -279,7 +275,7 @@ class ModelsDatabase:
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
             if only_if_due and is_of(connection, present, self._kept[definition]):
-                raise Overtaken
+                raise CheckpointMoved
             if definition in self._free:
                 return self._build_free(self._free[definition], present, decode, skips, lease, trial=trial)
             table = beside(connection, definition, log_id, trial=trial)
@@ -322,16 +318,16 @@ class ModelsDatabase:
             return ParkingLot(definition).queue(connection, key, limit)
 
     @contextmanager
-    def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[Moment, None, None]:
+    def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[ReadSnapshot, None, None]:
         """The tables as they stand, in one snapshot."""
         with self._database.reading() as connection:
-            yield PresentMoment(connection, self._tables, reached, after, self._free)
+            yield PresentSnapshot(connection, self._tables, reached, after, self._free)
 
     @contextmanager
-    def past(self, reached: Mapping[ReadModelDefinition, int], past: Past) -> Generator[Moment, None, None]:
+    def past(self, reached: Mapping[ReadModelDefinition, int], past: PastReplay) -> Generator[ReadSnapshot, None, None]:
         """The tables as they were, in one snapshot."""
         with self._database.reading(scratch=True) as connection:
-            yield PastMoment(connection, self._tables, reached, past, self._free)
+            yield PastSnapshot(connection, self._tables, reached, past, self._free)
 
     def close(self) -> None:
         """Close every connection."""
@@ -339,16 +335,16 @@ class ModelsDatabase:
 
     def _folding(
         self,
-        table: ModelTable | FreeTables,
+        table: ModelTable | SqlTables,
         found: Checkpoint,
         decode: Decode,
         skips: Skips,
         lease: Lease | None,
         shard: Shard,
-    ) -> StoredFolding | FreeFolding:
-        if isinstance(table, FreeTables):
+    ) -> StoredFolding | SqlFolding:
+        if isinstance(table, SqlTables):
             handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-            return FreeFolding(table, self._database, handling, found, lease, self._identify)
+            return SqlFolding(table, self._database, handling, found, lease, self._identify)
         return self._stored_folding(table, found, decode, skips, lease, shard)
 
     def _stored_folding(
@@ -358,7 +354,7 @@ class ModelsDatabase:
         skipped = skips.of(table.definition)
         return StoredFolding(table, self._database, decode, found, skipped, lease, shard.owns, lot, self._identify)
 
-    def _is_ready(self, connection: sa.Connection, table: ModelTable | FreeTables, first: Shard, log_id: str) -> bool:
+    def _is_ready(self, connection: sa.Connection, table: ModelTable | SqlTables, first: Shard, log_id: str) -> bool:
         """Whether a model's tables are there to be folded on; with its first shard they are made so."""
         found = find(connection, table)
         check_place(connection, self._database, table, found, log_id)
@@ -372,19 +368,19 @@ class ModelsDatabase:
 
     def _build_free(
         self,
-        table: FreeTables,
+        table: SqlTables,
         present: Checkpoint,
         decode: Decode,
         skips: Skips,
         lease: Lease | None,
         *,
         trial: bool,
-    ) -> FreeBuilding:
+    ) -> SqlReplacement:
         handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-        return FreeBuilding(table, self._database, handling, present, lease, self._identify, dry_run=trial)
+        return SqlReplacement(table, self._database, handling, present, lease, self._identify, dry_run=trial)
 
 
-def _log_inexact_columns(table: FreeTables, dialect: sa.Dialect) -> None:
+def _log_inexact_columns(table: SqlTables, dialect: sa.Dialect) -> None:
     """SQLite keeps `sa.Numeric` as a float."""
     for column in (column for each in table.schema for column in each.columns if dialect.name == "sqlite"):
         if isinstance(column.type, sa.Numeric) and not isinstance(column.type, sa.Float):

@@ -3,18 +3,18 @@
 import sqlalchemy as sa
 
 from leftfold.errors import InvalidModel, InvalidProjection, TableTaken
-from leftfold.query.free_projection import FreeProjection
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.sql_projection import SqlProjection
 from leftfold.query.tables.checkpoints import Checkpoint
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.kept_tables import KeptTables
+from leftfold.query.tables.model_table import KeptTables
 from leftfold.query.tables.own_schema import OLD
-from leftfold.query.tables.swap import LONGEST_ADDITION
+from leftfold.query.tables.replace import LONGEST_ADDITION
 
 
 def check_name(definition: ReadModelDefinition, database: Database) -> None:
     """`InvalidModel` when the table's name, with what a rebuild adds to it, is too long for the database."""
-    if isinstance(definition, FreeProjection):
+    if isinstance(definition, SqlProjection):
         _check_own_names(definition, database)
         return
     longest = database.longest_name - LONGEST_ADDITION
@@ -26,7 +26,7 @@ def check_name(definition: ReadModelDefinition, database: Database) -> None:
         )
 
 
-def _check_own_names(projection: FreeProjection, database: Database) -> None:
+def _check_own_names(projection: SqlProjection, database: Database) -> None:
     longest = database.longest_name - len(OLD)
     for table in projection.tables:
         if len(table) > longest:

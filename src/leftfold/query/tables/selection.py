@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql import ClauseElement, visitors
 
 from leftfold.errors import InvalidKey, UnsupportedExpression, UsageError
 from leftfold.query.tables.column_types import Exact
+from leftfold.query.tables.handling import SqlTables
 from leftfold.query.tables.model_table import ModelTable
 
 COMPUTES = (
@@ -137,3 +138,13 @@ class Selection:
             f"one of {', '.join(self._table.fields)}",
             "name a field of the read model; a minus in front of it in order_by means descending",
         )
+
+
+def projections_read(statement: sa.Executable, projections: Iterable[SqlTables]) -> Iterator[SqlTables]:
+    """Those of the projections, each once."""
+    if not isinstance(statement, ClauseElement):
+        return
+    names = {element.name for element in visitors.iterate(statement) if isinstance(element, sa.Table)}
+    for table in projections:
+        if not names.isdisjoint(table.tables):
+            yield table

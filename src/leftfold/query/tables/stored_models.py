@@ -10,9 +10,9 @@ from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.tables.checkpoints import find, fits
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.free_tables import tables_for
+from leftfold.query.tables.handling import tables_for
 from leftfold.query.tables.own_tables import checkpoint, parked
-from leftfold.query.tables.parking_lot import ParkingLot
+from leftfold.query.tables.parked import ParkingLot
 
 
 def stored_positions(

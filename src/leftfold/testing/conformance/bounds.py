@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from leftfold.criteria import Criteria, Item, criteria
 from leftfold.errors import (
     AppendTooLarge,
     Conflict,
@@ -19,6 +18,8 @@ from leftfold.errors import (
     InvalidType,
     LeftfoldError,
 )
+from leftfold.model.criteria import Criteria, Item, criteria
+from leftfold.model.record import NewEvent
 from leftfold.store.bounds import (
     APPEND_BYTES_LIMIT,
     APPEND_EVENTS_LIMIT,
@@ -31,7 +32,7 @@ from leftfold.store.bounds import (
     TYPE_LIMIT,
     VERSION_LIMIT,
 )
-from leftfold.store.contract import AppendCondition, Appended, EventStore, Key, NewEvent
+from leftfold.store.contract import AppendCondition, Appended, EventStore, Key
 from leftfold.testing.conformance.records import Promise, events_of, opened, outcomes_of, positions_of
 
 WIDEST = "\U0001f600"  # four bytes in UTF-8

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.errors import Conflict, KeyReused, PartsAppended
-from leftfold.store.contract import AppendCondition, Appended, EventStore, Key, NewEvent
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import AppendCondition, Appended, EventStore, Key
 from leftfold.testing.conformance.records import Promise, about, events_of, none_since, opened, outcomes_of
 
 

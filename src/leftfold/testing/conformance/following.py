@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from leftfold.criteria import ALL, NOTHING, Criteria, criteria
 from leftfold.errors import StoreClosed
-from leftfold.store.contract import Batch, EventStore, NewEvent
+from leftfold.model.criteria import ALL, NOTHING, Criteria, criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import Batch, EventStore
 from leftfold.store.subscription import subscribe
 from leftfold.testing.conformance.records import OpenStore, Promise, about, at_once, opened, outcomes_of
 

@@ -4,9 +4,10 @@ import asyncio
 import threading
 from itertools import count
 
-from leftfold.criteria import ALL, Criteria, criteria
 from leftfold.errors import Conflict, EventTooLarge, KeyReused, LeftfoldError
-from leftfold.store.contract import AppendCondition, Appended, EventStore, NewEvent
+from leftfold.model.criteria import ALL, Criteria, criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import AppendCondition, Appended, EventStore
 from leftfold.testing.conformance.following import PATIENCE
 from leftfold.testing.conformance.records import (
     OpenStore,

@@ -6,8 +6,9 @@ from itertools import product
 import pytest
 import pytest_asyncio
 
-from leftfold.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
-from leftfold.store.contract import Appended, EventStore, NewEvent
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import Appended, EventStore
 from leftfold.testing.conformance.records import (
     Promise,
     about,

@@ -7,10 +7,11 @@ from typing import Any, Protocol, TypeVar
 import pytest
 import pytest_asyncio
 
-from leftfold.clock import Clock, SystemClock
-from leftfold.criteria import Criteria, criteria
 from leftfold.errors import LeftfoldError
-from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, NewEvent, StoredEvent
+from leftfold.model.clock import Clock, SystemClock
+from leftfold.model.criteria import Criteria, criteria
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ import contextlib
 import pytest
 
 from leftfold.errors import Conflict, KeyReused, StoreClosed
-from leftfold.store.contract import Appended, NewEvent
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import Appended
 from leftfold.testing.clock import START, FakeClock
 from leftfold.testing.conformance.following import PATIENCE
 from leftfold.testing.conformance.records import OpenStore, Promise, about, events_of, none_since, opened

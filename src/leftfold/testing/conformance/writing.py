@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from leftfold.criteria import criteria
 from leftfold.errors import (
     EmptyAppend,
     EventTooLarge,
@@ -16,7 +15,9 @@ from leftfold.errors import (
     NaiveDatetime,
     TimeRefused,
 )
-from leftfold.store.contract import Appended, EventStore, NewEvent
+from leftfold.model.criteria import criteria
+from leftfold.model.record import NewEvent
+from leftfold.store.contract import Appended, EventStore
 from leftfold.testing.clock import START, FakeClock
 from leftfold.testing.conformance.records import (
     OpenStore,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
-from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.testing.history.commands import executions
 from leftfold.testing.history.evidence import Attempt, History, Operation, Payload
 from leftfold.testing.history.record import (
@@ -27,7 +27,7 @@ HOSTILE_REQUESTS = "hostile-requests"
 LEAP_CLOCK = "leap-clock"
 AHEAD = 3_600_000_000  # microseconds by which a store may be wrong in the time of an event
 AFTERMATH = 5_000_000_000  # nanoseconds within which a call may be answered that met a fault
-FAIR = ("Conflict", "DecisionContended", "KeyReused", "Rejected")  # what an honest request is refused for
+FAIR = ("Conflict", "TooManyConflicts", "KeyReused", "Rejected")  # what an honest request is refused for
 OUT_OF_REACH = ("StoreBusy", "StoreUnreachable")
 
 

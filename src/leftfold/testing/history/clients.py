@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from leftfold.errors import Conflict, LeftfoldError, OutcomeUnknown
 from leftfold.live import LiveApp
-from leftfold.store.contract import AppendCondition, Batch, EventStore, StoredEvent
+from leftfold.model.record import StoredEvent
+from leftfold.store.contract import AppendCondition, Batch, EventStore
 from leftfold.store.subscription import subscribe
 from leftfold.testing.history.counting import Count
 from leftfold.testing.history.hostile import hostile_requests

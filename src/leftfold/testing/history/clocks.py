@@ -5,7 +5,7 @@ import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from leftfold.clock import SystemClock
+from leftfold.model.clock import SystemClock
 
 
 class SteppedClock:

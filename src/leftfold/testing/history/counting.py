@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from leftfold.app import App
 from leftfold.command import DecisionModel
 from leftfold.errors import Rejected
-from leftfold.events import Command, Event
-from leftfold.tags import Tag
+from leftfold.model.message import Command, Event
+from leftfold.model.tag import Tag
 from leftfold.testing.history.record import COUNTED
 
 CounterId = Annotated[str, Tag("counter")]

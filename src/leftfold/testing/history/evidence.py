@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.testing.history.record import (
     Answer,
     Append,

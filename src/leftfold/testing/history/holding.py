@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from time import monotonic
 
-from leftfold.clock import SystemClock
-from leftfold.leases import Entry, Holder, Keeper, StoredBook, Terms
+from leftfold.follow.lease import Terms
+from leftfold.follow.lease_holder import LeaseHolder
+from leftfold.follow.lease_store import ClosableLeaseStore, Entry
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.follow.workers import lease_store_of
+from leftfold.model.clock import SystemClock
 from leftfold.store.contract import EventStore
 from leftfold.testing.history.clients import cancel
-from leftfold.workers import book_of
 
 APP = "history"
 LEASES = ("history-one", "history-two", "history-three")
@@ -22,7 +25,7 @@ class Holding:
     def __init__(self, url: str, store: EventStore) -> None:
         self._book = _book(url, store)
         terms = Terms.present(LEASE_SECONDS, APP)
-        self._keeper = Keeper(self._book, LEASES, terms, on_gained=_gained, on_lost=_lost)
+        self._keeper = LeaseHolder(self._book, LEASES, terms, on_gained=_gained, on_lost=_lost)
         self._running: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -61,12 +64,12 @@ def _idle(first: Mapping[str, Entry], entries: Mapping[str, Entry]) -> list[str]
 
 def _lives(first: Entry | None, entry: Entry | None) -> bool:
     """Whether something was heard of the holder, who is a client."""
-    holder = Holder.parse(entry.holder) if entry else None
+    holder = ProcessIdentity.parse(entry.holder) if entry else None
     return entry != first and holder is not None and holder.app == APP
 
 
-def _book(url: str, store: EventStore) -> StoredBook:
-    book = book_of(url, store.log_id, SystemClock())
+def _book(url: str, store: EventStore) -> ClosableLeaseStore:
+    book = lease_store_of(url, store.log_id, SystemClock())
     assert book is not None, "the log is not in memory"
     return book
 

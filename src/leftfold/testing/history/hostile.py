@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from leftfold.criteria import EVERYTHING, Criteria, Item
 from leftfold.live import LiveApp
+from leftfold.model.criteria import EVERYTHING, Criteria, Item
+from leftfold.model.record import NewEvent
 from leftfold.store.bounds import (
     APPEND_EVENTS_LIMIT,
     CRITERIA_ITEMS_LIMIT,
@@ -19,7 +20,7 @@ from leftfold.store.bounds import (
     TYPE_LIMIT,
     VERSION_LIMIT,
 )
-from leftfold.store.contract import AppendCondition, EventStore, Key, NewEvent
+from leftfold.store.contract import AppendCondition, EventStore, Key
 from leftfold.testing.history.counting import Count, Counter
 
 NUL, SURROGATE = "a\0", "a\ud800"

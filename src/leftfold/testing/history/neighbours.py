@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from leftfold.leases import Holder
+from leftfold.follow.process_identity import ProcessIdentity
+from leftfold.follow.workers import beside
 from leftfold.store.open import postgres_log
 from leftfold.testing.history.appends import HOSTILE_REQUESTS
 from leftfold.testing.history.arena import Place
 from leftfold.testing.history.holding import APP, LEASES
 from leftfold.testing.history.nemesis import Nemesis
-from leftfold.workers import beside
 
 MOST = 2**63 - 1
 GARBAGE_IN_POSTGRES = """
@@ -123,7 +123,7 @@ class GarbageLeases(Intruder):
 
     def _holder(self) -> str:
         """What stands for the holder: half of it names a process of this machine that cannot be."""
-        random, present = self.random, Holder.present(APP)
+        random, present = self.random, ProcessIdentity.present(APP)
         pid = random.choice(["0", "2147483648", "9" * 30, "9" * 5_000, "-1", "٤٢"])
         impossible = str(present).replace(str(present.pid), pid, 1)
         others = [
@@ -154,7 +154,7 @@ def _write_lease(place: Place, url: str, row: Sequence[Any]) -> None:
 
 def _in_postgres(url: str, sql: str, rows: Sequence[Sequence[Any]]) -> None:
     """Run a statement for each row, in a session of its own."""
-    from leftfold.store.postgres_driver import connect, run
+    from leftfold.store.postgres.driver import connect, run
 
     server, log = postgres_log(url)
     with closing(connect(server, session=True)) as connection:

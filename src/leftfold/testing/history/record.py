@@ -11,8 +11,8 @@ from time import monotonic_ns
 
 import msgspec
 
-from leftfold.criteria import Criteria, Item
-from leftfold.store.contract import NewEvent, StoredEvent
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.record import NewEvent, StoredEvent
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -13,11 +13,12 @@ from time import monotonic
 
 import msgspec
 
-from leftfold.clock import Clock, SystemClock, to_microseconds
-from leftfold.criteria import EVERYTHING
 from leftfold.errors import LogNotEmpty, StoreError, UnknownNemesis
+from leftfold.model.clock import Clock, SystemClock, to_microseconds
+from leftfold.model.criteria import EVERYTHING
+from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.passwords import without_password
-from leftfold.store.contract import EventStore, NewEvent, StoredEvent
+from leftfold.store.contract import EventStore
 from leftfold.store.inspection import Inspectable
 from leftfold.store.open import open_store
 from leftfold.testing.history.arena import Arena, Place, prepared

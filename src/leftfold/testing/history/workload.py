@@ -4,7 +4,7 @@ from random import Random
 
 import msgspec
 
-from leftfold.store.contract import NewEvent
+from leftfold.model.record import NewEvent
 from leftfold.testing.history.hostile import hostile_requests
 from leftfold.testing.history.record import Execute, Items, Wanted
 

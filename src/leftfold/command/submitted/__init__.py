@@ -1,0 +1,1 @@
+"""Submitted commands: appended to the log now, handled later by a follower."""

@@ -1,0 +1,112 @@
+"""Submissions: what has become of a submitted command, as its events tell."""
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Literal, Self, TypeVar
+
+from msgspec.structs import replace
+
+from leftfold.command.handler import DecisionModel
+from leftfold.command.submitted.events import (
+    CommandCancelled,
+    CommandFailed,
+    CommandHandled,
+    CommandPostponed,
+    CommandRejected,
+    CommandRetried,
+    CommandSubmitted,
+    TicketId,
+)
+from leftfold.command.submitted.schedule import Recurrence
+
+S = TypeVar("S", bound="Submission")
+SubmissionState = Literal["unknown", "open", "handled", "rejected", "failed", "cancelled"]
+
+
+class Submission(DecisionModel):
+    """A submitted command: a fold of the events of one ticket.
+
+    `due` is None when nothing has to be waited for. `events` is how many events the command made, `error` what the
+    newest failed attempt ran into, and `traceback` is that of the last attempt of a command that has failed. One that
+    recurs has a `series`, and a `recurrence` until the next one of its series is submitted.
+    """
+
+    ticket: TicketId
+    state: SubmissionState = "unknown"
+    command: str = ""
+    command_version: int = 1
+    data: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+    due: datetime | None = None
+    attempts: int = 0
+    error: str | None = None
+    events: int = 0
+    reason: str = ""
+    details: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+    series: str | None = None
+    recurrence: Recurrence | None = None
+    traceback: str | None = None
+
+    def standing(self, now: datetime) -> str:
+        """The state, an open one told apart by whether its time has come: `pending` or `scheduled`."""
+        if self.state != "open":
+            return self.state
+        return "scheduled" if self.due is not None and self.due > now else "pending"
+
+    def following(self, now: datetime) -> CommandSubmitted | None:
+        """The next command of a series, due at the first time that is still to come; None when this does not recur."""
+        if self.recurrence is None or self.series is None:
+            return None
+        due = self.recurrence.after(max(now, self.due or now))
+        return CommandSubmitted(
+            _ticket_in(self.series, due),
+            self.command,
+            self.command_version,
+            self.data,
+            due,
+            self.series,
+            self.recurrence,
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state not in ("unknown", "open")
+
+    def evolve(  # noqa: PLR0911 one for each type of event
+        self,
+        event: CommandSubmitted
+        | CommandHandled
+        | CommandRejected
+        | CommandPostponed
+        | CommandFailed
+        | CommandRetried
+        | CommandCancelled,
+    ) -> Self:
+        """Fold one event of the ticket. A process cancels without looking: what is settled by then stays so."""
+        match event:
+            case CommandSubmitted(command=command, command_version=version, data=data, due=due):
+                submitted = replace(self, state="open", command=command, command_version=version, data=data, due=due)
+                return submitted if event.series is None else _recurring(submitted, event)
+            case CommandHandled(events=events):
+                return replace(self, state="handled", events=events)
+            case CommandRejected(reason=reason, details=details):
+                return replace(self, state="rejected", reason=reason, details=details)
+            case CommandPostponed(attempt=attempt, error=error, due=due):
+                return replace(self, attempts=attempt, error=error, due=due)
+            case CommandFailed(attempt=attempt, error=error, next=following, traceback=traceback):
+                recurrence = self.recurrence if following is None else None
+                failed = replace(self, state="failed", attempts=attempt, error=error, recurrence=recurrence)
+                return replace(failed, traceback=traceback or None)
+            case CommandRetried():
+                return replace(self, state="open", attempts=0, due=None, traceback=None)
+            case CommandCancelled():
+                return replace(self, state="cancelled") if self.state in ("open", "failed") else self
+
+
+def _recurring(submission: S, event: CommandSubmitted) -> S:
+    return replace(submission, series=event.series, recurrence=event.recurrence)
+
+
+def _ticket_in(series: str, due: datetime) -> str:
+    """The ticket of a command of a series: no user's key gives the same one."""
+    return blake2b(f"{series}/{due.isoformat()}".encode(), digest_size=16, person=b"leftfold.series").hexdigest()

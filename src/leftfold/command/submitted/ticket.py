@@ -1,0 +1,131 @@
+"""Tickets: what `submit` gives, to ask for the outcome from here or from any other process."""
+
+import asyncio
+from collections import defaultdict
+
+from leftfold.command.receipt import Receipt
+from leftfold.command.submitted.commands import Inbox
+from leftfold.command.submitted.events import CommandCancelled, CommandFailed, CommandHandled, CommandRejected
+from leftfold.command.submitted.submission import Submission
+from leftfold.errors import LeftfoldError, Rejected, TicketCancelled, TicketFailed, TicketOpen
+from leftfold.model.criteria import criteria
+from leftfold.model.metadata import Metadata
+from leftfold.model.registry import Registry
+from leftfold.store.contract import EventStore
+from leftfold.store.home import Home
+
+OUTCOMES = criteria(CommandHandled, CommandRejected, CommandFailed, CommandCancelled)
+Settled = asyncio.Future[None]
+
+
+class Outcomes:
+    """Wakes those who await a ticket once something final is said of it. Reads only while someone waits."""
+
+    def __init__(self, store: EventStore, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+        self._waiting: defaultdict[str, set[Settled]] = defaultdict(set)
+        self._following: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Outcomes of {len(self._waiting)} tickets>"
+
+    async def expect(self, ticket: str) -> Settled:
+        """A future that is done once the ticket is settled after this call returned; `forget` it in the end."""
+        settled: Settled = asyncio.get_running_loop().create_future()
+        self._waiting[ticket].add(settled)
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(self._follow(await self._store.head()))
+        return settled
+
+    def forget(self, ticket: str, settled: Settled) -> None:
+        """Nobody waits for it any more."""
+        self._waiting[ticket].discard(settled)
+        if not self._waiting[ticket]:
+            del self._waiting[ticket]
+
+    async def close(self) -> None:
+        """End the reading."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+    async def _follow(self, position: int) -> None:
+        try:
+            while self._waiting:
+                async for batch in self._store.read(OUTCOMES, after=position):
+                    position = batch.through
+                    for event in self._registry.decode_all(batch.events):
+                        self._wake(self._waiting.get(event.ticket, ()), None)
+                await self._store.wait(position, 1.0)
+        except LeftfoldError as error:
+            for settled in list(self._waiting.values()):
+                self._wake(settled, error)
+
+    def _wake(self, waiting: "set[Settled] | tuple[()]", error: LeftfoldError | None) -> None:
+        for settled in waiting:
+            if settled.done():
+                continue
+            if error is None:
+                settled.set_result(None)
+            else:
+                settled.set_exception(error)
+
+
+class Ticket:
+    """A submitted command. Its `id` is all that has to be kept: `live.ticket(id)` is the same ticket, anywhere."""
+
+    def __init__(self, id: str, inbox: Inbox, outcomes: Outcomes, home: Home) -> None:
+        self.id = id
+        self._inbox = inbox
+        self._outcomes = outcomes
+        self._home = home
+
+    def __repr__(self) -> str:
+        return f"<Ticket {self.id}>"
+
+    async def result(self, timeout: float | None = None) -> Receipt:
+        """The receipt, once the command is handled by whichever process; `TicketOpen` after `timeout` seconds.
+
+        Raises `Rejected` as the handler did, `TicketFailed` after the last attempt, or `TicketCancelled`.
+        """
+        self._home.check()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._settled()
+        except TimeoutError:
+            raise TicketOpen(self.id, timeout or 0) from None
+        record = await self._inbox.read(self.id)
+        submission = record.submission
+        match submission.state:
+            case "rejected":
+                raise Rejected(submission.reason, **submission.details)
+            case "failed":
+                raise TicketFailed(self.id, submission.attempts, submission.error or "")
+            case "cancelled":
+                raise TicketCancelled(self.id)
+            case _:
+                return await self._inbox.receipt(record)
+
+    async def state(self) -> Submission:
+        """What has become of the command so far."""
+        self._home.check()
+        return (await self._inbox.read(self.id)).submission
+
+    async def retry(self, *, metadata: Metadata | None = None) -> None:
+        """Try a command that failed, or was postponed, again at once; `TicketClosed` if it is in another state."""
+        self._home.check()
+        await self._inbox.retry(self.id, metadata)
+
+    async def cancel(self, *, metadata: Metadata | None = None) -> None:
+        """See to it that the command is not handled; `TicketClosed` if it has been, or was rejected or cancelled."""
+        self._home.check()
+        await self._inbox.cancel(self.id, metadata)
+
+    async def _settled(self) -> None:
+        settled = await self._outcomes.expect(self.id)
+        try:
+            if not (await self._inbox.read(self.id)).submission.settled:
+                await settled
+        finally:
+            self._outcomes.forget(self.id, settled)

@@ -1,0 +1,144 @@
+"""A lease as one process sees it: its terms, whether it is held here, and the share of several leases."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
+
+import msgspec
+
+from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, StoreFailed
+from leftfold.follow.lease_store import Entry
+from leftfold.follow.process_identity import ProcessIdentity
+
+LEASE_SECONDS = 5.0
+TURNS = 5  # in the time of a lease: its holder is heard of as often
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """Who takes leases, and how long one lasts of whose holder nothing is heard.
+
+    `now` tells seconds by a clock that never steps. `pause` passes the time between two turns.
+    """
+
+    me: str
+    seconds: float = LEASE_SECONDS
+    now: Callable[[], float] = monotonic
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+    @classmethod
+    def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "Terms":
+        """Those of this process, for an app of this name."""
+        return cls(str(ProcessIdentity.present(app)), seconds)
+
+    @property
+    def turn(self) -> float:
+        """Seconds between two turns of a keeper."""
+        return self.seconds / TURNS
+
+
+log = logging.getLogger("leftfold.leases")
+
+
+class Lease:
+    """Decides when a lease may be taken. Does nothing by itself: it is told what the book says.
+
+    A holder that is seen at the same beat for the time of a lease, by this process's own clock, has lost it; so no two
+    clocks are ever compared. One that has certainly ended has lost it at once. So has one of the same app whose code
+    takes fewer event types than this one: it would pass over what it does not know. `trouble` says that the holder
+    belongs to another app, or is none: then the lease is taken as that of a silent holder is.
+    """
+
+    def __init__(self, name: str, terms: Terms, *, types: int = 0) -> None:
+        self.name = name
+        self.held: Entry | None = None
+        self.trouble: LeftfoldError | None = None
+        self._terms = terms
+        self._me = ProcessIdentity.parse(terms.me)
+        if self._me is not None and types:
+            self._me = msgspec.structs.replace(self._me, types=types)
+        self.me = terms.me if self._me is None else str(self._me)
+        self._seen: tuple[str, int] | None = None
+        self._since = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Lease {self.name}, {'held here' if self.held else 'held by others'}>"
+
+    def may_be_taken(self, entry: Entry | None) -> bool:
+        """Whether the lease, as the book has it now, is free."""
+        if entry is None:
+            self._seen = self.trouble = None
+            return True
+        holder = ProcessIdentity.parse(entry.holder)
+        self._look_for_trouble(entry, holder)
+        now, standing = self._terms.now(), (entry.holder, entry.beat)
+        if standing != self._seen:
+            self._seen, self._since = standing, now
+        return now - self._since >= self._terms.seconds or self._is_dead(holder) or self._knows_less(holder)
+
+    def _is_dead(self, holder: ProcessIdentity | None) -> bool:
+        return holder is not None and self._me is not None and holder.is_dead(self._me)
+
+    def _knows_less(self, holder: ProcessIdentity | None) -> bool:
+        if holder is None or self._me is None or holder.app != self._me.app:
+            return False
+        return 0 < holder.types < self._me.types
+
+    def _look_for_trouble(self, entry: Entry, holder: ProcessIdentity | None) -> None:
+        """Say once that another app does this work: its worker and this one have one name, and cannot both work.
+
+        Or that what is written there names no process that leftfold could know.
+        """
+        found: LeftfoldError | None = None
+        if holder is None and self._me is not None:
+            problem = f"{entry.holder!r:.80} is no process; the lease is taken over after {self._terms.seconds:g} s"
+            found = StoreFailed(f"the lease of {self.name}", problem)
+        elif holder is not None and self._me is not None and holder.app and holder.app != self._me.app:
+            found = LeaseOfAnotherApp(self.name, self._me.app, holder.app)
+        if found is not None and str(found) != str(self.trouble):
+            log.warning("%s", found)
+        self.trouble = found
+
+
+PRESENT = "present: "
+
+
+class Share:
+    """This process's part of some leases. Who wants one says so in the book, by an entry of its own, and lives by it.
+
+    Decides by what the book says, and by nothing else; so do all who share, and so their parts add up to the whole.
+    """
+
+    def __init__(self, names: Sequence[str], terms: Terms) -> None:
+        self.names = names
+        self.entry: Entry | None = None
+        self.presence = f"{PRESENT}{names[0]}: {terms.me}"
+        self._terms = terms
+        self._others: dict[str, Lease] = {}
+
+    def __repr__(self) -> str:
+        return f"<Share of {len(self.names)} leases>"
+
+    def size(self, entries: Mapping[str, Entry]) -> int:
+        """How many of the leases are to be held here."""
+        gone = {entry.name for entry in self.gone(entries)}
+        present = {entry.holder for entry in self._present(entries) if entry.name not in gone}
+        sharing = sorted({*present, self._terms.me})
+        each, rest = divmod(len(self.names), len(sharing))
+        return each + (sharing.index(self._terms.me) < rest)
+
+    def gone(self, entries: Mapping[str, Entry]) -> list[Entry]:
+        """The entries of those who have ended, or of whom nothing is heard."""
+        others = [entry for entry in self._present(entries) if entry.holder != self._terms.me]
+        return [entry for entry in others if self._watched(entry.name).may_be_taken(entry)]
+
+    def _present(self, entries: Mapping[str, Entry]) -> list[Entry]:
+        return [entry for name, entry in entries.items() if name.startswith(f"{PRESENT}{self.names[0]}: ")]
+
+    def _watched(self, name: str) -> Lease:
+        return self._others.setdefault(name, Lease(name, self._terms))
+
+
+def is_presence(entry: Entry) -> bool:
+    """Whether an entry is no lease, but says that somebody wants a share of some."""
+    return entry.name.startswith(PRESENT)

@@ -1,0 +1,95 @@
+"""The event types that a process or reactor takes, and how many events the code before it passed over."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.registry import Registry
+from leftfold.store.contract import EventStore
+
+COUNTED = 10_000  # events of a type that were passed over; more are not counted
+
+NOT_NOTED: tuple[str, ...] = ()
+
+
+def names_taken(registry: Registry, wires: Iterable[str]) -> list[str]:
+    """Return the wire names that a checkpoint lists: former ones too, by which code from before a renaming goes."""
+    return sorted(frozenset[str]().union(*map(registry.names_of, wires)))
+
+
+class TakenTypes:
+    """Compares the types that the present code takes with those that the checkpoints of one process or reactor list.
+
+    With `begins_with_checkpoint`, the first checkpoint of other code says where the code before it ended.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        registry: Registry,
+        checkpoints: Criteria,
+        wires: Collection[str],
+        *,
+        begins_with_checkpoint: bool = False,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._checkpoints = checkpoints
+        self._wires = wires
+        self._begins_with_checkpoint = begins_with_checkpoint
+        self.names = names_taken(registry, wires)
+
+    def __repr__(self) -> str:
+        return f"<TakenTypes {', '.join(self._wires)}>"
+
+    async def noted(self) -> Collection[str]:
+        """Return the names that the newest checkpoint lists; empty without one, or where an older leftfold wrote it."""
+        async for batch in self._store.read(self._checkpoints, limit=1, reverse=True):
+            for event in self._registry.decode_all(batch.events):
+                names: list[str] = event.types
+                return names
+        return NOT_NOTED
+
+    def new(self, noted: Collection[str]) -> list[str]:
+        """Return the types that the present code takes and that are not listed; none where nothing is listed."""
+        return [wire for wire in self._wires if noted and self._registry.names_of(wire).isdisjoint(noted)]
+
+    async def passed_over(self, wires: Collection[str], upto: int) -> dict[str, int]:
+        """Count the events of each type that were passed over: those since a checkpoint that lists the type, if any."""
+        if not wires:
+            return {}
+        since = await self._last_listed(wires)
+        counts = {wire: await self._count(wire, since.get(wire, 0), upto) for wire in wires}
+        return {wire: count for wire, count in counts.items() if count}
+
+    async def _last_listed(self, wires: Collection[str]) -> dict[str, int]:
+        """Find up to where each type was taken: by code that an older version had replaced for a time."""
+        found: dict[str, int] = {}
+        end: int | None = None  # of what the code of a checkpoint took, where that is known
+        async for batch in self._store.read(self._checkpoints, reverse=True):
+            for event in self._registry.decode_all(batch.events):
+                for wire in set(wires) - found.keys():
+                    if not self._registry.names_of(wire).isdisjoint(event.types):
+                        found[wire] = event.position if end is None else end
+                end = event.position if self._begins_with_checkpoint and event.types else None
+            if len(found) == len(wires):
+                break
+        return found
+
+    async def _count(self, wire: str, after: int, upto: int) -> int:
+        if upto <= after:
+            return 0
+        wanted, count = Criteria(Item(self._registry.names_of(wire))), 0
+        async for batch in self._store.read(wanted, after=after, upto=upto, limit=COUNTED, data_only=True):
+            count += len(batch.events)
+        return count
+
+
+def in_numbers(passed_over: Mapping[str, int]) -> str:
+    """Say how many events of each type were passed over."""
+
+    def said(wire: str, count: Any) -> str:
+        number = f"{COUNTED:,} or more" if count >= COUNTED else f"{count:,}"
+        return f"{number} of {wire}"
+
+    return ", ".join(said(wire, count) for wire, count in sorted(passed_over.items()))

@@ -1,0 +1,1 @@
+"""The model: messages, tags, criteria and folds. Pure: the standard library and msgspec."""

@@ -1,0 +1,172 @@
+"""Which events: the query of the Dynamic Consistency Boundary specification (https://dcb.events/specification/)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Self
+
+from leftfold.errors import InvalidCriteria, UsageError
+from leftfold.model.message import MessageType, event_classes, with_subclasses
+
+SYSTEM = "leftfold."  # how the types of leftfold's own events begin
+FEW = 32  # items that are compared each with each
+COMPARISONS = 64  # for each of many items, on average, to find those that others cover
+
+
+class Item:
+    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); either may be left out.
+
+    Without types and tags it means every event. `system=False` leaves out those of leftfold itself, whose types begin
+    with `leftfold.`; types and tags say by themselves whether such are meant.
+    """
+
+    __slots__ = ("_hash", "system", "tags", "types")
+
+    types: frozenset[str]
+    tags: frozenset[str]
+    system: bool
+
+    def __init__(self, types: Iterable[str] = (), tags: Iterable[str] = (), *, system: bool = True) -> None:
+        try:
+            self.types = frozenset(types)
+            self.tags = frozenset(tags)
+        except TypeError:
+            raise _not_in_lists(types, tags) from None
+        if isinstance(types, str) or isinstance(tags, str):
+            raise _not_in_lists(types, tags)
+        self.system = system
+        self._hash = hash((self.types, self.tags, system))
+        if not system and (self.types or self.tags):
+            raise UsageError(f"{self!r} has system=False", "types or tags, or system=False", "leave system=False out")
+
+    def matches(self, type: str, tags: Collection[str]) -> bool:
+        """Whether an event of this type with these tags is meant."""
+        return (
+            (not self.types or type in self.types)
+            and self.tags.issubset(tags)
+            and (self.system or not type.startswith(SYSTEM))
+        )
+
+    def covers(self, other: Self) -> bool:
+        """Whether every event that `other` means is meant by this item too."""
+        if not self.tags <= other.tags:
+            return False
+        if not self.system:
+            return not other.system or (bool(other.types) and not any(type.startswith(SYSTEM) for type in other.types))
+        return not self.types or (bool(other.types) and other.types <= self.types)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Item) and self._hash == other._hash and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.types, self.tags, self.system
+
+    def __repr__(self) -> str:
+        types = " or ".join(sorted(self.types)) or ("any type" if self.system else f"any type but {SYSTEM}*")
+        return f"{types} with {' and '.join(sorted(self.tags))}" if self.tags else types
+
+
+def _not_in_lists(types: object, tags: object) -> UsageError:
+    return UsageError(f"Item({types!r}, {tags!r})", "texts in lists", "write Item(['opened'], ['account:a'])")
+
+
+class Criteria:
+    """An OR of items: an event is meant when any item matches it. Without items nothing is meant.
+
+    Compose with `|`. Equal criteria compare and hash equal whatever the order in which they were put together;
+    an item that another one covers is dropped.
+    """
+
+    __slots__ = ("_hash", "is_checked", "items")
+
+    items: tuple[Item, ...]
+    is_checked: bool  # whether a store has found that it can look for them
+
+    def __init__(self, *items: Item) -> None:
+        self.items = items if len(items) == 1 else _without_covered(items)
+        self._hash = hash(self.items)
+        self.is_checked = False
+
+    def matches(self, type: str, tags: Collection[str]) -> bool:
+        """Whether an event of this type with these tags is meant."""
+        return any(item.matches(type, tags) for item in self.items)
+
+    def __or__(self, other: Self) -> "Criteria":
+        return Criteria(*self.items, *other.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Criteria) and self.items == other.items
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<Criteria {', or '.join(map(repr, self.items)) or 'nothing'}>"
+
+
+def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The distinct items in one order, without those that another one covers.
+
+    If that took too many comparisons none is dropped, which changes no answer.
+    """
+    distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags), item.system))
+    find = _candidates(distinct) if len(distinct) > FEW else None
+    left = COMPARISONS * len(distinct)
+    kept: list[Item] = []
+    for item in distinct:
+        candidates = distinct if find is None else find(item)
+        left -= len(candidates)
+        if left < 0:
+            return tuple(distinct)
+        if not any(other is not item and other.covers(item) for other in candidates):
+            kept.append(item)
+    return tuple(kept)
+
+
+def _candidates(items: Sequence[Item]) -> Callable[[Item], Sequence[Item]]:
+    """The function that finds the items which may cover one: each is listed by its rarest tag and its types."""
+    tags = Counter(tag for item in items for tag in item.tags)
+    types = Counter(type for item in items for type in item.types)
+    listed: defaultdict[tuple[str | None, str | None], list[Item]] = defaultdict(list)
+    for item in items:
+        tag = min(item.tags, key=lambda tag: (tags[tag], tag), default=None)
+        for type in item.types or (None,):
+            listed[tag, type].append(item)
+
+    def find(item: Item) -> Sequence[Item]:
+        rarest = min(item.types, key=lambda type: (types[type], type), default=None)
+        places = [(tag, type) for tag in (*item.tags, None) for type in {rarest, None}]
+        return [each for place in places for each in listed.get(place, ())]
+
+    return find
+
+
+def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:
+    """Criteria of one item: any of `types` (wire names or event classes) with all of `tags`.
+
+    A class stands for itself and for the subclasses that are defined when this is called.
+    """
+    names = (name for each in types for name in ((each,) if isinstance(each, str) else _wires_of(each)))
+    return Criteria(Item(names, tags))
+
+
+def _wires_of(owner: type) -> Sequence[str]:
+    found = event_classes(owner)
+    classes = () if isinstance(found, str) else with_subclasses(found)
+    if not classes:
+        problem = found if isinstance(found, str) else f"no event class is derived from {owner.__qualname__} so far"
+        raise InvalidCriteria(owner, problem)
+    return [MessageType(each).wire for each in classes]
+
+
+ALL = Criteria(Item(system=False))
+"""Every event of users: all but those that leftfold itself appends, whose types begin with `leftfold.`."""
+
+EVERYTHING = Criteria(Item())
+"""Every event of the log, leftfold's own included: submitted commands, checkpoints, workers that were replaced."""
+
+NOTHING = Criteria()
+"""No event at all."""

@@ -1,0 +1,274 @@
+"""Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
+
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from copy import copy, deepcopy
+from functools import reduce
+from itertools import product
+from typing import Any, Self
+
+import msgspec
+
+from leftfold.errors import (
+    ArgumentMutated,
+    EvolveFailed,
+    InvalidKey,
+    InvalidModel,
+    NotAMessage,
+    TaglessEvent,
+    UnresolvedAnnotation,
+    shown,
+)
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.failure import in_words
+from leftfold.model.fingerprint import Fingerprint, fingerprint
+from leftfold.model.message import Event, MessageType, event_classes, with_subclasses
+from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
+from leftfold.model.record import StoredEvent
+from leftfold.model.signature import check_plain
+from leftfold.model.tag import TagField, hints_of, tag_fields
+
+
+class Fold:
+    """A model class, understood: its key fields, the event types that `evolve` takes, the criteria of a key.
+
+    `evolve(state, event)` is the class's own function. A model without key fields folds all events of its types.
+    `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
+    """
+
+    __slots__ = ("_by_tags", "_can_change", "_fingerprint", "bases", "events", "evolve", "key", "name", "owner")
+
+    def __init__(self, owner: type) -> None:
+        self.owner = owner
+        self.name = owner.__qualname__.rpartition(".")[2]
+        self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
+        _check_plain(owner)
+        self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
+        self.bases: tuple[type, ...] = _events_of(owner)
+        self.events: tuple[MessageType, ...] = ()
+        self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
+        self._can_change: bool | None = None
+        self._fingerprint: Fingerprint | None = None
+        self._check_keys()
+        self._check_defaults()
+        self.refresh()
+
+        if IN_DEVELOPMENT:
+            self.evolve = self._unchanging()
+
+    def __repr__(self) -> str:
+        return f"<Fold {self.name}({', '.join(field.name for field in self.key)}) of {len(self.events)} event types>"
+
+    def refresh(self) -> Self:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        found = with_subclasses(self.bases)
+        if found != tuple(event.owner for event in self.events):
+            events = tuple(MessageType(event) for event in found)
+            self._by_tags = self._group_by_tags(events)
+            self.events = events
+            self._fingerprint = None
+        return self
+
+    def unchanging(self) -> "Fold":
+        """Return the same fold, whose evolve raises `ArgumentMutated` when it changes what it is given."""
+        other = copy(self)
+        other.evolve = self._unchanging()
+        return other
+
+    def _unchanging(self) -> Callable[[Any, Any], Any]:
+        return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", ("self", "event"))
+
+    def start(self, key: Sequence[Any]) -> Any:
+        """The state before any event: only the key is set."""
+        if len(key) != len(self.key) or None in key:
+            raise InvalidKey(self.name, key, [field.name for field in self.key])
+        fields = list(zip(self.key, key, strict=True))
+        for field, value in fields:
+            if type(value) is not field.value_type and not field.holds(value):
+                raise InvalidKey(self.name, key, [f"{each.name}: {each.value_type.__name__}" for each in self.key])
+        return self.owner(**{field.name: value for field, value in fields})
+
+    def apart(self, state: Any) -> Any:
+        """Return a state for a caller who may change what is in it: a copy where that is possible."""
+        if self._can_change is None:
+            self._can_change = can_change(self.owner)
+        return deepcopy(state) if self._can_change else state
+
+    def key_of(self, state: Any) -> tuple[Any, ...]:
+        """The key of a state."""
+        return tuple(field.get(state) for field in self.key)
+
+    def criteria(self, key: Sequence[Any]) -> Criteria:
+        """The events of one key: for each event type, those of the key's tags that the type carries."""
+        tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
+        return Criteria(*(Item(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
+
+    def keys_by_tags(self, tags: Collection[str]) -> Sequence[tuple[Any, ...]] | None:
+        """The keys that an event concerns, by its stored tags alone; None when they do not tell.
+
+        They do not where several parts of the key have the same tag, or where the event lacks the tag of one.
+        """
+        if len({part.tag.name for part in self.key}) < len(self.key):
+            return None
+        prefixes = [f"{part.tag.name}:" for part in self.key]
+        texts = [[tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)] for prefix in prefixes]
+        if not all(texts):
+            return None
+        try:
+            values = [
+                [msgspec.convert(text, part.value_type, strict=False) for text in each]
+                for part, each in zip(self.key, texts, strict=True)
+            ]
+        except ValueError:
+            return None
+        return list(product(*values))
+
+    def all_criteria(self) -> Criteria:
+        """The events of all keys."""
+        return Criteria(Item(event.wire for event in self.events))
+
+    def fold(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent] = ()) -> Any:
+        """The state after these events, in order; `stored` are their records, for what an error says.
+
+        `EvolveFailed` when evolve raises, or returns something else than a state. The state is checked once for all
+        the events: what evolve gets after a wrong one makes it fail.
+        """
+        try:
+            after = reduce(self.evolve, events, state)
+        except Exception:  # noqa: BLE001 whatever evolve raises is raised again by the event that it is about
+            return self._step_by_step(state, events, stored)
+        return after if type(after) is self.owner else self._step_by_step(state, events, stored)
+
+    def step(self, state: Any, event: Any, position: int | None = None, *, deletes: bool = False) -> Any:
+        """The state after one event, which lies at `position` if it is stored. With `deletes` it may be None."""
+        try:
+            after = self.evolve(state, event)
+        except ArgumentMutated:
+            raise
+        except Exception as error:
+            problem = f"raised {in_words(error)}"
+            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem) from error
+        if type(after) is not self.owner and not (deletes and after is None):
+            problem = f"returned {_shown(after)}"
+            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem)
+        return after
+
+    def _step_by_step(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent]) -> Any:
+        """Fold again, to name the event that cannot be folded."""
+        known = len(stored) == len(events)  # records of types that are unknown today have no event
+        for index, event in enumerate(events):
+            state = self.step(state, event, stored[index].position if known else None)
+        return state
+
+    def fingerprint(self) -> Fingerprint:
+        """Changes when the model's fields, its source or its events' versions do."""
+        self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
+        return self._fingerprint
+
+    def _check_keys(self) -> None:
+        for field in self.key:
+            if field.many:
+                raise InvalidModel(
+                    f"{self.name}.{field.name} is a collection and part of the key",
+                    "one value for each part of a key",
+                    f"type {field.name} with the tagged type itself, or mark it: Annotated[..., NonKey]",
+                )
+
+    def _check_defaults(self) -> None:
+        keys = {field.name for field in self.key}
+        for field in msgspec.structs.fields(self.owner):
+            if field.name not in keys and field.required:
+                raise InvalidModel(
+                    f"{self.name}.{field.name} has no default and is not part of the key",
+                    "a default for every field but the tagged ones: a new key starts with only its key set",
+                    f"give {field.name} a default",
+                )
+
+    def _group_by_tags(self, events: Sequence[MessageType]) -> dict[tuple[int, ...], frozenset[str]]:
+        grouped: dict[tuple[int, ...], set[str]] = {}
+        for event in events:
+            carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
+            if self.key and not carried and not _states_criteria(self.owner):
+                wanted = [part.tag.name for part in self.key]
+                raise TaglessEvent(
+                    self.name,
+                    event.owner.__name__,
+                    wanted,
+                    [f.tag.name for f in event.fields],
+                    criteria=_may_state_criteria(self.owner),
+                )
+            grouped.setdefault(carried, set()).add(event.wire)
+        return {carried: frozenset(wires) for carried, wires in grouped.items()}
+
+
+def fold_of(owner: type) -> Fold:
+    """The fold of a model class; understood once, then kept on the class, with the events that are defined by now."""
+    known: Fold | None = vars(owner).get("__fold__")
+    if known is None:
+        known = Fold(owner)
+        setattr(owner, "__fold__", known)
+        return known
+    return known.refresh()
+
+
+def check_definition(owner: type) -> None:
+    """Understand a model class as soon as it is defined; names that come later in its module can wait."""
+    if "evolve" in vars(owner):
+        try:
+            fold_of(owner)
+        except UnresolvedAnnotation:
+            return
+
+
+def _check_plain(owner: type) -> None:
+    for name in ("evolve", "criteria"):
+        check_plain(vars(owner).get(name), f"{owner.__qualname__}.{name}", InvalidModel)
+
+
+def _wire_of(event: object) -> str:
+    return str(getattr(type(event), "__wire__", type(event).__name__))
+
+
+def _shown(value: object) -> str:
+    if inspect.iscoroutine(value):
+        value.close()
+    return "None" if value is None else f"{type(value).__name__}: {shown(value)}"
+
+
+def _may_state_criteria(owner: type) -> bool:
+    return bool(getattr(owner, "__may_state_criteria__", False))
+
+
+def _states_criteria(owner: type) -> bool:
+    return "criteria" in vars(owner)
+
+
+def _evolve_of(owner: type) -> Callable[[Any, Any], Any]:
+    evolve: Callable[[Any, Any], Any] | None = getattr(owner, "evolve", None)
+    if evolve is None:
+        raise InvalidModel(
+            f"{owner.__qualname__} has no evolve",
+            "def evolve(self, event: Opened | Withdrawn) -> Self",
+            "define how each event changes the state",
+        )
+    return evolve
+
+
+def _events_of(owner: type) -> tuple[type, ...]:
+    evolve = _evolve_of(owner)
+    names = list(inspect.signature(evolve).parameters)
+    if len(names) != 2:
+        raise InvalidModel(
+            f"{owner.__qualname__}.evolve takes {names}", "self and event", "write def evolve(self, event: ...) -> Self"
+        )
+    hint = hints_of(evolve).get(names[1])
+    found = event_classes(hint)
+    if isinstance(hint, type) and isinstance(found, str) and not issubclass(Event, hint):
+        raise NotAMessage(hint)
+    if isinstance(found, str):
+        raise InvalidModel(
+            f"{owner.__qualname__}.evolve annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
+            "one event class, a union of them, or a base class of them",
+            "annotate the parameter: the union is what the model folds",
+        )
+    return found

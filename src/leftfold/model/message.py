@@ -1,0 +1,196 @@
+"""Messages: events, commands and queries as frozen typed structs with a stable wire name and a version."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, Generic, NewType, Protocol, TypeVar, dataclass_transform, get_origin, overload
+
+import msgspec
+
+from leftfold.errors import AbstractMessage, NotAMessage
+from leftfold.model.tag import TagField, alternatives, render, tag_fields
+
+R_co = TypeVar("R_co", covariant=True)
+C = TypeVar("C", bound=type)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class MessageMeta(msgspec.StructMeta):
+    """Makes each subclass a frozen struct, and takes `wire=` and `version=` in the class statement.
+
+    The wire name is what the log stores. Without `wire=` it is the class's own name, and then renaming the class
+    needs `wire=` with the old name. A class with `abstract=True` is only a base for others: it has no events of its
+    own. Any other keyword goes to `msgspec.Struct`.
+    """
+
+    __wire__: str
+    __version__: int
+    __is_abstract__: bool
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        wire: str | None = None,
+        version: int = 1,
+        abstract: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Create the struct class and give it its wire name and version."""
+        created = super().__new__(mcls, name, bases, namespace, **options)
+        created.__wire__ = wire or name
+        created.__version__ = version
+        created.__is_abstract__ = abstract
+        check = getattr(created, "__check_definition__", None)
+        if check is not None:
+            check()
+        return created
+
+
+class Message(msgspec.Struct, frozen=True, metaclass=MessageMeta):
+    """What all typed messages and models have in common: frozen, comparable, encodable."""
+
+
+class Event(Message):
+    """A fact: `class Opened(Event, wire="account.opened", version=2): ...`."""
+
+
+class Command(Message):
+    """A request to change something; handled by exactly one command handler."""
+
+
+class Query(Message, Generic[R_co]):
+    """A question whose answer has type `R`: `class Richest(Query[list[Balance]]): ...`."""
+
+
+class DataclassLike(Protocol):
+    """An instance of a class made by `dataclasses` (or by a library that is compatible with it)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class AttrsLike(Protocol):
+    """An instance of a class made by `attrs`."""
+
+    __attrs_attrs__: ClassVar[Any]
+
+
+class PydanticLike(Protocol):
+    """An instance of a pydantic model."""
+
+    __pydantic_fields__: ClassVar[dict[str, Any]]
+
+
+CommandLike = Command | DataclassLike | AttrsLike | PydanticLike
+"""What can be executed: a `Command`, or a class of another library marked with `@message(...)`."""
+
+EventLike = Event | DataclassLike | AttrsLike | PydanticLike
+"""What a handler may return as an event: `Event`, or a class of another library marked with `@message(...)`."""
+
+
+@overload
+def message(owner: C, /) -> C: ...
+@overload
+def message(*, wire: str | None = None, version: int = 1) -> Callable[[C], C]: ...
+def message(owner: Any = None, /, *, wire: str | None = None, version: int = 1) -> Any:
+    """Mark a dataclass, attrs or pydantic class as a message type with a wire name and a version.
+
+    `@message` alone takes the class's own name as its wire name.
+    """
+
+    def mark(owner: C) -> C:
+        setattr(owner, "__wire__", wire or owner.__name__)
+        setattr(owner, "__version__", version)
+        return owner
+
+    return mark if owner is None else mark(owner)
+
+
+class MessageType:
+    """What leftfold knows of a message class: its wire name, its version and its tag-typed fields."""
+
+    __slots__ = ("_readers", "fields", "owner", "version", "wire")
+
+    def __init__(self, owner: type) -> None:
+        if "__wire__" not in vars(owner):
+            raise NotAMessage(owner)
+        if vars(owner).get("__is_abstract__"):
+            raise AbstractMessage(owner)
+        self.owner = owner
+        self.wire: str = vars(owner)["__wire__"]
+        self.version: int = vars(owner)["__version__"]
+        self.fields: tuple[TagField, ...] = tag_fields(owner)
+        self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
+
+    def tags_of(self, message: object) -> tuple[str, ...]:
+        """The tags of one message, each once, in the order of the fields."""
+        tags: list[str] = []
+        for prefix, field in self._readers:
+            if field.many:
+                tags += [prefix + render(value) for value in field.values(message)]
+            elif (value := field.get(message)) is not None:
+                tags.append(prefix + (value if type(value) is str else render(value)))
+        return tuple(tags) if len(tags) < 2 else tuple(dict.fromkeys(tags))
+
+    def fields_tagged(self, name: str) -> tuple[TagField, ...]:
+        """The fields that carry the tag of this name."""
+        return tuple(field for field in self.fields if field.tag.name == name)
+
+    def __repr__(self) -> str:
+        return f"<MessageType {self.wire} v{self.version}>"
+
+
+def is_event(owner: type[Any]) -> bool:
+    """Whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
+    return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
+
+
+def event_classes(hint: Any) -> tuple[type, ...] | str:
+    """The event classes that an annotation names, bases as themselves; or what is wrong with it."""
+    members = alternatives(hint)
+    problem = next(filter(None, map(_problem_with, members)), None)
+    return problem or members
+
+
+def with_subclasses(owners: Iterable[type]) -> tuple[type, ...]:
+    """The classes of which there may be events: each of these and its subclasses that are defined by now.
+
+    A value of a subclass is a value of its base: `isinstance`, `match` and type checkers say so, and so do folds. The
+    subclasses of a class are in the order of their wire names, not in that in which their modules were imported.
+    """
+    found = ((owner, *_subclasses(owner)) for owner in owners)
+    return tuple(dict.fromkeys(each for family in found for each in family if _is_concrete(each)))
+
+
+def _subclasses(owner: type) -> list[type]:
+    """All classes below this one; of classes that replace each other, as in a notebook, the last."""
+    by_name = {(each.__module__, each.__qualname__): each for each in _below(owner) if is_event(each)}
+    return sorted(by_name.values(), key=lambda each: (str(vars(each).get("__wire__")), each.__qualname__))
+
+
+def _below(owner: type) -> Iterator[type]:
+    direct: list[type] = type.__subclasses__(owner)
+    for each in direct:
+        yield each
+        yield from _below(each)
+
+
+def _is_concrete(owner: type) -> bool:
+    return "__wire__" in vars(owner) and not vars(owner).get("__is_abstract__")
+
+
+def _problem_with(member: Any) -> str | None:
+    if isinstance(member, NewType):
+        return f"{member.__name__} is a NewType: its values are of the class {member.__supertype__.__name__}; name that"
+    origin = get_origin(member)
+    if isinstance(origin, type) and is_event(origin):
+        name = origin.__name__
+        return f"{member!r} has no wire name of its own: derive from it, as in class Some{name}({member!r})"
+    if not isinstance(member, type) or member is type(None):
+        return f"{member!r} is no class of events"
+    if member in (Event, Message):
+        return f"{member.__name__} is every event there is: name the events, or a base class of your own"
+    if is_event(member) or any(map(is_event, _below(member))):
+        return None
+    return f"{member.__name__} is no class of events"

@@ -1,0 +1,283 @@
+"""The message types of an app: wire names to classes, and older stored forms to present ones."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from leftfold.errors import (
+    CannotDecode,
+    DefinedTooLate,
+    DefinitionError,
+    InvalidMessage,
+    ReservedWireName,
+    UnresolvedAnnotation,
+    WireNameClash,
+)
+from leftfold.model.codec import Codec, JsonCodec
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.failure import in_words
+from leftfold.model.message import MessageType
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.signature import check_plain, is_redefined
+from leftfold.model.stored_form import StoredForm, has_foreign_types
+from leftfold.model.tag import Tag
+
+Fields = dict[str, Any]
+Upcaster = Callable[[Fields], Fields]
+Decode = Callable[[bytes], Any]
+RESERVED = "leftfold."  # what the log's own events are called
+
+
+class Registry:
+    """Knows the event types of one app; encodes events and decodes any stored version of them.
+
+    Stored events of unknown types are passed over untouched and counted in `unknown`: each event of a log once, however
+    often it is read. `ignores` are patterns of the types that the app is not meant to know.
+    """
+
+    def __init__(self, codec: Codec | None = None, *, ignores: Iterable[str] = ()) -> None:
+        self.codec = codec or JsonCodec()
+        self.ignores = tuple(ignores)
+        self.unknown: Counter[str] = Counter()
+        self._passed_over: dict[str, int] = {}  # the newest position of each unknown type that was counted
+        self.folded: set[type] = set()  # the event classes that models name, with the subclasses they had at opening
+        self._by_owner: dict[type, MessageType] = {}
+        self._by_wire: dict[str, MessageType] = {}
+        self._tag_names: set[str] = set()
+        self._overlapping: dict[str, list[str]] = {}  # tag names, and longer ones that some of their tags begin with
+        self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
+        self._new_names: dict[str, str] = {}
+        self._decoders: dict[tuple[str, int], Decode] = {}
+        self._forms: dict[type, StoredForm] = {}
+        self._query_forms: dict[type, StoredForm | None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self.types)} types>"
+
+    @property
+    def types(self) -> tuple[MessageType, ...]:
+        """Every event type that users registered, by wire name."""
+        return tuple(self._by_wire[wire] for wire in sorted(self._by_wire) if not wire.startswith(RESERVED))
+
+    def add(self, owner: type) -> MessageType:
+        """Register a message class; a second class with its wire name raises `WireNameClash`.
+
+        A class with a field that cannot be stored raises `UnstorableType`, here or, where an annotation names what is
+        defined later, in `check`.
+        """
+        known = self._by_owner.get(owner)
+        if known is not None:
+            return known
+        added = MessageType(owner)
+        if added.wire.startswith(RESERVED) and not owner.__module__.startswith(RESERVED):
+            raise ReservedWireName(added.wire, _full_name(owner))
+        other = self._by_wire.get(added.wire)
+        if other is not None and not is_redefined(other.owner, owner):
+            raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))
+        with suppress(UnresolvedAnnotation):
+            self.form(owner)
+        self._by_owner[owner] = self._by_wire[added.wire] = added
+        self._decoders.clear()
+        self._tag_names.update(field.tag.name for field in added.fields)
+        self._overlapping = _overlapping(self._tag_names)
+        return added
+
+    def _add_late(self, owner: type) -> MessageType:
+        """Register a class when its first event is appended; models whose fold is made would miss a subclass."""
+        base = next((base for base in owner.__mro__ if base in self.folded), None)
+        if base is not None:
+            raise DefinedTooLate(owner, base)
+        return self.add(owner)
+
+    def form(self, owner: type) -> StoredForm:
+        """The stored form of a class."""
+        found = self._forms.get(owner)
+        if found is None:
+            found = self._forms[owner] = StoredForm(owner, self.codec)
+        return found
+
+    def query_form(self, owner: type) -> StoredForm | None:
+        """The stored form of a query type. A query is not stored, so it may hold a function; then it has none."""
+        if owner not in self._query_forms:
+            self._query_forms[owner] = None if has_foreign_types(owner) else self.form(owner)
+        return self._query_forms[owner]
+
+    def check(self) -> None:
+        """Raise a `DefinitionError` for a registered class that has no stored form."""
+        for owner in self._by_owner:
+            self.form(owner)
+
+    def of_wire(self, wire: str) -> MessageType | None:
+        """The type that events stored under this name have today."""
+        while wire not in self._by_wire and wire in self._new_names:
+            wire = self._new_names[wire]
+        return self._by_wire.get(wire)
+
+    def lacks(self, wire: str) -> bool:
+        """Whether events of this type are passed over although nobody said so: it is unknown, and not ignored."""
+        own = wire.startswith(RESERVED)
+        return not own and self.of_wire(wire) is None and not any(fnmatchcase(wire, each) for each in self.ignores)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which the log may hold events of types that users registered, former ones included."""
+        return frozenset(name for name in (*self._by_wire, *self._new_names) if not name.startswith(RESERVED))
+
+    def present_tags(self, stored: StoredEvent) -> tuple[str, ...]:
+        """The tags that a stored event would have if it were appended today; of an unknown type those that it has."""
+        known = self.of_wire(stored.type)
+        return stored.tags if known is None else known.tags_of(self.decode(stored))
+
+    def rename(self, old: str, new: str) -> None:
+        """Read events stored as `old` as events of type `new`, version for version."""
+        if old == new or new in self.names_of(old):
+            raise DefinitionError(f"{old!r} and {new!r} are each renamed to the other", "a chain that ends", "drop one")
+        self._new_names[old] = new
+        self._decoders.clear()
+
+    def upcast(self, wire: str, version: int, upcaster: Upcaster, *, to: str | None = None) -> None:
+        """Turn stored data of `wire` at `version` into that of the next version, of type `to` if it is renamed too."""
+        check_plain(upcaster, f"the upcaster of {wire!r} from version {version}", DefinitionError)
+        if (wire, version) in self._steps:
+            raise DefinitionError(
+                f"two upcasters take {wire!r} from version {version}", "one for each version", "remove one of them"
+            )
+        self._steps[wire, version] = (to or wire, upcaster)
+        if to is not None and to != wire:
+            self.rename(wire, to)
+        self._decoders.clear()
+
+    def names_of(self, wire: str) -> frozenset[str]:
+        """This name, and all former names of the same type."""
+        former = (old for old, new in self._new_names.items() if new == wire)
+        return frozenset({wire}).union(*(self.names_of(old) for old in former))
+
+    def stored(self, criteria: Criteria) -> Criteria:
+        """The criteria by which present types are found in the log: former names included."""
+        if not self._new_names:
+            return criteria
+        return Criteria(*(self._stored_item(item) for item in criteria.items))
+
+    def _stored_item(self, item: Item) -> Item:
+        return Item(frozenset[str]().union(*(self.names_of(name) for name in item.types)), item.tags)
+
+    def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
+        """The record to append for an event; its class is registered if it was not."""
+        return self.admit(event, metadata, time)[0]
+
+    def admit(self, event: object, metadata: bytes, time: datetime | None = None) -> tuple[NewEvent, Any]:
+        """The same, and the event as it will be read back, which its tags are taken from.
+
+        An event that would not be read back equal raises `InvalidMessage`.
+        """
+        known = self._by_owner.get(type(event)) or self._add_late(type(event))
+        data, read = (self._forms.get(known.owner) or self.form(known.owner)).encode(event)
+        if self._overlapping:
+            self._check_tags(known, read)
+        return NewEvent(known.wire, data, known.tags_of(read), known.version, metadata, time), read
+
+    def _check_tags(self, known: MessageType, event: object) -> None:
+        """Raise `InvalidMessage` for a value whose tag would be that of another value of another tag."""
+        for field in known.fields:
+            for longer in self._overlapping.get(field.tag.name, ()):
+                for value in field.values(event):
+                    if field.tag(value).startswith(f"{longer}:"):
+                        raise InvalidMessage(event, f".{field.name}", value, f"is also a tag of {Tag(longer)!r}")
+
+    def decode(self, stored: StoredEvent) -> Any:
+        """The event of a record in its present form, or None when its type is unknown."""
+        decode = self._decoders.get((stored.type, stored.version))
+        if decode is None:
+            return self._decoded(stored.type, stored.version, stored.data, stored.position)
+        try:
+            return decode(stored.data)
+        except Exception as error:
+            raise CannotDecode(stored.type, stored.version, stored.position, _problem(error)) from error
+
+    def decode_new(self, record: NewEvent) -> Any:
+        """The event as it will come back from the log."""
+        return self._decoded(record.type, record.version, record.data, 0)
+
+    def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
+        """The events of those records whose types are known."""
+        decoded: list[Any] = []
+        for stored in events:
+            form = (stored.type, stored.version)
+            decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
+            if decode is None:
+                self._pass_over(stored.type, stored.position)
+                continue
+            try:
+                decoded.append(decode(stored.data))
+            except Exception as error:
+                raise CannotDecode(*form, stored.position, _problem(error)) from error
+        return decoded
+
+    def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
+        decode = self._decoders.get((wire, version)) or self._decoder_of(wire, version, position)
+        if decode is None:
+            self._pass_over(wire, position)
+            return None
+        try:
+            return decode(data)
+        except Exception as error:
+            raise CannotDecode(wire, version, position, _problem(error)) from error
+
+    def _pass_over(self, wire: str, position: int) -> None:
+        if position > self._passed_over.get(wire, 0):
+            self._passed_over[wire] = position
+            self.unknown[wire] += 1
+
+    def _decoder_of(self, wire: str, version: int, position: int) -> Decode | None:
+        known = self.of_wire(wire)
+        if known is None:
+            return None
+        if version > known.version:
+            raise CannotDecode(wire, version, position, f"the code knows versions up to {known.version}")
+        steps, name = list[Upcaster](), wire
+        for older in range(version, known.version):
+            found = self._step(name, older)
+            if found is None:
+                raise CannotDecode(wire, version, position, f"there is no upcaster from version {older}")
+            name, step = found
+            steps.append(step)
+        decode = self._decoders[wire, version] = self._chained(steps, self.codec.decoder(known.owner))
+        return decode
+
+    def _step(self, wire: str, version: int) -> tuple[str, Upcaster] | None:
+        while (wire, version) not in self._steps:
+            if wire not in self._new_names:
+                return None
+            wire = self._new_names[wire]
+        return self._steps[wire, version]
+
+    def _chained(self, steps: list[Upcaster], decode: Decode) -> Decode:
+        if not steps:
+            return decode
+
+        def decode_old(data: bytes) -> Any:
+            fields = self.codec.fields(data)
+            for step in steps:
+                fields = step(fields)
+            return decode(self.codec.encode(fields))
+
+        return decode_old
+
+
+def _overlapping(names: Collection[str]) -> dict[str, list[str]]:
+    """For each tag name the longer ones of which a tag may look like one of its own: `x` and `x:y` in `x:y:1`."""
+    with_colon = sorted(name for name in names if ":" in name)
+    found = {name: [each for each in with_colon if each.startswith(f"{name}:")] for name in names}
+    return {name: longer for name, longer in found.items() if longer}
+
+
+def _full_name(owner: type) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}"
+
+
+def _problem(error: Exception) -> str:
+    """What keeps data from being decoded; an upcaster's error with its class, since a KeyError says only a name."""
+    return str(error) if isinstance(error, ValueError | TypeError) else in_words(error)

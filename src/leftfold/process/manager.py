@@ -1,0 +1,185 @@
+"""Process managers: folds that answer events with commands and timers, and what is read from their classes."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from itertools import product
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from leftfold.errors import CannotDecode, InvalidModel
+from leftfold.model.criteria import Criteria, Item
+from leftfold.model.fold import check_definition, fold_of
+from leftfold.model.message import CommandLike, Message, MessageType
+from leftfold.model.metadata import Metadata
+from leftfold.model.purity import IN_DEVELOPMENT, unchanging
+from leftfold.model.record import NewEvent
+from leftfold.model.signature import check_plain
+from leftfold.model.tag import render
+from leftfold.process.events import INSTANCE
+from leftfold.store.bounds import TAG_LIMIT
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Handle a command at a time, or a delay after the event. `name` lets a later `Cancel` name it.
+
+    A second schedule of a name takes the name over; the first one stays scheduled.
+    """
+
+    command: Any
+    at: datetime | None = None
+    delay: timedelta | None = None
+    name: str | None = None
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Cancel the command that this instance scheduled under `name`; nothing happens when it is handled already."""
+
+    name: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The instance has come to its end: it answers no more events."""
+
+
+Action = CommandLike | Schedule | Cancel | Done
+Reaction = Action | Sequence[Action] | None
+"""What `react` may return."""
+
+
+class ProcessManager(Message):
+    """Derive, give every field but the key a default, define `evolve` and `react`.
+
+    `evolve(self, event: A | B) -> Self` is as in a decision model. `react(self, event: A | B) -> Reaction` is asked on
+    the state after each event: a command, `Schedule`, `Cancel`, `Done`, several of them, or None. Both are pure. The
+    class's wire name is the name of the process: without `wire=` the class's own.
+    """
+
+    @classmethod
+    def __check_definition__(cls) -> None:
+        check_definition(cls)
+
+
+Key = tuple[Any, ...]
+
+LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is a tag of what is said about it
+
+
+class ProcessDefinition:
+    """A process: its name, its fold, where it begins in a log that is older than it."""
+
+    def __init__(self, owner: type, *, from_now: bool = False) -> None:
+        self.owner = owner
+        self.fold = fold_of(owner)
+        self.name = MessageType(owner).wire
+        self.from_now = from_now
+        self.refresh()
+        self._react: Callable[[Any, Any], Reaction] = cast("Any", owner).react  # refresh has seen that it is there
+        if IN_DEVELOPMENT:
+            self._react = unchanging(self._react, f"{self.fold.name}.react", ("self", "event"))
+
+    def __repr__(self) -> str:
+        return f"<ProcessDefinition {self.name} of {len(self._events)} event types>"
+
+    def refresh(self) -> None:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        self._events = {event.owner: event for event in self.fold.refresh().events}
+        self._check()
+
+    def keys_of(self, event: object) -> list[Key]:
+        """The instances that an event concerns, each once."""
+        known = self._events[type(event)]
+        parts = [
+            [value for field in known.fields_tagged(part.tag.name) for value in field.values(event)]
+            for part in self.fold.key
+        ]
+        return list(dict.fromkeys(product(*parts)))
+
+    def instance(self, key: Key) -> str:
+        """What an instance is called in the log: no two keys have one name.
+
+        The parts of a key of several are quoted. A name that would be too long for a tag has a digest in its place.
+        """
+        name = "/".join((self.name, *(map(render, key) if len(key) == 1 else map(_quoted, key))))
+        if len(name) <= LONGEST_NAME:
+            return name
+        return f"{self.name}~/{blake2b(name.encode(), digest_size=16).hexdigest()}"
+
+    def names(self, key: Key) -> tuple[str, ...]:
+        """What an instance is called in the log, and what it is called if it began before the parts were quoted."""
+        name, former = self.instance(key), "/".join((self.name, *map(render, key)))
+        return (name,) if name == former or len(former) > LONGEST_NAME else (name, former)
+
+    def about(self, types: Iterable[str], key: Key) -> Criteria:
+        """The events of these types about an instance."""
+        return Criteria(*(Item(types, [INSTANCE(name)]) for name in self.names(key)))
+
+    def has(self, instance: str) -> bool:
+        """Whether an instance of this name is one of this process."""
+        return instance.startswith((f"{self.name}/", f"{self.name}~/"))
+
+    def keys_of_stored(self, event: object, tags: Collection[str]) -> Sequence[Key]:
+        """The instances that an event concerns: for one that cannot be decoded, those that its tags name."""
+        if not isinstance(event, CannotDecode):
+            return self.keys_of(event)
+        keys = self.fold.keys_by_tags(tags)
+        if keys is None:
+            raise event
+        return keys
+
+    def react(self, state: Any, event: object) -> list[Action]:
+        """What the instance answers."""
+        reaction: Reaction = self._react(state, event)
+        if reaction is None:
+            return []
+        return list(reaction) if isinstance(reaction, list | tuple) else [reaction]  # type: ignore[list-item]
+
+    def _check(self) -> None:
+        if not callable(getattr(self.owner, "react", None)):
+            raise InvalidModel(
+                f"{self.fold.name} has no react", "def react(self, event: A | B) -> Reaction", "define what it answers"
+            )
+        check_plain(vars(self.owner).get("react"), f"{self.fold.name}.react", InvalidModel)
+        if not self.fold.key or "/" in self.name or self.name.endswith("~"):
+            raise InvalidModel(
+                f"{self.fold.name} is called {self.name!r} and has {len(self.fold.key)} key fields",
+                "a name without slashes that does not end in ~, and at least one tag-typed field",
+                "give it the field that says which instance an event concerns",
+            )
+        for event in self.fold.events:
+            missing = [part.tag.name for part in self.fold.key if not event.fields_tagged(part.tag.name)]
+            if missing:
+                raise InvalidModel(
+                    f"{self.fold.name} takes {event.wire}, which does not carry {missing}",
+                    "events that carry every tag of the process's key",
+                    f"add the field to {event.wire}, or drop the event from evolve",
+                )
+
+
+def _quoted(part: object) -> str:
+    """A part of a key without the character that stands between two of them."""
+    return render(part).replace("%", "%25").replace("/", "%2F")
+
+
+class Outbox(Protocol):
+    """Where commands are submitted."""
+
+    submitted: asyncio.Event
+
+    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
+        """The event of a submitted command."""
+        ...
+
+    def due_after(self, delay: timedelta, time: datetime) -> datetime:
+        """When a command is due that is to be handled some time after an event of this time."""
+        ...
+
+    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
+        """The event that cancels a command unless it is settled."""
+        ...
+
+    async def open_of(self, tickets: Iterable[str]) -> Sequence[str]:
+        """Those of the tickets whose commands may still be handled."""
+        ...

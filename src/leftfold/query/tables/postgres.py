@@ -1,0 +1,182 @@
+"""PostgreSQL as the models database, through psycopg 3: one database, one schema, any number of processes."""
+
+import importlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from leftfold.errors import InvalidUrl, MissingExtra, unknown_option
+from leftfold.query.tables.compiling import PostgresStatements
+from leftfold.query.tables.database_url import DatabaseUrl
+from leftfold.query.tables.own_tables import checkpoint
+from leftfold.store.home import part_in_children
+from leftfold.store.postgres.driver import asked_options
+
+CONNECTIONS, MORE_CONNECTIONS = 5, 5
+SECONDS_FOR_A_CONNECTION = 30.0
+SETTINGS = {"lock_timeout": "10s", "timezone": "UTC"}
+CONNECTING = {
+    "connect_timeout": "10",
+    "application_name": "leftfold",
+    "tcp_user_timeout": "10000",  # milliseconds without an answer after which a peer is given up
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
+LOCK = "pg_advisory_xact_lock"
+LOCK_KEY = "hashtextextended('leftfold models in ' || current_schema(), 0)"
+SCHEMA_LOCK = f"SELECT {LOCK}(hashtextextended('leftfold schemas', 0))"
+READING = "LOCK TABLE {table} IN ACCESS SHARE MODE"
+GUARD = "SAVEPOINT leftfold_reading; SET TRANSACTION READ ONLY"
+NO_TABLE, WRITE_REFUSED = "42P01", "25006"
+TROUBLE_CLASSES = ("08", "28", "40", "53", "57", "58", "F0", "XX")
+TROUBLE = {
+    WRITE_REFUSED,  # a standby, or a server that was set to reading
+    "3D000",  # there is no such database
+    "42501",  # not permitted
+    "55P03",  # a lock that was not given in time
+}
+"""SQLSTATEs of what is wrong with the server, or with who may do what there, not with a statement or a value."""
+
+
+class PostgresBlame:
+    """The meaning of PostgreSQL's SQLSTATEs."""
+
+    def is_trouble(self, error: exc.StatementError) -> bool:
+        """By its SQLSTATE; a connection that is lost or cannot be had comes without one."""
+        state = _state(error)
+        if state is None:
+            return isinstance(error, exc.OperationalError | exc.InterfaceError)
+        return state in TROUBLE or state[:2] in TROUBLE_CLASSES
+
+    def is_write_refused(self, error: exc.StatementError) -> bool:
+        """By its SQLSTATE."""
+        return _state(error) == WRITE_REFUSED
+
+
+class PostgresBackend:
+    """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server falls alone.
+
+    Whoever changes which tables there are holds an advisory lock, which those that write rows share. Queries read one
+    snapshot; but the names of tables are not part of it. So they hold the table of checkpoints from before their
+    snapshot, and who renames tables waits until nobody has it: no query finds another table than it began with.
+    """
+
+    one_connection = False
+    of_one_log = False
+    blame = PostgresBlame()
+    longest_name = 63
+
+    def __init__(self, url: DatabaseUrl) -> None:
+        self._url, self._schema, self._secrets = url
+
+    def engine(self) -> sa.Engine:
+        """An engine of few connections, which leave the beginning of transactions to us."""
+        try:
+            importlib.import_module("psycopg")
+        except ImportError as error:
+            raise MissingExtra("psycopg", "postgres") from error
+        given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
+        _check_parameters(self._url.set(query={**self._secrets, **self._url.query}))
+        arguments = {name: value for name, value in CONNECTING.items() if name not in given}
+        asked = asked_options(given)
+        engine = sa.create_engine(
+            self._url.difference_update_query(["options", "client_encoding"]),
+            connect_args={
+                **arguments,
+                **self._secrets,
+                "options": _options(self._schema, asked),
+                "client_encoding": "UTF8",
+            },
+            pool_size=CONNECTIONS,
+            max_overflow=MORE_CONNECTIONS,
+            pool_timeout=SECONDS_FOR_A_CONNECTION,
+        )
+        engine.dialect.statement_compiler = PostgresStatements
+        event.listen(engine, "connect", _set_up)
+        return engine
+
+    def prepare(self, connection: sa.Connection) -> None:
+        """Make the schema that the URL names."""
+        if not self._schema:
+            return
+        known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
+        if connection.execute(known, {"name": self._schema}).first() is None:
+            _run(connection, SCHEMA_LOCK)  # of two that make it at once one would fail, IF NOT EXISTS or not
+            connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
+
+    def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
+        """Each statement sees what is committed by then, and those before it in line have been waited for."""
+        lock = f"{LOCK}_shared" if shared else LOCK
+        _run(connection, f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {lock}({LOCK_KEY})")
+
+    def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
+        """The snapshot is taken when nobody is about to rename tables."""
+        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ {'READ WRITE' if scratch else 'READ ONLY'}"
+        guard = f"; {GUARD}" if scratch else ""
+        locked = f"; {READING.format(table=checkpoint.name)}"
+        try:
+            _run(connection, f"{begin}{locked}{guard}")
+        except exc.DBAPIError as error:
+            if _state(error) != NO_TABLE:
+                raise
+            _run(connection, f"ROLLBACK; {begin}{guard}")  # nothing is kept yet, so nothing can be renamed
+
+    def before_renaming(self, connection: sa.Connection) -> None:
+        """Wait until no query is under way, and let no other begin."""
+        _run(connection, f"LOCK TABLE {checkpoint.name} IN ACCESS EXCLUSIVE MODE")
+
+    @contextmanager
+    def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
+        """The transaction itself may write, a savepoint of it may not: it is left, and set again."""
+        _run(connection, "RELEASE SAVEPOINT leftfold_reading")
+        yield  # what fails here ends the transaction
+        _run(connection, GUARD)
+
+    def is_there(self) -> bool:
+        """It is."""
+        return True
+
+    def may_write(self, connection: sa.Connection, table: str) -> bool:
+        """As the server's grants have it."""
+        asked = sa.text("SELECT has_table_privilege(:table, 'UPDATE')")
+        return bool(connection.execute(asked, {"table": table}).scalar_one())
+
+
+def _check_parameters(url: sa.URL) -> None:
+    """Refuse what libpq would, with what may be meant."""
+    from psycopg.pq import Conninfo
+
+    known = sorted(option.keyword.decode() for option in Conninfo.get_defaults())
+    for name in url.query:
+        if name not in known:
+            raise InvalidUrl(url.render_as_string(hide_password=False), unknown_option(name, [*known, "schema"]))
+
+
+def _set_up(connection: Any, _: object) -> None:
+    from leftfold.store.postgres.driver import check_encoding
+
+    part_in_children(connection)
+    check_encoding("the database of the read models", connection)
+    connection.autocommit = True  # transactions begin where we say, in one round trip with their locks
+
+
+def _run(connection: sa.Connection, statements: str) -> None:
+    """Run statements without results in one round trip."""
+    connection.exec_driver_sql(statements)
+
+
+def _options(schema: str, given: str) -> str:
+    """The session's settings; those of the URL have the last word, but for the schema that the tables are kept in."""
+    settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
+    quoted = schema.replace('"', '""').replace("\\", "\\\\").replace(" ", "\\ ")
+    kept = [f'-c search_path="{quoted}"'] if schema else []
+    return " ".join([*settings, given, *kept]).strip()
+
+
+def _state(error: exc.StatementError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state

@@ -1,0 +1,18 @@
+"""Reactors: functions that act on the outside world once an event has happened."""
+
+from leftfold.reaction.events import REACTOR_EVENTS
+from leftfold.reaction.follower import ReactorWorker
+from leftfold.reaction.progress import Outstanding, ReactorStatus
+from leftfold.reaction.reactor import Delivery, ReactorDefinition, Start
+from leftfold.reaction.reactors import Reactors
+
+__all__ = [
+    "REACTOR_EVENTS",
+    "Delivery",
+    "Outstanding",
+    "ReactorDefinition",
+    "ReactorStatus",
+    "ReactorWorker",
+    "Reactors",
+    "Start",
+]

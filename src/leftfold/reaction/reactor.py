@@ -1,0 +1,114 @@
+"""Reactors: functions that act on the world outside once an event has happened."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from leftfold.errors import InvalidHandler
+from leftfold.follow.backoff import Backoff
+from leftfold.model.message import MessageType, event_classes, with_subclasses
+from leftfold.model.metadata import Metadata
+from leftfold.model.signature import Signature
+
+Start = Literal["from_now", "from_start"]
+"""Where a reactor begins in a log: at its end as it is when the app is first opened on it, or at its first event."""
+
+WRITTEN = "write def react(event: Opened | Closed, delivery: Delivery) -> None"
+TOGETHER = 16  # events that one reactor reacts to at the same time
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a reactor may be told of the event beside the event itself.
+
+    `key` is the same whenever this reactor is given this event: hand it to a service that knows idempotency keys.
+    `attempt` counts from 1, and again from 1 after a retry that someone asked for.
+    """
+
+    key: str
+    position: int
+    time: datetime
+    metadata: Metadata
+    attempt: int = 1
+
+
+class ReactorDefinition:
+    """A reactor: its function, understood when it is registered, and how it is to be run."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        start: Start,
+        in_order: bool = False,
+        at_once: int = TOGETHER,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.start = start
+        self.in_order = in_order
+        self.at_once = 1 if in_order else at_once
+        self.backoff = backoff
+        signature = Signature(function)
+        self.is_async = signature.is_async
+        self._check()
+        self.bases, self.takes_delivery = _parameters_of(self._called, signature)
+        self.refresh()
+
+    def __repr__(self) -> str:
+        return f"<ReactorDefinition {self.name} of {len(self.events)} event types>"
+
+    def refresh(self) -> None:
+        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        self.owners: tuple[type, ...] = with_subclasses(self.bases)
+        self.events = tuple(MessageType(owner) for owner in self.owners)
+
+    def call(self, event: object, delivery: Delivery) -> Any:
+        """Call the function; what an async one returns is to be awaited."""
+        return self.function(event, delivery) if self.takes_delivery else self.function(event)
+
+    @property
+    def _called(self) -> str:
+        return f"the reactor {self.name!r}"
+
+    def _check(self) -> None:
+        if not self.name or "/" in self.name or not self.name.isprintable() or len(self.name) > 200:
+            raise InvalidHandler(
+                f"a reactor is called {self.name!r}",
+                "1 to 200 printable characters without a slash",
+                "give it another name",
+            )
+        if self.start not in get_args(Start):
+            raise InvalidHandler(
+                f"{self._called} is to start {self.start!r}",
+                'start="from_now" or start="from_start"',
+                "say whether events that are in the log already are meant",
+            )
+        if self.at_once < 1:
+            raise InvalidHandler(f"{self._called} has at_once={self.at_once}", "1 or more", "leave it out for 16")
+
+
+def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...], bool]:
+    """The event classes that the first parameter names, and whether there is a second one for the delivery."""
+    if signature.yields:
+        raise InvalidHandler(f"{called} has a yield", "def or async def that returns nothing", WRITTEN)
+    signature.check_in_order(WRITTEN)
+    hints, parameters = signature.hints, list(signature.parameters)
+    if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
+        raise InvalidHandler(
+            f"{called} takes {parameters}",
+            "the event and, if wanted, a Delivery",
+            WRITTEN,
+        )
+    hint = hints.get(parameters[0])
+    found = event_classes(hint)
+    if isinstance(found, str):
+        raise InvalidHandler(
+            f"{called} annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
+            "one event class, a union of them, or a base class of them",
+            "annotate the parameter: the union is what it reacts to",
+        )
+    return found, len(parameters) == 2

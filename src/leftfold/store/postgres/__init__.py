@@ -1,0 +1,1 @@
+"""The PostgreSQL store: a schema a log."""

@@ -1,0 +1,262 @@
+"""Appends as calls of a log's functions: whole batches, and single ones by a shorter way."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from psycopg.pq.abc import PGresult
+
+from leftfold.errors import LeftfoldError, StoreBusy, StoreUnreachable
+from leftfold.model.clock import Clock, to_microseconds
+from leftfold.store.admission import AppendRequest
+from leftfold.store.clock_guard import NO_LIMIT, ClockGuard, clock_jumped
+from leftfold.store.commit import Outcome, Settle, failure_of, log_failed_alone, may_be_one
+from leftfold.store.contract import Appended
+from leftfold.store.postgres.batch import COLUMNS as BATCH_COLUMNS
+from leftfold.store.postgres.batch import AppendCall, Array, bigints, blobs, calls_of, integers, lines, texts
+from leftfold.store.postgres.connection import AsyncConnection
+from leftfold.store.postgres.driver import Connection, Unread, committing, integer_of
+
+FEW = 4  # events; for more the function that takes many is as fast
+COLUMNS = 8  # of a call
+
+
+def is_few(requests: Sequence[AppendRequest]) -> bool:
+    """Whether these requests are one append that the function can take."""
+    if len(requests) > 1:
+        return False
+    [request] = requests
+    return len(request.events) <= FEW and not request.keys and all(event.time is None for event in request.events)
+
+
+def columns_of(request: AppendRequest) -> list[Array]:
+    """The arguments of the function from `event_type` on, in their order."""
+    events = request.events
+    items = [(condition.after, item) for condition in request.conditions for item in condition.criteria.items]
+    return [
+        texts([event.type for event in events]),
+        integers([event.version for event in events]),
+        texts(["\n".join(event.tags) for event in events]),
+        blobs([event.data for event in events]),
+        blobs([event.metadata for event in events]),
+        bigints([after for after, _ in items]),
+        texts([lines(item.types) for _, item in items]),
+        texts([lines(item.tags) for _, item in items]),
+    ]
+
+
+MANY = 500  # events: a millisecond or two of the event loop's time
+SECONDS_BETWEEN_LOOKS = 1.0  # at the time of the newest event, which others may have appended
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+NEWEST = 'coalesce((SELECT time FROM "{log}".event ORDER BY position DESC LIMIT 1), 0)'
+ANSWERS = "codes, firsts, lasts, details, moment, newest, head"
+MOMENT = 4
+
+
+class PostgresAppends:
+    """Commits batches of appends of one log over one line.
+
+    Where the connection has no settings of its own, `lock_timeout` goes with each call, and `same` with all: the
+    condition that the log is still that of its id.
+    """
+
+    def __init__(
+        self,
+        line: AsyncConnection,
+        log: str,
+        where: str,
+        *,
+        durable: bool,
+        clock: Clock | None,
+        guard: ClockGuard,
+        lock_timeout: str | None,
+        same: str,
+    ) -> None:
+        self._line = line
+        self._where = where
+        self._clock = clock
+        self._asked = [durable] if lock_timeout is None else [durable, lock_timeout]
+        self._guard = guard
+        calling = partial(_call_in_time, guard, log, with_lock_timeout=lock_timeout is not None)
+        where = f" WHERE {same}"
+        self._append = calling(ANSWERS, "append", BATCH_COLUMNS, look=True) + where
+        self._append_few = calling("head", "append_few", COLUMNS) + where
+        self._append_few_and_look = calling(f"head, {NOW}", "append_few", COLUMNS, look=True) + where
+        self._select_times = f"SELECT coalesce(%s::bigint, {NOW}), {NEWEST.format(log=log)}"
+        self._looked = 0.0 if guard.doubts else monotonic()  # at the newest event's time
+        self._refused: AppendRequest | None = None  # by the function for a few
+
+    def __repr__(self) -> str:
+        return f"<PostgresAppends over {self._line!r}>"
+
+    async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        """Append these requests in order, each if its conditions hold; what came of each."""
+        outcomes: list[Outcome] = []
+        for call in list(calls_of(requests)):
+            outcomes += await self._apart(call)
+            if isinstance(outcomes[-1], StoreBusy | StoreUnreachable):  # those behind would wait as long, for nothing
+                outcomes += [outcomes[-1]] * (len(requests) - len(outcomes))
+                break
+        return outcomes
+
+    def begin(self, request: AppendRequest, settle: Settle) -> bool:
+        """Append a few events now if the line is free; whether it was begun.
+
+        Settled with None where something is in the way: `commit` says what.
+        """
+        if not is_few([request]):
+            return False
+
+        def answered(answer: Any) -> None:
+            settle(self._outcome(request, answer))
+
+        return self._line.begin(*self._few(request), self._head_in, answered)
+
+    async def _apart(self, requests: Sequence[AppendRequest], *, whole: bool = True) -> Sequence[Outcome]:
+        """What came of one call, or of each half of one that failed: calls before it are committed."""
+        try:
+            return await self._call(requests)
+        except Exception as error:  # noqa: BLE001 whatever a driver raises
+            failure = failure_of(error)
+        if len(requests) > 1 and may_be_one(failure):
+            middle = len(requests) // 2
+            first = await self._apart(requests[:middle], whole=False)
+            return [*first, *await self._apart(requests[middle:], whole=False)]
+        if not whole:
+            log_failed_alone(failure, requests[0])
+        return [failure] * len(requests)
+
+    async def _call(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+        refused, self._refused = self._refused, None
+        with committing(self._where, lambda: self._line.lost):
+            if is_few(requests) and requests[0] is not refused:
+                found = await self._line.ask(*self._few(requests[0]))
+                for head, *now in found:
+                    self._note(*now)
+                    if head is not None:
+                        return [_appended(requests[0], head)]
+            call, columns = await _call_of(requests)
+            asked = self._parameters(columns, requests)
+            answers = await self._line.ask(self._append, asked)
+            if not answers:
+                await self._check_clock()
+                answers = await self._line.ask(self._append, self._parameters(columns, requests))
+            try:
+                self._note(answers[0][MOMENT])
+                return call.outcomes(*answers)
+            except Exception as error:
+                raise Unread(repr(error)) from error
+
+    def _outcome(self, request: AppendRequest, answer: Any) -> Outcome | None:
+        if isinstance(answer, Exception):
+            return self._error(answer)
+        if answer is None:
+            self._refused = request
+            return None
+        return _appended(request, answer)
+
+    def _error(self, error: Exception) -> LeftfoldError:
+        try:
+            with committing(self._where, lambda: self._line.lost):
+                raise error
+        except Exception as other:  # noqa: BLE001 whoever waits would wait for ever
+            return failure_of(other)
+
+    async def _check_clock(self) -> None:
+        """Raise `ClockJumped`, unless the clock is found to be plausible by what it says."""
+        [[now, newest]] = await self._line.ask(self._select_times, [self._now()])
+        latest = self._guard.latest(now)
+        if max(now, newest) > latest:
+            self._looked = 0.0
+            raise clock_jumped(max(now, newest), latest, now)
+
+    def _few(self, request: AppendRequest) -> tuple[str, list[Any]]:
+        """The call for a few events; once a second it looks at the newest event's time too."""
+        sql, time = self._append_few, monotonic()
+        if self._guard.watches and time - self._looked > SECONDS_BETWEEN_LOOKS:
+            sql, self._looked = self._append_few_and_look, time
+        return sql, self._parameters(columns_of(request))
+
+    def _head_in(self, connection: Connection, result: PGresult) -> int | None:
+        """What the call for a few events says."""
+        head = integer_of(connection, result)
+        if result.nfields > 1 and result.ntuples and (now := result.get_value(0, 1)):
+            self._note(int.from_bytes(now, "big"))
+        return head
+
+    def _note(self, now: int | None = None) -> None:
+        """Compare what the server's clock says with the time that has passed."""
+        if now is not None and self._clock is None:
+            self._guard.latest(now)
+
+    def _parameters(self, columns: Sequence[Array], requests: Sequence[AppendRequest] = ()) -> list[Any]:
+        now = self._now()
+        if not self._guard.watches:
+            return [*self._asked, now, *columns]
+        latest = self._guard.latest_unseen() if now is None else self._guard.latest(now)
+        given = [event.time for request in requests for event in request.events]
+        if given and None not in given and to_microseconds(max(filter(None, given))) <= latest:
+            latest = NO_LIMIT  # whatever the clock says, it dates none of them
+        return [*self._asked, now, latest, *columns]
+
+    def _now(self) -> int | None:
+        """The time to append by; None for the server's."""
+        return None if self._clock is None else to_microseconds(self._clock.now())
+
+
+def _appended(request: AppendRequest, head: int) -> Appended:
+    return Appended(head + 1, head + len(request.events))
+
+
+def plainly(answers: str, function: str, columns: int) -> str:
+    """A call of a function that is told whether to be durable, the time, and so many columns."""
+    return f"SELECT {answers} FROM {function}({', '.join(['%s'] * (2 + columns))})"
+
+
+def _with_lock_timeout(answers: str, function: str, columns: int) -> str:
+    return f"""
+        SELECT {answers}
+        FROM (SELECT %s AS durable, set_config('lock_timeout', %s, true)) AS asked
+        CROSS JOIN LATERAL {function}(asked.durable, {", ".join(["%s"] * (1 + columns))})"""
+
+
+def _call_in_time(
+    guard: ClockGuard, log: str, answers: str, name: str, columns: int, *, with_lock_timeout: bool, look: bool = False
+) -> str:
+    """The same, if the time that events are to have is not beyond a limit: no row, and no call, where it is.
+
+    A function is called with each row of the subquery, which OFFSET keeps apart from it. `look` says whether to look at
+    the time of the newest event too.
+    """
+    function = f'"{log}".{name}'
+    if not guard.watches:
+        return (_with_lock_timeout if with_lock_timeout else plainly)(answers, function, columns)
+    now = f"coalesce(clock, {NOW})"
+    newest = f"AND {NEWEST.format(log=log)} <= least(latest, {guard.ahead_of(now)})" if look else ""
+    return f"""
+        SELECT {answers}
+        FROM (
+            SELECT durable, clock
+            FROM (
+                SELECT
+                    %s AS durable,
+                    {"set_config('lock_timeout', %s, true)," if with_lock_timeout else ""}
+                    %s::bigint AS clock,
+                    %s::bigint AS latest
+            ) AS given
+            WHERE latest = {NO_LIMIT} OR ({now} <= latest {newest})
+            OFFSET 0
+        ) AS asked
+        CROSS JOIN LATERAL {function}(asked.durable, asked.clock, {", ".join(["%s"] * columns)})"""
+
+
+async def _call_of(requests: Sequence[AppendRequest]) -> tuple[AppendCall, Sequence[Array]]:
+    """A call and its columns; those of many events are made in a thread, so that other tasks go on."""
+
+    def made() -> tuple[AppendCall, Sequence[Array]]:
+        call = AppendCall(requests)
+        return call, call.columns()
+
+    return await asyncio.to_thread(made) if sum(len(request.events) for request in requests) > MANY else made()

@@ -1,0 +1,383 @@
+"""A batch of appends as the binary arguments of the log's `append` function, and its answer as their outcomes."""
+
+import sys
+from array import array
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from itertools import chain
+from struct import Struct
+from typing import Any, ClassVar
+
+from leftfold.errors import Conflict, PartsAppended, StoreError, TimeRefused
+from leftfold.model.clock import from_microseconds, to_microseconds
+from leftfold.model.criteria import Item
+from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
+from leftfold.store.contract import Appended, Key
+
+_header = Struct(">5i").pack  # dimensions, nulls, element type, length, lower bound
+_empty = Struct(">3i").pack
+_length = Struct(">i").pack
+_integer = Struct(">ii").pack
+_bigint = Struct(">iq").pack
+_null = _length(-1)
+_LITTLE = sys.byteorder == "little"
+
+
+class Array(bytes):
+    """One in binary form."""
+
+    ELEMENT: ClassVar[int]
+    OID: ClassVar[int]
+
+
+class Integers(Array):
+    """An `integer[]`."""
+
+    ELEMENT, OID = 23, 1007
+
+
+class Bigints(Array):
+    """A `bigint[]`."""
+
+    ELEMENT, OID = 20, 1016
+
+
+class Texts(Array):
+    """A `text[]`."""
+
+    ELEMENT, OID = 25, 1009
+
+
+class Blobs(Array):
+    """A `bytea[]`."""
+
+    ELEMENT, OID = 17, 1001
+
+
+def integers(values: Sequence[int]) -> Integers:
+    """Values of 32 bits."""
+    if len(values) == 1:
+        return Integers(ONE_INTEGER + _integer(4, values[0]))
+    if not values:
+        return NO_INTEGERS
+    words = array("i", [4]) * (2 * len(values))
+    words[1::2] = array("i", values)
+    if _LITTLE:
+        words.byteswap()
+    return Integers(_head(Integers, len(values)) + words.tobytes())
+
+
+def bigints(values: Sequence[int | None]) -> Bigints:
+    """Values of 64 bits, or nulls."""
+    if len(values) == 1 and values[0] is not None:
+        return Bigints(ONE_BIGINT + _bigint(8, values[0]))
+    if not values:
+        return NO_BIGINTS
+    elements = [_null if value is None else _bigint(8, value) for value in values]
+    return Bigints(_head(Bigints, len(values), nulls=None in values) + b"".join(elements))
+
+
+def texts(values: Collection[str]) -> Texts:
+    """Texts without NUL."""
+    encoded = [value.encode() for value in values]
+    if len(encoded) == 1:
+        return Texts(ONE_TEXT + _length(len(encoded[0])) + encoded[0])
+    return Texts(_joined(Texts, encoded)) if encoded else NO_TEXTS
+
+
+def blobs(values: Sequence[bytes]) -> Blobs:
+    """Bytes."""
+    if len(values) == 1:
+        return Blobs(ONE_BLOB + _length(len(values[0])) + values[0])
+    return Blobs(_joined(Blobs, values)) if values else NO_BLOBS
+
+
+def _joined(kind: type[Array], values: Sequence[bytes]) -> bytes:
+    lengths = map(_length, map(len, values))
+    return b"".join((_head(kind, len(values)), *chain.from_iterable(zip(lengths, values, strict=True))))
+
+
+def _head(kind: type[Array], length: int, *, nulls: bool = False) -> bytes:
+    return _header(1, nulls, kind.ELEMENT, length, 1)
+
+
+NO_INTEGERS = Integers(_empty(0, 0, Integers.ELEMENT))
+NO_BIGINTS = Bigints(_empty(0, 0, Bigints.ELEMENT))
+NO_TEXTS = Texts(_empty(0, 0, Texts.ELEMENT))
+NO_BLOBS = Blobs(_empty(0, 0, Blobs.ELEMENT))
+ONE_INTEGER, ONE_BIGINT, ONE_TEXT, ONE_BLOB = (_head(kind, 1) for kind in (Integers, Bigints, Texts, Blobs))
+
+
+ESCAPED = "\x01"
+COLUMNS = 24  # of a call
+
+
+def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendRequest]]:
+    """The requests in order, cut where one call cannot tell them apart: a key that comes twice, events with times."""
+    call: list[AppendRequest] = []
+    keys: set[str] = set()
+    for request in requests:
+        timed = any(event.time is not None for event in request.events)
+        if call and (timed or any(key.value in keys for key in request.keys)):
+            yield call
+            call, keys = [], set()
+        call.append(request)
+        keys.update(key.value for key in request.keys)
+        if timed:
+            yield call
+            call, keys = [], set()
+    if call:
+        yield call
+
+
+class Code(IntEnum):
+    """What the function says of a request."""
+
+    APPENDED = 0
+    KEY_KNOWN = 1
+    MATCHED = 2
+    CLASHED = 3
+    UNTIMELY = 4
+
+
+class AppendCall:
+    """The columns of one call."""
+
+    def __init__(self, requests: Sequence[AppendRequest]) -> None:
+        self._requests = requests
+        self._type_numbers: dict[str, int] = {}
+        self._keys = Columns(5)
+        self._asked: list[Key] = []
+        self._events = EventColumns()
+        self._items = Columns(4)
+        self._shown: list[tuple[Item, int]] = []
+        self._clashes = Columns(4)
+        self._clashing: list[tuple[Item, int, AppendRequest, int]] = []
+        self._placed = Placed()
+        self._conditional = len(requests) > 1 and any(request.conditions for request in requests)
+        for number, request in enumerate(requests, 1):
+            self._add_keys(number, request)
+            self._add_conditions(number, request)
+            self._add_events(number, request)
+
+    def __repr__(self) -> str:
+        return f"<AppendCall of {len(self._requests)} requests>"
+
+    def columns(self) -> list[Array]:
+        """The arguments of the function from `request_events` on, in their order."""
+        key_request, key_text, key_digest, key_place, key_events = self._keys.all
+        item_request, item_after, item_types, item_tags = self._items.all
+        clash_later, clash_earlier, clash_place, clash_after = self._clashes.all
+        return [
+            integers([len(request.events) for request in self._requests]),
+            integers(key_request),
+            texts(key_text),
+            blobs(key_digest),
+            integers(key_place),
+            integers(key_events),
+            texts(self._type_numbers),
+            *self._events.arrays(),
+            integers(item_request),
+            bigints(item_after),
+            texts(item_types),
+            texts(item_tags),
+            integers(clash_later),
+            integers(clash_earlier),
+            integers(clash_place),
+            bigints(clash_after),
+        ]
+
+    def outcomes(self, answer: Sequence[Any]) -> list[Appended | StoreError]:
+        """What the answer says to each request."""
+        codes, firsts, lasts, details, moment, newest, head = answer
+        if codes is None:
+            return list(self._all_appended(head))
+        found: list[Appended | StoreError] = []
+        for index, request in enumerate(self._requests):
+            code, first, last = codes[index], firsts[index], lasts[index]
+            match code:
+                case Code.APPENDED:
+                    found.append(Appended(first, last))
+                case Code.KEY_KNOWN:
+                    found.append(self._known(request, details[str(index + 1)]))
+                case Code.MATCHED:
+                    found.append(self._matched(details[str(index + 1)]))
+                case Code.CLASHED:
+                    found.append(self._clashed(last - 1, first))
+                case _:
+                    found.append(_untimely(request, moment, newest))
+        return found
+
+    def _all_appended(self, head: int) -> Iterator[Appended]:
+        for request in self._requests:
+            first, head = head + 1, head + len(request.events)
+            yield Appended(first, head)
+
+    def _add_keys(self, number: int, request: AppendRequest) -> None:
+        for key in request.keys:
+            events = len(request.events) if key.events is None else key.events
+            self._keys.add(number, key_text(key.value), key.digest, key.place, events)
+            self._asked.append(key)
+
+    def _add_conditions(self, number: int, request: AppendRequest) -> None:
+        for condition in request.conditions:
+            for item in condition.criteria.items:
+                self._items.add(number, condition.after, lines(item.types), lines(item.tags))
+                self._shown.append((item, condition.after))
+                for earlier, place in self._placed.matching(item):
+                    self._clashes.add(number, earlier, place, condition.after)
+                    self._clashing.append((item, condition.after, self._requests[earlier - 1], place))
+
+    def _add_events(self, number: int, request: AppendRequest) -> None:
+        numbers = self._type_numbers
+        for place, event in enumerate(request.events):
+            type = numbers.get(event.type) or numbers.setdefault(event.type, len(numbers) + 1)
+            self._events.add(number, type, event)
+            if self._conditional:
+                self._placed.add(number, place, event.type, event.tags)
+
+    def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
+        """The append of a key that was used before, or which of several were."""
+        keys: list[Key] = []
+        appended = Appended(0, 0)
+        try:
+            for number, first, last, digest in uses:
+                appended = Appended(first, last, duplicate=True)
+                keys.append(self._asked[number - 1])
+                recognised(keys[-1], (appended, bytes.fromhex(digest)))
+        except StoreError as error:
+            return error
+        return PartsAppended([key.value for key in keys]) if request.in_parts else appended
+
+    def _matched(self, detail: dict[str, Any]) -> Conflict:
+        number: int = detail["item"]
+        item, after = self._shown[number - 1]
+        matches = [_shown(position, type, tags) for position, type, tags in detail["matches"] or ()]
+        return Conflict(item, after, matches)
+
+    def _clashed(self, clash: int, position: int) -> Conflict:
+        item, after, request, place = self._clashing[clash]
+        matches = [
+            StoredEvent(position - place + at, 0, event.type, event.version, event.data, event.metadata, event.tags)
+            for at, event in enumerate(request.events)
+            if position - place + at > after and item.matches(event.type, event.tags)
+        ]
+        return Conflict(item, after, matches[:SHOWN_MATCHES])
+
+
+class Columns:
+    """Rows, kept column by column."""
+
+    def __init__(self, width: int) -> None:
+        self.all: list[list[Any]] = [[] for _ in range(width)]
+
+    def add(self, *row: Any) -> None:
+        """Add a row."""
+        for column, value in zip(self.all, row, strict=True):
+            column.append(value)
+
+
+class EventColumns:
+    """The events of all requests with their tags; both count from 1."""
+
+    def __init__(self) -> None:
+        self._requests: list[int] = []
+        self._types: list[int] = []
+        self._events: list[NewEvent] = []
+        self._joined: list[str] = []
+        self._tags: list[str] = []
+        self._tagged: list[int] = []
+
+    def add(self, request: int, type: int, event: NewEvent) -> None:
+        """Add an event, which has each of its tags once."""
+        self._requests.append(request)
+        self._types.append(type)
+        self._events.append(event)
+        self._joined.append("\n".join(event.tags))
+        for tag in event.tags:
+            self._tags.append(tag)
+            self._tagged.append(len(self._events))
+
+    def arrays(self) -> Iterator[Array]:
+        """As the function takes them."""
+        yield integers(self._requests)
+        yield integers(self._types)
+        yield integers([event.version for event in self._events])
+        yield texts(self._joined)
+        yield blobs([event.data for event in self._events])
+        yield blobs([event.metadata for event in self._events])
+        yield bigints(self._times())
+        yield texts(self._tags)
+        yield integers(self._tagged)
+
+    def _times(self) -> Sequence[int | None]:
+        """Of each event, or none at all: where there are any, the call has one request."""
+        if all(event.time is None for event in self._events):
+            return []
+        return [None if event.time is None else to_microseconds(event.time) for event in self._events]
+
+
+class Placed:
+    """The events of the requests so far, found by tag and type."""
+
+    def __init__(self) -> None:
+        self._by_tag: defaultdict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
+        self._by_type: defaultdict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
+        self._all: list[tuple[int, int, str, tuple[str, ...]]] = []
+
+    def add(self, request: int, place: int, type: str, tags: tuple[str, ...]) -> None:
+        """Note an event."""
+        event = (request, place, type, tags)
+        self._all.append(event)
+        self._by_type[type].append(event)
+        for tag in tags:
+            self._by_tag[tag].append(event)
+
+    def matching(self, item: Item) -> list[tuple[int, int]]:
+        """For each request that has events which the item means, its number and the place of the last such event."""
+        if item.tags:
+            candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len)
+        elif item.types:
+            candidates = sorted(event for type in item.types for event in self._by_type.get(type, ()))
+        else:
+            candidates = self._all
+        last = {request: place for request, place, type, tags in candidates if item.matches(type, tags)}
+        return list(last.items())
+
+
+@lru_cache(4096)
+def lines(names: frozenset[str]) -> str:
+    """Types or tags as the log's functions take them: one a line."""
+    return "\n".join(sorted(names))
+
+
+def _untimely(request: AppendRequest, moment: int, newest: int) -> TimeRefused:
+    """The first time that goes back, or lies ahead."""
+    before = newest
+    for index, event in enumerate(request.events):
+        microseconds = max(moment, before) if event.time is None else to_microseconds(event.time)
+        if event.time is not None and not before <= microseconds <= moment:
+            return TimeRefused(index, event.time, from_microseconds(before), from_microseconds(moment))
+        before = microseconds
+    raise AssertionError("the log refused times that are in order")
+
+
+def _shown(position: int, type: str, tags: str) -> StoredEvent:
+    return StoredEvent(position, 0, type, 1, b"", b"", tuple(tags.split("\n")) if tags else ())
+
+
+def key_text(key: str) -> str:
+    """A key as PostgreSQL takes it: one with a NUL or a lone surrogate by its bytes, behind a mark of their own."""
+    try:
+        plain = "\0" not in key and not key.startswith(ESCAPED) and bool(key.encode())
+    except UnicodeEncodeError:
+        plain = False
+    return key if plain or not key else ESCAPED + key.encode("utf-8", "surrogatepass").hex()
+
+
+def key_in(text: str) -> str:
+    """The key that `key_text` wrote."""
+    return bytes.fromhex(text[1:]).decode("utf-8", "surrogatepass") if text.startswith(ESCAPED) else text

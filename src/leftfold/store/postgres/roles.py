@@ -1,0 +1,50 @@
+"""The two roles of a log in PostgreSQL, and the role that owns it."""
+
+from leftfold.errors import RoleTaken
+from leftfold.store.postgres.batch import texts
+from leftfold.store.postgres.driver import connect, named_errors, run, run_script
+from leftfold.store.postgres.functions import functions_of, script
+
+# Roles belong to the whole server. One that has rights in another database, or on another log of this one, as that of a
+# schema that was renamed, would take those to whom it was granted there along.
+SELECT_ELSEWHERE = """
+    SELECT role.rolname, 'the database ' || datname
+    FROM pg_catalog.pg_shdepend
+    JOIN pg_catalog.pg_database ON pg_database.oid = dbid
+    JOIN pg_catalog.pg_roles AS role ON role.oid = refobjid
+    WHERE refclassid = 'pg_catalog.pg_authid'::regclass
+        AND deptype = 'a'
+        AND datname <> pg_catalog.current_database()
+        AND role.rolname = ANY (%s)
+    UNION
+    SELECT role.rolname, 'the log ' || nspname || ' of this database'
+    FROM (
+        SELECT pronamespace, proacl FROM pg_catalog.pg_proc WHERE proname IN ('append', 'append_few')
+        UNION ALL
+        SELECT relnamespace, relacl FROM pg_catalog.pg_class WHERE relname IN ('event', 'events')
+    ) AS part (namespace, rights)
+    JOIN pg_catalog.pg_namespace AS log ON log.oid = part.namespace
+    CROSS JOIN pg_catalog.aclexplode(part.rights)
+    JOIN pg_catalog.pg_roles AS role ON role.oid = grantee
+    WHERE nspname <> %s AND role.rolname = ANY (%s)
+    ORDER BY 1, 2"""
+
+
+def create_roles(url: str, log: str, writer: str, reader: str) -> None:
+    """Make the roles of a log, with exactly the rights that they need."""
+    with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
+        names = texts([writer, reader])
+        for role, elsewhere in run(connection, SELECT_ELSEWHERE, [names, log, names]):
+            raise RoleTaken(role, elsewhere)
+        text = "".join(script(name, "leftfold_log", "") for name in ("roles", "snapshot_rights"))
+        text = text.replace("leftfold_log_writer", writer).replace("leftfold_log_reader", reader)
+        run_script(connection, text.replace("leftfold_log", log))
+
+
+def risk_of_owner(url: str, log: str) -> str | None:
+    """Say what is wrong with the owner of a log: its functions act with the owner's rights, whoever calls them."""
+    with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
+        found = functions_of(connection, log, "")
+    risks = {"is a superuser": found.owner_is_superuser, "may log in": found.owner_may_log_in}
+    wrong = [said for said, is_so in risks.items() if is_so]
+    return f"the role {found.owner}, which owns the log, {' and '.join(wrong)}" if wrong else None

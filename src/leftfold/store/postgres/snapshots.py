@@ -1,0 +1,217 @@
+"""Snapshots of decision models in PostgreSQL: a small table in the log's schema, which can be emptied at any time."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib.resources import files
+from time import monotonic
+from typing import Any
+
+import psycopg
+
+from leftfold.errors import StoreFailed
+from leftfold.store.home import keep_in_children
+from leftfold.store.postgres.driver import Connection, connect, is_lost, problem_of, run, run_script
+from leftfold.store.snapshot_store import SnapshotRow
+
+SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
+TOGETHER = 100  # rows of one statement
+PATIENCE_SECONDS = 5.0
+LOCK_TIMEOUT = "1s"
+SLOW_SECONDS = 0.5
+PAUSE_SECONDS = 10.0  # in which a statement that failed slowly is not tried again: commands wait for it
+
+COLUMNS = "model, key, fingerprint, position, state, identity"
+FIND = f"""
+    SELECT {COLUMNS} FROM {{log}}.snapshot
+    WHERE model = %s AND key_digest = %s AND key = %s AND fingerprint = %s AND position <= %s"""
+# A commit that does not wait for the disk: what a crash of the server loses is folded again.
+KEEP = """
+    INSERT INTO {log}.snapshot (model, key_digest, key, fingerprint, position, state, identity)
+    SELECT %s, %s, %s, %s, %s, %s, %s FROM pg_catalog.set_config('synchronous_commit', 'off', true)
+    ON CONFLICT (model, key_digest) DO UPDATE
+    SET key = excluded.key, fingerprint = excluded.fingerprint, position = excluded.position,
+        state = excluded.state, identity = excluded.identity
+    WHERE excluded.position >= snapshot.position OR excluded.fingerprint <> snapshot.fingerprint"""
+OF_MODEL = f"""
+    SELECT key_digest, {COLUMNS} FROM {{log}}.snapshot
+    WHERE model = %s AND fingerprint = %s AND key_digest > %s ORDER BY key_digest LIMIT {TOGETHER}"""
+FORGET = "DELETE FROM {log}.snapshot WHERE model = %s AND key_digest = %s AND position = %s"
+# The head of this statement's own view of the log: other processes go on appending.
+FORGET_BEYOND = """
+    DELETE FROM {log}.snapshot WHERE position > (SELECT coalesce(max(position), 0) FROM {log}.event)"""
+# Whether the table is there, which rights on it are missing, and who the present role is.
+SELECT_RIGHTS = """
+    SELECT
+        kept.oid IS NOT NULL,
+        (
+            SELECT pg_catalog.array_agg(needed.privilege ORDER BY needed.number)
+            FROM pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'])
+                WITH ORDINALITY AS needed (privilege, number)
+            WHERE NOT pg_catalog.has_table_privilege(kept.oid, needed.privilege)
+        ),
+        pg_catalog.quote_ident(current_user)
+    FROM pg_catalog.pg_namespace AS log
+    LEFT JOIN pg_catalog.pg_class AS kept
+        ON kept.relnamespace = log.oid AND kept.relname = 'snapshot' AND kept.relkind IN ('r', 'p')
+    WHERE log.nspname = %s"""
+# One row if the table is missing and the present role may make it in the name of the log's owner.
+SELECT_LIFT = """
+    SELECT
+    FROM pg_catalog.pg_class AS log
+    WHERE log.oid = pg_catalog.to_regclass('{log}.log')
+        AND pg_catalog.pg_has_role(log.relowner, 'MEMBER')
+        AND pg_catalog.to_regclass('{log}.snapshot') IS NULL"""
+LIFT = """
+    SET LOCAL search_path = pg_catalog, pg_temp;  -- no name means what another role made
+    SET LOCAL lock_timeout = '1s';
+    LOCK TABLE "leftfold_log".log IN SHARE ROW EXCLUSIVE MODE;
+    DO $outer$
+    BEGIN
+        IF to_regclass('"leftfold_log".snapshot') IS NULL THEN  -- else another process was faster
+            EXECUTE $script${table}$script$;
+            EXECUTE format(
+                'ALTER TABLE "leftfold_log".snapshot OWNER TO %I',
+                (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '"leftfold_log".log'::regclass)
+            );
+        END IF;
+    END $outer$;
+    {rights}"""
+
+log = logging.getLogger("leftfold.snapshots")
+
+
+class PostgresSnapshots:
+    """The snapshots in the schema of a log. Its one connection is opened when it is needed, and again when it is lost.
+
+    A command may wait for it, so nothing takes long: a statement that waits for a lock or for a silent server is given
+    up, and for a while none is sent after it.
+    """
+
+    def __init__(self, url: str, log: str, *, session: bool = True, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self.problem: str | None = None
+        self._url = url
+        self._log = log
+        self._where = f"the table {log}.snapshot"
+        self._session = session
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold snapshots")
+        self._connection: Connection | None = None
+        self._pause = 0.0, ""  # until when nothing is tried, and why
+        keep_in_children(self)
+
+    def __repr__(self) -> str:
+        return f"<PostgresSnapshots of the log {self._log}>"
+
+    async def look(self) -> bool:
+        """Look for the table and for the rights on it; return whether snapshots can be found there at all.
+
+        `problem` says what is missing. With the right to read alone, none is kept.
+        """
+        rows = await self._rows(SELECT_RIGHTS, self._log)
+        is_there, missing, role = rows[0] if rows else (False, None, "")
+        if not is_there:
+            if not self.read_only:
+                self.problem = (
+                    f"snapshots of decision models are kept in memory: the log {self._log!r} is of an older leftfold "
+                    "and has no table for them. Run leftfold init as its owner, or open it once as that role"
+                )
+            return False
+        lacking: list[str] = missing or []
+        if self.read_only:
+            lacking = [each for each in lacking if each == "SELECT"]
+        if not lacking:
+            return True
+        self.read_only = True
+        found = "kept in memory" if "SELECT" in lacking else "found, but not kept"
+        self.problem = (
+            f"snapshots of decision models are {found}: the role {role} lacks rights. "
+            f'GRANT {", ".join(lacking)} ON "{self._log}".snapshot TO {role}'
+        )
+        return "SELECT" not in lacking
+
+    async def find(self, model: str, key: str, fingerprint: str, *, upto: int) -> SnapshotRow | None:
+        """Return the snapshot of a key that this code made, if it stands at or before a position."""
+        rows = await self._rows(FIND, model, _digest(key), key, fingerprint, upto)
+        return SnapshotRow(*rows[0]) if rows else None
+
+    async def keep(self, row: SnapshotRow) -> None:
+        """Keep a snapshot in place of an older one, or of one that other code made."""
+        await self._rows(KEEP, row.model, _digest(row.key), *row[1:])
+
+    async def of_model(self, model: str, fingerprint: str) -> list[SnapshotRow]:
+        """Return all snapshots of a model that this code made, in the order of their keys."""
+        found: list[SnapshotRow] = []
+        digest = ""
+        while True:
+            page = await self._rows(OF_MODEL, model, fingerprint, digest)
+            found += (SnapshotRow(*row) for _, *row in page)
+            if len(page) < TOGETHER:
+                return sorted(found)
+            digest = page[-1][0]
+
+    async def forget(self, row: SnapshotRow) -> None:
+        """Forget a snapshot, unless it was replaced since."""
+        await self._rows(FORGET, row.model, _digest(row.key), row.position)
+
+    async def forget_beyond(self, head: int) -> None:
+        """Forget what stands beyond the newest event, as it is now."""
+        await self._rows(FORGET_BEYOND)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await asyncio.to_thread(self._thread.shutdown)
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        text = sql.format(log=f'"{self._log}"')
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, text, parameters)
+
+    def _run(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        begun, (until, why) = monotonic(), self._pause
+        if begun < until:
+            raise StoreFailed(self._where, why)
+        try:
+            if self._connection is None or is_lost(self._connection):
+                self._connection = self._connect()
+            return run(self._connection, sql, parameters)
+        except psycopg.Error as error:
+            why = problem_of(error)
+            if monotonic() - begun > SLOW_SECONDS:
+                self._pause = monotonic() + PAUSE_SECONDS, why
+            raise StoreFailed(self._where, why) from error
+
+    def _connect(self) -> Connection:
+        connection = connect(self._url, session=self._session, lock_timeout=LOCK_TIMEOUT)
+        connection.patience = PATIENCE_SECONDS
+        return connection
+
+
+def make_snapshot_table(connection: Connection, name: str) -> None:
+    """Give a log of an older leftfold the table of snapshots, if the present role may do so for the log's owner.
+
+    Nothing but time depends on it, so where that fails it is said, and the log is opened.
+    """
+    if not run(connection, SELECT_LIFT.format(log=f'"{name}"')):
+        return
+    script = LIFT.replace("{table}", _script("snapshots.sql"))
+    script = script.replace("{rights}", _script("snapshot_rights.sql"))
+    try:
+        run_script(connection, script.replace(SCHEMA, name))
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        log.info("log %r: the table of snapshots could not be made: %s", name, problem_of(error))
+    else:
+        log.info("log %r has a table of snapshots now", name)
+
+
+def _script(name: str) -> str:
+    return files("leftfold.store.postgres").joinpath("sql", name).read_text()
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""The format of an SQLite log: the schema of a new one, and how an older one is lifted to it."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+FORMAT = 4
+
+# What a log of format 1 looks like to the statements of today, when it is opened for reading only: one segment.
+FORMAT_1_VIEWS = (
+    "CREATE TEMP VIEW segment AS SELECT 1 AS first, 9223372036854775807 AS last, 1 AS id, 0 AS level",
+    "CREATE TEMP VIEW segment_tag AS SELECT 1 AS segment, tag, position, type FROM tag",
+    "CREATE TEMP VIEW segment_merge AS SELECT 1 AS id WHERE 0",
+    "CREATE TEMP VIEW segment_merged AS SELECT 1 AS id WHERE 0",
+)
+
+DELETE_TRIGGERS = "DELETE FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%_is_never_replaced'"
+
+log = logging.getLogger("leftfold.store")
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables, indexes, views and triggers of an empty log, in the caller's transaction."""
+    _run(connection, "schema.sql")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
+    """Bring a log of an older format to the newest, in the caller's transaction: all of it or nothing.
+
+    From format 1 it takes a second copy of the tags in free space.
+    """
+    for number in range(version + 1, FORMAT + 1):
+        log.warning("%s: lifting the log from format %d to %d", path, number - 1, number)
+        _run(connection, f"migrations/{number:04}.sql")
+        connection.execute(f"PRAGMA user_version = {number}")
+        log.warning("%s: the log has format %d now", path, number)
+
+
+def hide_replacement_triggers(connection: sqlite3.Connection) -> None:
+    """Let this connection insert without the triggers that refuse replacements, in the caller's transaction.
+
+    They would cost each row of a large append as much as the row itself, and protect from other programs: leftfold's
+    own inserts do not replace, so the primary keys refuse a second row. The file keeps the triggers. Their rows are
+    deleted, this connection reads the schema, and they are put back. If another connection changes it later, or this
+    build of SQLite forbids the deletion, the connection has the triggers again, which only costs time.
+    """
+    connection.execute("SAVEPOINT without_triggers")
+    try:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(DELETE_TRIGGERS)
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("SELECT 1 FROM event LIMIT 0")
+    except sqlite3.Error as error:
+        log.debug("replacement triggers stay: %s", error)
+    finally:
+        connection.execute("PRAGMA writable_schema = OFF")
+        connection.execute("ROLLBACK TO without_triggers")
+        connection.execute("RELEASE without_triggers")
+
+
+def look_like_newest(connection: sqlite3.Connection, version: int) -> None:
+    """Let a connection that may only read see an older log as one of the newest format."""
+    if version == 1:
+        for view in FORMAT_1_VIEWS:
+            connection.execute(view)
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for command in _commands(files("leftfold.store.sqlite").joinpath(script).read_text()):
+        connection.execute(command)
+
+
+def _commands(script: str) -> Iterator[str]:
+    """The complete SQL commands of a script, one by one: `executescript` would commit the caller's transaction."""
+    command = ""
+    for line in script.splitlines(keepends=True):
+        command += line
+        if sqlite3.complete_statement(command):
+            yield command
+            command = ""
