@@ -5,7 +5,7 @@ Python and console blocks of one page run in their order in one fresh directory,
 * ```` ```python ```` runs. What it prints has to stand in the next ```` ```output ```` block.
 * ```` ```python title="bank.py" ```` is also appended to that file, so that commands can use it.
 * ```` ```python file="bank.py" ```` is only written to that file, in place of what it held, and `add="bank.py"` is
-  appended to it. Neither runs in the page's namespace: a console block runs the program.
+  appended to it, whatever the language. Neither runs in the page's namespace: a console block runs the program.
 * In a ```` ```console ```` block the lines after `$ ` are run, and the lines below a command are what it prints.
 * `…` in output stands for any text of one line; a line of `…` alone stands for any number of lines.
 * A comment `<!-- not run: reason -->` right above a block leaves it out.
@@ -119,19 +119,14 @@ class PageRunner:
             self._printed = ""
             return
         self._compare("", self._printed, self._printed_by)
-        if block.language == "python":
+        write_files(block)
+        if block.language == "python" and not block.files.keys() & {"file", "add"}:
             self._run_python(block, where)
         elif block.language == "console":
             for command, shown in commands_of(block):
                 self._compare(shown, printed_by(command, where), f"{where}: {command}")
 
     def _run_python(self, block: Block, where: str) -> None:
-        for attribute, path in block.files.items():
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with Path(path).open("w" if attribute == "file" else "a", encoding="utf-8") as file:
-                file.write(block.source)
-        if block.files.keys() & {"file", "add"}:
-            return
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             self._execute(block)
@@ -146,6 +141,14 @@ class PageRunner:
             self._runner.run(eval(code, vars(self._module)))
         else:
             exec(code, vars(self._module))
+
+
+def write_files(block: Block) -> None:
+    """Write a block to the files that it names."""
+    for attribute, path in block.files.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("w" if attribute == "file" else "a", encoding="utf-8") as file:
+            file.write(block.source)
 
 
 def printed_by(command: str, where: str) -> str:
