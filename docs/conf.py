@@ -26,7 +26,6 @@ toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["deflist"]
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
