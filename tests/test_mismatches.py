@@ -11,7 +11,7 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, Tag, replace
 from leftfold.audit import TypeMismatch
-from leftfold.store import EventStore, Key, MemoryStore, NewEvent, StoredEvent, open_store
+from leftfold.store import EventStore, IdempotencyKey, MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.store.copying import clock_for, compare_logs, copy_log
 from leftfold.store.inspection import KeyedLog
 from leftfold.testing import FakeClock
@@ -220,7 +220,7 @@ async def test_verify_finds_every_event_of_either_kind() -> None:
 
 async def fill(store: EventStore) -> None:
     await store.append([OLD[0], NewEvent("billed", b"\xff", ("odd:1",), 3, b"m")], key="one")
-    await store.append([OLD[1], NewEvent("noted", b"{}", ("stale:1",))], key=Key("two", b"d" * 16))
+    await store.append([OLD[1], NewEvent("noted", b"{}", ("stale:1",))], key=IdempotencyKey("two", b"d" * 16))
     await store.append([NewEvent("leftfold.of.tomorrow", b"{}", ("leftfold.x:1",))])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from bench.endurance._changes import batches
 from bench.endurance._ledger import Counted, Tally, ledger
 from leftfold import open_store, subscribe
-from leftfold.store import Key
+from leftfold.store import IdempotencyKey
 from leftfold.store.copying import clock_for, copy_log
 
 KEY_EVERY = 100  # events, each of which has an idempotency key
@@ -62,8 +62,8 @@ async def copy(url: str, other: str, events: int, accounts: int) -> int:
         return found.copied
 
 
-def _key(written: int, number: int) -> Key:
-    return Key(f"key-{written + number}", DIGEST, number, 1)
+def _key(written: int, number: int) -> IdempotencyKey:
+    return IdempotencyKey(f"key-{written + number}", DIGEST, number, 1)
 
 
 Way = Callable[[str, str, int, int], Coroutine[Any, Any, int]]

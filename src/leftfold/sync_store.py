@@ -12,7 +12,7 @@ from leftfold.errors import InsideRunningLoop, LeftfoldError
 from leftfold.live_sync import LoopThread, Opened
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import EVERYTHING, Criteria
-from leftfold.store import AppendCondition, Appended, Batch, EventStore, Key, NewEvent, open_store, subscribe
+from leftfold.store import AppendCondition, Appended, Batch, EventStore, IdempotencyKey, NewEvent, open_store, subscribe
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class SyncStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         return self._run(lambda: self._store.append(events, condition=condition, key=key))
@@ -84,7 +84,7 @@ class SyncStore:
         """Return the head once it is beyond `after`, or as it is when `timeout` seconds have passed."""
         return self._run(lambda: self._store.wait(after, timeout))
 
-    def lookup(self, key: str | Key) -> Appended | None:
+    def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies, or None when there was none."""
         return self._run(lambda: self._store.lookup(key))
 

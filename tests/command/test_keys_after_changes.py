@@ -18,7 +18,7 @@ from leftfold import App, Command, DecisionModel, Event, EventStore, LiveApp, Ta
 from leftfold.errors import KeyReused
 from leftfold.model.record import NewEvent
 from leftfold.store import MemoryStore, open_store
-from leftfold.store.contract import Key
+from leftfold.store.contract import IdempotencyKey
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 
@@ -233,7 +233,7 @@ async def test_commands_of_a_newer_class_that_come_together_are_each_recognised(
 async def test_a_key_that_was_stored_with_the_digest_of_its_command_is_known(store: EventStore) -> None:
     digest = blake2b(b'place\0{"order":"o","lines":[{"price":1}]}\0', digest_size=16).digest()
     event = NewEvent("placed", b'{"order":"o"}', ("order:o",))
-    await store.append([event], key=Key("k", digest))
+    await store.append([event], key=IdempotencyKey("k", digest))
 
     assert (await execute(store, Before("o", (Line(1),)))).duplicate
     assert (await execute(store, After("o", lines=(GiftLine(1),)))).duplicate

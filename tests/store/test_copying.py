@@ -14,7 +14,7 @@ import pytest
 
 from leftfold.errors import ForeignTarget, KeyReused, NaiveDatetime, SameLog, StoreUnavailable, TimeRefused
 from leftfold.model.record import CopiedEvent
-from leftfold.store import EventStore, Key, MemoryStore, NewEvent, StoredEvent, open_store
+from leftfold.store import EventStore, IdempotencyKey, MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
 from leftfold.store.copying import Copied, LatestClock, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import StoredKey
@@ -62,7 +62,11 @@ async def source() -> AsyncIterator[MemoryStore]:
             [NewEvent("counted", b"%d" % n, (f"n:{n % 7}",)) for n in range(EVENTS_A_BATCH)], key="first"
         )
         many = [NewEvent("counted", b"-%d" % n) for n in range(EVENTS_A_BATCH + 10)]
-        parts = [Key("whole", b"w" * 16), Key("begin", b"b" * 16, 0, 3), Key("end", b"e" * 16, EVENTS_A_BATCH, 10)]
+        parts = [
+            IdempotencyKey("whole", b"w" * 16),
+            IdempotencyKey("begin", b"b" * 16, 0, 3),
+            IdempotencyKey("end", b"e" * 16, EVENTS_A_BATCH, 10),
+        ]
         await store.append([NewEvent("between", b"")])
         await store.append(many, key=parts)
         yield store
@@ -77,10 +81,10 @@ async def fill_oddly(open_log: Open) -> None:
         await store.append([CopiedEvent("tagged", b"", tuple(f"n:{n}" for n in range(EVENT_TAGS_LIMIT + 1)))])
         await store.append(ODD_EVENTS)
         clock.advance(hours=-3)
-        parts = [Key("part one", b"\x00" * 16, 0, 2), Key("part two", b"\xff" * 16, 2, 1)]
+        parts = [IdempotencyKey("part one", b"\x00" * 16, 0, 2), IdempotencyKey("part two", b"\xff" * 16, 2, 1)]
         await store.append([NewEvent("late", b"%d" % n) for n in range(3)], key=parts)
         clock.advance(hours=4)
-        await store.append([NewEvent("later", b"{}")], key=Key("own digest", b""))
+        await store.append([NewEvent("later", b"{}")], key=IdempotencyKey("own digest", b""))
 
 
 async def events_of(store: EventStore) -> list[StoredEvent]:

@@ -13,7 +13,7 @@ import pytest
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
 from leftfold.errors import LeftfoldError, StoreFailed
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
-from leftfold.store import AppendCondition, EventStore, Key, MemoryStore, NewEvent, SQLiteStore, open_store
+from leftfold.store import AppendCondition, EventStore, IdempotencyKey, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.testing.clock import FakeClock
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
@@ -70,9 +70,9 @@ def of_numbers() -> Iterator[tuple[str, Any]]:
     yield "condition's criteria", lambda store, odd: append(store, condition=AppendCondition(odd, 0))
     yield "condition's after", lambda store, odd: append_unless(store, ["unknown"], (), odd)
     yield "key", lambda store, odd: append(store, key=odd)
-    yield "key's place", lambda store, odd: append(store, key=Key(f"place {odd}", b"", odd, 1))
-    yield "key's events", lambda store, odd: append(store, key=Key(f"events {odd}", b"", 0, odd))
-    yield "key's digest", partial(twice, lambda store, odd: append(store, key=Key(f"digest {odd}", odd)))
+    yield "key's place", lambda store, odd: append(store, key=IdempotencyKey(f"place {odd}", b"", odd, 1))
+    yield "key's events", lambda store, odd: append(store, key=IdempotencyKey(f"events {odd}", b"", 0, odd))
+    yield "key's digest", partial(twice, lambda store, odd: append(store, key=IdempotencyKey(f"digest {odd}", odd)))
     yield "events", lambda store, odd: store.append(odd)
     yield "event", lambda store, odd: append(store, odd)
     yield "version", lambda store, odd: append(store, NewEvent("t", b"", (), odd))
@@ -97,7 +97,7 @@ def of_texts() -> Iterator[tuple[str, Any]]:
     yield "text key", partial(twice, lambda store, odd: append(store, key=odd))
     yield "text key, other payload", lambda store, odd: append(store, noted("d"), key=odd)
     yield "lookup of text", lambda store, odd: store.lookup(odd)
-    yield "lookup of a Key", lambda store, odd: store.lookup(Key(odd, b"other"))
+    yield "lookup of a key with a digest", lambda store, odd: store.lookup(IdempotencyKey(odd, b"other"))
 
 
 async def twice(call: Any, store: EventStore, odd: Any) -> object:
@@ -107,7 +107,7 @@ async def twice(call: Any, store: EventStore, odd: Any) -> object:
 def others() -> Iterator[tuple[str, Call]]:
     """What is odd in itself."""
     pair = (noted("a"), noted("b"))
-    parts = partial(Key, digest=b"", events=1)
+    parts = partial(IdempotencyKey, digest=b"", events=1)
     for times in [*([each] for each in TIMES), [PAST, None, PAST], [None, PAST], [PAST, PAST - timedelta(1)]]:
         events = [NewEvent("t", b"", time=time) for time in times]
         yield f"times {times}", lambda store, events=events: append(store, *events)
@@ -129,9 +129,12 @@ def others() -> Iterator[tuple[str, Call]]:
     yield "texts as keys", lambda store: append(store, *pair, key=["a", "b"])
     yield "parts", lambda store: append(store, *pair, key=(parts("p1", place=0), parts("p2", place=1)))
     yield "a part again", lambda store: append(store, *pair, key=(parts("p1", place=0), parts("p3", place=1)))
-    yield "a part of other content", lambda store: append(store, key=[Key("p1", b"z", 0, 1)])
-    yield "a part before the append", lambda store: append(store, key=Key("p4", b"", -1, 1))
-    yield "parts that overlap", lambda store: append(store, *pair, key=(Key("p5", b"", 0, 2), Key("p6", b"", 1, 1)))
+    yield "a part of other content", lambda store: append(store, key=[IdempotencyKey("p1", b"z", 0, 1)])
+    yield "a part before the append", lambda store: append(store, key=IdempotencyKey("p4", b"", -1, 1))
+    yield (
+        "parts that overlap",
+        lambda store: append(store, *pair, key=(IdempotencyKey("p5", b"", 0, 2), IdempotencyKey("p6", b"", 1, 1))),
+    )
     yield "head", lambda store: store.head()
     yield "all of it", read
 

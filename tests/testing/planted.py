@@ -8,7 +8,7 @@ from typing import Any
 
 from leftfold.errors import InvalidTag, LeftfoldError, StoreFailed
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
-from leftfold.store import AppendCondition, Appended, Batch, Key, MemoryStore, NewEvent, StoredEvent
+from leftfold.store import AppendCondition, Appended, Batch, IdempotencyKey, MemoryStore, NewEvent, StoredEvent
 from leftfold.store.admission import Admission, AppendRequest, CommittedLog
 from leftfold.store.recent_tags import RecentTags
 from leftfold.store.sqlite.file import LogFile
@@ -17,7 +17,7 @@ from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequ
 from leftfold.testing.history.nemesis import DeletedSideFiles, LeapClock, ReplacedFile
 
 Conditions = AppendCondition | Iterable[AppendCondition] | None
-Keys = str | Key | Sequence[Key] | None
+Keys = str | IdempotencyKey | Sequence[IdempotencyKey] | None
 
 
 class LateCommit(MemoryStore):
@@ -48,7 +48,7 @@ class NoConflictsInABatch(MemoryStore):
         self._gathering: list[tuple[AppendRequest, asyncio.Future[Appended]]] = []
 
     async def append(
-        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | IdempotencyKey | None = None
     ) -> Appended:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
@@ -215,7 +215,7 @@ class StoresRetriesTwice(MemoryStore):
     """Recognises a key only where the append's own condition fails, as some stores do."""
 
     async def append(
-        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | IdempotencyKey | None = None
     ) -> Appended:
         if condition is None:
             return await super().append(events)
@@ -296,7 +296,7 @@ class AnswersRefusedWhatItStores(MemoryStore):
     """Says that the store was not available, when the append is in the log."""
 
     async def append(
-        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | Key | None = None
+        self, events: Sequence[NewEvent], *, condition: Conditions = None, key: str | IdempotencyKey | None = None
     ) -> Appended:
         from leftfold.errors import StoreUnreachable
 

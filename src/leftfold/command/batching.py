@@ -12,7 +12,7 @@ from leftfold.command.states import State
 from leftfold.model.clock import Clock
 from leftfold.model.record import NewEvent
 from leftfold.model.registry import Registry
-from leftfold.store.contract import Key
+from leftfold.store.contract import IdempotencyKey
 
 Outcome = Receipt | Exception
 
@@ -20,7 +20,7 @@ Outcome = Receipt | Exception
 class CommandBatch:
     """Decisions in order with their keys; those that have an outcome already are left out of the append."""
 
-    def __init__(self, decisions: Sequence[Decision], keys: Sequence[Key | None]) -> None:
+    def __init__(self, decisions: Sequence[Decision], keys: Sequence[IdempotencyKey | None]) -> None:
         self._decisions = decisions
         self._keys = keys
         self._settled: dict[int, Outcome] = {}
@@ -58,15 +58,15 @@ class CommandBatch:
         decision.forget()
         self._settled[id(decision)] = outcome
 
-    def keyed(self, *, without_events: bool) -> Iterator[tuple[Decision, Key]]:
+    def keyed(self, *, without_events: bool) -> Iterator[tuple[Decision, IdempotencyKey]]:
         """The open ones with a key; or only those of them that made no event, and so have no place for it."""
         for decision, key in zip(self._decisions, self._keys, strict=True):
             if key is not None and id(decision) not in self._settled and not (without_events and decision.records):
                 yield decision, key
 
-    def parts(self) -> list[Key]:
+    def parts(self) -> list[IdempotencyKey]:
         """The keys, each with the events that it stands for."""
-        found: list[Key] = []
+        found: list[IdempotencyKey] = []
         place = 0
         for decision, key in zip(self._decisions, self._keys, strict=True):
             events = len(decision.records)
@@ -88,8 +88,8 @@ class CommandBatch:
 
 TOGETHER = 500
 
-Alone = Callable[[Decision, Key | None], Awaitable[Receipt]]
-Together = Callable[[Sequence[Decision], Sequence[Key | None]], Awaitable[Sequence[Outcome]]]
+Alone = Callable[[Decision, IdempotencyKey | None], Awaitable[Receipt]]
+Together = Callable[[Sequence[Decision], Sequence[IdempotencyKey | None]], Awaitable[Sequence[Outcome]]]
 
 
 class WaitingCommand:
@@ -97,7 +97,7 @@ class WaitingCommand:
 
     __slots__ = ("abandoned", "decision", "key", "outcome")
 
-    def __init__(self, decision: Decision, key: Key | None, outcome: asyncio.Future[Receipt]) -> None:
+    def __init__(self, decision: Decision, key: IdempotencyKey | None, outcome: asyncio.Future[Receipt]) -> None:
         self.decision = decision
         self.key = key
         self.outcome = outcome
@@ -133,7 +133,7 @@ class CommandQueue:
     def __repr__(self) -> str:
         return f"<CommandQueue {len(self._waiting)} under way>"
 
-    async def carry_out(self, decision: Decision, key: Key | None) -> Receipt:
+    async def carry_out(self, decision: Decision, key: IdempotencyKey | None) -> Receipt:
         """Carry out one command in its turn."""
         states = frozenset(decision.states)
         waiting = self._waiting.get(states)
@@ -147,7 +147,7 @@ class CommandQueue:
             link.abandoned = True
             raise
 
-    async def _go_ahead(self, states: frozenset[State], decision: Decision, key: Key | None) -> Receipt:
+    async def _go_ahead(self, states: frozenset[State], decision: Decision, key: IdempotencyKey | None) -> Receipt:
         if not states:
             return await self._alone(decision, key)  # it depends on nothing, so it waits for nobody
         self._waiting[states] = deque()

@@ -35,7 +35,7 @@ from leftfold.model.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store.bounds import check_key
-from leftfold.store.contract import Appended, EventStore, Key
+from leftfold.store.contract import Appended, EventStore, IdempotencyKey
 
 ENOUGH = 8  # in a row
 
@@ -137,17 +137,17 @@ class Executor:
                 working.commit(appended.last)
                 await self._states.have_changed(held.values())
 
-    def key(self, key: str | None, commands: Sequence[Any]) -> Key | None:
+    def key(self, key: str | None, commands: Sequence[Any]) -> IdempotencyKey | None:
         """A command's key stands for the command, not for what is decided: that may differ the second time."""
         if key is None:
             return None
         check_key(key)
-        return Key(key, digest_of(self._registry, commands, self._wires(commands)))
+        return IdempotencyKey(key, digest_of(self._registry, commands, self._wires(commands)))
 
     def _wires(self, commands: Sequence[Any]) -> list[str]:
         return [self._handler_of(command).command.wire for command in commands]
 
-    async def _lookup(self, key: Key, commands: Sequence[Any]) -> Appended | None:
+    async def _lookup(self, key: IdempotencyKey, commands: Sequence[Any]) -> Appended | None:
         """Where the commands of a key lie; `KeyReused` when it was used for others."""
         try:
             return await self._store.lookup(key)
@@ -193,7 +193,7 @@ class Executor:
 
     # --- one command
 
-    async def _carry_out(self, decision: Decision, key: Key | None) -> Receipt:
+    async def _carry_out(self, decision: Decision, key: IdempotencyKey | None) -> Receipt:
         async with StateLocks(decision.states):
             for attempt in range(1, self._attempts + 1):
                 try:
@@ -202,7 +202,7 @@ class Executor:
                     await self._recover(decision.states, conflict, decision.handler.command.wire, attempt)
         raise AssertionError("unreachable: the last attempt raises")
 
-    async def _try(self, decision: Decision, key: Key | None) -> Receipt:
+    async def _try(self, decision: Decision, key: IdempotencyKey | None) -> Receipt:
         begun = self._begun(decision)
         if begun is not None:
             with suppress(Conflict):  # it has a history: to be read now
@@ -226,7 +226,7 @@ class Executor:
             return None
         return working if decision.records else None
 
-    async def _append(self, decision: Decision, working: StagedStates, key: Key | None) -> Receipt:
+    async def _append(self, decision: Decision, working: StagedStates, key: IdempotencyKey | None) -> Receipt:
         try:
             appended = await self._store.append(decision.records, condition=working.conditions(), key=key)
         except KeyReused as reused:
@@ -250,7 +250,7 @@ class Executor:
     # --- commands that have gathered on the same states
 
     async def _carry_out_together(
-        self, decisions: Sequence[Decision], keys: Sequence[Key | None]
+        self, decisions: Sequence[Decision], keys: Sequence[IdempotencyKey | None]
     ) -> Sequence[Receipt | Exception]:
         """Each is decided on the outcome of those before it; what is wrong with one of them is its outcome alone."""
         states = list(decisions[0].states)
@@ -294,7 +294,7 @@ class Executor:
             except KeyReused as reused:
                 gathering.settle(decision, reused)
 
-    async def _outcome(self, decision: Decision, key: Key | None) -> Receipt | Exception:
+    async def _outcome(self, decision: Decision, key: IdempotencyKey | None) -> Receipt | Exception:
         try:
             return await self._carry_out(decision, key)
         except Exception as error:  # noqa: BLE001 it is this command's alone
@@ -302,7 +302,9 @@ class Executor:
 
     # --- many commands
 
-    async def _try_many(self, decisions: Sequence[Decision], states: Sequence[State], key: Key | None) -> BatchReceipt:
+    async def _try_many(
+        self, decisions: Sequence[Decision], states: Sequence[State], key: IdempotencyKey | None
+    ) -> BatchReceipt:
         commands = [decision.command for decision in decisions]
         if key is not None and (known := await self._lookup(key, commands)) is not None:
             return BatchReceipt(known.last, (), duplicate=True)

@@ -1,7 +1,7 @@
 """The event store: raw records in an append-only log, useful without an app."""
 
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, Key
+from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, IdempotencyKey
 from leftfold.store.memory import MemoryStore
 from leftfold.store.open import open_store
 from leftfold.store.sqlite.store import SQLiteStore
@@ -12,7 +12,7 @@ __all__ = [
     "Appended",
     "Batch",
     "EventStore",
-    "Key",
+    "IdempotencyKey",
     "MemoryStore",
     "NewEvent",
     "SQLiteStore",

@@ -27,7 +27,7 @@ from leftfold.store.bounds import (
     checked_events,
 )
 from leftfold.store.clock_guard import NO_LIMIT, clock_jumped
-from leftfold.store.contract import AppendCondition, Appended, Key, digest_of
+from leftfold.store.contract import AppendCondition, Appended, IdempotencyKey, digest_of
 from leftfold.store.recent_tags import RecentTags
 
 SHOWN_MATCHES = 3
@@ -42,12 +42,12 @@ class AppendRequest:
         self,
         events: Sequence[NewEvent],
         condition: AppendCondition | Iterable[AppendCondition] | None,
-        key: str | Key | Sequence[Key] | None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None,
     ) -> None:
         self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else _listed(events)
         self.size = 0  # bytes, once it has been checked
         self.conditions = _all_of(condition)
-        self.in_parts = not (key is None or isinstance(key, str | Key))
+        self.in_parts = not (key is None or isinstance(key, str | IdempotencyKey))
         self.keys = _keys_of(key, self.events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
@@ -104,12 +104,14 @@ def _moved(condition: AppendCondition, item: Item, after: int, to: int) -> Itera
     yield AppendCondition(Criteria(item), to)
 
 
-def _keys_of(key: str | Key | Sequence[Key] | None, events: Sequence[NewEvent]) -> tuple[Key, ...]:
+def _keys_of(
+    key: str | IdempotencyKey | Sequence[IdempotencyKey] | None, events: Sequence[NewEvent]
+) -> tuple[IdempotencyKey, ...]:
     if key is None:
         return ()
     if isinstance(key, str):
-        return (Key(key, _digest_of(events)),)
-    if isinstance(key, Key):
+        return (IdempotencyKey(key, _digest_of(events)),)
+    if isinstance(key, IdempotencyKey):
         return (key,)
     if not isinstance(key, list | tuple):
         raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
@@ -135,17 +137,17 @@ class CommittedLog(Protocol):
         ...
 
 
-def recognised(key: str | Key, known: tuple[Appended, bytes] | None) -> Appended | None:
+def recognised(key: str | IdempotencyKey, known: tuple[Appended, bytes] | None) -> Appended | None:
     """What was appended with a key; raises `KeyReused` when it was for another payload."""
     if known is None:
         return None
     appended, digest = known
-    if isinstance(key, Key) and digest != key.digest:
+    if isinstance(key, IdempotencyKey) and digest != key.digest:
         raise KeyReused(key.value, appended.first, appended.last, digest)
     return appended
 
 
-def part_of(appended: Appended, key: Key) -> Appended:
+def part_of(appended: Appended, key: IdempotencyKey) -> Appended:
     """The part of an append that a key stands for."""
     if key.events is None:
         return appended
@@ -179,7 +181,7 @@ class Admission:
         self, log: CommittedLog, recent: RecentTags, *, head: int, newest: int, now: int, latest: int = NO_LIMIT
     ) -> None:
         self.placed: list[Placed] = []
-        self.keys: list[tuple[Key, Appended]] = []
+        self.keys: list[tuple[IdempotencyKey, Appended]] = []
         self.head = head
         self._log = log
         self._recent = recent

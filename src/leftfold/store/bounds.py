@@ -26,7 +26,7 @@ from leftfold.errors import (
 from leftfold.model.clock import to_microseconds
 from leftfold.model.criteria import Criteria
 from leftfold.model.record import NewEvent
-from leftfold.store.contract import Key, OwnKey
+from leftfold.store.contract import IdempotencyKey, OwnKey
 
 EVENT_LIMIT = 1_048_576  # bytes of data, metadata and tags, unless the log is opened with another limit
 TAG_LIMIT = 512  # characters
@@ -123,7 +123,7 @@ def check_wait(after: Any, timeout: Any) -> None:
 def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> None:
     """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be kept."""
     for key in keys:
-        if not isinstance(key, Key):
+        if not isinstance(key, IdempotencyKey):
             raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
         check_key(key.value, copied=copied, own=type(key) is OwnKey)
         if type(key.digest) is not bytes:
@@ -151,7 +151,7 @@ def check_key(key: str, *, copied: bool = False, own: bool = False) -> None:
         raise InvalidIdempotencyKey(key, f"has {size:,} bytes")
 
 
-def _check_part(key: Key, events: int, *, copied: bool) -> None:
+def _check_part(key: IdempotencyKey, events: int, *, copied: bool) -> None:
     """Raise unless the key stands for events of the append; in a copy they may begin before it."""
     place: Any = key.place
     count: Any = key.events
@@ -162,9 +162,9 @@ def _check_part(key: Key, events: int, *, copied: bool) -> None:
         raise InvalidIdempotencyKey(key.value, f"stands for events that are not among the {events} of the append")
 
 
-def check_known_key(key: str | Key) -> None:
+def check_known_key(key: str | IdempotencyKey) -> None:
     """Raise `InvalidIdempotencyKey` unless it may have been kept, if by an older leftfold."""
-    value: Any = key.value if isinstance(key, Key) else key
+    value: Any = key.value if isinstance(key, IdempotencyKey) else key
     if not isinstance(value, str):
         raise InvalidIdempotencyKey(value, f"is a {type(value).__name__}")
     if not value.isascii() and _surrogate(value):

@@ -18,7 +18,7 @@ class AppendCondition(msgspec.Struct, frozen=True, gc=False):
     after: int
 
 
-class Key(msgspec.Struct, frozen=True, gc=False):
+class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
     """An idempotency key with the digest of the payload it stands for.
 
     A plain string as key stands for the appended events themselves: their types, versions, tags and data. Of several
@@ -32,7 +32,7 @@ class Key(msgspec.Struct, frozen=True, gc=False):
     events: int | None = None
 
 
-class OwnKey(Key, frozen=True, gc=False):
+class OwnKey(IdempotencyKey, frozen=True, gc=False):
     """A key that leftfold makes for an append of its own; it begins with `leftfold.`, which users' keys may not."""
 
 
@@ -68,7 +68,7 @@ class EventStore(Protocol):
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none, durably, at the next positions.
 
@@ -104,10 +104,10 @@ class EventStore(Protocol):
         """Return the head once it is beyond `after`, or as it is when `timeout` seconds have passed."""
         ...
 
-    async def lookup(self, key: str | Key) -> Appended | None:
+    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies, or None when there was none.
 
-        A `Key` that was used for another payload raises `KeyReused`; a plain string is found whatever it was used for.
+        An `IdempotencyKey` that was used for another payload raises `KeyReused`; a plain string matches any payload.
         """
         ...
 

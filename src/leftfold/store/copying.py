@@ -16,7 +16,7 @@ from leftfold.errors import Conflict, ForeignTarget, SameLog
 from leftfold.model.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.record import CopiedEvent, StoredEvent
-from leftfold.store.contract import AppendCondition, Batch, EventStore, Key
+from leftfold.store.contract import AppendCondition, Batch, EventStore, IdempotencyKey
 from leftfold.store.inspection import KeyedLog, StoredKey
 
 CREATE = """
@@ -268,7 +268,9 @@ class Copying:
     async def _append(self, copied: Sequence[StoredEvent], through: int, after: int) -> None:
         events = [_again(event) for event in copied]
         stored = await asyncio.to_thread(self._keys.ending, after, through)
-        keys = [Key(key.value, key.digest, key.first - 1 - after, key.last - key.first + 1) for key in stored]
+        keys = [
+            IdempotencyKey(key.value, key.digest, key.first - 1 - after, key.last - key.first + 1) for key in stored
+        ]
         try:
             await self._target.append(events, condition=AppendCondition(EVERYTHING, after), key=keys)
         except Conflict as conflict:

@@ -7,7 +7,7 @@ from typing import Self
 from leftfold.errors import Conflict, LeaseLost
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.record import NewEvent
-from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, Key
+from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore, IdempotencyKey
 
 
 class FencedStore:
@@ -39,7 +39,7 @@ class FencedStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none; `LeaseLost` when another process has taken over."""
         after = self._after
@@ -78,7 +78,7 @@ class FencedStore:
         """Return the head once it is beyond `after`."""
         return await self._store.wait(after, timeout)
 
-    async def lookup(self, key: str | Key) -> Appended | None:
+    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies."""
         return await self._store.lookup(key)
 

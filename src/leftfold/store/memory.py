@@ -15,7 +15,7 @@ from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key
+from leftfold.store.contract import AppendCondition, Appended, Batch, IdempotencyKey
 from leftfold.store.head import Head
 from leftfold.store.home import Home
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
@@ -54,7 +54,7 @@ class MemoryStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none; see `EventStore.append`."""
         self._check_open()
@@ -107,7 +107,7 @@ class MemoryStore:
         check_wait(after, timeout)
         return await self._head.beyond(after, timeout)
 
-    async def lookup(self, key: str | Key) -> Appended | None:
+    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
         check_known_key(key)

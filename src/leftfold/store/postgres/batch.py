@@ -15,7 +15,7 @@ from leftfold.model.clock import from_microseconds, to_microseconds
 from leftfold.model.criteria import Item
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
-from leftfold.store.contract import Appended, Key
+from leftfold.store.contract import Appended, IdempotencyKey
 
 _header = Struct(">5i").pack  # dimensions, nulls, element type, length, lower bound
 _empty = Struct(">3i").pack
@@ -150,7 +150,7 @@ class AppendCall:
         self._requests = requests
         self._type_numbers: dict[str, int] = {}
         self._keys = Columns(5)
-        self._asked: list[Key] = []
+        self._asked: list[IdempotencyKey] = []
         self._events = EventColumns()
         self._items = Columns(4)
         self._shown: list[tuple[Item, int]] = []
@@ -241,7 +241,7 @@ class AppendCall:
 
     def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
         """The append of a key that was used before, or which of several were."""
-        keys: list[Key] = []
+        keys: list[IdempotencyKey] = []
         appended = Appended(0, 0)
         try:
             for number, first, last, digest in uses:

@@ -29,7 +29,7 @@ from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.commit import LoopCommit
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key
+from leftfold.store.contract import AppendCondition, Appended, Batch, IdempotencyKey
 from leftfold.store.head import Head, News
 from leftfold.store.home import Home, keep_in_children
 from leftfold.store.identity import Replacement
@@ -168,7 +168,7 @@ class PostgresStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         self._check_open()
@@ -237,7 +237,7 @@ class PostgresStore:
             self._following = asyncio.create_task(self._follow())
         return await self._head.beyond(after, timeout)
 
-    async def lookup(self, key: str | Key) -> Appended | None:
+    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
         check_known_key(key)

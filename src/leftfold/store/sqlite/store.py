@@ -22,7 +22,7 @@ from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, re
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.commit import GroupCommit, Outcome
-from leftfold.store.contract import AppendCondition, Appended, Batch, Key
+from leftfold.store.contract import AppendCondition, Appended, Batch, IdempotencyKey
 from leftfold.store.head import Head
 from leftfold.store.home import Home, keep_in_children
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
@@ -127,7 +127,7 @@ class SQLiteStore:
         events: Sequence[NewEvent],
         *,
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
-        key: str | Key | Sequence[Key] | None = None,
+        key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
         self._check_open()
@@ -180,7 +180,7 @@ class SQLiteStore:
             self._polling = asyncio.create_task(self._poll())
         return await self._head.beyond(after, timeout)
 
-    async def lookup(self, key: str | Key) -> Appended | None:
+    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
         """Where the append with this idempotency key lies."""
         self._check_open()
         check_known_key(key)

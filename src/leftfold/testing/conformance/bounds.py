@@ -32,7 +32,7 @@ from leftfold.store.bounds import (
     TYPE_LIMIT,
     VERSION_LIMIT,
 )
-from leftfold.store.contract import AppendCondition, Appended, EventStore, Key
+from leftfold.store.contract import AppendCondition, Appended, EventStore, IdempotencyKey
 from leftfold.testing.conformance.records import Promise, events_of, opened, outcomes_of, positions_of
 
 WIDEST = "\U0001f600"  # four bytes in UTF-8
@@ -59,13 +59,16 @@ BAD_KEYS: Mapping[str, Any] = {
     "a lone surrogate": "a\ud800",
     "a number": 5,
     "bytes": b"request",
-    "a digest's": Key(noise(KEY_LIMIT + 1), b"digest"),
-    "one of several": [Key("part", b"", 0, 1), Key(noise(KEY_LIMIT + 1), b"", 0, 1)],
-    "twice": [Key("part", b"", 0, 1), Key("part", b"", 0, 1)],
-    "of more events than there are": [Key("part", b"", 0, 2)],
+    "a digest's": IdempotencyKey(noise(KEY_LIMIT + 1), b"digest"),
+    "one of several": [IdempotencyKey("part", b"", 0, 1), IdempotencyKey(noise(KEY_LIMIT + 1), b"", 0, 1)],
+    "twice": [IdempotencyKey("part", b"", 0, 1), IdempotencyKey("part", b"", 0, 1)],
+    "of more events than there are": [IdempotencyKey("part", b"", 0, 2)],
     "leftfold's own": "leftfold.submit/nightly",
-    "leftfold's own, with a digest": Key("leftfold.process/Fulfilment", b""),
-    "leftfold's own among others": [Key("part", b"", 0, 1), Key("leftfold.reactor/mail", b"", 0, 1)],
+    "leftfold's own, with a digest": IdempotencyKey("leftfold.process/Fulfilment", b""),
+    "leftfold's own among others": [
+        IdempotencyKey("part", b"", 0, 1),
+        IdempotencyKey("leftfold.reactor/mail", b"", 0, 1),
+    ],
 }
 GOOD_KEYS = {
     "noise": noise(KEY_LIMIT),

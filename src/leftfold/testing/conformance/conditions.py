@@ -7,7 +7,7 @@ import pytest
 from leftfold.errors import Conflict, KeyReused, PartsAppended
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.model.record import NewEvent
-from leftfold.store.contract import AppendCondition, Appended, EventStore, Key
+from leftfold.store.contract import AppendCondition, Appended, EventStore, IdempotencyKey
 from leftfold.testing.conformance.records import Promise, about, events_of, none_since, opened, outcomes_of
 
 
@@ -216,22 +216,22 @@ class Idempotency(Promise):
 
     async def test_each_of_several_keys_stands_for_its_part_of_an_append(self, store: EventStore) -> None:
         await store.append([opened("before")])
-        parts = [Key("k-1", b"1", place=0, events=2), Key("k-2", b"2", place=3, events=1)]
+        parts = [IdempotencyKey("k-1", b"1", place=0, events=2), IdempotencyKey("k-2", b"2", place=3, events=1)]
 
         appended = await store.append([opened(name) for name in "abcd"], key=parts)
 
         assert appended == Appended(2, 5)
-        assert await store.lookup(Key("k-1", b"1")) == Appended(2, 3)
+        assert await store.lookup(IdempotencyKey("k-1", b"1")) == Appended(2, 3)
         assert await store.lookup("k-2") == Appended(5, 5)
 
     async def test_nothing_is_appended_when_one_of_several_keys_was_used_before(self, store: EventStore) -> None:
-        await store.append([opened("a")], key=Key("k-2", b"2"))
-        parts = [Key("k-1", b"1", place=0, events=1), Key("k-2", b"2", place=1, events=1)]
+        await store.append([opened("a")], key=IdempotencyKey("k-2", b"2"))
+        parts = [IdempotencyKey("k-1", b"1", place=0, events=1), IdempotencyKey("k-2", b"2", place=1, events=1)]
 
         with pytest.raises(PartsAppended) as caught:
             await store.append([opened("b"), opened("c")], key=parts)
         with pytest.raises(KeyReused):
-            await store.append([opened("b")], key=[Key("k-2", b"other", place=0, events=1)])
+            await store.append([opened("b")], key=[IdempotencyKey("k-2", b"other", place=0, events=1)])
 
         assert caught.value.keys == ("k-2",)
         assert await store.head() == 1
@@ -246,7 +246,7 @@ class Idempotency(Promise):
         assert (again.duplicate, stored.metadata) == (True, b'{"try":1}')
 
     async def test_a_key_may_stand_for_a_payload_of_its_own(self, store: EventStore) -> None:
-        request, other = Key("k", b"request"), Key("k", b"other request")
+        request, other = IdempotencyKey("k", b"request"), IdempotencyKey("k", b"other request")
         await store.append([opened("a")], key=request)
 
         again = await store.append([opened("decided anew")], key=request)
@@ -274,14 +274,14 @@ class Idempotency(Promise):
         assert await store.lookup("other") is None
 
     async def test_lookup_of_a_key_that_stands_for_another_payload_is_refused(self, store: EventStore) -> None:
-        await store.append([opened("a")], key=Key("k", b"request"))
+        await store.append([opened("a")], key=IdempotencyKey("k", b"request"))
 
-        same, plain = await store.lookup(Key("k", b"request")), await store.lookup("k")
+        same, plain = await store.lookup(IdempotencyKey("k", b"request")), await store.lookup("k")
         with pytest.raises(KeyReused):
-            await store.lookup(Key("k", b"other request"))
+            await store.lookup(IdempotencyKey("k", b"other request"))
 
         assert [found and found.first for found in (same, plain)] == [1, 1]
-        assert await store.lookup(Key("other", b"request")) is None
+        assert await store.lookup(IdempotencyKey("other", b"request")) is None
 
     async def test_of_many_at_once_with_one_key_one_is_written(self, store: EventStore) -> None:
         appended, refused = await outcomes_of(store.append([opened("a")], key="k") for _ in range(50))

@@ -20,7 +20,7 @@ from leftfold.store.bounds import (
     TYPE_LIMIT,
     VERSION_LIMIT,
 )
-from leftfold.store.contract import AppendCondition, EventStore, Key
+from leftfold.store.contract import AppendCondition, EventStore, IdempotencyKey
 from leftfold.testing.history.counting import Count, Counter
 
 NUL, SURROGATE = "a\0", "a\ud800"
@@ -98,7 +98,7 @@ def hostile_requests() -> Mapping[str, Request]:
     """All of them, by what is wrong with each."""
     many_tags = tuple(f"t:{number}" for number in range(ITEM_TAGS_LIMIT + 1))
     many_items = Criteria(*(Item((), (f"t:{number}",)) for number in range(CRITERIA_ITEMS_LIMIT + 1)))
-    key = Key("hostile", b"digest")
+    key = IdempotencyKey("hostile", b"digest")
     any_list: Any = [1]
     return {
         "a key that is too long": _append(KEY, key="k" * (KEY_LIMIT + 1)),
@@ -108,7 +108,7 @@ def hostile_requests() -> Mapping[str, Request]:
         "a key that is a number": _append(KEY, key=7),
         "a repeated key": _append(KEY, key=[key, key]),
         "a key of leftfold's own": _append("ReservedKey", key=RESERVED),
-        "a key for other events": _append(KEY, key=[Key("hostile", b"digest", 1, 1)]),
+        "a key for other events": _append(KEY, key=[IdempotencyKey("hostile", b"digest", 1, 1)]),
         "a tag with a NUL": _append(TAG, events=[_event(tags=(NUL,))]),
         "a tag with a surrogate": _append(TAG, events=[_event(tags=(SURROGATE,))]),
         "a tag that is too long": _append(TAG, events=[_event(tags=("t" * (TAG_LIMIT + 1),))]),
