@@ -56,7 +56,7 @@ def test_times_ahead_of_the_clock_are_found_and_repaired_by_a_copy(run: Run, fol
     copied = run("copy", "sqlite:///bank.db", "sqlite:///repaired.db", "--latest", "2026-06-02T00:00:00Z")
 
     assert found.code == 1
-    assert "position 2: its time lies more than an hour ahead of the clock; see copy --latest: 2 in all" in found.out
+    assert "position 2: its time is more than an hour ahead of the clock; see copy --latest: 2 in all" in found.out
     assert copied.code == 0
     assert "times after 2026-06-02T00:00:00+00:00 became it" in copied.out
     assert run("verify", "sqlite:///repaired.db").code == 0

@@ -1,4 +1,4 @@
-"""Audit: how a state came about, and whether log and snapshots keep their own rules."""
+"""Audit: how a state came about, and whether the log and its snapshots are consistent."""
 
 from leftfold.audit.explanation import ABSENT, Change, Step, changes, explain
 from leftfold.audit.known_types import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of

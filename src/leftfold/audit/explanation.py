@@ -18,9 +18,9 @@ Parts = Mapping[str, Any]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One part of a state that became another; `ABSENT` where there was, or is, no such part.
+    """One part of a state that changed; `ABSENT` if there was, or is, no such part.
 
-    `path` says which: a field, `seats[12A]` in a mapping, `lines[0].amount` deeper down; empty for the whole.
+    `path` names it: a field, `seats[12A]` in a mapping, `lines[0].amount` deeper down; empty for the whole state.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes(before: Any, after: Any, path: str = "") -> list[Change]:
-    """The smallest parts that differ, in the order in which they appear."""
+    """Return the smallest parts that differ, in order of appearance."""
     return [] if before is after else list(_changes(before, after, path))
 
 
@@ -67,7 +67,7 @@ def _between_sets(before: Any, after: Any, path: str) -> Iterator[Change]:
 
 
 def fields_of(value: Any) -> Parts | None:
-    """The fields of a struct, dataclass, attrs class or pydantic model; None for anything else."""
+    """Return the fields of a struct, dataclass, attrs class or pydantic model; None for anything else."""
     owner: Any = type(cast("object", value))
     for names in ("__struct_fields__", "__dataclass_fields__", "__pydantic_fields__"):
         if hasattr(owner, names):
@@ -86,7 +86,7 @@ def _by_place(value: Any) -> Parts:
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One event in the making of a state."""
+    """One event in the history of a state."""
 
     position: int
     time: datetime
@@ -97,17 +97,17 @@ class Step(msgspec.Struct, frozen=True):
 
     @property
     def changes(self) -> list[Change]:
-        """What the event changed in the state; nothing when it left it as it was."""
+        """What the event changed in the state; empty if it changed nothing."""
         return changes(self.before, self.after)
 
     @property
     def actor(self) -> str | None:
-        """Who."""
+        """The actor of the command, if recorded."""
         return self.metadata.actor
 
     @property
     def reason(self) -> str | None:
-        """Why."""
+        """The reason given for the command, if recorded."""
         return self.metadata.reason
 
     @property
@@ -131,10 +131,10 @@ async def explain(
     upto: int,
     concerns: Callable[[Any], bool] | None = None,
 ) -> list[Step]:
-    """Every event that made a model's state up to a position, oldest first.
+    """List every event in a model's state up to a position, oldest first.
 
-    A state of None, that of a deleted row, begins anew with the next event. `concerns` leaves out events that match
-    the criteria and are still not meant.
+    After None, the state of a deleted row, the next event starts a new state. `concerns` filters out events that match
+    the criteria but do not concern the state.
     """
     steps: list[Step] = []
     deletes = concerns is not None

@@ -1,4 +1,4 @@
-"""Whether an app knows what a log holds: event types that it does not know, and events without the tags of today."""
+"""Whether an app knows the events of a log: unknown event types, and events that lack today's tags."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from leftfold.model.registry import Registry
 from leftfold.store.contract import EventStore
 from leftfold.store.inspection import Sampled, TypeSample
 
-COUNTED = 1_000  # events of a type that are counted at most when an app is opened
-NAMED = 10  # types that a line of the log names at most; `live.status().mismatches` has all
+COUNTED = 1_000  # at most so many events of a type are counted when an app opens
+NAMED = 10  # at most so many types are named in a log line; `live.status().mismatches` has all
 
 log = logging.getLogger("leftfold.app")
 
 
 class TypeMismatch(msgspec.Struct, frozen=True):
-    """A type of the log's events that is not as the app has it, and the first position where that was seen.
+    """An event type of the log that differs from the app's, and the first position where it does.
 
     `unknown`: the app has no such type, so no model sees these `events` (or more, from 1,000 on). `untagged`: an
     event lacks `tags` that its class gives today, so rules and models that look for these do not see it.
@@ -33,16 +33,16 @@ class TypeMismatch(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """What is not as it should be, for people."""
+        """The mismatch as text."""
         if self.kind == "unknown":
             return f"{_counted(self.events)} of type {self.type!r}, first at position {self.position}"
         return f"{self.type!r} at position {self.position} lacks {' and '.join(self.tags)}"
 
 
 async def mismatches_of(store: EventStore, registry: Registry) -> tuple[TypeMismatch, ...]:
-    """What the app does not know of the log, by the oldest and the newest event of each type.
+    """Find what the app does not know about the log, by the oldest and newest event of each type.
 
-    Costs the same however long the log is. A store that cannot show its types is not looked at.
+    The cost does not grow with the log. Returns nothing for a store that cannot list its types.
     """
     if not isinstance(store, Sampled):
         return ()
@@ -51,7 +51,7 @@ async def mismatches_of(store: EventStore, registry: Registry) -> tuple[TypeMism
 
 
 def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None:
-    """Write one warning for each kind of mismatch."""
+    """Log one warning for each kind of mismatch."""
     unknown = [each for each in mismatches if each.kind == "unknown"]
     untagged = [each for each in mismatches if each.kind == "untagged"]
     if unknown:
@@ -74,14 +74,14 @@ def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None
 def known_to_others(
     mismatches: Sequence[TypeMismatch], others: Mapping[str, frozenset[str]]
 ) -> dict[TypeMismatch, list[str]]:
-    """The unknown types that other apps on the log know, each with the names of those apps."""
+    """Return the unknown types that other apps on the log know, each with the names of those apps."""
     unknown = [each for each in mismatches if each.kind == "unknown"]
     apps = {each: sorted(app for app, types in others.items() if each.type in types) for each in unknown}
     return {each: names for each, names in apps.items() if names}
 
 
 def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where: object) -> None:
-    """Write which types are left to which other apps."""
+    """Log which types are left to which other apps."""
     if known:
         log.info(
             "%s holds events that the app %r does not know, and others do that work on it: %s",
@@ -90,7 +90,7 @@ def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where:
 
 
 def tags_lacking(stored: StoredEvent, registry: Registry) -> tuple[str, ...]:
-    """The tags that an event's class gives today and that it was stored without; nothing if it cannot be read."""
+    """Return the tags that an event's class gives today but the stored event lacks; empty if it is unreadable."""
     try:
         present = registry.present_tags(stored)
     except LeftfoldError:

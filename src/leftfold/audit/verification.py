@@ -1,4 +1,4 @@
-"""Verification: the log's own invariants, checked event by event, and every snapshot computed again."""
+"""Verification: checks the log's invariants event by event, and recomputes every snapshot."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -15,19 +15,19 @@ from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store.contract import EventStore
 
-PLAUSIBLE = timedelta(hours=1)  # that clocks may differ
-AHEAD = "its time lies more than an hour ahead of the clock; see copy --latest"
+PLAUSIBLE = timedelta(hours=1)  # allowed difference between clocks
+AHEAD = "its time is more than an hour ahead of the clock; see copy --latest"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it must be."""
+    """A problem and the position where it was found."""
 
     position: int
     problem: str
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What was checked and what was found; `ok` when nothing was."""
+    """What was checked and what was found; `ok` if there are no findings."""
 
     checked: int
     types: dict[str, int]
@@ -36,7 +36,7 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as it must be."""
+        """Whether no problem was found."""
         return not self.findings
 
 
@@ -44,7 +44,7 @@ class KeptStates(Protocol):
     """Where snapshots are kept."""
 
     async def of_model(self, fold: Fold) -> list[Any]:
-        """Every snapshot of a model, with key, position and value."""
+        """Yield every snapshot of a model, with key, position and value."""
         ...
 
 
@@ -87,17 +87,17 @@ async def verify_log(
 
 
 class TypeFindings:
-    """What is wrong with a type's events, of each kind one finding with its first position and the number of events."""
+    """Problems of the events of each type: one finding a kind, with first position and number of events."""
 
     def __init__(self) -> None:
         self._seen: dict[str, list[int]] = {}
 
     def add(self, problem: str, position: int) -> None:
-        """Note one event."""
+        """Record a problem of one event."""
         self._seen.setdefault(problem, [position, 0])[1] += 1
 
     def findings(self) -> list[Finding]:
-        """One for each problem, by position."""
+        """Return one finding for each problem, by position."""
         found = (Finding(first, f"{problem}: {count:,} in all") for problem, (first, count) in self._seen.items())
         return sorted(found, key=lambda finding: finding.position)
 
@@ -136,7 +136,7 @@ def _content(stored: StoredEvent, registry: Registry, unknown: Counter[str], typ
 async def verify_snapshots(
     snapshots: KeptStates, folds: list[Fold], recompute: Callable[[Fold, tuple[Any, ...], int], Any]
 ) -> Verification:
-    """Compute every snapshot again from the events alone and compare.
+    """Recompute every snapshot from the events alone and compare.
 
     `recompute(fold, key, position)` awaits the state that the log gives.
     """

@@ -1,4 +1,4 @@
-"""The clock port, and the two conversions between a datetime and the store's microseconds."""
+"""The clock protocol, and conversions between datetimes and the store's microseconds."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 STEADY: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""The clock that nobody sets, and that goes on while the machine sleeps; None where there is no choice."""
+"""A clock that cannot be set and runs while the machine sleeps; None if the platform has none."""
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -24,14 +24,14 @@ class Clock(Protocol):
 
 @runtime_checkable
 class WatchedClock(Protocol):
-    """A clock that can be compared with the time that passes, so that a jump of it is noticed."""
+    """A clock that also measures elapsed time, so that jumps of the clock can be detected."""
 
     def now(self) -> datetime:
         """Return the present moment as an aware datetime."""
         ...
 
     def elapsed(self) -> float:
-        """Return the seconds that have passed since any fixed moment, by a clock that nobody can set."""
+        """Return seconds since a fixed moment, by a clock that cannot be set."""
         ...
 
 
@@ -43,20 +43,20 @@ class SystemClock:
         return datetime.now(UTC)
 
     def elapsed(self) -> float:
-        """Return the seconds that have passed since the machine was started, its sleep included."""
+        """Return seconds since the machine started, including time asleep."""
         return time.monotonic() if STEADY is None else time.clock_gettime(STEADY)
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 in UTC; a naive datetime raises `NaiveDatetime`."""
+    """Return microseconds since 1970 in UTC; raise `NaiveDatetime` for a naive datetime."""
     if moment.tzinfo is not UTC and moment.utcoffset() is None:
         raise NaiveDatetime(moment)
     since = moment - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # to divide takes thrice as long
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # a third of the time of a division
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    """The aware UTC datetime that lies this many microseconds after 1970; the nearest one that the calendar has."""
+    """Return the aware UTC datetime this many microseconds after 1970, clamped to what datetime can express."""
     try:
         return EPOCH + microseconds * MICROSECOND
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Where two values differ, field by field, also where a class's own `==` passes over fields."""
+"""Find where two values differ, field by field, even where a class's own `==` ignores fields."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
@@ -15,7 +15,7 @@ PRIVATE = ("__pydantic_extra__", "__pydantic_private__")
 
 
 class Difference(NamedTuple):
-    """The place, such as `.lines[2].price`, and what stands there in each of the two."""
+    """A place, such as `.lines[2].price`, and the values found there on each side."""
 
     place: str
     given: Any
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
 
 def difference(given: Any, read: Any, place: str = "") -> Difference | None:
-    """The first place where a value and what was read back differ; None when they are equal."""
+    """Return the first place where a value differs from what was read back; None when they are equal."""
     names = field_names(given)
     if names is not None:
         return _between_fields(names, given, read, place)
@@ -37,7 +37,7 @@ def difference(given: Any, read: Any, place: str = "") -> Difference | None:
 
 
 def field_names(value: Any) -> Sequence[str] | None:
-    """The fields of a struct, dataclass, attrs or pydantic instance; None for any other value."""
+    """Return the fields of a struct, dataclass, attrs or pydantic instance; None for any other value."""
     kind: Any = type(cast("object", value))
     if hasattr(kind, "__struct_fields__"):
         names: tuple[str, ...] = kind.__struct_fields__
@@ -52,7 +52,7 @@ def field_names(value: Any) -> Sequence[str] | None:
 
 
 def naive_moment(value: Any, place: str = "") -> Difference | None:
-    """The first datetime without a time zone in a value."""
+    """Return the first datetime without a time zone in a value."""
     if isinstance(value, datetime):
         return Difference(place, value, value) if value.tzinfo is None else None
     return next((found for inner, where in _parts(value, place) if (found := naive_moment(inner, where))), None)
@@ -70,7 +70,7 @@ def _parts(value: Any, place: str) -> Iterable[tuple[Any, str]]:
 
 
 def is_any(value: object, *kinds: type[Any]) -> bool:
-    """Tell whether a value is of one of the kinds, and leave its type to the type checker as it was."""
+    """Tell whether a value is an instance of one of the kinds, without narrowing its type for type checkers."""
     return isinstance(value, kinds)
 
 
@@ -88,7 +88,7 @@ def _between_fields(names: Sequence[str], given: Any, read: Any, place: str) -> 
 
 
 def _may_be_either(owner: type[Any], name: str) -> bool:
-    """Whether a field is annotated as a sequence, be it a list or a tuple."""
+    """Tell whether a field is annotated as a sequence: a list or a tuple."""
     hint = hints_of(owner).get(name)
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return any((get_origin(member) or member) in (Sequence, Collection, Iterable) for member in members)
@@ -130,12 +130,12 @@ def _same(given: Any, read: Any) -> bool:
         if given == read:
             return True
         return isinstance(given, datetime) and isinstance(read, datetime) and _one_moment(given, read)
-    except Exception:  # noqa: BLE001 whatever a class's own == raises: it does not say that they are equal
+    except Exception:  # noqa: BLE001 a class's own == may raise anything; then the values are not equal
         return False
 
 
 def _one_moment(given: datetime, read: datetime) -> bool:
-    """Whether two datetimes show the same clock with the same offset.
+    """Tell whether two datetimes show the same wall-clock time with the same offset.
 
     `==` calls a time that its zone has twice unequal to every time of another zone (PEP 495).
     """

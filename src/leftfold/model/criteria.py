@@ -1,4 +1,4 @@
-"""Which events: the query of the Dynamic Consistency Boundary specification (https://dcb.events/specification/)."""
+"""Criteria select events: the query of the DCB specification (https://dcb.events/specification/)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -7,13 +7,13 @@ from typing import Self
 from leftfold.errors import InvalidCriteria, UsageError
 from leftfold.model.message import MessageType, event_classes, with_subclasses
 
-SYSTEM = "leftfold."  # how the types of leftfold's own events begin
-FEW = 32  # items that are compared each with each
-COMPARISONS = 64  # for each of many items, on average, to find those that others cover
+SYSTEM = "leftfold."  # prefix of the types of leftfold's own events
+FEW = 32  # items compared pairwise
+COMPARISONS = 64  # average comparisons per item when looking for covered items
 
 
 class Item:
-    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); either may be left out.
+    """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); both are optional.
 
     Without types and tags it means every event. `system=False` leaves out those of leftfold itself, whose types begin
     with `leftfold.`; types and tags say by themselves whether such are meant.
@@ -39,7 +39,7 @@ class Item:
             raise UsageError(f"{self!r} has system=False", "types or tags, or system=False", "leave system=False out")
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
-        """Whether an event of this type with these tags is meant."""
+        """Tell whether an event of this type with these tags matches."""
         return (
             (not self.types or type in self.types)
             and self.tags.issubset(tags)
@@ -47,7 +47,7 @@ class Item:
         )
 
     def covers(self, other: Self) -> bool:
-        """Whether every event that `other` means is meant by this item too."""
+        """Tell whether this item matches every event that `other` matches."""
         if not self.tags <= other.tags:
             return False
         if not self.system:
@@ -74,16 +74,16 @@ def _not_in_lists(types: object, tags: object) -> UsageError:
 
 
 class Criteria:
-    """An OR of items: an event is meant when any item matches it. Without items nothing is meant.
+    """An OR of items: an event matches when any item matches it. Without items no event matches.
 
-    Compose with `|`. Equal criteria compare and hash equal whatever the order in which they were put together;
-    an item that another one covers is dropped.
+    Compose with `|`. Equal criteria compare and hash equal regardless of the order of their items;
+    an item that another item covers is dropped.
     """
 
     __slots__ = ("_hash", "is_checked", "items")
 
     items: tuple[Item, ...]
-    is_checked: bool  # whether a store has found that it can look for them
+    is_checked: bool  # whether a store has checked them
 
     def __init__(self, *items: Item) -> None:
         self.items = items if len(items) == 1 else _without_covered(items)
@@ -91,7 +91,7 @@ class Criteria:
         self.is_checked = False
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
-        """Whether an event of this type with these tags is meant."""
+        """Tell whether an event of this type with these tags matches."""
         return any(item.matches(type, tags) for item in self.items)
 
     def __or__(self, other: Self) -> "Criteria":
@@ -108,9 +108,9 @@ class Criteria:
 
 
 def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The distinct items in one order, without those that another one covers.
+    """Return the distinct items in canonical order, without items that another item covers.
 
-    If that took too many comparisons none is dropped, which changes no answer.
+    If that would take too many comparisons, none is dropped; the matches are the same.
     """
     distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags), item.system))
     find = _candidates(distinct) if len(distinct) > FEW else None
@@ -127,7 +127,7 @@ def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _candidates(items: Sequence[Item]) -> Callable[[Item], Sequence[Item]]:
-    """The function that finds the items which may cover one: each is listed by its rarest tag and its types."""
+    """Return a function that finds the items that may cover an item, indexed by rarest tag and type."""
     tags = Counter(tag for item in items for tag in item.tags)
     types = Counter(type for item in items for type in item.types)
     listed: defaultdict[tuple[str | None, str | None], list[Item]] = defaultdict(list)
@@ -145,9 +145,9 @@ def _candidates(items: Sequence[Item]) -> Callable[[Item], Sequence[Item]]:
 
 
 def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:
-    """Criteria of one item: any of `types` (wire names or event classes) with all of `tags`.
+    """Make criteria of one item: any of `types` (wire names or event classes) with all of `tags`.
 
-    A class stands for itself and for the subclasses that are defined when this is called.
+    A class includes the subclasses defined when this is called.
     """
     names = (name for each in types for name in ((each,) if isinstance(each, str) else _wires_of(each)))
     return Criteria(Item(names, tags))
@@ -163,10 +163,10 @@ def _wires_of(owner: type) -> Sequence[str]:
 
 
 ALL = Criteria(Item(system=False))
-"""Every event of users: all but those that leftfold itself appends, whose types begin with `leftfold.`."""
+"""Every event of users: all except leftfold's own, whose types begin with `leftfold.`."""
 
 EVERYTHING = Criteria(Item())
-"""Every event of the log, leftfold's own included: submitted commands, checkpoints, workers that were replaced."""
+"""Every event of the log, including leftfold's own: submitted commands, checkpoints, replaced workers."""
 
 NOTHING = Criteria()
 """No event at all."""

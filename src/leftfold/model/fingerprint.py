@@ -1,4 +1,4 @@
-"""Fingerprints: a digest of a model's fields and source, by which stored results of older code are told."""
+"""Fingerprints: digests of a model's fields and source, which show that stored results came from older code."""
 
 import ast
 import functools
@@ -28,15 +28,15 @@ from leftfold.model.type_form import (
 FORM = "source-1"
 UNKNOWN = "unknown"
 BASES = (object, Generic, Protocol, msgspec.Struct, Message)
-CHECK = "__check_definition__"  # what DecisionModel and ReadModel have, and no model that is derived from them
+CHECK = "__check_definition__"  # present on DecisionModel and ReadModel, not on models derived from them
 CONTAINERS = (list, tuple, set, frozenset)
-CONSTANTS = (*SHOWN, tuple, frozenset)  # what counts by its value although another module has it
+CONSTANTS = (*SHOWN, tuple, frozenset)  # counted by value even when another module defines it
 DESCRIPTORS = (property, staticmethod, classmethod, functools.cached_property, functools.singledispatchmethod)
 HOLDING = ("fget", "fset", "fdel", "__func__", "func")
 
 
 class Fingerprint(NamedTuple):
-    """What a model's results depend on: the `shape` of what it takes and holds, and its `code`.
+    """What a model's results depend on: the `shape` of its inputs and fields, and its `code`.
 
     The code is empty where the source cannot be had: then nothing tells whether it has changed.
     """
@@ -48,11 +48,11 @@ class Fingerprint(NamedTuple):
         return f"{FORM}:{self.shape}:{self.code or UNKNOWN}"
 
     def joined(self, *parts: str) -> "Fingerprint":
-        """The same of what has these parts too."""
+        """Return the combined fingerprint of this and other parts."""
         return self._replace(shape=_digest([self.shape, *parts], 8))
 
     def matches(self, stored: str) -> bool | None:
-        """Whether a stored fingerprint is of the same source; None where that cannot be known.
+        """Tell whether a stored fingerprint describes the same source; None if that cannot be known.
 
         It cannot where either was made without the source, or the stored one in the form of an older leftfold.
         """
@@ -65,12 +65,12 @@ class Fingerprint(NamedTuple):
 
 
 def is_in_form(stored: str) -> bool:
-    """Whether a stored fingerprint is one of source, not one of an older leftfold."""
+    """Tell whether a stored fingerprint has today's form, not that of an older leftfold."""
     return stored.startswith(f"{FORM}:")
 
 
 def fingerprint(owner: type, events: Iterable[MessageType]) -> Fingerprint:
-    """Changes when the source of the model's fields and methods changes, or its events' versions do.
+    """Compute a model's fingerprint from the source of its fields and methods and its events' versions.
 
     Functions, classes and constants of the model's own module that its methods name are part of it, and so are the
     fields of the classes that its fields hold. What the methods name in other modules is not; neither are comments,
@@ -85,7 +85,7 @@ def fingerprint(owner: type, events: Iterable[MessageType]) -> Fingerprint:
 
 
 def fingerprint_of_function(function: FunctionType, events: Iterable[MessageType]) -> Fingerprint:
-    """The same for a function that handles events: its source, what it names in its module, the events' versions."""
+    """Compute the fingerprint of a function that handles events, including what it names in its module."""
     walk = _Walk()
     home = _Home(function.__globals__, source_of(function))
     walk.events(events, home)
@@ -95,7 +95,7 @@ def fingerprint_of_function(function: FunctionType, events: Iterable[MessageType
 
 
 class _Home(NamedTuple):
-    """A module: its names, and its source where that can be had."""
+    """A module: its names, and its source if available."""
 
     names: Mapping[str, Any]
     source: ModuleSource | None
@@ -105,7 +105,7 @@ class _Home(NamedTuple):
 
 
 class _Walk:
-    """Goes from a model to everything that its results depend on, each thing once."""
+    """Visits everything that a model's results depend on, each thing once."""
 
     def __init__(self) -> None:
         self._shape: list[str] = []
@@ -114,21 +114,21 @@ class _Walk:
         self._without_source = False
 
     def result(self) -> Fingerprint:
-        """The fingerprint of all that was met."""
+        """Return the fingerprint of everything visited."""
         code = "" if self._without_source else _digest([self._form.text()], 16)
         return Fingerprint(_digest(self._shape, 8), code)
 
     # --- shape
 
     def shape(self, owner: type, home: _Home) -> None:
-        """The types of the fields, and the fields of the classes that these name."""
+        """Add the types of the fields, and the fields of the classes they name."""
         for name, hint in hints_if_known(owner).items():
             self._shape.append(f"{name}:{type_form(hint)}")
             for each in types_in(hint):
                 self._shape_of_type(each, home)
 
     def events(self, events: Iterable[MessageType], home: _Home) -> None:
-        """The versions of events, and what their classes compute if they are of the same module."""
+        """Add the versions of events, and the code of their classes if those are in the same module."""
         for event in sorted(events, key=attrgetter("wire")):
             self._shape.append(f"{event.wire} v{event.version}")
             if home.owns(event.owner):
@@ -147,7 +147,7 @@ class _Walk:
     # --- functions
 
     def function(self, function: FunctionType, *, decorated: bool = False) -> None:
-        """A function, and what it names."""
+        """Add a function and what it names."""
         if self._is_met("function", function):
             return
         home = _Home(function.__globals__, source_of(function))
@@ -169,7 +169,7 @@ class _Walk:
                 self._global(name, home.names[name], home)
 
     def _global(self, name: str, value: Any, home: _Home) -> None:
-        """What a name of a module stands for: by its source if it is of that module, else by its name alone."""
+        """Add what a name refers to: by its source if its module defines it, else by name alone."""
         if self._is_met((id(home.names), name), home.names):
             return
         self._form.note(name)
@@ -187,7 +187,7 @@ class _Walk:
             self.contained(value, home)
 
     def contained(self, value: Any, home: _Home) -> None:
-        """The functions and classes of the module that a value is, wraps or holds."""
+        """Add the functions and classes of the module that a value is, wraps or holds."""
         if is_a(value, type):
             if home.owns(value):
                 self._own_class(value, home)
@@ -208,7 +208,7 @@ class _Walk:
     # --- classes
 
     def model(self, owner: type, home: _Home) -> None:
-        """The class of a model and those that it is derived from, of whatever module."""
+        """Add the class of a model and its base classes, from any module."""
         self._seen["class", id(owner)] = owner
         for base in owner.__mro__:
             if base is owner or not (base in BASES or CHECK in vars(base) or _is_of_python(base)):
@@ -246,7 +246,7 @@ class _Walk:
                 self.function(function)
 
     def _attributes(self, owner: type, home: _Home, *, with_fields: bool) -> None:
-        """What a class that no class statement is known of has: its members, its constants, its fields' defaults."""
+        """Add a class that has no known class statement: its members, constants and field defaults."""
         self._form.note(", ".join(f"{name}={value_form(value)}" for name, value in members_of(owner)))
         for name, value in sorted(vars(owner).items()):
             if not name.startswith("_") and not _function_in(value) and not hasattr(value, "__set__"):
@@ -258,7 +258,7 @@ class _Walk:
                 self.contained(field.default_factory, home)
 
     def _is_met(self, kind: Any, found: Any) -> bool:
-        """Whether something was met before; it is kept, so that nothing else gets its id."""
+        """Tell whether an object was visited before; it is kept alive so that no other object reuses its id."""
         if (kind, id(found)) in self._seen:
             return True
         self._seen[kind, id(found)] = found
@@ -266,7 +266,7 @@ class _Walk:
 
 
 def _held_by(value: Any) -> Iterator[Any]:
-    """What a container or a method holds."""
+    """Yield what a container or a method holds."""
     if isinstance(value, dict):
         yield from value
         yield from value.values()
@@ -279,7 +279,7 @@ def _held_by(value: Any) -> Iterator[Any]:
 
 
 def _wrapped_by(value: Any) -> list[Any]:
-    """The functions that a decorated one calls, `functools.singledispatch` included."""
+    """Return the functions that a decorated function calls, including those of `functools.singledispatch`."""
     found: list[Any] = []
     if isinstance(value, FunctionType):
         found = [each for each in _closure_of(value).values() if isinstance(each, FunctionType)]
@@ -293,14 +293,14 @@ def _wrapped_by(value: Any) -> list[Any]:
 
 
 def _functions_of(owner: type) -> Iterator[FunctionType]:
-    """The functions among the attributes of a class: of methods, properties, class and static methods."""
+    """Yield the functions among the attributes of a class: of methods, properties, class and static methods."""
     for name, value in sorted(vars(owner).items()):
         if not name.startswith("__annot"):
             yield from _function_in(value)
 
 
 def _function_in(value: Any) -> list[FunctionType]:
-    """The function that an attribute is or holds, and those that it wraps."""
+    """Return the function that an attribute is or holds, and the functions it wraps."""
     found: list[FunctionType] = []
     held = HOLDING if is_a(value, *DESCRIPTORS) else ()
     for each in (value, *(getattr(value, name, None) for name in held)):
@@ -312,20 +312,20 @@ def _function_in(value: Any) -> list[FunctionType]:
 
 
 def _is_generated(function: FunctionType, owner: type) -> bool:
-    """Whether a library has put a function on a class; what it does follows from the fields."""
+    """Tell whether a library generated a function of a class; its behaviour follows from the fields."""
     elsewhere = function.__globals__.get("__name__") != owner.__module__
     name = function.__name__
     return elsewhere or (name.startswith("__") and name.endswith("__") and not _nodes_of(function))
 
 
 def _nodes_of(function: FunctionType) -> Sequence[ast.AST]:
-    """Where a function is written; nothing where its source cannot be had."""
+    """Find where a function is defined; return nothing if its source is not available."""
     source = source_of(function)
     return source.functions(function) if source else ()
 
 
 def _closure_of(function: FunctionType) -> dict[str, Any]:
-    """The variables of enclosing functions that a function names, as far as they have a value."""
+    """Return the closure variables that a function names and that have a value."""
     found: dict[str, Any] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -337,7 +337,7 @@ def _closure_of(function: FunctionType) -> dict[str, Any]:
 
 
 def _home_of(owner: type, near: _Home | None) -> _Home:
-    """The module of a class, by one of its functions where it has some: a module may be hard to find."""
+    """Return the module of a class, found through one of its functions if it has any."""
     for function in _functions_of(owner):
         if function.__globals__.get("__name__") == owner.__module__ and _nodes_of(function):
             return _Home(function.__globals__, source_of(function))

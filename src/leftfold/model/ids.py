@@ -17,7 +17,7 @@ class RandomIds:
         self._random = random.Random()
 
     def __call__(self) -> UUID:
-        """A new id."""
+        """Return a new id."""
         if self._process != os.getpid():  # a forked process would go on with its parent's ids
             self._process = os.getpid()
             self._random.seed(os.urandom(32))

@@ -17,7 +17,7 @@ class MessageMeta(msgspec.StructMeta):
     """Makes each subclass a frozen struct, and takes `wire=` and `version=` in the class statement.
 
     The wire name is what the log stores. Without `wire=` it is the class's own name, and then renaming the class
-    needs `wire=` with the old name. A class with `abstract=True` is only a base for others: it has no events of its
+    needs `wire=` with the old name. A class with `abstract=True` is only a base class: it has no events of its
     own. Any other keyword goes to `msgspec.Struct`.
     """
 
@@ -49,7 +49,7 @@ class MessageMeta(msgspec.StructMeta):
 
 
 class Message(msgspec.Struct, frozen=True, metaclass=MessageMeta):
-    """What all typed messages and models have in common: frozen, comparable, encodable."""
+    """The base of all typed messages and models: frozen, comparable, encodable."""
 
 
 class Event(Message):
@@ -108,7 +108,7 @@ def message(owner: Any = None, /, *, wire: str | None = None, version: int = 1) 
 
 
 class MessageType:
-    """What leftfold knows of a message class: its wire name, its version and its tag-typed fields."""
+    """What leftfold knows about a message class: its wire name, its version and its tag-typed fields."""
 
     __slots__ = ("_readers", "fields", "owner", "version", "wire")
 
@@ -124,7 +124,7 @@ class MessageType:
         self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
 
     def tags_of(self, message: object) -> tuple[str, ...]:
-        """The tags of one message, each once, in the order of the fields."""
+        """Return the tags of one message, each once, in the order of the fields."""
         tags: list[str] = []
         for prefix, field in self._readers:
             if field.many:
@@ -134,7 +134,7 @@ class MessageType:
         return tuple(tags) if len(tags) < 2 else tuple(dict.fromkeys(tags))
 
     def fields_tagged(self, name: str) -> tuple[TagField, ...]:
-        """The fields that carry the tag of this name."""
+        """Return the fields that carry the tag of this name."""
         return tuple(field for field in self.fields if field.tag.name == name)
 
     def __repr__(self) -> str:
@@ -142,29 +142,29 @@ class MessageType:
 
 
 def is_event(owner: type[Any]) -> bool:
-    """Whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
+    """Tell whether a class is an event: a subclass of `Event`, or another library's class marked with `@message`."""
     return issubclass(owner, Event) or ("__wire__" in vars(owner) and not issubclass(owner, Message))
 
 
 def event_classes(hint: Any) -> tuple[type, ...] | str:
-    """The event classes that an annotation names, bases as themselves; or what is wrong with it."""
+    """Return the event classes that an annotation names, without expanding bases; or the problem with it."""
     members = alternatives(hint)
     problem = next(filter(None, map(_problem_with, members)), None)
     return problem or members
 
 
 def with_subclasses(owners: Iterable[type]) -> tuple[type, ...]:
-    """The classes of which there may be events: each of these and its subclasses that are defined by now.
+    """Return the classes that can have events: each of these and its subclasses defined so far.
 
     A value of a subclass is a value of its base: `isinstance`, `match` and type checkers say so, and so do folds. The
-    subclasses of a class are in the order of their wire names, not in that in which their modules were imported.
+    subclasses of a class are ordered by wire name, not by when their modules were imported.
     """
     found = ((owner, *_subclasses(owner)) for owner in owners)
     return tuple(dict.fromkeys(each for family in found for each in family if _is_concrete(each)))
 
 
 def _subclasses(owner: type) -> list[type]:
-    """All classes below this one; of classes that replace each other, as in a notebook, the last."""
+    """Return all subclasses, at any depth; of classes that redefine each other, as in a notebook, the last."""
     by_name = {(each.__module__, each.__qualname__): each for each in _below(owner) if is_event(each)}
     return sorted(by_name.values(), key=lambda each: (str(vars(each).get("__wire__")), each.__qualname__))
 
@@ -182,15 +182,15 @@ def _is_concrete(owner: type) -> bool:
 
 def _problem_with(member: Any) -> str | None:
     if isinstance(member, NewType):
-        return f"{member.__name__} is a NewType: its values are of the class {member.__supertype__.__name__}; name that"
+        return f"{member.__name__} is a NewType: name its class, {member.__supertype__.__name__}"
     origin = get_origin(member)
     if isinstance(origin, type) and is_event(origin):
         name = origin.__name__
         return f"{member!r} has no wire name of its own: derive from it, as in class Some{name}({member!r})"
     if not isinstance(member, type) or member is type(None):
-        return f"{member!r} is no class of events"
+        return f"{member!r} is not an event class"
     if member in (Event, Message):
-        return f"{member.__name__} is every event there is: name the events, or a base class of your own"
+        return f"{member.__name__} stands for every event: name the events, or a base class of your own"
     if is_event(member) or any(map(is_event, _below(member))):
         return None
-    return f"{member.__name__} is no class of events"
+    return f"{member.__name__} is not an event class"

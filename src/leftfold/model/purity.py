@@ -1,4 +1,4 @@
-"""Arguments stay as they were: a handler or `evolve` that changes what it was given is named, not found out later."""
+"""Purity: a handler or `evolve` that changes its arguments is reported by name."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ UNCHANGING = (
     types.NamedTupleType,
     types.UnionType,
 )
-"""Of the values of these nothing can be changed in place but what they hold."""
+"""Types whose values cannot be changed in place, apart from what they contain."""
 IN_DEVELOPMENT = sys.flags.dev_mode
-"""Whether each call is checked: with `python -X dev` or PYTHONDEVMODE=1."""
+"""Whether each call is checked: set by `python -X dev` or PYTHONDEVMODE=1."""
 
 
 def can_change(owner: type) -> bool:
-    """Tell whether an instance of a class may hold something that can be changed in place."""
+    """Tell whether an instance of a class can contain something mutable."""
     try:
         found = types.type_info(owner)
     except TypeError:
@@ -58,9 +58,9 @@ def _can_change(found: types.Type) -> bool:
 def unchanging(
     function: Callable[..., R], name: str, parameters: Sequence[str] = (), *, apart: str | None = None
 ) -> Callable[..., R]:
-    """Return the function so that it works on copies of its arguments; `ArgumentMutated` if it changes one of them.
+    """Wrap a function so that it works on copies of its arguments and raises `ArgumentMutated` if it changes one.
 
-    `parameters` are the names of the arguments that are given by their place; the one named `apart` is not checked.
+    `parameters` names the positional arguments; the argument named `apart` is not checked.
     """
 
     def checked(*given: Any, **named: Any) -> R:
@@ -68,7 +68,7 @@ def unchanging(
         copies = {**arguments, **deepcopy({each: arguments[each] for each in arguments if each != apart})}
         try:
             return function(*(copies[each] for each in parameters), **{each: copies[each] for each in named})
-        finally:  # also of one that rejects
+        finally:  # also when the handler rejects
             for each, value in arguments.items():
                 changed = difference(value, copies[each])
                 if changed is not None:

@@ -1,4 +1,4 @@
-"""Signatures: the parameters of a handler, be it a function, a method, a partial or an object that can be called."""
+"""Signatures: the parameters of a handler: a function, method, partial or callable object."""
 
 import functools
 import inspect
@@ -17,7 +17,8 @@ Refusal = Callable[[str, str, str], DefinitionError]
 class Signature:
     """A callable, understood: its name, its parameters and their annotations, and how it runs.
 
-    What a partial fixes is left out of `parameters`. `InvalidHandler` for a class, and where nothing can be read.
+    Arguments that a partial fixes are not in `parameters`. Raises `InvalidHandler` for a class, and if the signature
+    cannot be read.
     """
 
     __slots__ = ("function", "hints", "name", "parameters", "wrapped")
@@ -41,21 +42,21 @@ class Signature:
 
     @property
     def is_async(self) -> bool:
-        """Whether it is an `async def`."""
+        """Whether the callable is an `async def`."""
         return inspect.iscoroutinefunction(self.wrapped)
 
     @property
     def yields(self) -> bool:
-        """Whether it is a generator, async or not."""
+        """Whether the callable is a generator, async or not."""
         return inspect.isgeneratorfunction(self.wrapped) or self.is_async_generator
 
     @property
     def is_async_generator(self) -> bool:
-        """Whether it is an `async def` with a yield."""
+        """Whether the callable is an `async def` with a yield."""
         return inspect.isasyncgenfunction(self.wrapped)
 
     def check_by_keyword(self, written: str) -> None:
-        """Refuse `*args`, `**options` and positional-only parameters: each parameter is passed by its name."""
+        """Refuse `*args`, `**options` and positional-only parameters: each parameter is passed by name."""
         for parameter in self.parameters.values():
             if parameter.kind not in BY_KEYWORD:
                 raise InvalidHandler(f"{self.name} takes {parameter}", "parameters that can be passed by name", written)
@@ -72,17 +73,17 @@ class Signature:
 
 
 def check_plain(function: object, name: str, refusal: Refusal, *, yields: bool = False) -> None:
-    """Refuse an `async def`, and a function with a yield unless `yields`: nothing would await it or go through it."""
+    """Refuse an `async def`, and unless `yields` a generator: nothing would await or iterate it."""
     wrapped = _wrapped(function)
     if inspect.iscoroutinefunction(wrapped) or inspect.isasyncgenfunction(wrapped):
-        expected = "a plain def: it is pure, and is called without an event loop"
-        raise refusal(f"{name} is async", expected, "drop async and await; what it needs from elsewhere is passed in")
+        expected = "a plain def: it is pure and called without an event loop"
+        raise refusal(f"{name} is async", expected, "remove async and await; pass in what it needs from elsewhere")
     if inspect.isgeneratorfunction(wrapped) and not yields:
-        raise refusal(f"{name} has a yield", "a plain def that returns", "return the result in place of yielding it")
+        raise refusal(f"{name} has a yield", "a plain def that returns", "return the result instead of yielding it")
 
 
 def is_redefined(former: Any, new: Any) -> bool:
-    """Whether a class or function takes the place of a former one, as when a cell of a notebook is run again.
+    """Tell whether a class or function redefines an earlier one, as when a notebook cell runs again.
 
     It has the same name in the same module. Two functions of one name in one file are not meant: they differ in their
     lines. Nor are what a function defines.
@@ -98,12 +99,12 @@ def is_redefined(former: Any, new: Any) -> bool:
 
 
 def _fixed(function: Any) -> set[str]:
-    """The names of the parameters for which a partial has values."""
+    """Return the names of the parameters that a partial fixes."""
     return set(function.keywords) if isinstance(function, functools.partial) else set()
 
 
 def _wrapped(function: Any) -> Any:
-    """The function whose annotations count."""
+    """Return the function whose annotations apply."""
     while isinstance(function, functools.partial):
         function = function.func
     if inspect.isroutine(function) or isinstance(function, type):
@@ -120,7 +121,7 @@ def _name_of(function: Any, wrapped: Any) -> str:
 
 
 def needs_arguments(written: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Raise `InvalidHandler`, which says what to write, where a decorator with arguments is used without them."""
+    """Raise `InvalidHandler`, saying what to write, if a decorator that needs arguments is used without them."""
 
     def of(decorator: Callable[P, R]) -> Callable[P, R]:
         parameters = inspect.signature(decorator)

@@ -1,4 +1,4 @@
-"""The form of source text that its meaning depends on, the same on every version of Python."""
+"""Source code in a canonical form: equal for equal meaning, on every version of Python."""
 
 import ast
 import linecache
@@ -12,14 +12,14 @@ from typing import Any
 from leftfold.model.type_form import is_a
 
 IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores", "type_params", "level"})
-NOT_OF_FIELDS = frozenset({"wire", "version"})  # keywords of a class statement that have a place of their own
+NOT_OF_FIELDS = frozenset({"wire", "version"})  # class keywords that are recorded separately
 SEES_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir"})
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Scope:
-    """The names that a function, comprehension or class binds; those of functions have a number."""
+    """The names that a function, comprehension or class binds; local names of functions are numbered."""
 
     def __init__(self, names: Iterable[str], first: int, parent: "Scope | None", *, is_class: bool = False) -> None:
         self.names = {name: first + i for i, name in enumerate(dict.fromkeys(names))}
@@ -27,7 +27,7 @@ class Scope:
         self.is_class = is_class
 
     def number_of(self, name: str) -> int | None:
-        """The number of a local name; None for a global one and for an attribute of a class."""
+        """Return the number of a local name; None for a global name or a class attribute."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.names and (scope is self or not scope.is_class):
@@ -36,12 +36,12 @@ class Scope:
         return None
 
     def is_attribute(self, name: str) -> bool:
-        """Whether the name is bound by the class statement in which it is used."""
+        """Tell whether the class statement that uses the name also binds it."""
         return self.is_class and name in self.names
 
 
 class SourceForm:
-    """Writes syntax trees so that two of the same meaning come out equal.
+    """Writes syntax trees so that trees with the same meaning come out equal.
 
     Positions, comments, docstrings, annotations of functions and the spelling of literals leave no trace. Local names
     and parameters are numbered; a parameter's name counts where some call passes it by keyword.
@@ -83,7 +83,7 @@ class SourceForm:
         return list(self._free)
 
     def text(self) -> str:
-        """Everything that was written, with the parameters whose names count."""
+        """Return everything written, with the parameters whose names count."""
         lines = ["".join(self._text)]
         for place, (name, by_either, by_keyword) in enumerate(self._parameters):
             spread = name in self._spread or "" in self._spread
@@ -93,7 +93,7 @@ class SourceForm:
         return "\n".join(lines)
 
     def note(self, text: str) -> None:
-        """Write what is known from elsewhere."""
+        """Write text that comes from outside the source."""
         self._text.append(f"<{text}>")
 
     # --- nodes
@@ -165,10 +165,10 @@ class SourceForm:
             self._write(ast.Assign(targets=[node.target], value=node.value), scope)
 
     def _write_Global(self, node: ast.Global, scope: Scope | None) -> None:
-        """What is declared shows where the name is used."""
+        """Write nothing: the use of the name shows the declaration."""
 
     def _write_Nonlocal(self, node: ast.Nonlocal, scope: Scope | None) -> None:
-        """What is declared shows where the name is used."""
+        """Write nothing: the use of the name shows the declaration."""
 
     def _write_alias(self, node: ast.alias, scope: Scope | None) -> None:
         self._text.append(f"(import {node.name} ")
@@ -188,7 +188,7 @@ class SourceForm:
         self._write_binding(node, "rest", scope)
 
     def _write_binding(self, node: ast.AST, field: str, scope: Scope | None) -> None:
-        """A node that binds a name which it has as text."""
+        """Write a node that holds the name it binds as text."""
         if getattr(node, field) is not None:
             self._write_name(getattr(node, field), scope)
         self._write_fields(node, scope, without=(field,))
@@ -235,7 +235,7 @@ class SourceForm:
 
 
 def bound_in(body: Iterable[Any]) -> list[str]:
-    """The names that statements or expressions bind in the scope in which they stand."""
+    """Return the names that statements or expressions bind in the scope in which they stand."""
     bound: dict[str, None] = {}
     elsewhere: set[str] = set()
     for node in body:
@@ -268,7 +268,7 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, bool]]:
 
 
 def _in_same_scope(node: ast.AST) -> Iterable[ast.AST]:
-    """The children of a node that are evaluated in its own scope."""
+    """Return the children of a node that are evaluated in its scope."""
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
@@ -285,7 +285,7 @@ def _in_same_scope(node: ast.AST) -> Iterable[ast.AST]:
 
 
 def _meaningful(nodes: Iterable[Any]) -> Iterator[Any]:
-    """Without statements that do nothing: docstrings, `...` and `pass`."""
+    """Drop statements that do nothing: docstrings, `...` and `pass`."""
     for node in nodes:
         nothing = isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         if not nothing:
@@ -293,7 +293,7 @@ def _meaningful(nodes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _pieces(node: ast.JoinedStr) -> Iterator[ast.expr]:
-    """The parts of an f-string, texts that follow one another as one: how they are cut differs between versions."""
+    """Yield the parts of an f-string with adjacent texts joined: Python versions split them differently."""
     text = ""
     for part in _flat(node):
         if isinstance(part, ast.Constant):
@@ -321,7 +321,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class ModuleSource:
     """Parsed source text: functions by line and name, classes by qualified name, statements by the names they bind.
 
-    `imported` are the names that the module has from others.
+    `imported` holds the names that the module imports.
     """
 
     def __init__(self, text: str) -> None:
@@ -334,20 +334,20 @@ class ModuleSource:
         self._index_values(tree.body, ())
 
     def functions(self, function: FunctionType) -> Sequence[ast.AST]:
-        """The function; of several lambdas on one line all, since a line is all that is known in every Python."""
+        """Return the function, or every lambda of a line: some Python versions know only the line."""
         code = function.__code__
         found = self._functions.get((code.co_firstlineno, code.co_name), ())
         return [node for node in found if _takes(node, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])]
 
     def classes(self, owner: type, functions: Sequence[FunctionType]) -> Sequence[ast.ClassDef]:
-        """The class statement that has these functions; where it has none, every one of this name."""
+        """Return the class statement with these functions; without functions, every class of this name."""
         found = self._classes.get(owner.__qualname__, [])
         lines = [function.__code__.co_firstlineno for function in functions]
         holding = [node for node in found if any(is_in(node, line) for line in lines)]
         return holding if lines else found
 
     def values(self, name: str) -> Sequence[Sequence[ast.AST]]:
-        """The statements of the module that give a name its value or change it, with the conditions they are under."""
+        """Return the module's statements that assign or change a name, with their enclosing conditions."""
         return self._values.get(name, ())
 
     def _index_definitions(self, node: ast.AST, path: str) -> None:
@@ -380,15 +380,15 @@ class ModuleSource:
 
 
 def source_of(function: FunctionType) -> ModuleSource | None:
-    """The source of the module of a function; None where it cannot be had."""
+    """Return the source of the module of a function; None if it is not available."""
     compiled = function.__code__.co_filename
     present = str(function.__globals__.get("__file__"))
-    moved = Path(compiled).name == Path(present).name  # the working directory may be another one by now
+    moved = Path(compiled).name == Path(present).name  # the working directory may have changed since
     return _source_in(compiled, function.__globals__) or (_source_in(present, function.__globals__) if moved else None)
 
 
 def source_of_module(names: dict[str, Any]) -> ModuleSource | None:
-    """The source of a module with these names; None where it cannot be had."""
+    """Return the source of a module with these names; None if it is not available."""
     return _source_in(str(names.get("__file__")), names)
 
 
@@ -402,12 +402,12 @@ def _source_in(file: str, names: dict[str, Any]) -> ModuleSource | None:
 
 
 def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
-    """Where a definition begins, with its decorators."""
+    """Return the line where a definition begins, including its decorators."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def is_in(node: ast.ClassDef, line: int) -> bool:
-    """Whether a line is one of the class statement's."""
+    """Tell whether a line belongs to the class statement."""
     return first_line(node) <= line <= (node.end_lineno or node.lineno)
 
 
@@ -417,7 +417,7 @@ def _parsed(text: str) -> ModuleSource:
 
 
 def _takes(node: ast.AST, names: Sequence[str]) -> bool:
-    """Whether a function has these parameters: if not, the text is not the one that was compiled."""
+    """Tell whether a function has these parameters; if not, the source is not what was compiled."""
     given = getattr(node, "args", None)
     assert isinstance(given, ast.arguments), "a function without parameters"
     written = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
@@ -425,7 +425,7 @@ def _takes(node: ast.AST, names: Sequence[str]) -> bool:
 
 
 def _blocks_of(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
-    """The blocks of a compound statement."""
+    """Yield the blocks of a compound statement."""
     for name in ("body", "orelse", "finalbody"):
         block = getattr(statement, name, None)
         if isinstance(block, list) and block:
@@ -435,7 +435,7 @@ def _blocks_of(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
 
 
 def _headers_of(statement: ast.stmt) -> Sequence[ast.AST]:
-    """What a compound statement has beside its blocks."""
+    """Return the parts of a compound statement other than its blocks."""
     match statement:
         case ast.If(test=test) | ast.While(test=test):
             return [test]
@@ -450,7 +450,7 @@ def _headers_of(statement: ast.stmt) -> Sequence[ast.AST]:
 
 
 def _bound(statement: ast.AST) -> set[str]:
-    """The names that a statement gives a value, or whose value it changes in place."""
+    """Return the names that a statement assigns, or whose value it changes in place."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return set()
     found: set[str] = set()

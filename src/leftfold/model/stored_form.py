@@ -1,4 +1,4 @@
-"""Stored forms: what a class's messages are read back as, and whether that is what they were."""
+"""Stored forms: what a class's messages are read back as, and whether that equals what was written."""
 
 import inspect
 import re
@@ -43,12 +43,12 @@ PLAIN: tuple[tuple[types.Type, str], ...] = (
     (types.StrType(), "(type({0}) is str and {0}.isascii())"),
     (types.UUIDType(), "type({0}) is UUID"),
 )
-"""What a value of a type has to be to come back equal from JSON for certain; types with constraints are others."""
+"""Conditions under which a value of a type certainly comes back equal from JSON; constrained types are not covered."""
 PLACE = re.compile(r"at `(?:key` in `)?\$([^`]*)`")
 
 
 class StoredForm:
-    """The stored form of one class. Raises a `DefinitionError` when the codec cannot have one for it."""
+    """The stored form of one class. Raises `DefinitionError` when the codec supports no stored form for it."""
 
     __slots__ = ("_decode", "_encode", "_is_plain", "_moments", "_whole", "owner")
 
@@ -66,7 +66,10 @@ class StoredForm:
         return f"<StoredForm of {self.owner.__qualname__}>"
 
     def encode(self, message: object) -> tuple[bytes, Any]:
-        """The bytes of a message, and the message as it will be read back: equal, else `InvalidMessage`."""
+        """Encode a message, and return its bytes and the message as it will be read back, which is equal.
+
+        Raises `InvalidMessage` if it would not be.
+        """
         try:
             return self._checked(message)
         except RecursionError as error:
@@ -99,7 +102,7 @@ class StoredForm:
 
 
 def check_storable(owner: type) -> None:
-    """Refuse a field of which JSON and msgspec cannot give back every value, and one that Python reads elsewhere.
+    """Refuse fields whose values JSON and msgspec cannot all return, and fields that Python reads elsewhere.
 
     Raises `UnstorableType` and `ShadowedField`.
     """
@@ -132,9 +135,9 @@ def _check_attributes(found: types.Type) -> None:
 
 
 def plain_check(owner: type) -> Callable[[Any], bool] | None:
-    """A function that tells at sight of most instances that they come back equal from JSON; False says nothing.
+    """Return a quick check: True means that an instance comes back equal from JSON; False means unknown.
 
-    It says so where each field holds what its type says and JSON has exactly. None where a field is of another type.
+    It compares each field's value with its type. Returns None if a field has a type without a quick check.
     """
     config: Any = getattr(owner, "__struct_config__", None)
     if config is None or not config.frozen or hasattr(owner, "__post_init__"):
@@ -146,7 +149,7 @@ def plain_check(owner: type) -> Callable[[Any], bool] | None:
     tests = [_plain_test(f"message.{field.name}", field.type) for field in fields]
     if None in tests or not all(map(_can_be_written, (field.name for field in fields))):
         return None
-    # as one expression of the fields' names, which costs a third of a loop over them
+    # one compiled expression costs a third of a loop over the fields
     expression = " and ".join(["type(message) is owner", *map(str, tests)])
     names = {"owner": owner, "UUID": UUID}
     made: Callable[[Any], bool] = eval(f"lambda message: {expression}", names)
@@ -154,7 +157,7 @@ def plain_check(owner: type) -> Callable[[Any], bool] | None:
 
 
 def _can_be_written(name: str) -> bool:
-    """Whether Python reads a name in an expression as it is; a class that is made from a schema may have others."""
+    """Tell whether a name is valid in an expression; a class made from a schema may have others."""
     return name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
 
 
@@ -170,16 +173,16 @@ def _never(_: object) -> bool:
 
 
 def has_foreign_types(owner: type) -> bool:
-    """Whether a field holds something that JSON does not know at all, such as a function."""
+    """Tell whether a field holds something that JSON cannot express at all, such as a function."""
     try:
         found = types.type_info(owner)
     except (TypeError, NameError):
-        return False  # something else is wrong with it, which its form says
+        return False  # another problem, which making its form reports
     return any(map(_is_foreign, inner_types(found, set())))
 
 
 def _is_foreign(each: types.Type) -> TypeGuard[types.CustomType]:
-    """Whether JSON does not know a type; `object` is read like `Any`."""
+    """Tell whether JSON cannot express a type; `object` is read like `Any`."""
     return isinstance(each, types.CustomType) and each.cls is not object
 
 
@@ -196,7 +199,7 @@ def _decoder(owner: type, codec: "Codec") -> Callable[[bytes], Any]:
 
 
 def _unstorable(owner: type, error: TypeError) -> UnstorableType:
-    """The error with the field that it is about, found by trying each by itself."""
+    """Return the error with the field that causes it, found by trying each field alone."""
     for name, hint in hints_of(owner).items():
         try:
             types.type_info(hint)
@@ -211,12 +214,12 @@ def _problem_of(each: types.Type) -> str | None:
     if isinstance(each, types.DictType):
         keys = each.key_type.types if isinstance(each.key_type, types.UnionType) else (each.key_type,)
         if not all(isinstance(key, TEXT_KEYS) for key in keys):
-            return "the keys of a JSON object are texts, and those of this dict have none"
+            return "the keys of a JSON object are strings, and the keys of this dict have no string form"
     return None
 
 
 def _types_in(owner: type) -> list[types.Type] | None:
-    """Every type in a class, however deep; None when msgspec does not know one of them."""
+    """Return every type in a class, at any depth; None if msgspec does not know one of them."""
     try:
         found = list(inner_types(types.type_info(owner), set()))
     except (TypeError, NameError):
@@ -225,7 +228,7 @@ def _types_in(owner: type) -> list[types.Type] | None:
 
 
 def inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
-    """A type and every type within it, however deep, each once; `seen` is what not to look at again."""
+    """Yield a type and every type within it, at any depth, each once; skip those in `seen`."""
     if id(found) in seen:
         return
     seen.add(id(found))
@@ -241,7 +244,7 @@ def inner_types(found: types.Type, seen: set[int]) -> Iterator[types.Type]:
 
 
 def _compares_whole(found: types.Type) -> bool:
-    """Whether `==` of such values is False wherever they differ."""
+    """Tell whether `==` of such values is False wherever they differ."""
     if isinstance(found, types.StructType):
         owner: Any = get_origin(found.cls) or found.cls
         return bool(owner.__struct_config__.eq and owner.__eq__ is msgspec.Struct.__eq__)
@@ -259,7 +262,7 @@ def _unreadable(message: object, error: Exception) -> InvalidMessage:
 
 
 def _place_of(message: object, error: Exception) -> str:
-    """Where the codec found the trouble, by the names that the fields have in Python."""
+    """Return where the codec found the problem, by the Python names of the fields."""
     located: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if located is not None:
         return "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in located()[0]["loc"])

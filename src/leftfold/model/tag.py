@@ -31,7 +31,7 @@ class Tag:
         return f"Tag({self.name!r})"
 
     def __call__(self, value: object) -> str:
-        """The tag of one value: `Tag("account")("a-1")` is `"account:a-1"`."""
+        """Return the tag of one value: `Tag("account")("a-1")` is `"account:a-1"`."""
         return f"{self.name}:{render(value)}"
 
 
@@ -56,7 +56,7 @@ class TagField:
         self.get = attrgetter(name)
 
     def values(self, instance: object) -> Iterator[Any]:
-        """The values that the field holds in `instance`; none when it is None."""
+        """Yield the values that the field holds in `instance`; none when it is None."""
         value = self.get(instance)
         if self.many:
             yield from _in_one_order(value or ())
@@ -64,7 +64,7 @@ class TagField:
             yield value
 
     def holds(self, value: object) -> bool:
-        """Whether a value is of the field's type, or equal to one that is, with the same tag."""
+        """Tell whether a value has the field's type, or equals one that has, with the same tag."""
         if type(value) is self.value_type:
             return True
         try:
@@ -78,12 +78,12 @@ class TagField:
 
 
 def _in_one_order(values: Collection[Any]) -> Iterable[Any]:
-    """Values of a set by their text: its own order changes from process to process."""
+    """Sort the values of a set by their text: its own order differs from process to process."""
     return sorted(values, key=render) if isinstance(values, Set) else values
 
 
 def render(value: object) -> str:
-    """The text that stands for a value in its tag."""
+    """Return the text of a value in its tag."""
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         return value
     if isinstance(value, enum.Enum):
@@ -92,7 +92,7 @@ def render(value: object) -> str:
 
 
 def hints_of(owner: Any) -> dict[str, Any]:
-    """The resolved annotations of a class or function, `Annotated` kept."""
+    """Return the resolved annotations of a class or function, including `Annotated`."""
     try:
         hints = get_type_hints(owner, include_extras=True)
     except NameError as error:
@@ -102,7 +102,7 @@ def hints_of(owner: Any) -> dict[str, Any]:
 
 
 def unaliased(hint: Any) -> Any:
-    """What an alias made by a `type` statement stands for; any other annotation as it is."""
+    """Return what an alias made by a `type` statement stands for; any other annotation unchanged."""
     while True:
         alias = get_origin(hint) or hint
         if type(alias).__name__ != "TypeAliasType":
@@ -114,7 +114,7 @@ def unaliased(hint: Any) -> Any:
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, whatever aliases and `Annotated` lie between; of anything else itself."""
+    """Return the members of a union, seen through aliases and `Annotated`; anything else as a single member."""
     hint = unaliased(hint)
     origin = get_origin(hint)
     if origin is Annotated:
@@ -126,7 +126,7 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _type_parameters(owner: type) -> dict[Any, Any]:
-    """What the type parameters of a class's generic bases stand for: in `class Moved(Changed[Place])`, T for Place."""
+    """Map the type parameters of generic bases to their arguments: T to Place in `class Moved(Changed[Place])`."""
     if not issubclass(owner, Generic):
         return {}
     found: dict[Any, Any] = {}
@@ -147,7 +147,7 @@ def _with_parameters(hint: Any, values: dict[Any, Any]) -> Any:
 
 
 def tag_fields(owner: type) -> tuple[TagField, ...]:
-    """The tag-typed fields of a message or model class, in the order of their definition."""
+    """Return the tag-typed fields of a message or model class, in the order of their definition."""
     found = (_tag_field(owner, name, hint) for name, hint in hints_of(owner).items())
     return tuple(field for field in found if field is not None)
 
@@ -172,7 +172,7 @@ def _is_not_key(marker: object) -> bool:
 
 
 def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
-    """Markers, innermost type, and whether a collection lies between: `list[AccountId] | None` included."""
+    """Return markers, innermost type, and whether it is in a collection, as in `list[AccountId] | None`."""
     hint = unaliased(hint)
     origin = get_origin(hint)
     if isinstance(hint, NewType):

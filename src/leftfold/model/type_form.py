@@ -40,7 +40,7 @@ CLASSES_WITH_FIELDS = ("__struct_fields__", "__dataclass_fields__", "__attrs_att
 
 
 def type_form(hint: Any) -> str:
-    """A type, however it is spelled: `Optional[int]` and `None | int` are one."""
+    """Return a type as text, the same for every spelling: `Optional[int]` and `None | int` are one."""
     if isinstance(hint, NewType):
         return f"{hint.__name__}={type_form(hint.__supertype__)}"
     if type(hint).__name__ == ALIAS:
@@ -72,7 +72,7 @@ def _forms(hints: Iterable[Any]) -> str:
 
 
 def value_form(value: Any, depth: int = DEEPEST) -> str:
-    """A value by what it consists of; of one that does not show that, the name of its class."""
+    """Return a value as text by its contents; if it does not expose them, the name of its class."""
     if isinstance(value, enum.Enum):
         return f"{name_of(type(value))}.{value.name}"
     if isinstance(value, type):
@@ -98,12 +98,12 @@ def _content_form(value: Any, form: Callable[[Any], str]) -> str:
 
 
 def is_a(value: Any, *kinds: type) -> bool:
-    """Whether a value is of one of these types, for type checkers that would take it for one of unknown parts."""
+    """Tell whether a value is of one of these types, without narrowing it to partly unknown types."""
     return isinstance(value, kinds)
 
 
 def name_of(found: Any) -> str:
-    """The name of a class or function without its module, which is `__main__` for some, and the functions around it."""
+    """Return the name of a class or function without its module and enclosing functions."""
     if found is NonKey:
         return "NotKey"  # what the marker was called when fingerprints were first stored
     name = getattr(found, "__qualname__", None) or getattr(found, "__name__", None) or type(found).__qualname__
@@ -111,7 +111,7 @@ def name_of(found: Any) -> str:
 
 
 def types_in(hint: Any) -> Iterator[type]:
-    """The classes that a type names, at whatever depth."""
+    """Yield the classes that a type names, at any depth."""
     if isinstance(hint, NewType):
         yield from types_in(hint.__supertype__)
     elif type(hint).__name__ == ALIAS:
@@ -127,7 +127,7 @@ def types_in(hint: Any) -> Iterator[type]:
 
 
 def hints_if_known(owner: type) -> dict[str, Any]:
-    """The annotations of a class, resolved where that is possible."""
+    """Return the annotations of a class, resolved where possible."""
     try:
         return hints_of(owner)
     except (UnresolvedAnnotation, TypeError, AttributeError):
@@ -140,7 +140,7 @@ def has_fields(owner: type) -> bool:
 
 
 def members_of(owner: type) -> Iterable[tuple[str, Any]]:
-    """The members of an enumeration, and their values."""
+    """Return the members of an enumeration, and their values."""
     return [(name, member.value) for name, member in owner.__members__.items()] if issubclass(owner, enum.Enum) else ()
 
 
@@ -156,7 +156,7 @@ def _fields_of(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _names_itself(alias: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Whether an alias is defined by means of itself, as that of JSON's values is."""
+    """Tell whether an alias refers to itself, as an alias of JSON values does."""
     if type(alias).__name__ == ALIAS:
         return alias in seen or _names_itself(alias.__value__, (*seen, alias))
     return any(_names_itself(each, seen) for each in get_args(alias))
