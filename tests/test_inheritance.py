@@ -506,7 +506,7 @@ Big = NewType("Big", Deposited)
 @pytest.mark.parametrize(
     ("hint", "problem"),
     [
-        (Event, "every event there is"),
+        (Event, "Event stands for every event"),
         (Changed[str], "no wire name of its own"),
         (Deposited | Changed[str], "no wire name of its own"),
         (Big, "is a NewType"),
