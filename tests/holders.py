@@ -20,7 +20,7 @@ class Stopwatch:
 class Awake:
     """A process that takes its turns when it is let; unless it is, nothing is heard of it.
 
-    Several keepers of one process may pause at once, as one that splits a model does for a while beside the first.
+    Several lease holders of one process may pause at once: one that splits a model does so beside the first.
     """
 
     def __init__(self, me: str, now: Stopwatch) -> None:
@@ -29,27 +29,27 @@ class Awake:
         self.terms = Terms(me, 5.0, now, self._pause)
 
     async def turn(self) -> None:
-        """Let each keeper that pauses take one turn, and return when all have, or have ended."""
+        """Let each task that pauses take one turn, and return when all have, or have ended."""
         await self._until(lambda: bool(self._pausing))
         let, self._pausing = self._pausing, {}
-        for keeper, pause in let.items():
-            keeper.add_done_callback(self._note)
+        for task, pause in let.items():
+            task.add_done_callback(self._note)
             if not pause.done():
                 pause.set_result(None)
-        await self._until(lambda: all(keeper.done() or keeper in self._pausing for keeper in let))
+        await self._until(lambda: all(task.done() or task in self._pausing for task in let))
 
     async def _pause(self, seconds: float) -> None:
-        keeper = asyncio.current_task()
-        assert keeper is not None, "keepers run in tasks"
-        pause = self._pausing[keeper] = asyncio.get_running_loop().create_future()
+        task = asyncio.current_task()
+        assert task is not None, "holders run in tasks"
+        pause = self._pausing[task] = asyncio.get_running_loop().create_future()
         self._changed.set()
         try:
             await pause
         except asyncio.CancelledError:
-            self._pausing.pop(keeper, None)
+            self._pausing.pop(task, None)
             raise
 
-    def _note(self, keeper: asyncio.Task[Any]) -> None:
+    def _note(self, task: asyncio.Task[Any]) -> None:
         self._changed.set()
 
     async def _until(self, reached: Callable[[], bool]) -> None:

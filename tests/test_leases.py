@@ -1,4 +1,4 @@
-"""Leases: taken when they are free, kept by beating, lost by silence; decided by one's own clock alone."""
+"""Leases: taken when they are free, kept by renewing them, lost by silence; decided by one's own clock alone."""
 
 import asyncio
 import os
@@ -31,12 +31,14 @@ numbers = count(1)
 class Party:
     """One process that takes part, and what it was told."""
 
-    def __init__(self, book: LeaseStore, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()) -> None:
+    def __init__(
+        self, lease_store: LeaseStore, now: Stopwatch, me: str, *names: str, shared: Sequence[str] = ()
+    ) -> None:
         self.told: list[str] = []
         self.formers: list[str | None] = []
         every, terms = [*names, *shared] or ["work"], Terms(me, 5.0, now)
         groups = [shared] if shared else []
-        self.keeper = LeaseHolder(book, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
+        self.leases = LeaseHolder(lease_store, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
     async def gain(self, name: str, former: Entry | None) -> None:
         self.told.append(f"gained {name}")
@@ -52,26 +54,26 @@ def now() -> Stopwatch:
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LeaseStore]:
+async def lease_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LeaseStore]:
     if request.param == "memory":
         yield MemoryLeaseStore()
         return
     if request.param == "file":
         stored: ClosableLeaseStore = FileLeaseStore(str(tmp_path / "log.leases.db"), "log", FakeClock())
     else:
-        stored = await postgres_book(request.getfixturevalue("postgres"))
+        stored = await postgres_lease_store(request.getfixturevalue("postgres"))
     yield stored
     await stored.close()
 
 
-async def postgres_book(server: PostgresServer) -> ClosableLeaseStore:
+async def postgres_lease_store(server: PostgresServer) -> ClosableLeaseStore:
     """The leases of a new log."""
     url = server.url(DATABASE, log=f"leases_{next(numbers)}")
     async with open_store(url):
         pass
-    book = lease_store_of(url, "", FakeClock())
-    assert book is not None
-    return book
+    lease_store = lease_store_of(url, "", FakeClock())
+    assert lease_store is not None
+    return lease_store
 
 
 # --- one lease
@@ -81,7 +83,7 @@ def test_a_free_lease_may_be_taken(now: Stopwatch) -> None:
     assert Lease("work", Terms("me", 5.0, now)).may_be_taken(None)
 
 
-def test_a_lease_whose_holder_beats_may_never_be_taken(now: Stopwatch) -> None:
+def test_a_lease_whose_holder_renews_it_may_never_be_taken(now: Stopwatch) -> None:
     lease = Lease("work", Terms("me", 5.0, now))
 
     for beat in range(100):
@@ -157,36 +159,38 @@ GARBAGE = {
 
 
 async def test_a_lease_that_names_no_process_is_said_once_and_taken_as_that_of_a_silent_holder_is(
-    book: LeaseStore, now: Stopwatch, caplog: pytest.LogCaptureFixture
+    lease_store: LeaseStore, now: Stopwatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, garbage in GARBAGE.items():
-        await book.take(name, None, garbage)
-    one = Party(book, now, str(ProcessIdentity.present("app")), *GARBAGE)
+        await lease_store.take(name, None, garbage)
+    one = Party(lease_store, now, str(ProcessIdentity.present("app")), *GARBAGE)
 
     for _ in range(5):
-        await one.keeper.try_turn()
+        await one.leases.try_turn()
         for name in GARBAGE:
-            trouble = one.keeper.trouble_of(name)
+            trouble = one.leases.trouble_of(name)
             assert isinstance(trouble, StoreFailed)
-            assert "is no process" in trouble.found
+            assert "is not a process" in trouble.found
         now.seconds += 1.0
-    await one.keeper.try_turn()
+    await one.leases.try_turn()
 
-    assert set(one.keeper.held) == set(GARBAGE)
-    assert {one.keeper.trouble_of(name) for name in GARBAGE} == {None}
+    assert set(one.leases.held) == set(GARBAGE)
+    assert {one.leases.trouble_of(name) for name in GARBAGE} == {None}
     assert [each.levelname for each in caplog.records] == ["WARNING"] * len(GARBAGE)
 
 
-async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(book: LeaseStore, now: Stopwatch) -> None:
+async def test_a_holder_on_another_machine_that_is_not_heard_of_is_replaced(
+    lease_store: LeaseStore, now: Stopwatch
+) -> None:
     hosts = ["elsewhere", "²", "x" * 1_000]
     for host in hosts:
-        await book.take(host, None, f"7@{host} boot pid:[1] 7 n app 999")
-    one = Party(book, now, str(ProcessIdentity.present("app")), *hosts)
+        await lease_store.take(host, None, f"7@{host} boot pid:[1] 7 n app 999")
+    one = Party(lease_store, now, str(ProcessIdentity.present("app")), *hosts)
     for seconds in (0.0, 5.0):
         now.seconds = seconds
-        await one.keeper.try_turn()
+        await one.leases.try_turn()
 
-    assert set(one.keeper.held) == set(hosts)
+    assert set(one.leases.held) == set(hosts)
 
 
 async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_work(
@@ -200,20 +204,20 @@ async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_wo
         )
         connection.execute("INSERT INTO lease VALUES ('log', CAST(x'ff' AS TEXT), 'h', -9, -9)")
     connection.close()
-    stored = await postgres_book(postgres)
+    stored = await postgres_lease_store(postgres)
     postgres.execute(
         f"INSERT INTO leases_{next(numbers) - 1}.lease VALUES ('work', 'h', {2**63 - 1}, {2**63 - 1})", DATABASE
     )
 
-    for book in (file, stored):
-        one = Party(book, now, str(ProcessIdentity.present("app")))
+    for lease_store in (file, stored):
+        one = Party(lease_store, now, str(ProcessIdentity.present("app")))
         for seconds in (0.0, 5.0, 0.0):
             now.seconds += seconds
-            await one.keeper.try_turn()
+            await one.leases.try_turn()
 
-        assert (one.keeper.held, one.keeper.trouble) == (["work"], None)
-        assert [entry.beat for entry in await one.keeper.entries() if entry.name == "work"] == [2]
-        await book.close()
+        assert (one.leases.held, one.leases.trouble) == (["work"], None)
+        assert [entry.beat for entry in await one.leases.entries() if entry.name == "work"] == [2]
+        await lease_store.close()
 
 
 def test_a_time_that_is_none_is_not_shown() -> None:
@@ -232,17 +236,17 @@ async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
                 raise TypeError("not what a lease is")
             return await super().read()
 
-    book = Unreadable()
-    one = Party(book, now, str(ProcessIdentity.present("app")))
+    lease_store = Unreadable()
+    one = Party(lease_store, now, str(ProcessIdentity.present("app")))
     for _ in range(3):
-        await one.keeper.try_turn()
-    trouble = one.keeper.trouble_of("work")
-    book.readable = True
-    await one.keeper.try_turn()
+        await one.leases.try_turn()
+    trouble = one.leases.trouble_of("work")
+    lease_store.readable = True
+    await one.leases.try_turn()
 
     assert isinstance(trouble, StoreFailed)
     assert "not what a lease is" in trouble.found
-    assert (one.keeper.held, one.keeper.trouble) == (["work"], None)
+    assert (one.leases.held, one.leases.trouble) == (["work"], None)
     assert [each.levelname for each in caplog.records if each.name == "leftfold.leases"] == ["ERROR"]
 
 
@@ -250,88 +254,90 @@ async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
 
 
 async def test_of_two_processes_one_holds_it_and_the_other_follows_when_it_is_released(
-    book: LeaseStore, now: Stopwatch
+    lease_store: LeaseStore, now: Stopwatch
 ) -> None:
-    one, two = Party(book, now, "one"), Party(book, now, "two")
+    one, two = Party(lease_store, now, "one"), Party(lease_store, now, "two")
     for _ in range(10):
-        await one.keeper.turn()
-        await two.keeper.turn()
+        await one.leases.turn()
+        await two.leases.turn()
         now.seconds += 1.0
     assert (one.told, two.told) == (["gained work"], [])
 
-    await one.keeper.release()
-    await two.keeper.turn()
+    await one.leases.release()
+    await two.leases.turn()
 
     assert (two.told, two.formers) == (["gained work"], [None])
 
 
-async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(book: LeaseStore, now: Stopwatch) -> None:
-    one, two = Party(book, now, "one"), Party(book, now, "two")
-    await one.keeper.turn()
+async def test_a_silent_holder_is_replaced_and_hears_of_it_when_it_wakes_up(
+    lease_store: LeaseStore, now: Stopwatch
+) -> None:
+    one, two = Party(lease_store, now, "one"), Party(lease_store, now, "two")
+    await one.leases.turn()
     seconds = 0
     while not two.told:
-        await two.keeper.turn()
+        await two.leases.turn()
         now.seconds, seconds = now.seconds + 1.0, seconds + 1
 
-    await one.keeper.turn()
+    await one.leases.turn()
 
     assert (seconds, two.formers) == (6, ["one"])
-    assert (one.told, one.keeper.held, two.keeper.held) == (["gained work", "lost work"], [], ["work"])
+    assert (one.told, one.leases.held, two.leases.held) == (["gained work", "lost work"], [], ["work"])
 
 
-async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(book: LeaseStore, now: Stopwatch) -> None:
-    parties = [Party(book, now, f"{n}", "a", "b", "c") for n in range(4)]
+async def test_each_lease_is_held_by_one_whatever_the_order_of_turns(lease_store: LeaseStore, now: Stopwatch) -> None:
+    parties = [Party(lease_store, now, f"{n}", "a", "b", "c") for n in range(4)]
 
     for turn in range(12):
         awake = [party for n, party in enumerate(parties) if (turn + n) % 3]
-        await asyncio.gather(*(party.keeper.turn() for party in awake))
+        await asyncio.gather(*(party.leases.turn() for party in awake))
         now.seconds += 1.0
 
-    await asyncio.gather(*(party.keeper.turn() for party in parties))
-    assert sorted(name for party in parties for name in party.keeper.held) == ["a", "b", "c"]
-    assert [entry.name for entry in await parties[0].keeper.entries()] == ["a", "b", "c"]
+    await asyncio.gather(*(party.leases.turn() for party in parties))
+    assert sorted(name for party in parties for name in party.leases.held) == ["a", "b", "c"]
+    assert [entry.name for entry in await parties[0].leases.entries()] == ["a", "b", "c"]
 
 
-async def test_what_was_dropped_is_taken_again_after_its_time_only(book: LeaseStore, now: Stopwatch) -> None:
-    one = Party(book, now, "one")
-    await one.keeper.turn()
+async def test_what_was_dropped_is_taken_again_after_its_time_only(lease_store: LeaseStore, now: Stopwatch) -> None:
+    one = Party(lease_store, now, "one")
+    await one.leases.turn()
 
-    one.keeper.drop("work")
-    await one.keeper.turn()
+    one.leases.drop("work")
+    await one.leases.turn()
     at_once = list(one.told)
     now.seconds += 5.0
-    await one.keeper.turn()
+    await one.leases.turn()
 
     assert at_once == ["gained work", "lost work"]
     assert (one.told, one.formers) == (["gained work", "lost work", "gained work"], [None, "one"])
 
 
-async def test_what_could_not_be_begun_is_not_held(book: LeaseStore, now: Stopwatch) -> None:
+async def test_what_could_not_be_begun_is_not_held(lease_store: LeaseStore, now: Stopwatch) -> None:
     class Unlucky(Party):
         async def gain(self, name: str, former: Entry | None) -> None:
             raise StoreFailed("log.db", "trouble")
 
-    one = Unlucky(book, now, "one")
+    one = Unlucky(lease_store, now, "one")
 
-    await one.keeper.try_turn()
+    await one.leases.try_turn()
 
-    assert (one.keeper.held, type(one.keeper.trouble)) == ([], StoreFailed)
+    assert (one.leases.held, type(one.leases.trouble)) == ([], StoreFailed)
 
 
 async def test_a_deleted_file_is_begun_again_by_those_who_had_it_open(tmp_path: Path, now: Stopwatch) -> None:
     path = tmp_path / "log.leases.db"
-    books = [FileLeaseStore(str(path), "log", FakeClock()) for _ in range(2)]
-    one, two = Party(books[0], now, "one"), Party(books[1], now, "two")
-    await one.keeper.turn()
+    lease_stores = [FileLeaseStore(str(path), "log", FakeClock()) for _ in range(2)]
+    one, two = Party(lease_stores[0], now, "one"), Party(lease_stores[1], now, "two")
+    await one.leases.turn()
     for file in tmp_path.iterdir():
         file.unlink()
 
-    await two.keeper.turn()
-    await one.keeper.turn()
+    await two.leases.turn()
+    await one.leases.turn()
 
     assert (one.told, two.told) == (["gained work", "lost work"], ["gained work"])
-    for book in books:
-        await book.close()
+    for lease_store in lease_stores:
+        await lease_store.close()
 
 
 async def test_a_file_that_cannot_be_used_is_stood_in_for_by_one_in_memory(
@@ -339,10 +345,10 @@ async def test_a_file_that_cannot_be_used_is_stood_in_for_by_one_in_memory(
 ) -> None:
     path = tmp_path / "log.leases.db"
     path.write_bytes(b"no database" * 1_000)
-    book = FileLeaseStore(str(path), "log", FakeClock())
-    one = Party(book, now, "one")
+    lease_store = FileLeaseStore(str(path), "log", FakeClock())
+    one = Party(lease_store, now, "one")
 
-    await one.keeper.turn()
-    await book.close()
+    await one.leases.turn()
+    await lease_store.close()
 
     assert (one.told, [record.name for record in caplog.records]) == (["gained work"], ["leftfold.leases"])

@@ -1,4 +1,4 @@
-"""A lease as one process sees it: its terms, whether it is held here, and the share of several leases."""
+"""A lease as one process sees it: its terms, whether this process holds it, and the share of several leases."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ from leftfold.follow.lease_store import Entry
 from leftfold.follow.process_identity import ProcessIdentity
 
 LEASE_SECONDS = 5.0
-TURNS = 5  # in the time of a lease: its holder is heard of as often
+TURNS_PER_LEASE = 5  # how often a holder renews within the time of a lease
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """Who takes leases, and how long one lasts of whose holder nothing is heard.
+    """Who takes leases, and how many seconds a lease lasts that its holder does not renew.
 
     `now` tells seconds by a clock that never steps. `pause` passes the time between two turns.
     """
@@ -28,25 +28,25 @@ class Terms(msgspec.Struct, frozen=True):
 
     @classmethod
     def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "Terms":
-        """Those of this process, for an app of this name."""
+        """The terms of this process, for an app of this name."""
         return cls(str(ProcessIdentity.present(app)), seconds)
 
     @property
     def turn(self) -> float:
-        """Seconds between two turns of a keeper."""
-        return self.seconds / TURNS
+        """Seconds between two turns of a holder."""
+        return self.seconds / TURNS_PER_LEASE
 
 
 log = logging.getLogger("leftfold.leases")
 
 
 class Lease:
-    """Decides when a lease may be taken. Does nothing by itself: it is told what the book says.
+    """Decides when this process may take a lease. It only judges what the store says, and does nothing itself.
 
-    A holder that is seen at the same beat for the time of a lease, by this process's own clock, has lost it; so no two
-    clocks are ever compared. One that has certainly ended has lost it at once. So has one of the same app whose code
-    takes fewer event types than this one: it would pass over what it does not know. `trouble` says that the holder
-    belongs to another app, or is none: then the lease is taken as that of a silent holder is.
+    A holder loses a lease that it has not renewed for the time of a lease, measured by this process's own clock, so
+    two clocks are never compared. It loses the lease at once if its process has certainly ended, or if it runs the
+    same app with code that takes fewer event types: it would pass over the types that it does not know. `trouble` says
+    that the holder belongs to another app or does not name a process; then only silence frees the lease.
     """
 
     def __init__(self, name: str, terms: Terms, *, types: int = 0) -> None:
@@ -65,15 +65,15 @@ class Lease:
         return f"<Lease {self.name}, {'held here' if self.held else 'held by others'}>"
 
     def may_be_taken(self, entry: Entry | None) -> bool:
-        """Whether the lease, as the book has it now, is free."""
+        """Whether the lease, as the store has it now, is free."""
         if entry is None:
             self._seen = self.trouble = None
             return True
         holder = ProcessIdentity.parse(entry.holder)
         self._look_for_trouble(entry, holder)
-        now, standing = self._terms.now(), (entry.holder, entry.beat)
-        if standing != self._seen:
-            self._seen, self._since = standing, now
+        now, seen = self._terms.now(), (entry.holder, entry.beat)
+        if seen != self._seen:
+            self._seen, self._since = seen, now
         return now - self._since >= self._terms.seconds or self._is_dead(holder) or self._knows_less(holder)
 
     def _is_dead(self, holder: ProcessIdentity | None) -> bool:
@@ -85,13 +85,10 @@ class Lease:
         return 0 < holder.types < self._me.types
 
     def _look_for_trouble(self, entry: Entry, holder: ProcessIdentity | None) -> None:
-        """Say once that another app does this work: its worker and this one have one name, and cannot both work.
-
-        Or that what is written there names no process that leftfold could know.
-        """
+        """Log once that another app holds the lease, so both use one name, or that the holder is not a process."""
         found: LeftfoldError | None = None
         if holder is None and self._me is not None:
-            problem = f"{entry.holder!r:.80} is no process; the lease is taken over after {self._terms.seconds:g} s"
+            problem = f"{entry.holder!r:.80} is not a process; the lease is taken over after {self._terms.seconds:g} s"
             found = StoreFailed(f"the lease of {self.name}", problem)
         elif holder is not None and self._me is not None and holder.app and holder.app != self._me.app:
             found = LeaseOfAnotherApp(self.name, self._me.app, holder.app)
@@ -104,9 +101,9 @@ PRESENT = "present: "
 
 
 class Share:
-    """This process's part of some leases. Who wants one says so in the book, by an entry of its own, and lives by it.
+    """This process's share of some leases. Each process that wants a share has an entry of its own that says so.
 
-    Decides by what the book says, and by nothing else; so do all who share, and so their parts add up to the whole.
+    All participants decide by the content of the store alone, so their shares add up to the whole.
     """
 
     def __init__(self, names: Sequence[str], terms: Terms) -> None:
@@ -120,7 +117,7 @@ class Share:
         return f"<Share of {len(self.names)} leases>"
 
     def size(self, entries: Mapping[str, Entry]) -> int:
-        """How many of the leases are to be held here."""
+        """How many of the leases this process should hold."""
         gone = {entry.name for entry in self.gone(entries)}
         present = {entry.holder for entry in self._present(entries) if entry.name not in gone}
         sharing = sorted({*present, self._terms.me})
@@ -128,7 +125,7 @@ class Share:
         return each + (sharing.index(self._terms.me) < rest)
 
     def gone(self, entries: Mapping[str, Entry]) -> list[Entry]:
-        """The entries of those who have ended, or of whom nothing is heard."""
+        """The entries of participants that have ended or are silent."""
         others = [entry for entry in self._present(entries) if entry.holder != self._terms.me]
         return [entry for entry in others if self._watched(entry.name).may_be_taken(entry)]
 
@@ -140,5 +137,5 @@ class Share:
 
 
 def is_presence(entry: Entry) -> bool:
-    """Whether an entry is no lease, but says that somebody wants a share of some."""
+    """Whether an entry is not a lease, but says that a process wants a share of some leases."""
     return entry.name.startswith(PRESENT)

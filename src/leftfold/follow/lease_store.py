@@ -1,8 +1,11 @@
-"""Where leases are stored: the port, one in memory, and the event types that each app declares there."""
+"""Where leases are stored: the port, one in memory, one over four statements, and the event types that apps declare."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -12,9 +15,9 @@ LARGEST_BEAT = 2**63 - 1
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A lease as it is written: its holder, how often that was heard of, and when last, by its own clock.
+    """A stored lease: its holder, how often the holder has renewed it (`beat`), and when it last did, by its own clock.
 
-    `microseconds` is for people: nothing is decided by it.
+    `microseconds` is for people: no decision depends on it.
     """
 
     name: str
@@ -24,12 +27,12 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def heard(self) -> datetime | None:
-        """When the holder was last heard of, for people; None where what is written is no time."""
+        """When the holder last renewed the lease, for people; None if the stored value is not a time."""
         return from_microseconds(self.microseconds) if _is_number(self.microseconds) else None
 
 
 def next_beat(beat: object) -> int:
-    """Return what comes after a beat: every database can hold it, whatever was written there before."""
+    """Return what follows a beat. Every database can hold it, whatever was stored before."""
     return beat % LARGEST_BEAT + 1 if isinstance(beat, int) else 1
 
 
@@ -38,30 +41,30 @@ def _is_number(value: object) -> bool:
 
 
 class LeaseStore(Protocol):
-    """Where leases are written, for all processes that share the work."""
+    """Stores leases for all processes that share the work."""
 
     async def read(self) -> Mapping[str, Entry]:
-        """Every lease that is held, by its name."""
+        """Return every lease that is held, by name."""
         ...
 
     async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
-        """Give the lease to a holder if it stands as expected, else None: of several takers one gets it.
+        """Give a lease to a holder if it is still as expected, else return None: of several takers one gets it.
 
-        Where the work itself can be fenced in the same transaction, it is.
+        A store that can fence the work in the same transaction does so.
         """
         ...
 
-    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Say that their holder lives; those that it still holds."""
+    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Renew leases, and return those that their holder still holds."""
         ...
 
     async def release(self, entries: Iterable[Entry]) -> None:
-        """Free those that their holder still holds."""
+        """Free the leases that their holder still holds."""
         ...
 
 
 class ClosableLeaseStore(LeaseStore, Protocol):
-    """A book that holds a file or a connection open."""
+    """A lease store that holds a file or a connection open."""
 
     async def close(self) -> None:
         """Close it."""
@@ -69,7 +72,7 @@ class ClosableLeaseStore(LeaseStore, Protocol):
 
 
 class MemoryLeaseStore:
-    """A book for as long as the object lives."""
+    """Stores leases for as long as the object lives."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -78,26 +81,26 @@ class MemoryLeaseStore:
         return f"<MemoryLeaseStore of {len(self._entries)} leases>"
 
     async def read(self) -> Mapping[str, Entry]:
-        """Every lease that is held."""
+        """Return every lease that is held."""
         return dict(self._entries)
 
     async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
-        """Give the lease to a holder if it stands as expected."""
+        """Give a lease to a holder if it is still as expected."""
         present = self._entries.get(name)
-        if _standing(present) != _standing(expected):
+        if (present and (present.holder, present.beat)) != (expected and (expected.holder, expected.beat)):
             return None
         self._entries[name] = Entry(name, holder, next_beat(present.beat) if present else 1)
         return self._entries[name]
 
-    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Say that their holder lives."""
+    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Renew leases."""
         kept = [self._entries[each.name] for each in entries if self._is_of(each)]
         for each in kept:
             self._entries[each.name] = Entry(each.name, each.holder, next_beat(each.beat))
         return [self._entries[each.name] for each in kept]
 
     async def release(self, entries: Iterable[Entry]) -> None:
-        """Free them."""
+        """Free leases."""
         for each in entries:
             if self._is_of(each):
                 del self._entries[each.name]
@@ -107,27 +110,67 @@ class MemoryLeaseStore:
         return present is not None and present.holder == entry.holder
 
 
-def _standing(entry: Entry | None) -> tuple[str, int] | None:
-    return None if entry is None else (entry.holder, entry.beat)
+Statement = Literal["read", "take", "renew", "release"]
+Parameters = Mapping[str, Any]
 
 
-NAME = "types of "  # and the app's name: the entry's holder is the list of its types, one a line
+class SqlLeaseStore:
+    """Stores leases in a table, which four statements read and write in one thread.
+
+    Each backend runs a statement: once for each set of parameters. `take` gets the lease's name, the holder and beat
+    that are expected there (None if it is free), and the new holder; `renew` and `release` get a name and its holder.
+    All but `release` return rows of name, holder, beat and microseconds. Tables and SQL functions say `beat` where the
+    code says renew: their names are part of the stored format.
+    """
+
+    def __init__(self, thread: Executor) -> None:
+        self._thread = thread
+
+    async def read(self) -> Mapping[str, Entry]:
+        """Return every lease that is held."""
+        return {entry.name: entry for entry in await self._run("read", [{}])}
+
+    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        """Give a lease to a holder if it is still as expected."""
+        former, beat = (expected.holder, expected.beat) if expected else (None, None)
+        taken = await self._run("take", [{"name": name, "former": former, "beat": beat, "holder": holder}])
+        return taken[0] if taken else None
+
+    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Renew leases."""
+        return await self._run("renew", [{"name": each.name, "holder": each.holder} for each in entries])
+
+    async def release(self, entries: Iterable[Entry]) -> None:
+        """Free leases."""
+        await self._run("release", [{"name": each.name, "holder": each.holder} for each in entries])
+
+    async def _run(self, statement: Statement, sets: Sequence[Parameters]) -> list[Entry]:
+        rows = partial(self._rows, statement, sets)
+        return [Entry(*row) for row in await asyncio.get_running_loop().run_in_executor(self._thread, rows)]
+
+    def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
+        """Run a statement in the thread, once for each set of parameters."""
+        raise NotImplementedError
 
 
-async def declare(book: LeaseStore, app: str, types: Iterable[str]) -> None:
-    """Write that this app knows these types, unless that is written already."""
-    name, known = NAME + app, "\n".join(sorted(types))
-    former = (await book.read()).get(name)
+DECLARED_TYPES = "types of "  # and the app's name; the entry's holder lists its event types, one a line
+
+
+async def declare(leases: LeaseStore, app: str, types: Iterable[str]) -> None:
+    """Store which event types an app knows, unless that is stored already."""
+    name, known = DECLARED_TYPES + app, "\n".join(sorted(types))
+    former = (await leases.read()).get(name)
     if former is None or former.holder != known:
-        await book.take(name, former, known)
+        await leases.take(name, former, known)
 
 
-async def types_of_others(book: LeaseStore, app: str) -> dict[str, frozenset[str]]:
-    """What other apps know, by their names."""
-    found = [entry for entry in (await book.read()).values() if is_declaration(entry) and entry.name != NAME + app]
-    return {entry.name.removeprefix(NAME): frozenset(entry.holder.split("\n")) for entry in found}
+async def types_of_others(leases: LeaseStore, app: str) -> dict[str, frozenset[str]]:
+    """Return which event types other apps know, by the apps' names."""
+    entries = (await leases.read()).values()
+    found = [entry for entry in entries if is_declaration(entry) and entry.name != DECLARED_TYPES + app]
+    return {entry.name.removeprefix(DECLARED_TYPES): frozenset(entry.holder.split("\n")) for entry in found}
 
 
 def is_declaration(entry: Entry) -> bool:
-    """Whether an entry is no lease, but says what an app knows."""
-    return entry.name.startswith(NAME)
+    """Whether an entry is not a lease, but lists the event types that an app knows."""
+    return entry.name.startswith(DECLARED_TYPES)

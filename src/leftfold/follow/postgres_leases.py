@@ -1,82 +1,56 @@
-"""The book of leases of a log's workers in PostgreSQL: a small table in the log's schema, which can be emptied."""
+"""The leases of a log's workers in PostgreSQL: a small table in the log's schema. The table can be emptied any time."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TypeVar
+from typing import Any
 
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import Parameters, SqlLeaseStore, Statement
 from leftfold.store.home import keep_in_children
 from leftfold.store.postgres.batch import texts
 from leftfold.store.postgres.driver import Connection, connect, is_lost, named_errors, run
 
-READ = "SELECT name, holder, beat, microseconds FROM {log}.lease"
-TAKE = "SELECT name, holder, beat, microseconds FROM {log}.take_lease(%s, %s, %s, %s)"
-BEAT = "SELECT name, holder, beat, microseconds FROM {log}.beat_leases(%s, %s)"
-RELEASE = "SELECT FROM {log}.release_leases(%s, %s)"
-T = TypeVar("T")
+STATEMENTS: Mapping[Statement, str] = {
+    "read": "SELECT name, holder, beat, microseconds FROM {log}.lease",
+    "take": "SELECT name, holder, beat, microseconds FROM {log}.take_lease(%s, %s, %s, %s)",
+    "renew": "SELECT name, holder, beat, microseconds FROM {log}.beat_leases(%s, %s)",
+    "release": "SELECT FROM {log}.release_leases(%s, %s)",
+}
 
 
-class PostgresLeaseStore:
-    """Leases in the schema of a log. Its one connection is opened when it is first needed, and anew when it is lost."""
+class PostgresLeaseStore(SqlLeaseStore):
+    """Stores leases in the schema of a log, over one connection that is opened on demand and replaced when lost."""
 
     def __init__(self, url: str, log: str, *, session: bool = True) -> None:
+        self._own_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
+        super().__init__(self._own_thread)
         self._url = url
         self._log = log
         self._session = session
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
         self._connection: Connection | None = None
         keep_in_children(self)
 
     def __repr__(self) -> str:
         return f"<PostgresLeaseStore of the log {self._log}>"
 
-    async def read(self) -> Mapping[str, Entry]:
-        """Every lease that is held."""
-        return {entry.name: entry for entry in await self._entries(READ)}
-
-    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
-        """Give the lease to a holder if it stands as expected."""
-        before = (expected.holder, expected.beat) if expected else (None, None)
-        taken = await self._entries(TAKE, name, *before, holder)
-        return taken[0] if taken else None
-
-    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Say that their holder lives."""
-        held = _by_holder(entries)
-        return [each for holder, names in held.items() for each in await self._entries(BEAT, holder, texts(names))]
-
-    async def release(self, entries: Iterable[Entry]) -> None:
-        """Free them."""
-        for holder, names in _by_holder(entries).items():
-            await self._in_thread(partial(run, sql=self._sql(RELEASE), parameters=[holder, texts(names)]))
-
     async def close(self) -> None:
         """Close the connection."""
-        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._own_thread.shutdown)
         if self._connection is not None:
             self._connection.close()
 
-    async def _entries(self, sql: str, *parameters: object) -> list[Entry]:
-        rows = await self._in_thread(partial(run, sql=self._sql(sql), parameters=parameters))
-        return [Entry(*row) for row in rows]
-
-    async def _in_thread(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_names, work)
-
-    def _with_names(self, work: Callable[[Connection], T]) -> T:
+    def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
+        sql = STATEMENTS[statement].format(log=f'"{self._log}"')
+        calls = _by_holder(sets) if statement in ("renew", "release") else [list(each.values()) for each in sets]
         with named_errors(f"log {self._log!r}"):
             if self._connection is None or is_lost(self._connection):
                 self._connection = connect(self._url, session=self._session)
-            return work(self._connection)
-
-    def _sql(self, text: str) -> str:
-        return text.format(log=f'"{self._log}"')
+            return [row for parameters in calls for row in run(self._connection, sql, parameters) if row]
 
 
-def _by_holder(entries: Iterable[Entry]) -> dict[str, list[str]]:
+def _by_holder(sets: Iterable[Parameters]) -> list[Sequence[Any]]:
+    """Each holder with all of its leases: one call, and so one commit, for each."""
     held: dict[str, list[str]] = {}
-    for entry in entries:
-        held.setdefault(entry.holder, []).append(entry.name)
-    return held
+    for each in sets:
+        held.setdefault(each["holder"], []).append(each["name"])
+    return [(holder, texts(names)) for holder, names in held.items()]

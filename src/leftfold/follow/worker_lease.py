@@ -1,7 +1,7 @@
-"""WorkerLease: the time in which this process does a worker's work, from when it takes the lease until it loses it."""
+"""Worker leases: whether this process does a worker's work, and the log as the worker may write it meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated
 
@@ -16,12 +16,11 @@ from leftfold.model.tag import Tag
 from leftfold.store.contract import AppendCondition, EventStore
 from leftfold.store.fencing import FencedStore
 
-LONGEST_HOLDER = 1_000  # characters that are kept of it
-Trouble = LeftfoldError | None
+LONGEST_HOLDER = 1_000  # characters of a former holder that the log keeps
 
 
 class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
-    """A process took over a worker's work from one that had not given it up: nothing that one appends is accepted."""
+    """A process took over the work of one that had not released it: the log refuses what the former one appends."""
 
     worker: Annotated[str, Tag("leftfold.worker")]
     holder: str
@@ -29,131 +28,122 @@ class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
 
 
 def fence_of(name: str) -> Criteria:
-    """The events by which others take over this worker's work."""
+    """The events by which other processes take over this worker's work."""
     return criteria(WorkerReplaced, tags=[f"leftfold.worker:{name}"])
 
 
 class WorkerLease:
-    """One worker's: whether the work is this process's to do, and the log as it may be written meanwhile."""
+    """The lease of one worker."""
 
-    def __init__(
-        self, name: str, store: EventStore, on_refused: Callable[[str], None], trouble: Callable[[str], Trouble]
-    ) -> None:
+    def __init__(self, name: str, store: EventStore, holder: LeaseHolder) -> None:
         self.name = name
         self.store = FencedStore(store, name, fence_of(name))
+        self._holder = holder
         self._held = asyncio.Event()
         self._decided = asyncio.Event()
-        self._on_refused = on_refused
-        self._trouble = trouble
 
     def __repr__(self) -> str:
         return f"<WorkerLease of {self.name}{', held' if self.held else ''}>"
 
     @property
     def held(self) -> bool:
-        """Whether the work is this process's to do."""
+        """Whether this process holds the lease."""
         return self._held.is_set()
 
     @property
-    def trouble(self) -> Trouble:
-        """What keeps the work from this process although waiting will not help."""
-        return self._trouble(self.name)
+    def trouble(self) -> LeftfoldError | None:
+        """What keeps this process from the lease although waiting will not help."""
+        return self._holder.trouble_of(self.name)
 
     async def until_held(self) -> None:
-        """Return once it is."""
+        """Wait until this process holds the lease."""
         await self._held.wait()
 
     async def until_decided(self) -> None:
-        """Return once it is known whether it is, after the app was opened."""
+        """Wait until this process has asked for the lease once."""
         await self._decided.wait()
 
-    def begin(self, token: int) -> None:
-        """The work is this process's, as long as nobody takes over after this position."""
-        self.store.begin(token)
+    def begin(self, position: int) -> None:
+        """Hold the lease for as long as no other process takes over after this position."""
+        self.store.begin(position)
         self._held.set()
 
     def lose(self) -> None:
-        """The work is another process's."""
+        """Stop: another process does the work."""
         self._held.clear()
 
     def refused(self) -> None:
-        """What the worker appended was refused: another process does the work."""
-        self._on_refused(self.name)
+        """Give up the lease, because the log refused an append: another process does the work."""
+        self._holder.drop(self.name)
+        self.lose()
 
     def decide(self) -> None:
-        """It has been asked for once."""
+        """Note that this process has asked for the lease."""
         self._decided.set()
 
 
 class WorkerLeases:
-    """The tenures of one app's workers on one log: their names, each with how many event types its worker takes."""
+    """The leases of one app's workers on one log, by name, each with the number of event types its worker takes."""
 
     def __init__(
-        self, names: Mapping[str, int], store: EventStore, registry: Registry, book: LeaseStore, terms: Terms
+        self, types: Mapping[str, int], store: EventStore, registry: Registry, leases: LeaseStore, terms: Terms
     ) -> None:
-        self._tenures = {name: WorkerLease(name, store, self._refused, self._trouble) for name in names}
         self._store = store
         self._registry = registry
         self._terms = terms
         self._task: asyncio.Task[None] | None = None
-        self.keeper = LeaseHolder(
-            book, names, terms, on_gained=self._begin, on_lost=self._lose, types=names, check=store.head
+        self._holder = LeaseHolder(
+            leases, types, terms, on_gained=self._begin, on_lost=self._lose, types=types, check=store.head
         )
+        self._leases = {name: WorkerLease(name, store, self._holder) for name in types}
 
     def __repr__(self) -> str:
-        return f"<WorkerLeases {', '.join(map(repr, self._tenures.values()))}>"
+        return f"<WorkerLeases {', '.join(map(repr, self._leases.values()))}>"
 
     def of(self, name: str) -> WorkerLease:
-        """The tenure of a worker."""
-        return self._tenures[name]
+        """The lease of a worker."""
+        return self._leases[name]
 
     def start(self) -> None:
-        """Take what is free, and hold it."""
-        if self._tenures:
+        """Take the leases that are free, and hold them."""
+        if self._leases:
             self._task = asyncio.create_task(self._run(), name=repr(self))
 
     async def close(self) -> None:
-        """Give it up, once the workers have stopped."""
+        """Release the leases, once the workers have stopped."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         with suppress(LeftfoldError):  # others then wait for the time of the lease
-            await self.keeper.release()
+            await self._holder.release()
 
     async def _run(self) -> None:
         try:
-            await self.keeper.try_turn()
+            await self._holder.try_turn()
         finally:
-            for tenure in self._tenures.values():
-                tenure.decide()
-        await self.keeper.run()
+            for lease in self._leases.values():
+                lease.decide()
+        await self._holder.run()
 
     async def _begin(self, name: str, former: Entry | None) -> None:
-        """Fence off the former holder, unless it gave up the work by itself.
+        """Fence the former holder, unless it released the lease.
 
-        The head is asked for before it is made sure that the lease is still held: whoever takes over later does so
-        with an event behind it.
+        Read the head before confirming that this process still holds the lease: a process that takes over later does
+        so with an event after that head.
         """
         head = await self._store.head()
-        if not await self.keeper.confirm(name):
+        if not await self._holder.confirm(name):
             return
         if former is not None:
-            before = former.holder.encode(errors="backslashreplace").decode()[:LONGEST_HOLDER]  # whatever stood there
+            before = former.holder.encode(errors="backslashreplace").decode()[:LONGEST_HOLDER]  # any text may be there
             replaced = self._registry.encode(WorkerReplaced(name, self._terms.me, before), b"{}")
             try:
                 condition = AppendCondition(fence_of(name), head)
                 head = (await self._store.append([replaced], condition=condition)).last
             except Conflict as conflict:
-                self.keeper.drop(name)
+                self._holder.drop(name)
                 raise LeaseLost(name) from conflict
-        self._tenures[name].begin(head)
-
-    def _trouble(self, name: str) -> Trouble:
-        return self.keeper.trouble_of(name)
-
-    def _refused(self, name: str) -> None:
-        self.keeper.drop(name)
-        self._tenures[name].lose()
+        self._leases[name].begin(head)
 
     def _lose(self, name: str) -> None:
-        self._tenures[name].lose()
+        self._leases[name].lose()

@@ -29,27 +29,27 @@ WORK = NewEvent("worked", b"")
 class Party:
     """One process that takes part."""
 
-    def __init__(self, store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch, me: str) -> None:
+    def __init__(self, store: MemoryStore, lease_store: MemoryLeaseStore, now: Stopwatch, me: str) -> None:
         registry = Registry()
         registry.add(WorkerReplaced)
         self.awake = Awake(me, now)
-        self.tenures = WorkerLeases({"work": 0}, store, registry, book, self.awake.terms)
+        self.leases = WorkerLeases({"work": 0}, store, registry, lease_store, self.awake.terms)
 
     @property
-    def tenure(self) -> WorkerLease:
-        return self.tenures.of("work")
+    def lease(self) -> WorkerLease:
+        return self.leases.of("work")
 
     async def begin(self) -> "Party":
-        self.tenures.start()
-        await self.tenure.until_decided()
+        self.leases.start()
+        await self.lease.until_decided()
         return self
 
 
-class StagedStates:
+class Appending:
     """Appends an event at each step."""
 
-    def __init__(self, tenure: WorkerLease) -> None:
-        self._store = tenure.store
+    def __init__(self, lease: WorkerLease) -> None:
+        self._store = lease.store
         self.steps = 0
 
     async def step(self) -> bool:
@@ -67,7 +67,7 @@ def now() -> Stopwatch:
 
 
 @pytest.fixture
-def book() -> MemoryLeaseStore:
+def lease_store() -> MemoryLeaseStore:
     return MemoryLeaseStore()
 
 
@@ -78,17 +78,17 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 
 @pytest.fixture
-async def one(store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch) -> AsyncIterator[Party]:
-    party = await Party(store, book, now, "one").begin()
+async def one(store: MemoryStore, lease_store: MemoryLeaseStore, now: Stopwatch) -> AsyncIterator[Party]:
+    party = await Party(store, lease_store, now, "one").begin()
     yield party
-    await party.tenures.close()
+    await party.leases.close()
 
 
 @pytest.fixture
-async def two(store: MemoryStore, book: MemoryLeaseStore, now: Stopwatch, one: Party) -> AsyncIterator[Party]:
-    party = await Party(store, book, now, "two").begin()
+async def two(store: MemoryStore, lease_store: MemoryLeaseStore, now: Stopwatch, one: Party) -> AsyncIterator[Party]:
+    party = await Party(store, lease_store, now, "two").begin()
     yield party
-    await party.tenures.close()
+    await party.leases.close()
 
 
 async def types(store: MemoryStore) -> list[str]:
@@ -100,25 +100,25 @@ async def events(store: MemoryStore) -> list[StoredEvent]:
 
 
 async def test_what_is_free_is_taken_without_an_event(store: MemoryStore, one: Party, two: Party) -> None:
-    await one.tenure.store.append([WORK])
-    await one.tenures.close()
+    await one.lease.store.append([WORK])
+    await one.leases.close()
     await two.awake.turn()
 
-    await two.tenure.store.append([WORK])
+    await two.lease.store.append([WORK])
 
-    assert (two.tenure.held, await types(store)) == (True, ["worked", "worked"])
+    assert (two.lease.held, await types(store)) == (True, ["worked", "worked"])
 
 
 async def test_what_a_paused_process_appends_after_it_was_replaced_is_refused(
     store: MemoryStore, now: Stopwatch, one: Party, two: Party
 ) -> None:
-    await one.tenure.store.append([WORK])
+    await one.lease.store.append([WORK])
     now.seconds = 5.0
     await two.awake.turn()
 
     with pytest.raises(LeaseLost):
-        await one.tenure.store.append([WORK])
-    await two.tenure.store.append([WORK])
+        await one.lease.store.append([WORK])
+    await two.lease.store.append([WORK])
 
     assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
 
@@ -126,8 +126,8 @@ async def test_what_a_paused_process_appends_after_it_was_replaced_is_refused(
 async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
     store: MemoryStore, now: Stopwatch, one: Party, two: Party
 ) -> None:
-    first, second = StagedStates(one.tenure), StagedStates(two.tenure)
-    backgrounds = [Background(first, one.tenure), Background(second, two.tenure)]
+    first, second = Appending(one.lease), Appending(two.lease)
+    backgrounds = [Background(first, one.lease), Background(second, two.lease)]
 
     before = [await background.step() for background in backgrounds]
     now.seconds = 5.0
@@ -136,18 +136,18 @@ async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
     again = await backgrounds[0].step()
 
     assert (before, after, again) == ([True, False], [False, True], False)
-    assert (first.steps, second.steps, one.tenure.held) == (2, 1, False)  # the second one of the first was refused
+    assert (first.steps, second.steps, one.lease.held) == (2, 1, False)  # the second one of the first was refused
     assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
 
 
 async def test_other_conflicts_and_keys_are_as_without_a_lease(store: MemoryStore, one: Party) -> None:
-    position = (await one.tenure.store.append([WORK], key="once")).last
+    position = (await one.lease.store.append([WORK], key="once")).last
 
-    again = await one.tenure.store.append([WORK], key="once")
+    again = await one.lease.store.append([WORK], key="once")
     with pytest.raises(Conflict):
-        await one.tenure.store.append([WORK], condition=AppendCondition(EVERYTHING, position - 1))
+        await one.lease.store.append([WORK], condition=AppendCondition(EVERYTHING, position - 1))
 
-    assert (again.duplicate, await one.tenure.store.head()) == (True, 1)
+    assert (again.duplicate, await one.lease.store.head()) == (True, 1)
 
 
 class Interrupted(MemoryLeaseStore):
@@ -155,8 +155,8 @@ class Interrupted(MemoryLeaseStore):
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    async def beat(self, entries: Iterable[Entry]) -> list[Entry]:
-        found = await super().beat(entries)
+    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+        found = await super().renew(entries)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             await meanwhile()
@@ -164,9 +164,9 @@ class Interrupted(MemoryLeaseStore):
 
 
 async def test_one_that_falls_asleep_while_it_takes_over_fences_nobody_off(store: MemoryStore, now: Stopwatch) -> None:
-    book = Interrupted()
-    one = await Party(store, book, now, "one").begin()
-    two, three = Party(store, book, now, "two"), Party(store, book, now, "three")
+    lease_store = Interrupted()
+    one = await Party(store, lease_store, now, "one").begin()
+    two, three = Party(store, lease_store, now, "two"), Party(store, lease_store, now, "three")
     await two.begin()
     await three.begin()
 
@@ -176,14 +176,14 @@ async def test_one_that_falls_asleep_while_it_takes_over_fences_nobody_off(store
         await three.awake.turn()
 
     now.seconds = 5.0
-    book.meanwhile = three_takes_over
+    lease_store.meanwhile = three_takes_over
     await two.awake.turn()
-    await three.tenure.store.append([WORK])
+    await three.lease.store.append([WORK])
 
-    assert (two.tenure.held, three.tenure.held) == (False, True)
+    assert (two.lease.held, three.lease.held) == (False, True)
     assert await types(store) == ["leftfold.worker.replaced", "worked"]
     for party in (one, two, three):
-        await party.tenures.close()
+        await party.leases.close()
 
 
 async def test_a_worker_that_was_replaced_counts_no_failed_attempt_and_takes_over_again(tmp_path: Path) -> None:
@@ -212,9 +212,9 @@ async def test_garbage_in_place_of_a_lease_holds_commands_up_for_its_time_at_mos
         await (await live.submit(Deposit("a", 1))).result(PATIENCE)
         [lease] = await live.leases()
         log_id = live.store.log_id
-    book = FileLeaseStore(str(tmp_path / "log.leases.db"), log_id, FakeClock())
-    assert await book.take(lease.name, None, holder)
-    await book.close()
+    lease_store = FileLeaseStore(str(tmp_path / "log.leases.db"), log_id, FakeClock())
+    assert await lease_store.take(lease.name, None, holder)
+    await lease_store.close()
     said = asyncio.Event()
     caplog.handler.addFilter(lambda record: bool(said.set()) or True)
 
@@ -223,7 +223,7 @@ async def test_garbage_in_place_of_a_lease_holds_commands_up_for_its_time_at_mos
             await asyncio.wait_for(said.wait(), PATIENCE)
             [trouble] = [each.trouble for each in live.workers() if each.trouble]
             assert trouble is not None
-            assert "is no process" in trouble
+            assert "is not a process" in trouble
             assert health_of(await work_of(live)).status == "failing"
     async with accounts_app().open(url, lease=timedelta(seconds=0.1)) as live:
         await (await live.submit(Deposit("a", 1))).result(PATIENCE)
