@@ -29,6 +29,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
+NAMED_FILE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|sql))`")
 HEADING = re.compile(r"^(?P<level>#+) +(?P<text>.*)$", re.MULTILINE)
 NOT_DOCUMENTED_ONE_BY_ONE = {"--help", "--install-completion", "--show-completion"}
 
@@ -82,6 +83,15 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     ]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_project_that_a_page_names_exist(page: Path) -> None:
+    named = NAMED_FILE.findall(FENCED.sub("", page.read_text(encoding="utf-8")))
+
+    missing = [path for path in named if not any((folder / path).exists() for folder in (ROOT, ROOT / "src/leftfold"))]
+
+    assert missing == []
 
 
 def leads_somewhere(target: Path, anchor: str) -> bool:
