@@ -13,6 +13,8 @@ URL = re.compile(r"[A-Za-z][\w+.-]*://\S+?(?=['\")\],;:.]*(\s|$))")
 SETTING = re.compile(r"(?P<name>\w+)\s*=\s*(?P<value>'(?:[^'\\]|\\.)*'|[^\s&]+)")
 NO_PORT = re.compile(r"[^/?]*[^/?:\[]:(?P<value>[^/?,:\[\]]*[^0-9/?,:\[\]][^/?,:\[\]]*)(?=[/?,]|$)")
 """What stands where a port is expected and has other characters than digits: a URL that was cut off may end there."""
+PORTS = re.compile("[0-9]*(,[0-9]*)*")
+USER_IN_PATH = re.compile("[^?]*:///+[^?]*:[^?]*@")
 ALREADY_HIDDEN = re.compile(r"\*{3}\W*")
 DELIMITERS = re.compile(r"[/@:?&=#%,\s]+")
 SECRET_WORDS = re.compile("^pass$|passw|passphrase|pwd|secret|token|credential|^scram_(client|server)_key$")
@@ -64,6 +66,17 @@ def without_password_of(url: str, text: str) -> str:
             found = re.escape(secret) if len(secret) >= SHORT else f"(?<=[\"'(]){re.escape(secret)}(?=[\"')])"
             text = re.sub(found, HIDDEN, text)
     return without_passwords(text)
+
+
+def misread_password(url: str, host: str, port: str) -> str:
+    """Return what is wrong with a URL if a part of its password was read as the host, the port or the database."""
+    if "@" in host:
+        return "an @ in a user name or a password is written %40"
+    if not PORTS.fullmatch(port):
+        return "its port is no number; a / in a password is written %2F"
+    if not host and USER_IN_PATH.match(url):
+        return "after three slashes comes the name of a database; user and host come after two"
+    return ""
 
 
 def is_secret(option: str) -> bool:

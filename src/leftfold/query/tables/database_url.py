@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import InvalidUrl, unknown_option
-from leftfold.passwords import SECRET_NAMES, without_password
+from leftfold.passwords import SECRET_NAMES, misread_password, without_password
 from leftfold.store.open import check_path, path_in
-from leftfold.store.postgres.driver import misread_password
 
 HOSTS = re.compile(
     r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*[,%][^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"

@@ -13,7 +13,6 @@ from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.store.home import part_in_children
-from leftfold.store.postgres.driver import asked_options
 
 CONNECTIONS, MORE_CONNECTIONS = 5, 5
 SECONDS_FOR_A_CONNECTION = 30.0
@@ -79,6 +78,8 @@ class PostgresBackend:
             importlib.import_module("psycopg")
         except ImportError as error:
             raise MissingExtra("psycopg", "postgres") from error
+        from leftfold.store.postgres.driver import asked_options  # needs psycopg, so not at the top
+
         given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
         _check_parameters(self._url.set(query={**self._secrets, **self._url.query}))
         arguments = {name: value for name, value in CONNECTING.items() if name not in given}

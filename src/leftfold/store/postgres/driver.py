@@ -25,23 +25,9 @@ from leftfold.errors import (
     StoreUnreachable,
     UnsuitableDatabase,
 )
-from leftfold.passwords import without_password_of
+from leftfold.passwords import misread_password, without_password_of
 from leftfold.store.home import part_in_children
 from leftfold.store.postgres.batch import Array, Integers, integers
-
-PORTS = re.compile("[0-9]*(,[0-9]*)*")
-USER_IN_PATH = re.compile("[^?]*:///+[^?]*:[^?]*@")
-
-
-def misread_password(url: str, host: str, port: str) -> str:
-    """Return what is wrong with a URL of whose password a part was taken for the host, the port or the database."""
-    if "@" in host:
-        return "an @ in a user name or a password is written %40"
-    if not PORTS.fullmatch(port):
-        return "its port is no number; a / in a password is written %2F"
-    if not host and USER_IN_PATH.match(url):
-        return "after three slashes comes the name of a database; user and host come after two"
-    return ""
 
 
 def asked_options(given: Mapping[str, object]) -> str:
