@@ -86,7 +86,7 @@ async def test_types_that_the_app_does_not_know_are_warned_of_once(
     async with opened() as store:
         await store.append([NewEvent("billed", b"{}"), NewEvent("billed", b"{}"), NewEvent("paid", b"{}")])
         for _ in range(2):
-            async with app.open(store) as live:
+            async with app.open(store, work=True) as live:
                 found = (await live.status()).mismatches
 
     assert found == (TypeMismatch("billed", "unknown", 2, 1), TypeMismatch("paid", "unknown", 1, 3))
@@ -100,7 +100,7 @@ async def test_a_warning_names_ten_types_and_the_status_has_all(caplog: pytest.L
     types = [f"type-{number:02}" for number in range(12)]
     async with MemoryStore() as store:
         await store.append([NewEvent(name, b"{}") for name in types])
-        async with shop().open(store) as live:
+        async with shop().open(store, work=True) as live:
             found = (await live.status()).mismatches
 
     assert [each.type for each in found] == types
@@ -114,7 +114,7 @@ async def test_another_type_is_warned_of_again(opened: Open, caplog: pytest.LogC
     async with opened() as store:
         for name in ("billed", "paid"):
             await store.append([NewEvent(name, b"{}")])
-            async with app.open(store):
+            async with app.open(store, work=True):
                 pass
 
     assert [("paid" in warning) for warning in warnings(caplog)] == [False, True]
@@ -123,7 +123,7 @@ async def test_another_type_is_warned_of_again(opened: Open, caplog: pytest.LogC
 async def test_events_that_lack_a_tag_of_today_are_warned_of(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as store:
         await store.append(OLD)
-        async with shop().open(store) as live:
+        async with shop().open(store, work=True) as live:
             assert (await live.state(Orders, "ann")).count == 0
             found = (await live.status()).mismatches
 
@@ -137,7 +137,7 @@ async def test_the_newest_event_of_a_type_is_looked_at_too(opened: Open) -> None
     """An app of older code may have appended it after the deployment."""
     async with opened() as store:
         await store.append([NewEvent("ordered", b'{"customer":"ann"}', ("customer:ann",)), OLD[0]])
-        async with shop().open(store) as live:
+        async with shop().open(store, work=True) as live:
             assert [(each.kind, each.position) for each in (await live.status()).mismatches] == [("untagged", 2)]
 
 
@@ -162,7 +162,7 @@ async def test_what_is_as_the_app_has_it_is_not_warned_of(
     prepare(app)
     await store.append([event])
 
-    async with app.open(store) as live:
+    async with app.open(store, work=True) as live:
         assert (await live.status()).mismatches == ()
         [verified] = await live.verify()
         assert verified.findings == ()
@@ -173,7 +173,7 @@ async def test_types_of_other_apps_can_be_ignored(caplog: pytest.LogCaptureFixtu
     store = MemoryStore()
     await store.append([NewEvent("sales.won", b"{}"), NewEvent("sales.lost", b"{}"), NewEvent("salesman", b"{}")])
 
-    async with shop(ignores=["sales.*"]).open(store) as live:
+    async with shop(ignores=["sales.*"]).open(store, work=True) as live:
         assert [each.type for each in (await live.status()).mismatches] == ["salesman"]
         [verified] = await live.verify()
         assert len(verified.findings) == 1
@@ -205,7 +205,7 @@ async def test_verify_finds_every_event_of_either_kind() -> None:
     tagged = NewEvent("ordered", b'{"customer":"ann"}', ("customer:ann",))
     await store.append([tagged, *OLD, NewEvent("billed", b"{}"), tagged, NewEvent("billed", b"{}")])
 
-    async with shop().open(store) as live:
+    async with shop().open(store, work=True) as live:
         [verified] = await live.verify()
 
     assert [(each.position, each.problem) for each in verified.findings] == [
@@ -264,7 +264,7 @@ async def test_a_copy_has_the_tags_of_today(
             assert [key async for page in new.stored_keys() for key in page] == keys
             assert (await compare_logs(old, new, retag=retag)).difference is None
             assert (await compare_logs(old, new)).difference is not None
-            async with shop(ignores=["billed"]).open(new) as live:
+            async with shop(ignores=["billed"]).open(new, work=True) as live:
                 assert (await live.state(Orders, "ann")).count == 2
                 assert (await live.status()).mismatches == ()
 

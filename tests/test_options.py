@@ -1,5 +1,7 @@
 """The options of `open`: what is not understood is refused by name, before anything is opened."""
 
+import inspect
+import re
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -7,29 +9,60 @@ from typing import Any
 
 import pytest
 
-from examples.bank import bank
+from examples.bank import Richest, bank
 from leftfold import App, Backoff, Event, open_store, open_store_sync
-from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, UnknownOption, UnknownReadModel, UnknownRole
-from leftfold.opening import RULES, Options
+from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, MissingOption, UnknownReadModel, UnknownRole
+from leftfold.opening import RULES
+from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
+from tests.accounts import accounts_app
 
 
-@pytest.mark.parametrize(("name", "near"), [("wrok", "work="), ("attempt", "attempts="), ("retries", "leave it out")])
-async def test_an_unknown_option_is_refused_with_those_that_it_is_near_to(name: str, near: str, tmp_path: Path) -> None:
-    options: dict[str, Any] = {name: False}
-    with pytest.raises(UnknownOption, match=f"open has no option '{name}'") as refused:
-        async with bank.open(f"sqlite:///{tmp_path}/a.db", **options):
-            pass
+@pytest.mark.parametrize("opening", [bank.open, bank.open_sync])
+def test_an_unknown_option_is_refused_by_name_before_anything_is_opened(opening: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="'wrok'"):
+        opening(f"sqlite:///{tmp_path}/a.db", wrok=False)
 
-    assert near in refused.value.remedy
-    assert refused.value.known == tuple(sorted(Options.__annotations__))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_option_of_the_sync_facade_is_refused() -> None:
-    options: dict[str, Any] = {"wrok": False}
-    with pytest.raises(UnknownOption), bank.open_sync("memory:", **options):
-        pass
+def test_both_ways_to_open_take_the_same_options() -> None:
+    is_async, is_sync = (inspect.signature(each).parameters for each in (App.open, App.open_sync))
+
+    assert list(is_async) == list(is_sync)
+    assert [each.default for each in is_async.values()] == [each.default for each in is_sync.values()]
+
+
+def test_every_option_is_explained_and_checked() -> None:
+    options = [name for name in inspect.signature(App.open).parameters if name not in ("self", "log")]
+    explained = re.findall(r"^ *- (`.*`):", App.open.__doc__ or "", re.MULTILINE)
+
+    assert sorted(", ".join(explained).replace("`", "").split(", ")) == sorted(options) == sorted(RULES)
+
+
+async def test_a_store_object_needs_to_be_told_where_its_read_models_are(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bank.db") as store:
+        with pytest.raises(MissingOption, match="without models="):
+            async with bank.open(store, work=False):
+                pass
+        async with bank.open(store, work=True, models=tmp_path / "models.db") as live:
+            assert await live.query(Richest()) == []
+
+    assert (tmp_path / "models.db").exists()
+
+
+async def test_a_store_object_needs_to_be_told_what_work_is_done_without_leases(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bank.db") as store:
+        with pytest.raises(MissingOption, match="without work="):
+            async with accounts_app().open(store):
+                pass
+        async with accounts_app().open(store, work=True) as live:
+            assert [worker.running for worker in live.workers()] == [True]
+
+
+async def test_a_store_in_memory_needs_no_options() -> None:
+    async with bank.open(MemoryStore()) as live:
+        assert await live.query(Richest()) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +79,6 @@ def test_an_unknown_option_of_the_sync_facade_is_refused() -> None:
         ("lease", 5),
         ("lease", timedelta()),
         ("lease", None),
-        ("work", None),
         ("work", 1),
         ("work", "commands"),
         ("only", "Balance"),
@@ -112,12 +144,8 @@ def test_a_decorator_with_arguments_that_stands_alone_says_what_to_write() -> No
 
 
 async def test_what_is_meant_is_taken() -> None:
-    options: dict[str, Any] = dict.fromkeys(("backoff", "models", "new_id", "on_progress", "randomness"))
+    options: dict[str, Any] = dict.fromkeys(("backoff", "models", "new_id", "on_progress", "only", "randomness"))
     async with bank.open("memory:", clock=FakeClock(), work=[], attempts=1, states=1, **options):
         pass
     async with bank.open("memory:", backoff=Backoff(), only=[], lease=timedelta(seconds=1), work=("commands",)):
         pass
-
-
-def test_each_option_has_its_rule() -> None:
-    assert Options.__annotations__.keys() - {"on_change"} == RULES.keys()

@@ -17,7 +17,6 @@ from leftfold.cli.program import program
 from leftfold.live import LiveApp
 from leftfold.live_sync import SyncLive
 from leftfold.model.message import Command, Event
-from leftfold.opening import Options
 from leftfold.query import ReadModels
 from leftfold.store import EventStore
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
@@ -87,7 +86,7 @@ def parameters() -> set[str]:
         except (TypeError, ValueError):
             continue
     metaclass = inspect.signature(type(Event).__new__).parameters | inspect.signature(type(Command).__new__).parameters
-    return found | set(metaclass) | Options.__annotations__.keys() | {*OPTIONS, *POSTGRES_OPTIONS, *LIBPQ}
+    return found | set(metaclass) | {*OPTIONS, *POSTGRES_OPTIONS, *LIBPQ}
 
 
 def unknown(text: str) -> list[str]:

@@ -1,12 +1,13 @@
 """The app: where messages, handlers and models are registered, and what is opened to go live."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
 from leftfold.command import INBOX_EVENTS, CommandHandler
@@ -29,9 +30,17 @@ from leftfold.model.fold import Fold
 from leftfold.model.message import EventLike, event_classes, with_subclasses
 from leftfold.model.registry import Registry, Upcaster
 from leftfold.model.signature import is_redefined, needs_arguments
-from leftfold.opening import Options, open_live
+from leftfold.opening import ATTEMPTS, LEASE, STATE_BYTES, STATES, Options, open_live
 from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
-from leftfold.query import EventSkipped, QueryHandler, ReadModel, ReadModelDefinition, SqlProjection
+from leftfold.query import (
+    EventSkipped,
+    OnChange,
+    OnProgress,
+    QueryHandler,
+    ReadModel,
+    ReadModelDefinition,
+    SqlProjection,
+)
 from leftfold.reaction.events import REACTOR_EVENTS
 from leftfold.reaction.reactor import TOGETHER, ReactorDefinition, Start
 from leftfold.store import EventStore, MemoryStore
@@ -260,24 +269,99 @@ class App:
         self.commands.check()
 
     def open(
-        self, log: str | os.PathLike[str] | EventStore, **options: Unpack[Options]
+        self,
+        log: str | os.PathLike[str] | EventStore,
+        *,
+        models: str | os.PathLike[str] | None = None,
+        work: bool | Collection[Role] | None = None,
+        only: Collection[type | str] | None = None,
+        lease: timedelta = LEASE,
+        on_change: OnChange = "refuse",
+        backoff: Backoff | None = None,
+        attempts: int = ATTEMPTS,
+        states: int = STATES,
+        state_bytes: int = STATE_BYTES,
+        on_progress: OnProgress | None = None,
+        clock: Clock | None = None,
+        new_id: Callable[[], UUID] | None = None,
+        randomness: Random | None = None,
     ) -> AbstractAsyncContextManager[LiveApp]:
         """Go live on a log: `async with app.open("sqlite:///bank.db") as live`.
 
-        Read models start to follow the log at once, in the background, and submitted commands are handled, unless
-        `work` leaves that to other processes; see `Options`. `log` is a URL, the path of an SQLite
-        file, or a store, which stays open.
-        """
-        given: Any = log
-        return open_live(self, given if _is_store(given) else url_of(given), **options)
+        `log` is a URL, or the path of an SQLite file. It may also be a store object, which stays open afterwards;
+        unless that is a `MemoryStore` it needs `work=`, because its workers take no leases and nothing stops a second
+        process from doing the same work, and `models=` if the app has read models or queries (else `MissingOption`).
 
-    def open_sync(self, log: str | os.PathLike[str], **options: Unpack[Options]) -> SyncLive:
-        """The same for code without an event loop: `with app.open_sync("sqlite:///bank.db") as live`.
+        - `models`: the URL of the read models' database (in SQLAlchemy's form), or the path of an SQLite file; by
+          default they are kept beside the log.
+        - `work`: the background work of this process: all of it (True, the default), none (False), or some roles, as
+          in `work=("commands", "processes")`. Other processes on the log do the rest.
+        - `only`: fold only these read models and projections; other processes fold the others.
+        - `lease`: how long a process may stay silent before another one takes over its work; the same on a log.
+        - `on_change`: "refuse" read models whose code changed without a new version, or "rebuild" them.
+        - `backoff`: when a submitted command or a reaction that failed is tried again.
+        - `attempts`: how often a command is decided before `TooManyConflicts`.
+        - `states`, `state_bytes`: how many decision models are held in memory, and how many bytes (256 MiB).
+        - `on_progress`: called while a query of the past replays, once that takes more than two seconds.
+        - `clock`, `new_id`, `randomness`: passed in by tests.
+        """
+        options = Options(
+            models=models,
+            work=work,
+            only=only,
+            lease=lease,
+            on_change=on_change,
+            backoff=backoff,
+            attempts=attempts,
+            states=states,
+            state_bytes=state_bytes,
+            on_progress=on_progress,
+            clock=clock,
+            new_id=new_id,
+            randomness=randomness,
+        )
+        given: Any = log
+        return open_live(self, given if _is_store(given) else url_of(given), options)
+
+    def open_sync(
+        self,
+        log: str | os.PathLike[str],
+        *,
+        models: str | os.PathLike[str] | None = None,
+        work: bool | Collection[Role] | None = None,
+        only: Collection[type | str] | None = None,
+        lease: timedelta = LEASE,
+        on_change: OnChange = "refuse",
+        backoff: Backoff | None = None,
+        attempts: int = ATTEMPTS,
+        states: int = STATES,
+        state_bytes: int = STATE_BYTES,
+        on_progress: OnProgress | None = None,
+        clock: Clock | None = None,
+        new_id: Callable[[], UUID] | None = None,
+        randomness: Random | None = None,
+    ) -> SyncLive:
+        """Go live without an event loop: `with app.open_sync("sqlite:///bank.db") as live`. Takes what `open` takes.
 
         It is open when this returns, so `live = app.open_sync(url)` serves a whole program; `live.close()`, or the end
         of the program, closes it. It belongs to the process that opened it: a server that forks opens it afterwards.
         """
-        return open_sync(self, url_of(log), **options)
+        options = Options(
+            models=models,
+            work=work,
+            only=only,
+            lease=lease,
+            on_change=on_change,
+            backoff=backoff,
+            attempts=attempts,
+            states=states,
+            state_bytes=state_bytes,
+            on_progress=on_progress,
+            clock=clock,
+            new_id=new_id,
+            randomness=randomness,
+        )
+        return open_sync(self, url_of(log), options)
 
     def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:
         """Open the whole app in memory, to be tested: nothing happens by itself, and the same happens each time.
@@ -287,8 +371,13 @@ class App:
         """
         ids = count(1)
         work: tuple[Role, ...] = ("projections",)
-        fixed = Options(clock=clock, work=work, new_id=lambda: UUID(int=next(ids)), randomness=Random(0))
-        return open_live(self, MemoryStore(clock), **fixed)
+        return self.open(
+            MemoryStore(clock),
+            work=work,
+            clock=clock,
+            new_id=lambda: UUID(int=next(ids)),
+            randomness=Random(0),
+        )
 
     def _expanded(self, fold: Fold | ReactorDefinition) -> None:
         if not fold.events:

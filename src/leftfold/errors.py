@@ -34,7 +34,7 @@ LeftfoldError
 │   ├── InvalidUrl              a store URL that is not understood
 │   ├── MissingExtra            an optional dependency is not installed
 │   ├── AppNotFound             `--app` names no app that can be imported
-│   ├── UnknownOption           `open` was given an option that it does not have
+│   ├── MissingOption           a store object was given to `open` without `models=` or `work=`
 │   ├── InvalidOption           an option of `open` has a value that cannot be meant
 │   ├── UnknownRole             `work=` names something that is no role of a process
 │   ├── NothingToRun            a worker was started that has nothing to do
@@ -586,16 +586,15 @@ class UnknownNemesis(UsageError):
         )
 
 
-class UnknownOption(UsageError):
-    """`open` was given an option that it does not have."""
+class MissingOption(UsageError):
+    """A store object was given to `open` without an option that its URL would have stood for."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.name, self.known = name, tuple(known)
-        near = get_close_matches(name, known, 2)
+    def __init__(self, name: str, store: str) -> None:
+        self.name, self.store = name, store
         super().__init__(
-            f"open has no option {name!r}",
-            f"one of {_listed(known)}",
-            f"write {' or '.join(f'{each}=' for each in near)}" if near else "leave it out",
+            f"open was given {store} without {name}=",
+            f"{name}=, because a store object does not say where its log is kept",
+            f"add {name}=, or open the log by its URL",
         )
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar
 
 from leftfold.audit import Step, Verification
 from leftfold.command import BatchReceipt, Daily, DecisionModel, Receipt, Submission, Ticket, When
@@ -353,12 +353,12 @@ class SyncTicket:
         self._loop.run(self._ticket.cancel(metadata=metadata))
 
 
-def open_sync(app: Definition, log: str, **options: Unpack[Options]) -> SyncLive:
+def open_sync(app: Definition, log: str, options: Options) -> SyncLive:
     """Open a live app on a loop thread; closing it, or the end of the program, closes both."""
     _check_no_loop()
     loop = LoopThread()
     try:
-        opening = open_live(app, log, **options)
+        opening = open_live(app, log, options)
         return SyncLive(loop.run(opening.__aenter__()), loop, opening)
     except BaseException:
         loop.close()

@@ -2,15 +2,16 @@
 
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from random import Random
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TypedDict, Unpack, get_args
+from typing import NamedTuple, Protocol, get_args
 from uuid import UUID
+
+import msgspec
 
 from leftfold.audit import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
 from leftfold.command import (
@@ -23,7 +24,7 @@ from leftfold.command import (
     States,
     lease_name,
 )
-from leftfold.errors import InvalidOption, StoreUnavailable, UnknownOption
+from leftfold.errors import InvalidOption, MissingOption, StoreUnavailable
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.lease import LEASE_SECONDS, Terms
 from leftfold.follow.workers import Role, Workers, beside, chosen, roles_of
@@ -44,7 +45,7 @@ from leftfold.query import (
 from leftfold.reaction.follower import ReactorWorker
 from leftfold.reaction.reactor import ReactorDefinition
 from leftfold.reaction.reactors import Reactors
-from leftfold.store import EventStore, open_store
+from leftfold.store import EventStore, MemoryStore, open_store
 from leftfold.store.home import Home
 from leftfold.store.identity import identity_at
 from leftfold.store.open import is_read_only, path_in, snapshot_table, split_url, url_of
@@ -53,7 +54,7 @@ from leftfold.store.sqlite.snapshots import MEMORY, SQLiteSnapshots
 
 
 class Rule(NamedTuple):
-    """What a value must be, in words and as a test."""
+    """What the value of an option must be: in words, and as a test."""
 
     expected: str
     fits: Callable[[object], bool]
@@ -98,66 +99,42 @@ RULES: Mapping[str, Rule] = {
     "models": Rule("a URL in SQLAlchemy's form, or a Path", _is_url),
     "new_id": Rule("a function that returns a UUID", callable),
     "on_progress": Rule("a function that takes a Progress", callable),
+    "on_change": Rule("'refuse' or 'rebuild'", get_args(OnChange).__contains__),
     "only": Rule("a collection of read models and names of projections", _is_collection),
-    "randomness": Rule("a random.Random", _is_a(Random)),
+    "randomness": Rule("a random.Random", _is_a(random.Random)),
     "state_bytes": Rule("a whole number from 1 on", _is_count),
     "states": Rule("a whole number from 1 on", _is_count),
     "work": Rule('True, False, or roles such as work=("commands", "processes")', _is_roles),
 }
-MEANS_DEFAULT = ("backoff", "clock", "models", "new_id", "on_progress", "randomness")
-
-
-def check_options(options: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise `UnknownOption` or `InvalidOption` for the first option that is not understood.
-
-    None stands for the default where no other value could mean it.
-    """
-    names = sorted(known)
-    for name, value in options.items():
-        if name not in names:
-            raise UnknownOption(name, names)
-        rule = RULES.get(name)
-        if rule is None or (value is None and name in MEANS_DEFAULT):
-            continue
-        if not rule.fits(value):
-            raise InvalidOption(name, value, rule.expected)
-
 
 STATES = 65_536
 STATE_BYTES = 268_435_456
 ATTEMPTS = 16
+LEASE = timedelta(seconds=LEASE_SECONDS)
 
 
-class Options(TypedDict, total=False):
-    """What `App.open` takes beside the log.
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `App.open` takes beside the log; described there. None stands for the default."""
 
-    `states` and `state_bytes` (256 MiB) bound the decision models held in memory, `attempts` how often a command is
-    decided before `TooManyConflicts`; `clock`, `new_id` and `randomness` are passed in by tests; `models` is the
-    URL of the read models' database (in SQLAlchemy's form), or the path of an SQLite file, when it is not to lie
-    beside the log; `on_progress` is told when a query of the past replays for more than two seconds. `backoff` says
-    when a submitted command that failed is tried again.
+    models: str | os.PathLike[str] | None = None
+    work: bool | Collection[Role] | None = None
+    only: Collection[type | str] | None = None
+    lease: timedelta = LEASE
+    on_change: OnChange = "refuse"
+    backoff: Backoff | None = None
+    attempts: int = ATTEMPTS
+    states: int = STATES
+    state_bytes: int = STATE_BYTES
+    on_progress: OnProgress | None = None
+    clock: Clock | None = None
+    new_id: Callable[[], UUID] | None = None
+    randomness: random.Random | None = None
 
-    `work` says what this process does in the background: all roles (True), none (False), or some of them, as in
-    `work=("commands", "processes")`. What it leaves is for other processes on the same log; read models that others
-    fold are queried all the same. `only` restricts the role "projections" to these read models. `lease` is how long
-    nothing may be heard of the process that does a piece of the work before another one takes over: 5 seconds, and the
-    same for all processes on a log. `on_change="rebuild"`, for development, rebuilds read models and projections whose
-    code has changed although their versions have not, in place of refusing them.
-    """
-
-    clock: Clock
-    states: int
-    state_bytes: int
-    attempts: int
-    new_id: Callable[[], UUID]
-    randomness: random.Random
-    models: str | os.PathLike[str]
-    on_progress: OnProgress
-    work: bool | Collection[Role]
-    only: Collection[type | str]
-    lease: timedelta
-    backoff: Backoff
-    on_change: OnChange
+    def __post_init__(self) -> None:
+        for field, default in zip(self.__struct_fields__, self.__struct_defaults__, strict=True):
+            value, rule = getattr(self, field), RULES[field]
+            if value is not default and not rule.fits(value):
+                raise InvalidOption(field, value, rule.expected)
 
 
 class Definition(Protocol):
@@ -204,57 +181,91 @@ class OpenedHere(AsyncExitStack):
 
 
 @asynccontextmanager
-async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Options]) -> AsyncGenerator[LiveApp]:
+async def open_live(app: Definition, log: str | EventStore, options: Options) -> AsyncGenerator[LiveApp]:
     """Open everything that a live app consists of, and close it in reverse order."""
-    roles = _checked_roles(app, options)
-    clock = options.get("clock") or SystemClock()
-    randomness = options.get("randomness") or random.Random()
+    if not isinstance(log, str):
+        _check_store(app, log, options)
+    roles = roles_of(True if options.work is None else options.work)
+    wanted = _wanted(app, options)
     app.expand()
     async with OpenedHere() as opened:
         if isinstance(log, str):
-            store = await opened.enter_async_context(open_store(log, clock=clock))
+            store, url = await opened.enter_async_context(open_store(log, clock=options.clock)), log
         else:
-            store = log
-        url, read_only = (log, is_read_only(log)) if isinstance(log, str) else ("memory:", False)
-        snapshots = await _snapshots(app, store, url, opened)
-        capacity, most_bytes = options.get("states", STATES), options.get("state_bytes", STATE_BYTES)
-        states = States(store, app.registry, snapshots, capacity=capacity, most_bytes=most_bytes)
-        new_id = options.get("new_id") or RandomIds()
+            store, url = log, "memory:"
+        yield await _Opening(app, store, url, opened, options, roles, wanted).live()
+
+
+def _check_store(app: Definition, store: EventStore, options: Options) -> None:
+    """Refuse to guess what a store object does not say: where its read models are, and which other processes work.
+
+    Nothing of a `MemoryStore` outlives the process, and no other process sees it.
+    """
+    if isinstance(store, MemoryStore):
+        return
+    if options.models is None and (app.kept or app.query_handlers):
+        raise MissingOption("models", repr(store))
+    if options.work is None:
+        raise MissingOption("work", repr(store))
+
+
+def _wanted(app: Definition, options: Options) -> Collection[ReadModelDefinition]:
+    """The read models and projections that this process may fold; `only` may use any of their names."""
+    names: dict[ReadModelDefinition, tuple[object, ...]] = {
+        each: (each.name, each.table, each.handle) for each in app.kept
+    }
+    return list(names) if options.only is None else chosen(options.only, names)
+
+
+class _Opening:
+    """The parts of one live app, each made once, in the order in which they need each other."""
+
+    def __init__(
+        self,
+        app: Definition,
+        store: EventStore,
+        url: str,
+        opened: AsyncExitStack,
+        options: Options,
+        roles: frozenset[Role],
+        wanted: Collection[ReadModelDefinition],
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._url = url
+        self._opened = opened
+        self._options = options
+        self._roles = roles
+        self._wanted = wanted
+        self._clock = options.clock or SystemClock()
+        self._new_id = options.new_id or RandomIds()
+        self._randomness = options.randomness or random.Random()
+        self._backoff = options.backoff or Backoff()
+        self._terms = Terms.present(options.lease.total_seconds(), app.name)
+        self._like = Path(path_in(url)) if split_url(url).scheme == "sqlite" else None
+
+    async def live(self) -> LiveApp:
+        """Make all parts, start the background work, and return the live app."""
+        app, store, options = self._app, self._store, self._options
+        snapshots = await self._snapshots()
+        states = States(store, app.registry, snapshots, capacity=options.states, most_bytes=options.state_bytes)
         executor = Executor(
             store,
             app.registry,
             app.command_handlers,
             states,
-            clock=clock,
-            new_id=new_id,
-            randomness=randomness,
-            attempts=options.get("attempts", ATTEMPTS),
+            clock=self._clock,
+            new_id=self._new_id,
+            randomness=self._randomness,
+            attempts=options.attempts,
         )
-        inbox = Inbox(store, app.registry, app.commands, executor, clock=clock, new_id=new_id)
+        inbox = Inbox(store, app.registry, app.commands, executor, clock=self._clock, new_id=self._new_id)
         outcomes = Outcomes(store, app.registry)
-        opened.push_async_callback(outcomes.close)
-        terms = _terms(options, app.name)
-        read_side = await _open_read_side(app, store, url, opened, options, roles, terms)
-        processes = Processes(store, app.registry)
-        workers = Workers(store, app.registry, url, roles, terms, clock)
-        if app.command_handlers:
-            backoff = options.get("backoff") or Backoff()
-            make_commands = partial(_inbox_worker, app, inbox, executor, clock, randomness, backoff)
-            lease = lease_name(app.name, (each.command for each in app.command_handlers.values()))
-            workers.add("commands", "commands", make_commands, lease=lease)
-        for each in app.processes.values():
-            make_process = partial(_process_worker, app, inbox, each)
-            workers.add(f"process {each.name}", "processes", make_process, types=len(each.fold.events))
+        self._opened.push_async_callback(outcomes.close)
+        read_side = await self._read_side()
         reactors = Reactors(store, app.registry, app.reactors)
-        for reactor in () if read_only else app.reactors.values():
-            await reactors.begin(reactor)
-            trying = options.get("backoff") or Backoff()
-            make = partial(_reactor_worker, app, reactor, clock, randomness, trying, opened)
-            workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
-        workers.start()
-        opened.push_async_callback(workers.close)
-        mismatches = await _look_for_mismatches(app, store, workers)
-        yield LiveApp(
+        workers = await self._workers(executor, inbox, reactors)
+        return LiveApp(
             store,
             app.registry,
             executor,
@@ -264,138 +275,101 @@ async def open_live(app: Definition, log: str | EventStore, **options: Unpack[Op
             snapshots,
             app.query_handlers,
             read_side,
-            processes,
+            Processes(store, app.registry),
             app.processes,
             reactors,
             workers,
             app.decision_models,
-            clock,
+            self._clock,
             app.name,
-            mismatches,
+            await self._mismatches(workers),
         )
 
+    async def _snapshots(self) -> Snapshots:
+        store = self._store
+        place = await _snapshot_store(self._url, store.log_id)
+        snapshots = Snapshots(place, self._app.registry.codec, partial(identity_at, store))
+        self._opened.push_async_callback(snapshots.close)
+        await snapshots.forget_beyond(await store.head())
+        return snapshots
 
-async def _look_for_mismatches(app: Definition, store: EventStore, workers: Workers) -> tuple[TypeMismatch, ...]:
-    """What neither the app nor another that works on the log knows of it; each log and set of types is told once.
+    async def _read_side(self) -> ReadSide | None:
+        app, options = self._app, self._options
+        if not (app.kept or app.query_handlers):
+            return None
+        read_side = ReadSide(
+            self._store,
+            app.registry,
+            app.kept,
+            url_of(options.models) if options.models else models_url(self._url),
+            on_progress=options.on_progress,
+            clock=options.clock,
+            folds=[each.handle for each in self._wanted if "projections" in self._roles],
+            terms=self._terms,
+            on_change=options.on_change,
+            named=bool(options.models),
+            like=self._like,
+        )
+        await read_side.start()
+        self._opened.push_async_callback(read_side.close)
+        return read_side
 
-    The others are told what this one knows.
-    """
-    await workers.tell_types(app.name)
-    found = await mismatches_of(store, app.registry)
-    others: Mapping[str, frozenset[str]] = {}
-    if any(each.kind == "unknown" for each in found):
-        others = await workers.types_of_others(app.name)
-    known = known_to_others(found, others)
-    found = tuple(each for each in found if each not in known)
-    said = (store.log_id, frozenset((each.type, each.kind) for each in (*found, *known)))
-    if said not in app.warned:
-        app.warned.add(said)
-        warn_of(found, app.name, store)
-        tell_of_others(known, app.name, store)
-    return found
+    async def _workers(self, executor: Executor, inbox: Inbox, reactors: Reactors) -> Workers:
+        app = self._app
+        workers = Workers(self._store, app.registry, self._url, self._roles, self._terms, self._clock)
+        if app.command_handlers:
+            lease = lease_name(app.name, (each.command for each in app.command_handlers.values()))
+            workers.add("commands", "commands", partial(self._inbox_worker, executor, inbox), lease=lease)
+        for process in app.processes.values():
+            make_process = partial(self._process_worker, inbox, process)
+            workers.add(f"process {process.name}", "processes", make_process, types=len(process.fold.events))
+        for reactor in () if is_read_only(self._url) else app.reactors.values():
+            await reactors.begin(reactor)
+            make = partial(self._reactor_worker, reactor)
+            workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
+        workers.start()
+        self._opened.push_async_callback(workers.close)
+        return workers
 
+    def _inbox_worker(self, executor: Executor, inbox: Inbox, store: EventStore) -> InboxWorker:
+        return InboxWorker(
+            inbox,
+            executor.on(store),
+            self._app.commands,
+            clock=self._clock,
+            randomness=self._randomness,
+            backoff=self._backoff,
+            store=store,
+        )
 
-def _inbox_worker(
-    app: Definition,
-    inbox: Inbox,
-    executor: Executor,
-    clock: Clock,
-    randomness: random.Random,
-    backoff: Backoff,
-    store: EventStore,
-) -> InboxWorker:
-    own = executor.on(store)
-    return InboxWorker(inbox, own, app.commands, clock=clock, randomness=randomness, backoff=backoff, store=store)
+    def _process_worker(self, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
+        return ProcessWorker(process, Processes(store, self._app.registry), inbox)
 
+    def _reactor_worker(self, reactor: ReactorDefinition, store: EventStore) -> ReactorWorker:
+        reactors = Reactors(store, self._app.registry, self._app.reactors)
+        worker = ReactorWorker(reactor, reactors, clock=self._clock, randomness=self._randomness, backoff=self._backoff)
+        self._opened.callback(worker.close)
+        return worker
 
-def _process_worker(app: Definition, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
-    return ProcessWorker(process, Processes(store, app.registry), inbox)
+    async def _mismatches(self, workers: Workers) -> tuple[TypeMismatch, ...]:
+        """Return what neither this app nor another one on the log knows; warn once for each log and set of types.
 
-
-def _reactor_worker(
-    app: Definition,
-    reactor: ReactorDefinition,
-    clock: Clock,
-    randomness: random.Random,
-    backoff: Backoff,
-    opened: AsyncExitStack,
-    store: EventStore,
-) -> ReactorWorker:
-    reactors = Reactors(store, app.registry, app.reactors)
-    worker = ReactorWorker(reactor, reactors, clock=clock, randomness=randomness, backoff=backoff)
-    opened.callback(worker.close)
-    return worker
-
-
-def _checked_roles(app: Definition, options: Options) -> frozenset[Role]:
-    """The roles of this process, once all options are found to be ones that can be meant."""
-    check_options(options, Options.__annotations__)
-    _on_change(options)
-    if "only" in options:
-        chosen(options["only"], _names(app))
-    return roles_of(options.get("work", True))
-
-
-def _names(app: Definition) -> dict[ReadModelDefinition, tuple[object, ...]]:
-    """By what `only` may name each read model and projection."""
-    return {each: (each.name, each.table, each.handle) for each in app.kept}
-
-
-def _terms(options: Options, app: str) -> Terms:
-    """On what this process takes part in leases."""
-    lease = options.get("lease", timedelta(seconds=LEASE_SECONDS))
-    return Terms.present(lease.total_seconds(), app)
-
-
-def _on_change(options: Options) -> OnChange:
-    """What becomes of read models whose code has changed."""
-    chosen = options.get("on_change", "refuse")
-    if chosen not in get_args(OnChange):
-        raise InvalidOption("on_change", chosen, "'refuse' or 'rebuild'")
-    return chosen
-
-
-async def _open_read_side(
-    app: Definition,
-    store: EventStore,
-    url: str,
-    opened: AsyncExitStack,
-    options: Options,
-    roles: frozenset[Role],
-    terms: Terms,
-) -> ReadSide | None:
-    if not (app.kept or app.query_handlers):
-        return None
-    given = options.get("models")
-    models = url_of(given) if given else models_url(url)
-    on_progress = options.get("on_progress")
-    named = _names(app)
-    wanted = chosen(options["only"], named) if "only" in options else list(named)
-    folds = [each.handle for each in wanted if "projections" in roles]
-    clock = options.get("clock")
-    read_side = ReadSide(
-        store,
-        app.registry,
-        named,
-        models,
-        on_progress=on_progress,
-        clock=clock,
-        folds=folds,
-        terms=terms,
-        on_change=_on_change(options),
-        named=bool(given),
-        like=Path(path_in(url)) if split_url(url).scheme == "sqlite" else None,
-    )
-    await read_side.start()
-    opened.push_async_callback(read_side.close)
-    return read_side
-
-
-async def _snapshots(app: Definition, store: EventStore, url: str, opened: AsyncExitStack) -> Snapshots:
-    snapshots = Snapshots(await _snapshot_store(url, store.log_id), app.registry.codec, partial(identity_at, store))
-    opened.push_async_callback(snapshots.close)
-    await snapshots.forget_beyond(await store.head())
-    return snapshots
+        Tell the other apps which types this one knows.
+        """
+        app, store = self._app, self._store
+        await workers.tell_types(app.name)
+        found = await mismatches_of(store, app.registry)
+        others: Mapping[str, frozenset[str]] = {}
+        if any(each.kind == "unknown" for each in found):
+            others = await workers.types_of_others(app.name)
+        known = known_to_others(found, others)
+        found = tuple(each for each in found if each not in known)
+        warning = (store.log_id, frozenset((each.type, each.kind) for each in (*found, *known)))
+        if warning not in app.warned:
+            app.warned.add(warning)
+            warn_of(found, app.name, store)
+            tell_of_others(known, app.name, store)
+        return found
 
 
 async def _snapshot_store(url: str, log_id: str) -> SnapshotStore:

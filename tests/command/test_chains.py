@@ -36,13 +36,13 @@ async def store(tmp_path: Path) -> AsyncIterator[CountsAppends]:
 
 @pytest.fixture
 async def live(store: CountsAppends, calls: Calls) -> AsyncIterator[LiveApp]:
-    async with accounts_app(calls).open(store) as live:
+    async with accounts_app(calls).open(store, work=True) as live:
         yield live
 
 
 @pytest.fixture
 async def other(store: CountsAppends) -> AsyncIterator[LiveApp]:
-    async with accounts_app().open(store) as live:
+    async with accounts_app().open(store, work=True) as live:
         yield live
 
 
@@ -88,7 +88,7 @@ async def test_a_handler_that_fails_fails_its_own_caller_alone(tmp_path: Path) -
         if command == Deposit("a", 13):
             raise ZeroDivisionError
 
-    async with accounts_app(called).open(SQLiteStore(tmp_path / "own.db")) as live:
+    async with accounts_app(called).open(SQLiteStore(tmp_path / "own.db"), work=True) as live:
         outcomes = await all_at_once(live, *(Deposit("a", n) for n in (1, 2, 13, 4)))
         balance = (await live.state(Account, "a")).balance
         await live.store.close()
@@ -98,7 +98,7 @@ async def test_a_handler_that_fails_fails_its_own_caller_alone(tmp_path: Path) -
 
 
 async def test_an_event_that_is_too_large_is_its_own_command_s_problem(tmp_path: Path) -> None:
-    async with accounts_app().open(SQLiteStore(tmp_path / "own.db", event_limit=400)) as live:
+    async with accounts_app().open(SQLiteStore(tmp_path / "own.db", event_limit=400), work=True) as live:
         outcomes = await all_at_once(live, Deposit("a", 1), Deposit("a", 10**300), Deposit("a", 2), Deposit("a", 3))
         balance = (await live.state(Account, "a")).balance
         await live.store.close()

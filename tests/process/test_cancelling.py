@@ -134,7 +134,7 @@ async def test_an_answer_that_was_on_its_way_when_the_instance_was_cancelled_is_
     live: LiveApp, store: EventStore, clock: FakeClock
 ) -> None:
     held: Any = Held(store)
-    async with orders.open(held, clock=clock, work=False) as slow:
+    async with orders.open(held, clock=clock, work=False, models="sqlite://") as slow:
         await live.execute(Pay("o", 40))
         working = asyncio.create_task(slow.run_until_quiet())
         await held.reached.wait()

@@ -172,7 +172,7 @@ async def test_every_order_ends_in_one_way_whenever_workers_are_killed(seed: int
     for _ in range(60):
         clock.advance(minutes=1)
         unreliable: Any = Unreliable(store, randomness)
-        async with orders.open(unreliable, clock=clock, work=False) as worker:
+        async with orders.open(unreliable, clock=clock, work=False, models="sqlite://") as worker:
             try:
                 await worker.run_until_quiet()
             except LeftfoldError:

@@ -13,7 +13,6 @@ from leftfold.app import App
 from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
 from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
-from leftfold.opening import Options
 from leftfold.query import OnChange
 from leftfold.store import EventStore, open_store
 from leftfold.store.open import check_former_name, is_read_only, path_in, split_url
@@ -45,10 +44,7 @@ def open_app_to_work(
     _check_there(url)
     if "projections" not in roles:
         return _quiet(app).open(url, work=roles)
-    chosen = Options(work=roles, on_change=on_change)
-    if models is not None:
-        chosen["only"] = models
-    return app.open(url, **chosen)
+    return app.open(url, work=roles, only=models, on_change=on_change)
 
 
 def _check_there(url: str) -> None:

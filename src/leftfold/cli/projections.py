@@ -29,7 +29,6 @@ from leftfold.cli.plain import counted, visible
 from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
-from leftfold.opening import Options
 from leftfold.query import ParkedKey, ReadModelDefinition, SqlProjection
 from leftfold.query.parked_keys import events_from, with_queue
 from leftfold.query.progress import seconds_behind
@@ -104,7 +103,7 @@ async def projections(
         return Outcome.FINE
     async with open_log(url):
         pass  # it is not created
-    async with loaded.open(url, **Options(models=place) if place else {}) as live:
+    async with loaded.open(url, models=place) as live:
         with recording(actor=actor or None):
             stuck = await _act(live, verb, definition, values, reason)
     return _tell(stuck, json=json)

@@ -15,7 +15,6 @@ from leftfold.cli.models import query_named
 from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.waiting import progress
-from leftfold.opening import Options
 
 
 @command
@@ -61,10 +60,9 @@ async def _answer(
     async with open_log(url) as log:
         head = await log.head()
         models = usable_models(app, place, log.log_id)
-    options = Options(on_progress=lambda replay: told(replay.position, replay.upto))
-    if models is not None:
-        options["models"] = models
-    async with app.open(read_only(url), **options) as live:
+    async with app.open(
+        read_only(url), models=models, on_progress=lambda replay: told(replay.position, replay.upto)
+    ) as live:
         return await live.query(asked, after=head if as_of is None else None, as_of=as_of, timeout=timeout)
 
 
