@@ -35,7 +35,7 @@ from leftfold.errors import LogReplaced, ReadModelBehind, ReadModelDiverged, Sto
 from leftfold.model.criteria import criteria
 from leftfold.store import open_store
 from leftfold.store.postgres.driver import connect
-from leftfold.store.postgres.store import create_log
+from leftfold.store.postgres.schema import create_log
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 

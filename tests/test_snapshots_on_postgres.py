@@ -203,7 +203,7 @@ async def test_a_log_of_an_older_leftfold_gets_the_table_and_its_roles_their_rig
 
     assert positions(owner, log) == [LONG]
     assert [record.getMessage() for record in caplog.records if record.name == "leftfold.snapshots"] == [
-        f"log {log!r} has a table of snapshots now"
+        f"log {log!r} now has a table of snapshots"
     ]
 
 

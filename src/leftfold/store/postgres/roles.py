@@ -3,7 +3,7 @@
 from leftfold.errors import RoleTaken
 from leftfold.store.postgres.batch import texts
 from leftfold.store.postgres.driver import connect, named_errors, run, run_script
-from leftfold.store.postgres.functions import functions_of, script
+from leftfold.store.postgres.schema import SCHEMA, functions_of, script
 
 # Roles belong to the whole server. One that has rights in another database, or on another log of this one, as that of a
 # schema that was renamed, would take those to whom it was granted there along.
@@ -36,9 +36,9 @@ def create_roles(url: str, log: str, writer: str, reader: str) -> None:
         names = texts([writer, reader])
         for role, elsewhere in run(connection, SELECT_ELSEWHERE, [names, log, names]):
             raise RoleTaken(role, elsewhere)
-        text = "".join(script(name, "leftfold_log", "") for name in ("roles", "snapshot_rights"))
-        text = text.replace("leftfold_log_writer", writer).replace("leftfold_log_reader", reader)
-        run_script(connection, text.replace("leftfold_log", log))
+        text = script(["rights/roles", "rights/snapshot"], SCHEMA)
+        text = text.replace(f"{SCHEMA}_writer", writer).replace(f"{SCHEMA}_reader", reader)
+        run_script(connection, text.replace(SCHEMA, log))
 
 
 def risk_of_owner(url: str, log: str) -> str | None:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from importlib.resources import files
 from time import monotonic
 from typing import Any
 
@@ -13,10 +12,9 @@ import psycopg
 
 from leftfold.errors import StoreFailed
 from leftfold.store.home import keep_in_children
-from leftfold.store.postgres.driver import Connection, connect, is_lost, problem_of, run, run_script
+from leftfold.store.postgres.driver import Connection, connect, is_lost, problem_of, run
 from leftfold.store.snapshot_store import SnapshotRow
 
-SCHEMA = "leftfold_log"  # what stands for the log's name in the scripts
 TOGETHER = 100  # rows of one statement
 PATIENCE_SECONDS = 5.0
 LOCK_TIMEOUT = "1s"
@@ -57,29 +55,6 @@ SELECT_RIGHTS = """
     LEFT JOIN pg_catalog.pg_class AS kept
         ON kept.relnamespace = log.oid AND kept.relname = 'snapshot' AND kept.relkind IN ('r', 'p')
     WHERE log.nspname = %s"""
-# One row if the table is missing and the present role may make it in the name of the log's owner.
-SELECT_LIFT = """
-    SELECT
-    FROM pg_catalog.pg_class AS log
-    WHERE log.oid = pg_catalog.to_regclass('{log}.log')
-        AND pg_catalog.pg_has_role(log.relowner, 'MEMBER')
-        AND pg_catalog.to_regclass('{log}.snapshot') IS NULL"""
-LIFT = """
-    SET LOCAL search_path = pg_catalog, pg_temp;  -- no name means what another role made
-    SET LOCAL lock_timeout = '1s';
-    LOCK TABLE "leftfold_log".log IN SHARE ROW EXCLUSIVE MODE;
-    DO $outer$
-    BEGIN
-        IF to_regclass('"leftfold_log".snapshot') IS NULL THEN  -- else another process was faster
-            EXECUTE $script${table}$script$;
-            EXECUTE format(
-                'ALTER TABLE "leftfold_log".snapshot OWNER TO %I',
-                (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '"leftfold_log".log'::regclass)
-            );
-        END IF;
-    END $outer$;
-    {rights}"""
-
 log = logging.getLogger("leftfold.snapshots")
 
 
@@ -188,29 +163,6 @@ class PostgresSnapshots:
         connection = connect(self._url, session=self._session, lock_timeout=LOCK_TIMEOUT)
         connection.patience = PATIENCE_SECONDS
         return connection
-
-
-def make_snapshot_table(connection: Connection, name: str) -> None:
-    """Give a log of an older leftfold the table of snapshots, if the present role may do so for the log's owner.
-
-    Nothing but time depends on it, so where that fails it is said, and the log is opened.
-    """
-    if not run(connection, SELECT_LIFT.format(log=f'"{name}"')):
-        return
-    script = LIFT.replace("{table}", _script("snapshots.sql"))
-    script = script.replace("{rights}", _script("snapshot_rights.sql"))
-    try:
-        run_script(connection, script.replace(SCHEMA, name))
-    except psycopg.Error as error:
-        if connection.closed:
-            raise
-        log.info("log %r: the table of snapshots could not be made: %s", name, problem_of(error))
-    else:
-        log.info("log %r has a table of snapshots now", name)
-
-
-def _script(name: str) -> str:
-    return files("leftfold.store.postgres").joinpath("sql", name).read_text()
 
 
 def _digest(key: str) -> str:

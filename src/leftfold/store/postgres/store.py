@@ -3,15 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from hashlib import md5
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
-from uuid import uuid4
-
-import psycopg
 
 from leftfold.errors import (
     Conflict,
@@ -37,27 +33,16 @@ from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_sa
 from leftfold.store.postgres.append import NOW, PostgresAppends
 from leftfold.store.postgres.batch import key_text
 from leftfold.store.postgres.connection import AsyncConnection
-from leftfold.store.postgres.driver import Connection, connect, is_lost, named_errors, run, run_script
-from leftfold.store.postgres.functions import renew_functions, sameness, script
+from leftfold.store.postgres.driver import Connection, connect, is_lost, named_errors, run
 from leftfold.store.postgres.inspection import problems, statistics, stored_keys, type_extents
 from leftfold.store.postgres.reading import Reading, Types
+from leftfold.store.postgres.schema import FORMAT, SELECT_VIEW, create_log, is_same_log, renew_log
 from leftfold.store.postgres.select import AT_POSITIONS, Statement
-from leftfold.store.postgres.snapshots import make_snapshot_table
-from leftfold.store.postgres.view import SELECT_VIEW, renew_view
 from leftfold.store.reading import ReadingThreads, ReadOptions
 
-FORMAT = 1
 QUEUE = 4_096
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
-SCRIPTS = (
-    "schema",
-    "leases",
-    "functions",
-    "snapshots",
-    "view",
-    "rights",
-)
 POLL_SECONDS = 1.0  # what a lost notification costs
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 
@@ -138,7 +123,7 @@ class PostgresStore:
         connection = self._connect()
         try:
             self.log_id = self._identify(connection)
-            self._place["same"] = sameness(connection, log, self.log_id)
+            self._place["same"] = is_same_log(connection, log, self.log_id)
         except BaseException:
             connection.close()
             raise
@@ -401,9 +386,7 @@ class PostgresStore:
                 raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
             log_id = str(rows[0][0])
             if found and not self._read_only:
-                renew_view(connection, self._log, found[0])
-                make_snapshot_table(connection, self._log)
-                renew_functions(connection, self._log, log_id)
+                renew_log(connection, self._log, log_id, found[0])
         self._head.advance(self._head_of(connection))
         _, _, created, newest, now = rows[0]
         if self._clock is None:
@@ -562,14 +545,3 @@ def _type_samples(connection: Connection, *, log: str, types: Types, at_most: in
     if not types.knows(rows):
         types.load(connection)
     return type_samples_from(extents, types.stored(rows))
-
-
-def create_log(connection: Connection, log: str, log_id: str | None = None) -> None:
-    """Make the schema of a log that is not there; of several processes that try at once one does it.
-
-    The others wait until it has, at the name of the schema, which only who may make schemas can hold.
-    """
-    identity = log_id or uuid4().hex
-    text = "".join(script(name, log, identity) for name in SCRIPTS)
-    with suppress(psycopg.errors.DuplicateSchema, psycopg.errors.UniqueViolation):
-        run_script(connection, text)

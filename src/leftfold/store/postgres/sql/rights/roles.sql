@@ -1,7 +1,5 @@
--- Two roles for the log "leftfold_log": the writer may call the functions that append and that lend out the workers'
--- leases, and keep snapshots of decision models; the reader may select.
--- Neither may do anything else. A program's own role is granted both: GRANT "leftfold_log_writer" TO app.
-
+-- The two roles of a log. The writer may call the functions that append and that manage leases, and may write snapshots; the
+-- reader may select. They may do nothing else. Grant both to the role of a program: GRANT "leftfold_log_writer" TO app.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'leftfold_log_writer') THEN

@@ -1,17 +1,5 @@
--- The view `events` of the log "leftfold_log": one row an event for any SQL tool, with the columns that a log in SQLite
--- has. Tags are a JSON array. Bytes that are not UTF-8, or have a NUL among them, are in the column that ends with _hex; the
--- other one is NULL then.
-
--- Bytes as text where PostgreSQL can hold them as one, else NULL.
-CREATE OR REPLACE FUNCTION "leftfold_log".readable(bytes bytea) RETURNS text LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, "leftfold_log", pg_temp AS $$
-BEGIN
-    RETURN convert_from(bytes, 'UTF8');
-EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
-    RETURN NULL;
-END
-$$;
-
+-- One row for each event, for any SQL tool, with the same columns as the view of a log in SQLite. Tags are a JSON array.
+-- Bytes that are not UTF-8, or that contain a NUL, are in the column that ends with _hex; the other column is then NULL.
 CREATE VIEW "leftfold_log".events AS
 SELECT
     event.position,

@@ -1,6 +1,5 @@
--- The snapshots of decision models: at most one for each model and key. A state is used only while the log has the same
--- event at its position. Nothing depends on them but time, and the table can be emptied at any time.
-
+-- Snapshots of decision models: at most one for each model and key. A state is only used while the log has the same event
+-- at its position. Losing them only costs time. The table can be emptied at any time.
 CREATE TABLE "leftfold_log".snapshot (
     model       text COLLATE "C" NOT NULL,
     key_digest  text COLLATE "C" NOT NULL,  -- the SHA-256 of the key in hex: an index cannot hold every key

@@ -1,8 +1,5 @@
--- The rights on the table of snapshots for the roles of the log "leftfold_log", where these have theirs on the log. The
--- writer keeps snapshots and forgets them, and cannot read a state; the reader selects.
-
-SET LOCAL search_path = pg_catalog, pg_temp;
-
+-- Rights on the snapshots for the roles of the log, if they have rights on the log. The writer writes and deletes snapshots
+-- and cannot read a state; the reader selects.
 DO $$
 BEGIN
     IF to_regclass('"leftfold_log".snapshot') IS NULL THEN

@@ -1,8 +1,5 @@
--- Who may call the functions of the log "leftfold_log": none is PUBLIC's to call. Whoever has rights on the log already is given
--- those on the functions that go with them. The comment says that all this is done, and is known by its number.
-
-SET LOCAL search_path = pg_catalog, pg_temp;
-
+-- Rights on the functions: PUBLIC may call none of them. A role that already has rights on the log gets the rights on the
+-- functions that go with them. This runs last: the comment marks the functions as complete, by the number of the revision.
 DO $$
 DECLARE
     function record;
