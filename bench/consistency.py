@@ -66,8 +66,10 @@ class Ours:
             self._timed(READ_YOUR_WRITES, self.read_your_write, target=10.0),
             self._timed("execute(wait=[Balance])", lambda: live.execute(command, wait=[Balance])),
             self._timed("execute, until watch answers", self.write_and_watch, self.watch_once),
-            self._timed("query, its answer kept", lambda: live.query(KeptBalanceOf(ACCOUNT)), self.keep),
-            self._timed("query, its kept answer out of date", lambda: live.query(KeptBalanceOf(ACCOUNT)), self.change),
+            self._timed("query, its answer cached", lambda: live.query(KeptBalanceOf(ACCOUNT)), self.keep),
+            self._timed(
+                "query, its cached answer out of date", lambda: live.query(KeptBalanceOf(ACCOUNT)), self.change
+            ),
             self._timed("state (strong)", lambda: live.state(Account, ACCOUNT)),
             self._timed("submit, until its receipt", self.submit),
         ]

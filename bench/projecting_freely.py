@@ -129,8 +129,8 @@ FIGURES = (
         "handle 100,000 events with one SQL statement each",
         "events/s",
         own_tables,
-        note="Handlers of free-form projections: one upsert for each event; the same as `async def`; and one that "
-        "takes a batch and adds up in Python first. The peer syncs each event with its tracking.",
+        note="Handlers of SQL projections: one upsert for each event; the same as `async def`; and a batch handler "
+        "that sums in Python first. The peer syncs each event with its tracking.",
     ),
     Figure(
         "pg-project-freely-100000",

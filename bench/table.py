@@ -37,7 +37,7 @@ class Table(NamedTuple):
         rows = [self.headings, ["---"] * len(self.headings), *self.rows]
         lines = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
         notes = "".join(f"* {note}\n" for note in self.notes)
-        return f"### {self.title}\n\n{lines}\n{notes}"
+        return f"## {self.title}\n\n{lines}\n{notes}"
 
 
 def of_rows(rows: Sequence[Row]) -> Table:
