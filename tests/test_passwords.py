@@ -152,11 +152,11 @@ def open_models(url: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("url", NOT_UNDERSTOOD)
 def lease_store_of_url(url: str) -> object:
     return lease_store_of(url, "", FakeClock())
 
 
+@pytest.mark.parametrize("url", NOT_UNDERSTOOD)
 @pytest.mark.parametrize("opens", [open_store, open_models, models_url, role_names, make_roles, lease_store_of_url])
 def test_an_error_shows_no_password_in_its_text_its_attributes_or_its_causes(
     opens: Callable[[str], object], url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
