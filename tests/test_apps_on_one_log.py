@@ -243,7 +243,7 @@ async def test_a_command_that_waits_for_another_app_is_named_once_in_the_log(cap
 async def test_a_worker_that_starts_from_a_checkpoint_of_another_app_misses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_A_CHECKPOINT", 10)
+    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_PER_CHECKPOINT", 10)
     store = MemoryStore()
     async with sales().open(store, work=False) as one, billing().open(store, work=False) as two:
         waiting = await two.submit(Bill("o-1"))

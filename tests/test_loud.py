@@ -328,7 +328,7 @@ async def test_a_worker_in_trouble_is_one_error_until_it_goes_on(caplog: pytest.
         await ticket.result(10)
 
     said = [record.getMessage() for record in caplog.records if record.name == "leftfold.background"]
-    assert said == ["commands failed and is tried again: the log failed: the disk is gone", "commands goes on"]
+    assert said == ["commands failed and tries again: the log failed: the disk is gone", "commands works again"]
 
 
 async def test_a_log_whose_failures_have_no_traceback_yet_is_read(clock: FakeClock) -> None:

@@ -1,7 +1,7 @@
 """`live.status()`: one value that says where everything stands."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +10,12 @@ from examples.bank import Balance, BalanceOf, Deposit, Open, bank
 from leftfold import App, NewEvent, Query, ReadModels
 from leftfold.command import CommandCounts
 from leftfold.errors import ProjectionFailed
-from leftfold.follow.follower import Background
+from leftfold.follow.follower import Pauses, Worker
+from leftfold.model.criteria import EVERYTHING
 from leftfold.query import CacheStatus
 from leftfold.status import WorkerStatus
 from leftfold.store import MemoryStore
+from leftfold.store.contract import Batch
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit as AccountDeposit
 from tests.accounts import accounts_app
@@ -80,38 +82,40 @@ async def test_workers_are_named_with_what_they_run_into() -> None:
         [worker] = (await live.status()).workers
 
     assert (worker.name, worker.running, worker.trouble) == ("commands", True, None)
-    assert worker.state.startswith("InboxWorker at ")
+    assert worker.state == "at 0, 0 open, 0 handled"
 
 
 class Failing:
-    """A worker with a bug."""
+    """A follower with a bug."""
 
     def __init__(self) -> None:
+        self.name, self.criteria, self.limit, self.pauses = "failing", EVERYTHING, 1, Pauses()
+        self.progress = "nothing done"
         self.failed = asyncio.Event()
 
-    def __repr__(self) -> str:
-        return "<Failing somewhere>"
-
-    async def step(self) -> bool:
+    async def start(self) -> int:
         self.failed.set()
         raise LookupError("lost")
 
-    async def until_there_is_work(self) -> None:
+    async def handle(self, batch: Batch) -> int:
         raise AssertionError("it never gets there")
+
+    def due(self) -> datetime | None:
+        return None
 
 
 async def test_the_trouble_of_a_worker_is_shown() -> None:
-    worker = Failing()
-    background = Background(worker)
+    follower = Failing()
 
     async with accounts_app().open("memory:", work=False) as live:
-        live._workers = [background]
-        background.start()
-        await worker.failed.wait()
+        worker = Worker(follower, live.store, FakeClock())
+        live._workers = [worker]
+        worker.start()
+        await follower.failed.wait()
         found = (await live.status()).workers
-        await background.close()
+        await worker.close()
 
-    assert found == (WorkerStatus("Failing", "Failing somewhere", True, "LookupError: lost"),)
+    assert found == (WorkerStatus("failing", "at 0, nothing done", True, "LookupError: lost"),)
 
 
 class Sum(Query[int]):

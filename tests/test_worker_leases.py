@@ -3,14 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from leftfold.errors import Conflict, LeaseLost, UsageError
 from leftfold.follow.file_leases import FileLeaseStore
-from leftfold.follow.follower import Background
+from leftfold.follow.follower import Pauses, Worker
 from leftfold.follow.lease_store import Entry, MemoryLeaseStore
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.worker_lease import WorkerLease, WorkerLeases, WorkerReplaced, fence_of
@@ -18,6 +18,7 @@ from leftfold.health import health_of, work_of
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.registry import Registry
 from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
+from leftfold.store.contract import Batch
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit, accounts_app
 from tests.holders import Awake, Stopwatch
@@ -46,19 +47,24 @@ class Party:
 
 
 class Appending:
-    """Appends an event at each step."""
+    """Appends an event each time it is called, and always has more to do."""
 
     def __init__(self, lease: WorkerLease) -> None:
+        self.name, self.criteria, self.limit, self.pauses = "appending", EVERYTHING, 100, Pauses()
+        self.progress = ""
         self._store = lease.store
-        self.steps = 0
+        self.calls = 0
 
-    async def step(self) -> bool:
-        self.steps += 1
+    async def start(self) -> int:
+        return 0
+
+    async def handle(self, batch: Batch) -> int:
+        self.calls += 1
         await self._store.append([WORK])
-        return True
+        return batch.through
 
-    async def until_there_is_work(self) -> None:
-        await asyncio.Event().wait()
+    def due(self) -> datetime | None:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.fixture
@@ -127,16 +133,16 @@ async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
     store: MemoryStore, now: Stopwatch, one: Party, two: Party
 ) -> None:
     first, second = Appending(one.lease), Appending(two.lease)
-    backgrounds = [Background(first, one.lease), Background(second, two.lease)]
+    workers = [Worker(first, store, FakeClock(), one.lease), Worker(second, store, FakeClock(), two.lease)]
 
-    before = [await background.step() for background in backgrounds]
+    before = [await worker.step() for worker in workers]
     now.seconds = 5.0
     await two.awake.turn()
-    after = [await background.step() for background in backgrounds]
-    again = await backgrounds[0].step()
+    after = [await worker.step() for worker in workers]
+    again = await workers[0].step()
 
     assert (before, after, again) == ([True, False], [False, True], False)
-    assert (first.steps, second.steps, one.lease.held) == (2, 1, False)  # the second one of the first was refused
+    assert (first.calls, second.calls, one.lease.held) == (2, 1, False)  # the second one of the first was refused
     assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
 
 

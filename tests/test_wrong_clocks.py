@@ -75,4 +75,4 @@ async def test_a_worker_whose_clock_jumps_handles_nothing_though_the_server_s_is
         with pytest.raises(ClockJumped):
             await live.run_until_quiet()
 
-        assert [each.standing(clock.now() - 40 * DAY) for each in await live.commands()] == ["scheduled"]
+        assert [each.state_at(clock.now() - 40 * DAY) for each in await live.commands()] == ["scheduled"]

@@ -42,7 +42,7 @@ from leftfold.query import (
     SqlProjection,
 )
 from leftfold.reaction.events import REACTOR_EVENTS
-from leftfold.reaction.reactor import TOGETHER, ReactorDefinition, Start
+from leftfold.reaction.reactor import DEFAULT_CONCURRENCY, ReactorDefinition, Start
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.open import url_of
 
@@ -185,7 +185,7 @@ class App:
         *,
         start: Start,
         in_order: bool = False,
-        at_once: int = TOGETHER,
+        at_once: int = DEFAULT_CONCURRENCY,
         backoff: Backoff | None = None,
     ) -> Callable[[F], F]:
         """Run a function for its effect outside, at least once for each event: `async def welcome(event: Opened)`.

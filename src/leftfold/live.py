@@ -23,7 +23,7 @@ from leftfold.command import (
 )
 from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
-from leftfold.follow.follower import Background
+from leftfold.follow.follower import Worker
 from leftfold.follow.lease_store import Entry
 from leftfold.follow.workers import Workers
 from leftfold.model.clock import Clock
@@ -455,6 +455,6 @@ def _position_of(after: Receipt | BatchReceipt | int | None) -> int | None:
     return after.position if isinstance(after, Receipt | BatchReceipt) else after
 
 
-def _worker_status(worker: Background) -> WorkerStatus:
+def _worker_status(worker: Worker) -> WorkerStatus:
     trouble = None if worker.trouble is None else f"{type(worker.trouble).__name__}: {worker.trouble}"
     return WorkerStatus(worker.name, worker.state, worker.running, trouble)

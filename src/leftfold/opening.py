@@ -15,10 +15,10 @@ import msgspec
 
 from leftfold.audit import TypeMismatch, known_to_others, mismatches_of, tell_of_others, warn_of
 from leftfold.command import (
+    CommandFollower,
     CommandHandler,
     Executor,
     Inbox,
-    InboxWorker,
     Outcomes,
     Snapshots,
     States,
@@ -33,7 +33,7 @@ from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.fold import Fold
 from leftfold.model.ids import RandomIds
 from leftfold.model.registry import Registry
-from leftfold.process import ProcessDefinition, Processes, ProcessWorker
+from leftfold.process import ProcessDefinition, Processes, ProcessFollower
 from leftfold.query import (
     OnChange,
     OnProgress,
@@ -42,7 +42,7 @@ from leftfold.query import (
     ReadSide,
     models_url,
 )
-from leftfold.reaction.follower import ReactorWorker
+from leftfold.reaction.follower import ReactorFollower
 from leftfold.reaction.reactor import ReactorDefinition
 from leftfold.reaction.reactors import Reactors
 from leftfold.store import EventStore, MemoryStore, open_store
@@ -319,20 +319,20 @@ class _Opening:
         workers = Workers(self._store, app.registry, self._url, self._roles, self._terms, self._clock)
         if app.command_handlers:
             lease = lease_name(app.name, (each.command for each in app.command_handlers.values()))
-            workers.add("commands", "commands", partial(self._inbox_worker, executor, inbox), lease=lease)
+            workers.add("commands", "commands", partial(self._command_follower, executor, inbox), lease=lease)
         for process in app.processes.values():
-            make_process = partial(self._process_worker, inbox, process)
+            make_process = partial(self._process_follower, inbox, process)
             workers.add(f"process {process.name}", "processes", make_process, types=len(process.fold.events))
         for reactor in () if is_read_only(self._url) else app.reactors.values():
             await reactors.begin(reactor)
-            make = partial(self._reactor_worker, reactor)
+            make = partial(self._reactor_follower, reactor)
             workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
         workers.start()
         self._opened.push_async_callback(workers.close)
         return workers
 
-    def _inbox_worker(self, executor: Executor, inbox: Inbox, store: EventStore) -> InboxWorker:
-        return InboxWorker(
+    def _command_follower(self, executor: Executor, inbox: Inbox, store: EventStore) -> CommandFollower:
+        return CommandFollower(
             inbox,
             executor.on(store),
             self._app.commands,
@@ -342,14 +342,16 @@ class _Opening:
             store=store,
         )
 
-    def _process_worker(self, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessWorker:
-        return ProcessWorker(process, Processes(store, self._app.registry), inbox)
+    def _process_follower(self, inbox: Inbox, process: ProcessDefinition, store: EventStore) -> ProcessFollower:
+        return ProcessFollower(process, Processes(store, self._app.registry), inbox)
 
-    def _reactor_worker(self, reactor: ReactorDefinition, store: EventStore) -> ReactorWorker:
+    def _reactor_follower(self, reactor: ReactorDefinition, store: EventStore) -> ReactorFollower:
         reactors = Reactors(store, self._app.registry, self._app.reactors)
-        worker = ReactorWorker(reactor, reactors, clock=self._clock, randomness=self._randomness, backoff=self._backoff)
-        self._opened.callback(worker.close)
-        return worker
+        follower = ReactorFollower(
+            reactor, reactors, clock=self._clock, randomness=self._randomness, backoff=self._backoff
+        )
+        self._opened.callback(follower.close)
+        return follower
 
     async def _mismatches(self, workers: Workers) -> tuple[TypeMismatch, ...]:
         """Return what neither this app nor another one on the log knows; warn once for each log and set of types.

@@ -16,7 +16,7 @@ from leftfold.status import NeedsAttention, WorkerStatus
 
 def status(trouble: str | None = None, problem: StoreFailed | None = None, parked: int = 0) -> Work:
     model = ModelStatus("Balance", "balance", 40, 2, problem, False, parked)
-    return Work(42, (model,), (WorkerStatus("commands", "InboxWorker at 42", True, trouble),))
+    return Work(42, (model,), (WorkerStatus("commands", "at 42, 3 open", True, trouble),))
 
 
 def key(name: str) -> ParkedKey:
@@ -84,7 +84,7 @@ def test_on_a_terminal_a_table_shows_workers_and_lag(monkeypatch: pytest.MonkeyP
 
     shown = out.getvalue()
     assert "the log is at 42" in shown
-    assert all(word in shown for word in ("InboxWorker at 42", "StoreBusy: locked", "Balance", "3 keys parked"))
+    assert all(word in shown for word in ("at 42, 3 open", "StoreBusy: locked", "Balance", "3 keys parked"))
 
 
 def record(error: Exception, **extra: object) -> logging.LogRecord:

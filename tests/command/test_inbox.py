@@ -65,7 +65,7 @@ async def live(store: EventStore, clock: FakeClock) -> AsyncIterator[LiveApp]:
 
 async def test_a_submitted_command_is_handled_and_its_receipt_awaited(live: LiveApp) -> None:
     ticket = await live.submit(Deposit("a", 5))
-    assert (await ticket.state()).standing(datetime.now(UTC)) == "pending"
+    assert (await ticket.state()).state_at(datetime.now(UTC)) == "pending"
 
     await live.run_until_quiet()
 

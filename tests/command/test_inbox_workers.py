@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from leftfold import EventStore, LiveApp
-from leftfold.command.submitted import follower as inbox_worker
+from leftfold.command import CommandFollower
+from leftfold.command.submitted import follower as command_follower
 from leftfold.command.submitted.schedule import Schedule
 from leftfold.errors import StoreFailed
 from leftfold.store import MemoryStore
@@ -68,17 +69,17 @@ async def test_a_command_that_is_cancelled_while_it_is_decided_is_one_or_the_oth
 
 async def test_a_busy_log_without_commands_is_read_less_and_less_often_until_a_command_comes() -> None:
     async with accounts_app().open(MemoryStore(), work=False) as live:
-        worker = worker_of(live)
+        [worker] = live._workers
         pauses: list[float] = []
         for amount in range(5):
             await live.execute(Deposit("a", amount))
             await worker.step()
-            pauses.append(worker._gathering)
+            pauses.append(worker._pause)
         await live.submit(Deposit("a", 5))
         await worker.step()
 
     assert pauses == [0.01, 0.02, 0.04, 0.04, 0.04]
-    assert worker._gathering == 0.005
+    assert worker._pause == 0.005
 
 
 async def test_a_background_worker_handles_what_another_process_submits(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ async def test_a_command_due_across_a_restart_is_handled_at_the_opening(tmp_path
 
 
 async def test_a_worker_begins_at_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_worker, "EVENTS_A_CHECKPOINT", 50)
+    monkeypatch.setattr(command_follower, "EVENTS_PER_CHECKPOINT", 50)
     clock = FakeClock()
     store = MemoryStore(clock)
     async with accounts_app().open(store, clock=clock, work=False) as live:
@@ -140,7 +141,7 @@ async def test_more_scheduled_commands_than_are_held_are_all_handled_once(seed: 
 
             done = sum(each <= passed for each in minutes)
             assert (await live.state(Account, "a")).balance == done
-            assert len(worker_of(live)._schedule) <= 10
+            assert len(follower_of(live)._schedule) <= 10
 
 
 async def test_a_store_that_fails_for_a_while_delays_commands_and_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,17 +166,16 @@ async def failing(*arguments: object, **options: object) -> None:
     raise StoreFailed("the test", "no disk")
 
 
-def worker_of(live: LiveApp) -> inbox_worker.InboxWorker:
-    [background] = live._workers._backgrounds.values()
-    worker = background._worker
-    assert isinstance(worker, inbox_worker.InboxWorker)
-    return worker
+def follower_of(live: LiveApp) -> CommandFollower:
+    [worker] = live._workers
+    assert isinstance(worker.follower, CommandFollower)
+    return worker.follower
 
 
 def limit_memory_of(live: LiveApp, held: int) -> None:
-    worker = worker_of(live)
-    worker._held = held
-    worker._schedule = Schedule(held)
+    follower = follower_of(live)
+    follower._capacity = held
+    follower._schedule = Schedule(held)
 
 
 def test_the_schedule_gives_what_is_due_in_the_order_of_submission() -> None:

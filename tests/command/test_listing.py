@@ -34,8 +34,8 @@ class Watched:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_listing_is_the_same_with_checkpoints_as_without(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_A_CHECKPOINT", 7)
-    monkeypatch.setattr("leftfold.command.submitted.follower.LISTED", 3)
+    monkeypatch.setattr("leftfold.command.submitted.follower.EVENTS_PER_CHECKPOINT", 7)
+    monkeypatch.setattr("leftfold.command.submitted.follower.MAX_LISTED_TICKETS", 3)
     randomness, clock = random.Random(seed), FakeClock()
     store, line, app = MemoryStore(clock), Line(), accounts_app()
     app.handles(line.call)
@@ -58,7 +58,7 @@ async def test_a_listing_is_the_same_with_checkpoints_as_without(seed: int, monk
         listing = Listing(store, app.registry, clock)
         everything = [await live.ticket(ticket).state() for ticket in tickets]
         for states in (("pending", "scheduled", "failed"), ("failed",), ("pending",), ("scheduled",), ("handled",)):
-            expected = [each for each in everything if each.standing(clock.now()) in states]
+            expected = [each for each in everything if each.state_at(clock.now()) in states]
             assert await listing.in_states(states) == expected
     types = [event.type async for batch in store.read() for event in batch.events]
     assert types.count("leftfold.command.checkpoint") > 3

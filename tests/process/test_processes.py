@@ -214,7 +214,7 @@ async def test_the_background_does_the_same(tmp_path: Any) -> None:
 async def test_a_worker_goes_on_from_its_checkpoint(
     store: EventStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leftfold.process.follower.POSITIONS_A_CHECKPOINT", 5)
+    monkeypatch.setattr("leftfold.process.follower.POSITIONS_PER_CHECKPOINT", 5)
     async with orders.open(store, clock=clock, work=False) as live:
         for number in range(5):
             await live.execute(Place(f"o-{number}", "lamp", 40))

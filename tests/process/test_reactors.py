@@ -25,8 +25,8 @@ from leftfold.errors import EventNotWaiting, InvalidHandler, StoreFailed, Unknow
 from leftfold.model.metadata import decode_metadata, present_metadata
 from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
-from leftfold.reaction import follower as reactor_worker
-from leftfold.reaction.reactors import WAITING
+from leftfold.reaction import follower as reactor_follower
+from leftfold.reaction.reactors import MAX_WAITING_EVENTS
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
 from tests.patience import PATIENCE
@@ -231,7 +231,7 @@ async def test_a_restarted_worker_reacts_to_what_is_new_alone(store: EventStore,
 async def test_nothing_is_appended_while_nothing_is_of_concern_but_now_and_then(
     store: EventStore, clock: FakeClock, mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reactor_worker, "POSITIONS_A_CHECKPOINT", 10)
+    monkeypatch.setattr(reactor_follower, "POSITIONS_PER_CHECKPOINT", 10)
     other = App("other")
 
     class Noise(Event):
@@ -360,7 +360,7 @@ async def test_what_neither_waits_nor_is_parked_is_not_retried_or_skipped(live: 
 async def test_waiting_and_parked_events_survive_a_restart(
     store: EventStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reactor_worker, "APPENDS_A_CHECKPOINT", 2)
+    monkeypatch.setattr(reactor_follower, "APPENDS_PER_CHECKPOINT", 2)
     mail = Mail(backoff=Backoff(10, 60, attempts=2))
     mail.down = {"a", "b"}
     for names in (("a",), ("x", "b"), ("y",)):
@@ -422,7 +422,7 @@ async def test_an_error_whose_message_cannot_be_had_or_stored_is_parked_too(
 async def test_a_reactor_whose_service_is_down_waits_and_reads_no_further(
     store: EventStore, clock: FakeClock, mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reactor_worker, "WAITING", 20)
+    monkeypatch.setattr(reactor_follower, "MAX_WAITING_EVENTS", 20)
     names = [f"n{number}" for number in range(200)]
     mail.down = set(names)
     async with mail.app.open(store, clock=clock, work=False) as live:
@@ -437,7 +437,7 @@ async def test_a_reactor_whose_service_is_down_waits_and_reads_no_further(
         await live.run_until_quiet()
 
     assert sorted(mail.sent) == sorted(names)
-    assert WAITING == 1_000
+    assert MAX_WAITING_EVENTS == 1_000
 
 
 # --- in order

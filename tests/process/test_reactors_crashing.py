@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from leftfold import App, Backoff, Delivery, Event, EventStore, Tag
 from leftfold.errors import LeftfoldError, StoreFailed
-from leftfold.reaction.follower import ReactorWorker
+from leftfold.follow.follower import Worker
+from leftfold.reaction.follower import ReactorFollower
 from leftfold.reaction.reactor import ReactorDefinition
 from leftfold.reaction.reactors import Reactors
 from leftfold.store import MemoryStore
@@ -79,10 +80,11 @@ class World:
             raise ConnectionError("no line")
         self.done.append(delivery.position)
 
-    def worker(self) -> ReactorWorker:
-        return ReactorWorker(
+    def worker(self) -> Worker:
+        follower = ReactorFollower(
             self.definition, self.reactors, clock=self.clock, randomness=self.random, backoff=Backoff()
         )
+        return Worker(follower, self.reactors.journal.store, self.clock)
 
     async def append(self, count: int) -> None:
         for _ in range(count):

@@ -10,9 +10,9 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, EventStore, ProcessManager, Reaction, Tag, replace
 from leftfold.follow import taken_types
-from leftfold.process import follower as process_worker
+from leftfold.process import follower as process_follower
 from leftfold.process.events import ProcessCheckpoint
-from leftfold.reaction import follower as reactor_worker
+from leftfold.reaction import follower as reactor_follower
 from leftfold.reaction.events import ReactorCheckpoint
 from leftfold.store import MemoryStore, NewEvent, StoredEvent, open_store
 from leftfold.testing import FakeClock
@@ -257,8 +257,8 @@ async def test_code_of_before_that_comes_back_passes_over_only_what_comes_meanwh
 async def test_a_checkpoint_without_types_says_nothing_and_the_next_one_has_them(
     store: EventStore, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(process_worker, "POSITIONS_A_CHECKPOINT", 10_000)
-    monkeypatch.setattr(reactor_worker, "POSITIONS_A_CHECKPOINT", 10_000)
+    monkeypatch.setattr(process_follower, "POSITIONS_PER_CHECKPOINT", 10_000)
+    monkeypatch.setattr(reactor_follower, "POSITIONS_PER_CHECKPOINT", 10_000)
     field, name = ("process", "greeting") if kind == "process" else ("reactor", "mail")
     more = "" if kind == "process" else ',"waiting":[]'
     older = f'{{"{field}":"{name}","position":2{more}}}'.encode()
@@ -307,7 +307,7 @@ async def test_a_process_whose_event_was_renamed_takes_nothing_new(
 async def test_the_events_that_were_passed_over_are_counted_up_to_a_bound(
     store: EventStore, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(taken_types, "COUNTED", 3)
+    monkeypatch.setattr(taken_types, "MAX_COUNTED_EVENTS", 3)
     await run(OLD[kind](), store, clock, [*[Left("a")] * 5, Joined("a")])
     await run(NEW[kind](), store, clock)
 

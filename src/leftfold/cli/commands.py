@@ -84,7 +84,8 @@ async def _change(app: str, url: str, retry: str | None, cancel: str | None, sai
 def _show(found: list[Submission], *, json: bool) -> None:
     if json:
         for each in found:
-            stdout().json(msgspec.structs.asdict(each) | {"state": each.standing(SystemClock().now())})
+            shown = msgspec.structs.asdict(each) | {"data": each.data, "state": each.state_at(SystemClock().now())}
+            stdout().json({name: value for name, value in shown.items() if name != "raw"})
     elif found:
         stdout().print(table([_row(each) for each in found]))
     else:
@@ -105,7 +106,7 @@ def _every(each: Submission) -> str | None:
 def _row(each: Submission) -> dict[str, Any]:
     return {
         "ticket": each.ticket,
-        "state": each.standing(SystemClock().now()),
+        "state": each.state_at(SystemClock().now()),
         "command": each.command,
         "data": shown_fields(each.data),
         "due": moment(each.due) if each.due else None,

@@ -137,7 +137,7 @@ def what_runs(status: Work) -> list[str]:
 def what_was_done(read_models: Iterable[ModelStatus], workers: Iterable[WorkerStatus]) -> list[str]:
     """Where everything came to."""
     models = [f"{each.name} at {each.position:,}" for each in read_models]
-    return [each.state for each in workers] + models
+    return [f"{each.name} {each.state}" for each in workers] + models
 
 
 def _rows(status: Work) -> list[Mapping[str, Any]]:

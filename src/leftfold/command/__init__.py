@@ -8,7 +8,7 @@ from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
 from leftfold.command.submitted.commands import Inbox
 from leftfold.command.submitted.events import INBOX_EVENTS
-from leftfold.command.submitted.follower import InboxWorker, lease_name
+from leftfold.command.submitted.follower import CommandFollower, lease_name
 from leftfold.command.submitted.listing import CommandCounts, Listing, OpenCommands
 from leftfold.command.submitted.schedule import Daily, Recurrence
 from leftfold.command.submitted.submission import Submission
@@ -18,13 +18,13 @@ __all__ = [
     "INBOX_EVENTS",
     "BatchReceipt",
     "CommandCounts",
+    "CommandFollower",
     "CommandHandler",
     "Context",
     "Daily",
     "DecisionModel",
     "Executor",
     "Inbox",
-    "InboxWorker",
     "Listing",
     "OpenCommands",
     "Outcomes",

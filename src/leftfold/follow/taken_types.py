@@ -3,55 +3,54 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from leftfold.follow.journal import Journal
 from leftfold.model.criteria import Criteria, Item
 from leftfold.model.registry import Registry
-from leftfold.store.contract import EventStore
 
-COUNTED = 10_000  # events of a type that were passed over; more are not counted
+MAX_COUNTED_EVENTS = 10_000  # of a type that were passed over; more are not counted
 
 NOT_NOTED: tuple[str, ...] = ()
 
 
 def names_taken(registry: Registry, wires: Iterable[str]) -> list[str]:
-    """Return the wire names that a checkpoint lists: former ones too, by which code from before a renaming goes."""
+    """Return the wire names that a checkpoint lists, with former ones, which code from before a renaming knows."""
     return sorted(frozenset[str]().union(*map(registry.names_of, wires)))
 
 
 class TakenTypes:
     """Compares the types that the present code takes with those that the checkpoints of one process or reactor list.
 
-    With `begins_with_checkpoint`, the first checkpoint of other code says where the code before it ended.
+    With `begins_with_checkpoint`, the first checkpoint of other code tells where the code before it ended.
     """
 
     def __init__(
         self,
-        store: EventStore,
-        registry: Registry,
+        journal: Journal,
         checkpoints: Criteria,
         wires: Collection[str],
         *,
         begins_with_checkpoint: bool = False,
     ) -> None:
-        self._store = store
-        self._registry = registry
+        self._journal = journal
+        self._store = journal.store
+        self._registry = journal.registry
         self._checkpoints = checkpoints
         self._wires = wires
         self._begins_with_checkpoint = begins_with_checkpoint
-        self.names = names_taken(registry, wires)
+        self.names = names_taken(journal.registry, wires)
 
     def __repr__(self) -> str:
         return f"<TakenTypes {', '.join(self._wires)}>"
 
     async def noted(self) -> Collection[str]:
-        """Return the names that the newest checkpoint lists; empty without one, or where an older leftfold wrote it."""
-        async for batch in self._store.read(self._checkpoints, limit=1, reverse=True):
-            for event in self._registry.decode_all(batch.events):
-                names: list[str] = event.types
-                return names
+        """Return the names that the newest checkpoint lists; none without one, or if an older leftfold wrote it."""
+        for event in await self._journal.newest(self._checkpoints):
+            names: list[str] = event.types
+            return names
         return NOT_NOTED
 
     def new(self, noted: Collection[str]) -> list[str]:
-        """Return the types that the present code takes and that are not listed; none where nothing is listed."""
+        """Return the types that the present code takes and that are not listed; none if nothing is listed."""
         return [wire for wire in self._wires if noted and self._registry.names_of(wire).isdisjoint(noted)]
 
     async def passed_over(self, wires: Collection[str], upto: int) -> dict[str, int]:
@@ -80,7 +79,7 @@ class TakenTypes:
         if upto <= after:
             return 0
         wanted, count = Criteria(Item(self._registry.names_of(wire))), 0
-        async for batch in self._store.read(wanted, after=after, upto=upto, limit=COUNTED, data_only=True):
+        async for batch in self._store.read(wanted, after=after, upto=upto, limit=MAX_COUNTED_EVENTS, data_only=True):
             count += len(batch.events)
         return count
 
@@ -88,8 +87,8 @@ class TakenTypes:
 def in_numbers(passed_over: Mapping[str, int]) -> str:
     """Say how many events of each type were passed over."""
 
-    def said(wire: str, count: Any) -> str:
-        number = f"{COUNTED:,} or more" if count >= COUNTED else f"{count:,}"
+    def in_words(wire: str, count: Any) -> str:
+        number = f"{MAX_COUNTED_EVENTS:,} or more" if count >= MAX_COUNTED_EVENTS else f"{count:,}"
         return f"{number} of {wire}"
 
-    return ", ".join(said(wire, count) for wire, count in sorted(passed_over.items()))
+    return ", ".join(in_words(wire, count) for wire, count in sorted(passed_over.items()))

@@ -1,7 +1,7 @@
-"""Processes: managers that answer events with commands and timers, and reactors that act on the world outside."""
+"""Processes: managers that answer events with commands and timers."""
 
 from leftfold.process.events import PROCESS_EVENTS
-from leftfold.process.follower import ProcessWorker
+from leftfold.process.follower import ProcessFollower
 from leftfold.process.instance import Instance, Progress, Step
 from leftfold.process.manager import Action, Cancel, Done, ProcessDefinition, ProcessManager, Reaction, Schedule
 from leftfold.process.processes import Processes
@@ -13,8 +13,8 @@ __all__ = [
     "Done",
     "Instance",
     "ProcessDefinition",
+    "ProcessFollower",
     "ProcessManager",
-    "ProcessWorker",
     "Processes",
     "Progress",
     "Reaction",

@@ -1,4 +1,4 @@
-"""The events of processes: what was done in answer to what, in the log like everything else."""
+"""The events of processes: which events their instances have answered, and how."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ InstanceId = Annotated[str, INSTANCE]
 
 
 class ProcessReacted(Event, wire="leftfold.process.reacted"):
-    """An instance answered the event at `position`: with these submitted commands, named ones by their names too."""
+    """An instance answered the event at `position` with these submitted commands; `names` has the named ones."""
 
     instance: InstanceId
     position: int
@@ -20,7 +20,7 @@ class ProcessReacted(Event, wire="leftfold.process.reacted"):
 
 
 class ProcessParked(Event, wire="leftfold.process.parked"):
-    """An instance could not answer the event at `position`: it answers nothing until someone retries it."""
+    """An instance could not answer the event at `position`: it answers nothing until a person retries it."""
 
     instance: InstanceId
     position: int
@@ -29,28 +29,28 @@ class ProcessParked(Event, wire="leftfold.process.parked"):
 
 
 class ProcessRetried(Event, wire="leftfold.process.retried"):
-    """Someone wants a parked instance to go on, with the event at `position`, where it was parked."""
+    """A person wants a parked instance to try the event at `position`, where it was parked, again."""
 
     instance: InstanceId
     position: int
 
 
 class ProcessSkipped(Event, wire="leftfold.process.skipped"):
-    """Someone wants a parked instance to leave out the event at `position` for good, and to go on with the next."""
+    """A person wants a parked instance to skip the event at `position` for good, and to continue with the next."""
 
     instance: InstanceId
     position: int
 
 
 class ProcessCancelled(Event, wire="leftfold.process.cancelled"):
-    """Someone wants an instance to answer nothing more; what it had submitted and was still open is cancelled too."""
+    """A person wants an instance to answer nothing more; its commands that were still open are cancelled too."""
 
     instance: InstanceId
     tickets: list[str]
 
 
 class ProcessCheckpoint(Event, wire="leftfold.process.checkpoint"):
-    """All events up to `position` are answered: where a worker that starts begins to read.
+    """All events up to `position` are answered: a worker that starts reads from here.
 
     `types` are the wire names of the events that the code which wrote it takes; older checkpoints have none.
     """

@@ -1,19 +1,21 @@
-"""Process workers: they follow the log, and submit what a process manager answers."""
+"""The follower of a process: it submits the commands with which a process manager answers events."""
 
 import asyncio
 import logging
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from msgspec.structs import replace
 
 from leftfold.errors import CannotDecode, Conflict, EvolveFailed
+from leftfold.follow.follower import Pauses
 from leftfold.follow.taken_types import TakenTypes, in_numbers, names_taken
-from leftfold.model.criteria import EVERYTHING, Criteria, criteria
+from leftfold.model.criteria import Criteria, criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
-from leftfold.model.metadata import Metadata, decode_metadata, encode_metadata
+from leftfold.model.metadata import Metadata, decode_metadata
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.process.events import (
     INSTANCE,
@@ -27,21 +29,20 @@ from leftfold.process.events import (
 from leftfold.process.instance import Progress
 from leftfold.process.manager import Action, Cancel, Done, Key, Outbox, ProcessDefinition, Schedule
 from leftfold.process.processes import Processes
-from leftfold.store.contract import AppendCondition, OwnKey
+from leftfold.store.contract import AppendCondition, Batch, OwnKey
 
-TOGETHER = 500  # events that are answered with one commit
-HELD = 10_000  # instances in memory
-POSITIONS_A_CHECKPOINT = 5_000
-GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
-GOING_ON = criteria(ProcessRetried, ProcessSkipped)
+MAX_EVENTS_PER_COMMIT = 500
+MAX_HELD_INSTANCES = 10_000  # in memory
+POSITIONS_PER_CHECKPOINT = 5_000
+UNPARKED = criteria(ProcessRetried, ProcessSkipped)
 CANCELLED = criteria(ProcessCancelled)
 [CANCELLATION] = CANCELLED.items
 
 log = logging.getLogger("leftfold.processes")
 
 
-class Held:
-    """An instance in memory: true after the newest event that this worker has read."""
+class HeldInstance:
+    """An instance in memory: true after the newest event that this follower has read."""
 
     __slots__ = ("error", "key", "progress", "state")
 
@@ -52,95 +53,90 @@ class Held:
         self.error: Exception | None = None  # why its past cannot be folded
 
     def __repr__(self) -> str:
-        return f"<Held {self.state!r}>"
+        return f"<HeldInstance {self.state!r}>"
 
 
 Stuck = tuple[ProcessParked, Exception]
 Answer = tuple[Key, OwnKey, list[NewEvent], Stuck | None]
 
 
-class ProcessWorker:
-    """Answers events for one process. Any number of workers may follow one log: an event is answered once.
+class ProcessFollower:
+    """Answers events for one process. Any number of these may follow one log: an event is answered once.
 
-    The answer to an event is one append under a key made of instance and position, so a worker that starts over from
-    the checkpoint, or races another one, does nothing twice; and on condition that nobody has cancelled the instance.
+    The answer to an event is one append under a key made of instance and position, so a follower that starts over from
+    the checkpoint, or races another one, does nothing twice. Its condition is that nobody has cancelled the instance.
     """
 
     def __init__(self, definition: ProcessDefinition, processes: Processes, outbox: Outbox) -> None:
+        self._journal = processes.journal
+        registry = self._journal.registry
         self.definition = definition
+        self.name = f"process {definition.name}"
+        self.criteria = registry.stored(definition.fold.all_criteria()) | UNPARKED
+        self.limit = MAX_EVENTS_PER_COMMIT
+        self.pauses = Pauses()
         self._processes = processes
-        self._store = processes.store
-        self._registry = processes.registry
         self._outbox = outbox
-        self._criteria = self._registry.stored(definition.fold.all_criteria()) | GOING_ON
         self._checkpoints = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{definition.name}"])
-        self._taken = TakenTypes(
-            self._store, self._registry, self._checkpoints, [event.wire for event in definition.fold.events]
-        )
+        wires = [event.wire for event in definition.fold.events]
+        self._taken = TakenTypes(self._journal, self._checkpoints, wires)
         self._is_noted = False  # whether a checkpoint lists the types that are taken
         self._new: set[str] = set()  # the names of types that the code before did not take
         self._passed_over: Counter[str] = Counter()  # their events that an instance had passed
-        self._held: OrderedDict[Key, Held] = OrderedDict()
+        self._held: OrderedDict[Key, HeldInstance] = OrderedDict()
         self._position: int | None = None
         self._saved = 0
-        self._heard = 0  # of each cancellation up to here
+        self._cancelled_through = 0  # cancellations are known up to here
         self._count = 0
 
     def __repr__(self) -> str:
-        return f"<ProcessWorker {self.definition.name} at {self._position}, {self._count} answered>"
+        return f"<ProcessFollower {self.definition.name}, {self.progress}>"
 
     @property
-    def name(self) -> str:
-        """What a status calls it."""
-        return f"process {self.definition.name}"
+    def progress(self) -> str:
+        """How many events were answered."""
+        return f"{self._count} answered"
 
-    async def step(self) -> bool:
-        """Answer what is new; whether there was anything."""
+    def due(self) -> datetime | None:
+        """Nothing is ever due: timers are commands."""
+        return None
+
+    async def start(self) -> int:
+        """Begin at the checkpoint, or where this follower was when it failed."""
+        self._held.clear()  # they may be ahead of the log
         if self._position is None:
-            self._position = self._saved = await self._start()
-        await self._hear_of_cancelled()
-        events: list[StoredEvent] = []
-        through = self._position
-        async for batch in self._store.read(self._criteria, after=self._position, limit=TOGETHER):
-            events += batch.events
-            through = batch.through
-        try:
-            await self._answer(events)
-        except BaseException:
-            self._held.clear()  # they are ahead of what is written
-            raise
-        self._position = through
-        is_news = self._warn_of_passed_over() or bool(events)
-        if through - self._saved >= POSITIONS_A_CHECKPOINT or (is_news and not self._is_noted):
-            await self._save(through)
-        return bool(events)
+            self._position = self._saved = await self._first_position()
+        return self._position
 
-    async def until_there_is_work(self) -> None:
-        """Return when the log has grown."""
-        await self._store.wait(self._position or 0)
-        await asyncio.sleep(GATHERING)
+    async def handle(self, batch: Batch) -> int:
+        """Answer the events of a batch."""
+        await self._drop_cancelled()
+        await self._answer(batch.events)
+        self._position = batch.through
+        is_news = self._warn_of_passed_over() or bool(batch.events)
+        if batch.through - self._saved >= POSITIONS_PER_CHECKPOINT or (is_news and not self._is_noted):
+            await self._save(batch.through)
+        return batch.through
 
     # --- where to begin
 
-    async def _start(self) -> int:
+    async def _first_position(self) -> int:
         found = await self._checkpoint()
         if found is not None:
             await self._compare_types(found)
             return found
         if not self.definition.from_now:
             return 0
-        await self._save(await self._store.head(), OwnKey(f"leftfold.process/{self.definition.name}", b""))
+        head = await self._journal.store.head()
+        await self._save(head, OwnKey(f"leftfold.process/{self.definition.name}", b""))
         return await self._checkpoint() or 0
 
     async def _checkpoint(self) -> int | None:
-        async for batch in self._store.read(self._checkpoints, limit=1, reverse=True):
-            for event in self._registry.decode_all(batch.events):
-                return int(event.position)
-        return None
+        return next((event.position for event in await self._journal.newest(self._checkpoints)), None)
 
     async def _save(self, position: int, key: OwnKey | None = None) -> None:
         checkpoint = ProcessCheckpoint(self.definition.name, position, self._taken.names)
-        await self._store.append([self._registry.encode(checkpoint, b"{}")], key=key)
+        await self._journal.store.append(self._journal.encode([checkpoint]), key=key)
         self._saved = position
         self._is_noted = True
 
@@ -149,11 +145,11 @@ class ProcessWorker:
         noted = await self._taken.noted()
         self._is_noted = noted == self._taken.names
         new = self._taken.new(noted)
-        self._new = set(names_taken(self._registry, new))
+        self._new = set(names_taken(self._journal.registry, new))
         self._passed_over = Counter(await self._taken.passed_over(new, position))
 
     def _warn_of_passed_over(self) -> bool:
-        """Log one warning for all events that were found to be passed over since the last; whether there were any."""
+        """Log one warning for all events that were passed over and not yet reported; whether there were any."""
         if not self._passed_over:
             return False
         log.warning(
@@ -165,12 +161,12 @@ class ProcessWorker:
         self._passed_over.clear()
         return True
 
-    async def _hear_of_cancelled(self) -> None:
-        """Drop what is held of instances that were cancelled: they are read anew if an event concerns them."""
+    async def _drop_cancelled(self) -> None:
+        """Drop instances that were cancelled from memory: they are read again if an event concerns them."""
         cancelled: set[str] = set()
-        async for batch in self._store.read(CANCELLED, after=self._heard):
+        async for batch in self._journal.store.read(CANCELLED, after=self._cancelled_through):
             cancelled.update(tag for event in batch.events for tag in event.tags)
-            self._heard = batch.through
+            self._cancelled_through = batch.through
         if cancelled:
             for key in list(self._held):
                 if not cancelled.isdisjoint(map(INSTANCE, self.definition.names(key))):
@@ -185,7 +181,7 @@ class ProcessWorker:
             event = self._decoded(stored)
             if isinstance(event, ProcessRetried | ProcessSkipped):
                 await self._append(answers)
-                answers = await self._go_on(event, stored.position)
+                answers = await self._answer_unparked(event, stored.position)
                 continue
             for key in self.definition.keys_of_stored(event, stored.tags):
                 answers += self._react(await self._instance(key, stored.position), stored, event)
@@ -205,9 +201,9 @@ class ProcessWorker:
 
     async def _append_of_one(self, answers: Sequence[Answer]) -> None:
         for instance, key, records, stuck in answers:
-            not_cancelled = AppendCondition(self._cancellation_of(instance), self._heard)
+            not_cancelled = AppendCondition(self._cancellation_of(instance), self._cancelled_through)
             try:
-                appended = await self._store.append(records, condition=not_cancelled, key=key)
+                appended = await self._journal.store.append(records, condition=not_cancelled, key=key)
             except Conflict as conflict:
                 if conflict.item not in not_cancelled.criteria.items:
                     raise
@@ -220,7 +216,7 @@ class ProcessWorker:
                 self._held.pop(instance, None)
 
     async def _log_parked(self, parked: ProcessParked, error: Exception) -> None:
-        """Log an error for an instance that is parked; only a line when it was retried and failed as before."""
+        """Log an error for an instance that is parked; only a line if it was retried and failed as before."""
         what = "%s is parked at position %d: %s"
         if await self._processes.is_parked_as_before(parked):
             log.info(f"{what}, as before", parked.instance, parked.position, parked.error)
@@ -230,14 +226,14 @@ class ProcessWorker:
     def _cancellation_of(self, instance: Key) -> Criteria:
         return self.definition.about(CANCELLATION.types, instance)
 
-    def _react(self, held: Held, stored: StoredEvent, event: Any) -> list[Answer]:
-        """Fold the event and answer it, unless that was done before; what goes wrong parks the instance."""
+    def _react(self, held: HeldInstance, stored: StoredEvent, event: Any) -> list[Answer]:
+        """Fold the event and answer it, unless that was done before; an error parks the instance."""
         progress, position = held.progress, stored.position
         if progress.ended or (progress.parked is not None and position >= progress.parked):
             return []
         if position in progress.skipped:
             return []
-        said = _said(stored, self.definition.name)
+        metadata = _metadata(stored, self.definition.name)
         try:
             problem = event if isinstance(event, CannotDecode) else held.error
             if problem is not None:
@@ -250,21 +246,21 @@ class ProcessWorker:
             actions = self.definition.react(held.state, event)
             if not actions:
                 return []
-            answer, records = self._answered(progress, actions, stored, said)
-            records.append(self._registry.encode(answer, encode_metadata(said)))
+            answer, records = self._answered(progress, actions, stored, metadata)
+            records += self._journal.encode([answer], metadata)
             held.progress = progress.evolve(answer)
         except Exception as error:  # noqa: BLE001 whatever the process manager raises
             parked = ProcessParked(progress.instance, position, in_words(error))
             held.progress = progress.evolve(parked)
-            stored_error = self._registry.encode(replace(parked, traceback=traceback_of(error)), encode_metadata(said))
+            records = self._journal.encode([replace(parked, traceback=traceback_of(error))], metadata)
             key = OwnKey(f"leftfold.process.parked/{progress.instance}/{position}/{progress.retries}", b"")
-            return [(held.key, key, [stored_error], (parked, error))]
+            return [(held.key, key, records, (parked, error))]
         return [(held.key, OwnKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
 
     def _answered(
-        self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, said: Metadata
+        self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, metadata: Metadata
     ) -> tuple[ProcessReacted, list[NewEvent]]:
-        """The events that stand for the actions, and what is said of them."""
+        """Return what the instance did, and the records of its actions."""
         records: list[NewEvent] = []
         tickets: list[str] = []
         names: dict[str, str] = {}
@@ -275,76 +271,76 @@ class ProcessWorker:
                     done = True
                 case Cancel(name=name):
                     ticket = names.get(name) or progress.names.get(name)
-                    records += [self._outbox.cancellation(ticket, said)] if ticket else []
+                    records += self._journal.encode([self._outbox.cancellation(ticket)], metadata) if ticket else []
                 case _:
                     schedule = action if isinstance(action, Schedule) else Schedule(action)
                     tickets.append(_ticket(progress.instance, stored.position, number))
                     due = schedule.at
                     if schedule.delay is not None:
                         due = self._outbox.due_after(schedule.delay, stored.time)
-                    records.append(self._outbox.record(schedule.command, tickets[-1], due, said))
+                    records.append(self._outbox.record(schedule.command, tickets[-1], due, metadata))
                     if schedule.name is not None:
                         names[schedule.name] = tickets[-1]
         return ProcessReacted(progress.instance, stored.position, tickets, names, done), records
 
     # --- instances
 
-    async def _instance(self, key: Key, position: int) -> Held:
+    async def _instance(self, key: Key, position: int) -> HeldInstance:
         """The instance as it is before the event at `position`."""
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = await self._load(key, position)
-            if len(self._held) > HELD:
+            if len(self._held) > MAX_HELD_INSTANCES:
                 self._held.popitem(last=False)
         else:
             self._held.move_to_end(key)
         return held
 
-    async def _load(self, key: Key, position: int) -> Held:
-        """The same from the log; what could not be folded lies at or behind the place where it was parked."""
+    async def _load(self, key: Key, position: int) -> HeldInstance:
+        """The same from the log; an event that could not be folded is where the instance was parked, or after it."""
         progress, _ = await self._processes.progress(self.definition, key)
-        held = Held(key, self.definition.fold.start(key), progress)
+        held = HeldInstance(key, self.definition.fold.start(key), progress)
         if progress.ended:
-            return held  # its state is of no concern any more
+            return held  # its state does not matter any more
         before = position if progress.parked is None else min(position, progress.parked)
         for stored in await self._own(key, 0, before - 1):
             if stored.position in progress.skipped:
                 continue
             try:
-                held.state = self.definition.fold.step(held.state, self._registry.decode(stored), stored.position)
+                event = self._journal.registry.decode(stored)
+                held.state = self.definition.fold.step(held.state, event, stored.position)
             except (CannotDecode, EvolveFailed) as error:
                 held.error = error
                 break
         return held
 
     async def _own(self, key: Key, after: int, upto: int) -> list[StoredEvent]:
-        read = self._store.read(self._registry.stored(self.definition.fold.criteria(key)), after=after, upto=upto)
-        return [stored async for batch in read for stored in batch.events]
+        own = self._journal.registry.stored(self.definition.fold.criteria(key))
+        return await self._journal.stored(own, after=after, upto=upto)
 
-    async def _go_on(self, retried: ProcessRetried | ProcessSkipped, upto: int) -> list[Answer]:
+    async def _answer_unparked(self, unparked: ProcessRetried | ProcessSkipped, upto: int) -> list[Answer]:
         """Answer what a parked instance has not answered, from where it was parked."""
-        if not self.definition.has(retried.instance):
+        if not self.definition.has(unparked.instance):
             return []
-        parked = self._store.read(EVERYTHING, after=retried.position - 1, upto=retried.position)
-        [stored] = [stored async for batch in parked for stored in batch.events]
+        stored = await self._journal.at(unparked.position)
         keys = self.definition.keys_of_stored(self._decoded(stored), stored.tags)
-        [key] = [key for key in keys if retried.instance in self.definition.names(key)]
-        held = self._held[key] = await self._load(key, retried.position)
+        [key] = [key for key in keys if unparked.instance in self.definition.names(key)]
+        held = self._held[key] = await self._load(key, unparked.position)
         answers: list[Answer] = []
-        for stored in await self._own(key, retried.position - 1, upto):
+        for stored in await self._own(key, unparked.position - 1, upto):
             answers += self._react(held, stored, self._decoded(stored))
         return answers
 
     def _decoded(self, stored: StoredEvent) -> Any:
-        """The event, or the error in its place that parks the instances which it concerns."""
+        """The event, or the error in its place, which parks the instances that it concerns."""
         try:
-            return self._registry.decode(stored)
+            return self._journal.registry.decode(stored)
         except CannotDecode as error:
             return error
 
 
-def _said(stored: StoredEvent, process: str) -> Metadata:
-    """A command that answers an event belongs to what the event belongs to, and is caused by it."""
+def _metadata(stored: StoredEvent, process: str) -> Metadata:
+    """Return the metadata of an answer: it has the correlation of the event, and the event is its cause."""
     before = decode_metadata(stored.metadata)
     return Metadata(correlation=before.correlation, cause=stored.position, extra={"process": process})
 

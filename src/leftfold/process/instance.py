@@ -1,4 +1,4 @@
-"""Instances: one key of a process, its state and how far it has come, both from the log."""
+"""Instances: the state and the progress of a process for one key, both read from the log."""
 
 from typing import Any, Literal
 
@@ -6,15 +6,15 @@ import msgspec
 
 from leftfold.process.events import ProcessCancelled, ProcessParked, ProcessReacted, ProcessRetried, ProcessSkipped
 
-ProjectionProgress = Literal["running", "parked", "done", "cancelled"]
+InstanceState = Literal["running", "parked", "done", "cancelled"]
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far an instance has come: a fold of the events that its process wrote about it.
+    """How far an instance has come: a fold of the events that its process recorded about it.
 
-    `reacted` is the position of the newest event that it answered with anything, `parked` that of the event it could
-    not answer, `error` and `traceback` what went wrong there. `names` has the tickets of commands that were scheduled
-    under a name. `skipped` are the positions of events that are left out.
+    `reacted` is the position of the newest event that it answered with an action, `parked` that of the event it could
+    not answer, with its `error` and `traceback`. `names` has the tickets of commands that were scheduled under a name.
+    `skipped` has the positions of events that were skipped.
     """
 
     instance: str
@@ -30,15 +30,15 @@ class Progress(msgspec.Struct, frozen=True):
     skipped: frozenset[int] = frozenset()
 
     @property
-    def standing(self) -> ProjectionProgress:
-        """Whether it still answers events."""
+    def standing(self) -> InstanceState:
+        """Whether the instance still answers events."""
         if self.ended:
             return "done" if self.done else "cancelled"
         return "running" if self.parked is None else "parked"
 
     @property
     def ended(self) -> bool:
-        """Whether it answers nothing more, for good."""
+        """Whether the instance answers nothing more."""
         return self.done or self.cancelled
 
     def evolve(
@@ -76,7 +76,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """An instance as it stands: the state, whether it goes on, and its history."""
+    """An instance: its state, its progress and its history."""
 
     state: Any
     progress: Progress

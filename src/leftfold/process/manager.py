@@ -12,7 +12,7 @@ import msgspec
 from leftfold.errors import CannotDecode, InvalidModel
 from leftfold.model.criteria import Criteria, Item
 from leftfold.model.fold import check_definition, fold_of
-from leftfold.model.message import CommandLike, Message, MessageType
+from leftfold.model.message import CommandLike, Event, Message, MessageType
 from leftfold.model.metadata import Metadata
 from leftfold.model.purity import IN_DEVELOPMENT, unchanging
 from leftfold.model.record import NewEvent
@@ -23,9 +23,9 @@ from leftfold.store.bounds import TAG_LIMIT
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Handle a command at a time, or a delay after the event. `name` lets a later `Cancel` name it.
+    """Handle a command at a time, or a delay after the event. A later `Cancel` can refer to it by its `name`.
 
-    A second schedule of a name takes the name over; the first one stays scheduled.
+    A second schedule of a name takes the name over; the first command stays scheduled.
     """
 
     command: Any
@@ -35,13 +35,13 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Cancel the command that this instance scheduled under `name`; nothing happens when it is handled already."""
+    """Cancel the command that this instance scheduled under `name`; nothing happens if it is handled already."""
 
     name: str
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The instance has come to its end: it answers no more events."""
+    """End the instance: it answers no more events."""
 
 
 Action = CommandLike | Schedule | Cancel | Done
@@ -52,9 +52,9 @@ Reaction = Action | Sequence[Action] | None
 class ProcessManager(Message):
     """Derive, give every field but the key a default, define `evolve` and `react`.
 
-    `evolve(self, event: A | B) -> Self` is as in a decision model. `react(self, event: A | B) -> Reaction` is asked on
-    the state after each event: a command, `Schedule`, `Cancel`, `Done`, several of them, or None. Both are pure. The
-    class's wire name is the name of the process: without `wire=` the class's own.
+    `evolve(self, event: A | B) -> Self` is as in a decision model. `react(self, event: A | B) -> Reaction` is called on
+    the state after each event and returns a command, `Schedule`, `Cancel`, `Done`, several of them, or None. Both are
+    pure. The class's wire name is the name of the process: without `wire=` the class's own.
     """
 
     @classmethod
@@ -84,12 +84,12 @@ class ProcessDefinition:
         return f"<ProcessDefinition {self.name} of {len(self._events)} event types>"
 
     def refresh(self) -> None:
-        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        """Add the subclasses of its event classes that were defined since. An app calls this when it is opened."""
         self._events = {event.owner: event for event in self.fold.refresh().events}
         self._check()
 
     def keys_of(self, event: object) -> list[Key]:
-        """The instances that an event concerns, each once."""
+        """Return the keys of the instances that an event concerns, each once."""
         known = self._events[type(event)]
         parts = [
             [value for field in known.fields_tagged(part.tag.name) for value in field.values(event)]
@@ -98,9 +98,9 @@ class ProcessDefinition:
         return list(dict.fromkeys(product(*parts)))
 
     def instance(self, key: Key) -> str:
-        """What an instance is called in the log: no two keys have one name.
+        """Return the name of an instance in the log: no two keys have one name.
 
-        The parts of a key of several are quoted. A name that would be too long for a tag has a digest in its place.
+        If a key has several parts they are quoted. A name that would be too long for a tag is replaced by a digest.
         """
         name = "/".join((self.name, *(map(render, key) if len(key) == 1 else map(_quoted, key))))
         if len(name) <= LONGEST_NAME:
@@ -108,20 +108,20 @@ class ProcessDefinition:
         return f"{self.name}~/{blake2b(name.encode(), digest_size=16).hexdigest()}"
 
     def names(self, key: Key) -> tuple[str, ...]:
-        """What an instance is called in the log, and what it is called if it began before the parts were quoted."""
+        """Return the name of an instance in the log, and the name that it has if it began before parts were quoted."""
         name, former = self.instance(key), "/".join((self.name, *map(render, key)))
         return (name,) if name == former or len(former) > LONGEST_NAME else (name, former)
 
     def about(self, types: Iterable[str], key: Key) -> Criteria:
-        """The events of these types about an instance."""
+        """Return the criteria of the events of these types about an instance."""
         return Criteria(*(Item(types, [INSTANCE(name)]) for name in self.names(key)))
 
     def has(self, instance: str) -> bool:
-        """Whether an instance of this name is one of this process."""
+        """Whether an instance of this name belongs to this process."""
         return instance.startswith((f"{self.name}/", f"{self.name}~/"))
 
     def keys_of_stored(self, event: object, tags: Collection[str]) -> Sequence[Key]:
-        """The instances that an event concerns: for one that cannot be decoded, those that its tags name."""
+        """Return the keys that an event concerns; if it cannot be decoded, those that its tags name."""
         if not isinstance(event, CannotDecode):
             return self.keys_of(event)
         keys = self.fold.keys_by_tags(tags)
@@ -130,7 +130,7 @@ class ProcessDefinition:
         return keys
 
     def react(self, state: Any, event: object) -> list[Action]:
-        """What the instance answers."""
+        """Return what the instance answers."""
         reaction: Reaction = self._react(state, event)
         if reaction is None:
             return []
@@ -168,18 +168,18 @@ class Outbox(Protocol):
 
     submitted: asyncio.Event
 
-    def record(self, command: object, ticket: str, due: datetime | None, said: Metadata) -> NewEvent:
-        """The event of a submitted command."""
+    def record(self, command: object, ticket: str, due: datetime | None, metadata: Metadata) -> NewEvent:
+        """Return the event of a submitted command."""
         ...
 
     def due_after(self, delay: timedelta, time: datetime) -> datetime:
-        """When a command is due that is to be handled some time after an event of this time."""
+        """Return when a command is due that is to be handled some time after an event of this time."""
         ...
 
-    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
-        """The event that cancels a command unless it is settled."""
+    def cancellation(self, ticket: str) -> Event:
+        """Return the event that cancels a command unless it is completed."""
         ...
 
     async def open_of(self, tickets: Iterable[str]) -> Sequence[str]:
-        """Those of the tickets whose commands may still be handled."""
+        """Return the tickets whose commands may still be handled."""
         ...

@@ -1,7 +1,7 @@
 """Reactors: functions that act on the outside world once an event has happened."""
 
 from leftfold.reaction.events import REACTOR_EVENTS
-from leftfold.reaction.follower import ReactorWorker
+from leftfold.reaction.follower import ReactorFollower
 from leftfold.reaction.progress import Outstanding, ReactorStatus
 from leftfold.reaction.reactor import Delivery, ReactorDefinition, Start
 from leftfold.reaction.reactors import Reactors
@@ -11,8 +11,8 @@ __all__ = [
     "Delivery",
     "Outstanding",
     "ReactorDefinition",
+    "ReactorFollower",
     "ReactorStatus",
-    "ReactorWorker",
     "Reactors",
     "Start",
 ]

@@ -1,4 +1,4 @@
-"""The events of reactors: how far each has come, and what became of the events that it could not react to."""
+"""The events of reactors: how far each has come, and what became of the events that it failed to handle."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,7 @@ ReactorName = Annotated[str, Tag("leftfold.reactor")]
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """An event that waits for another attempt: how many have failed, and when the next is due; None is at once."""
+    """An event that waits for another attempt: how many failed, and when the next is due (None: at once)."""
 
     position: int
     attempt: int = 0
@@ -20,9 +20,9 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ReactorReacted(Event, wire="leftfold.reactor.reacted"):
-    """Each event up to `position` was reacted to, but for those said to wait or to be parked.
+    """The reactor handled each event up to `position`, except those that wait or are parked.
 
-    `again` has the positions of events that had waited, and were reacted to now.
+    `again` has the positions of events that had waited and were handled now.
     """
 
     reactor: ReactorName
@@ -31,7 +31,7 @@ class ReactorReacted(Event, wire="leftfold.reactor.reacted"):
 
 
 class ReactorPostponed(Event, wire="leftfold.reactor.postponed"):
-    """An attempt to react to the event at `position` failed; the next one is due later."""
+    """An attempt to handle the event at `position` failed; the next one is due later."""
 
     reactor: ReactorName
     position: int
@@ -41,7 +41,7 @@ class ReactorPostponed(Event, wire="leftfold.reactor.postponed"):
 
 
 class ReactorParked(Event, wire="leftfold.reactor.parked"):
-    """The last attempt failed: nothing happens with the event at `position` until someone retries or skips it."""
+    """The last attempt failed: nothing happens with the event at `position` until a person retries or skips it."""
 
     reactor: ReactorName
     position: int
@@ -51,21 +51,21 @@ class ReactorParked(Event, wire="leftfold.reactor.parked"):
 
 
 class ReactorRetried(Event, wire="leftfold.reactor.retried"):
-    """Someone wants an event that waits or is parked to be tried again, at once."""
+    """A person wants an event that waits or is parked to be tried again at once."""
 
     reactor: ReactorName
     position: int
 
 
 class ReactorSkipped(Event, wire="leftfold.reactor.skipped"):
-    """Someone wants an event that waits or is parked to be left without a reaction, for good."""
+    """A person wants an event that waits or is parked to be skipped for good."""
 
     reactor: ReactorName
     position: int
 
 
 class ReactorCheckpoint(Event, wire="leftfold.reactor.checkpoint"):
-    """All that a worker that starts has to know of the past: what follows in the log goes on from this.
+    """All that a worker that starts has to know of the past; it reads on from here.
 
     `types` are the wire names of the events that the code which wrote it takes; older checkpoints have none.
     """

@@ -1,12 +1,13 @@
-"""Reactor workers: they follow the log, and give each event to a reactor at least once."""
+"""The follower of a reactor: it passes each event to the reactor at least once."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
+from datetime import datetime
 from inspect import isawaitable
 from typing import Any
 
@@ -14,9 +15,10 @@ import msgspec
 
 from leftfold.errors import Conflict
 from leftfold.follow.backoff import Backoff
+from leftfold.follow.follower import Pauses
 from leftfold.follow.taken_types import TakenTypes, in_numbers
 from leftfold.model.clock import Clock
-from leftfold.model.criteria import EVERYTHING, criteria
+from leftfold.model.criteria import criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
 from leftfold.model.metadata import Metadata, decode_metadata, encode_metadata, recording
 from leftfold.model.record import NewEvent, StoredEvent
@@ -31,21 +33,19 @@ from leftfold.reaction.events import (
 )
 from leftfold.reaction.progress import ReactorProgress
 from leftfold.reaction.reactor import Delivery, ReactorDefinition
-from leftfold.reaction.reactors import WAITING, Reactors, about, checkpoints_of
-from leftfold.store.contract import AppendCondition
+from leftfold.reaction.reactors import MAX_WAITING_EVENTS, Reactors, about, checkpoints_of
+from leftfold.store.contract import AppendCondition, Batch
 
-POSITIONS_A_CHECKPOINT = 5_000
-APPENDS_A_CHECKPOINT = 100
-GATHERING = 0.002  # seconds: an append by others is often of no concern, so that they need no read each
-LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
+POSITIONS_PER_CHECKPOINT = 5_000
+APPENDS_PER_CHECKPOINT = 100
 
 log = logging.getLogger("leftfold.reactors")
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of an attempt: the event, how many attempts had failed before, and the error if this one did too.
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt to handle an event: how many failed before, and the error if this one failed too.
 
-    `error` is what was `raised` as text.
+    `error` is what was `raised`, as text.
     """
 
     stored: StoredEvent
@@ -55,11 +55,11 @@ class Outcome(msgspec.Struct, frozen=True):
     raised: BaseException | None = None
 
 
-class ReactorWorker:
-    """Gives events to one reactor, as many at a time as it says.
+class ReactorFollower:
+    """Passes events to one reactor, as many at a time as it allows.
 
-    What came of them is one append, on condition that nothing was said of the reactor meanwhile. So of two workers on
-    one log only one gets on; what the other one did is done twice, never left out.
+    One append records what became of them, on condition that nothing was recorded of the reactor meanwhile. So of two
+    followers on one log only one advances; what the other one did is done twice, never left out.
     """
 
     def __init__(
@@ -71,96 +71,78 @@ class ReactorWorker:
         randomness: random.Random,
         backoff: Backoff,
     ) -> None:
+        self._journal = reactors.journal
         self.definition = definition
+        self.name = f"reactor {definition.name}"
+        self.criteria = self._journal.registry.stored(criteria(*definition.owners))
+        self.limit = definition.at_once
+        self.pauses = Pauses()
         self._reactors = reactors
-        self._store = reactors.store
-        self._registry = reactors.registry
         self._clock = clock
         self._random = randomness
         self._backoff = definition.backoff or backoff
-        self._wanted = self._registry.stored(criteria(*definition.owners))
-        self._taken = TakenTypes(
-            self._store,
-            self._registry,
-            checkpoints_of(definition),
-            [event.wire for event in definition.events],
-            begins_with_checkpoint=True,
-        )
+        wires = [event.wire for event in definition.events]
+        checkpoints = checkpoints_of(definition)
+        self._taken = TakenTypes(self._journal, checkpoints, wires, begins_with_checkpoint=True)
         self._is_noted = False  # whether a checkpoint lists the types that are taken
-        self._progress: ReactorProgress | None = None
-        self._known = 0  # what was said of the reactor up to here is in the progress
+        self._progress = ReactorProgress()
+        self._known = 0  # what was recorded of the reactor up to here is in the progress
         self._saved = 0
         self._appends = 0
         self._threads: ThreadPoolExecutor | None = None
         self._parked: dict[int, str] | None = None  # the errors of all that was ever parked; read when something is
 
     def __repr__(self) -> str:
-        return f"<ReactorWorker {self.definition.name} at {self._progress.position if self._progress else None}>"
+        return f"<ReactorFollower {self.definition.name} at {self._progress.position}>"
 
-    async def step(self) -> bool:
-        """React to what is new and try again what is due, once; whether there was anything."""
-        try:
-            return await self._step()
-        except BaseException:
-            self._progress = None  # it may be ahead of the log, or behind
-            raise
+    @property
+    def progress(self) -> str:
+        """How many events wait for another attempt."""
+        return f"{len(self._progress.waiting)} waiting" if self._progress.waiting else ""
 
-    async def until_there_is_work(self) -> None:
-        """Return when the log has grown or an attempt is due."""
-        due = None if self._progress is None else self._progress.next_due()
-        timeout = None
-        if due is not None:
-            timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
-        if await self._store.wait(self._known, timeout) > self._known:
-            await asyncio.sleep(GATHERING)
+    def due(self) -> datetime | None:
+        """When the next attempt is due."""
+        return self._progress.next_due()
 
     def close(self) -> None:
-        """Let the threads go that plain functions were run in."""
+        """Stop the threads in which plain functions ran."""
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
-    async def _step(self) -> bool:
-        progress = await self._news()
-        again = progress.due(self._clock.now(), max(1, self.definition.at_once // 2))
-        fresh, through = await self._fresh(progress, self.definition.at_once - len(again))
-        if not again and not fresh:
-            self._progress = msgspec.structs.replace(progress, position=through)
-            return await self._save_now_and_then()
-        given = [(await self._at(each.position), each) for each in again]
-        given += [(stored, Waiting(stored.position)) for stored in fresh]
-        due = {each.position for each in again}
-        tasks = [self._attempt(stored, each.attempt, again=stored.position in due) for stored, each in given]
-        await self._record(await asyncio.gather(*tasks), through)
-        return True
+    async def start(self) -> int:
+        """Read from the log how far the reactor has come."""
+        await self._reactors.begin(self.definition)
+        self._progress, self._known = await self._reactors.progress(self.definition)
+        self._saved = self._progress.position
+        await self._compare_types()
+        return self._progress.position
 
-    async def _save_now_and_then(self) -> bool:
-        """Note how far nothing was of concern, if that is far."""
-        assert self._progress is not None
-        if self._progress.position - self._saved < POSITIONS_A_CHECKPOINT:
-            return False
-        with suppress(Conflict):  # what was said instead is read with the next step
-            await self._append([self._checkpoint(self._progress)])
-        return True
+    async def handle(self, batch: Batch) -> int:
+        """Pass new events to the reactor, and those again that are due, once."""
+        await self._read_on()
+        progress = self._progress
+        again = progress.due(self._clock.now(), max(1, self.definition.at_once // 2))
+        fresh, through = self._fresh(batch, self.definition.at_once - len(again))
+        if again or fresh:
+            given = [(await self._journal.at(each.position), each) for each in again]
+            given += [(stored, Waiting(stored.position)) for stored in fresh]
+            due = {each.position for each in again}
+            tasks = [self._attempt(stored, each.attempt, again=stored.position in due) for stored, each in given]
+            await self._record(await asyncio.gather(*tasks), through)
+        else:
+            self._progress = msgspec.structs.replace(progress, position=through)
+            if through - self._saved >= POSITIONS_PER_CHECKPOINT:
+                await self._save()
+        return self._progress.position
 
     # --- following the log
 
-    async def _news(self) -> ReactorProgress:
-        """How far the reactor has come, with all that others said of it."""
-        if self._progress is None:
-            await self._reactors.begin(self.definition)
-            self._progress, self._known = await self._reactors.progress(self.definition)
-            self._saved = self._progress.position
-            await self._compare_types(self._progress)
-        else:
-            await self._read_on()
-        return self._progress
-
-    async def _compare_types(self, progress: ReactorProgress) -> None:
+    async def _compare_types(self) -> None:
         """Warn of events before the reactor's position that the code before did not take."""
         noted = await self._taken.noted()
         self._is_noted = noted == self._taken.names
         new = self._taken.new(noted)
-        passed_over = await self._taken.passed_over(new, progress.position)
+        passed_over = await self._taken.passed_over(new, self._progress.position)
         if not passed_over:
             return
         log.warning(
@@ -169,51 +151,44 @@ class ReactorWorker:
             self.definition.name,
             in_numbers(passed_over),
         )
-        with suppress(Conflict):  # what was said instead is read with the next step
-            await self._append([self._checkpoint(progress)])
+        await self._save()
 
     async def _read_on(self) -> list[Any]:
-        events, self._known = await self._reactors.about(self.definition, self._known)
+        """Fold what others recorded of the reactor, and return it."""
+        events, self._known = await self._journal.read(about(self.definition.name), after=self._known)
         for event in events:
-            self._progress = (self._progress or ReactorProgress()).evolve(event)
+            self._progress = self._progress.evolve(event)
         return events
 
-    async def _fresh(self, progress: ReactorProgress, room: int) -> tuple[list[StoredEvent], int]:
-        """The next events, and how far reading went; none while too many wait, or one must not be overtaken."""
-        if room < 1 or len(progress.waiting) >= WAITING or self._must_not_go_on(progress):
-            return [], progress.position
-        events: list[StoredEvent] = []
-        through = progress.position
-        async for batch in self._store.read(self._wanted, after=progress.position, limit=room):
-            events += batch.events
-            through = batch.through
-        if events and self.definition.in_order:
-            through = events[-1].position  # where it stands shows then whether it stands at a parked event
-        return events, through
+    def _fresh(self, batch: Batch, room: int) -> tuple[Sequence[StoredEvent], int]:
+        """The next events, and the position up to which they are all.
 
-    def _must_not_go_on(self, progress: ReactorProgress) -> bool:
-        return self.definition.in_order and bool(progress.waiting or progress.position in progress.parked)
+        There are none while too many events wait, or while one waits that must be handled first.
+        """
+        progress, in_order = self._progress, self.definition.in_order
+        is_held_up = in_order and bool(progress.waiting or progress.position in progress.parked)
+        if room < 1 or is_held_up or len(progress.waiting) >= MAX_WAITING_EVENTS:
+            return (), progress.position
+        events = [stored for stored in batch.events if stored.position > progress.position][:room]
+        if events and (in_order or events[-1] is not batch.events[-1]):
+            return events, events[-1].position  # in order: its position then tells whether that event is parked
+        return events, max(batch.through, progress.position)
 
-    async def _at(self, position: int) -> StoredEvent:
-        read = self._store.read(EVERYTHING, after=position - 1, upto=position)
-        [stored] = [stored async for batch in read for stored in batch.events]
-        return stored
+    # --- attempts
 
-    # --- reacting
-
-    async def _attempt(self, stored: StoredEvent, before: int, *, again: bool) -> Outcome:
-        said = decode_metadata(stored.metadata)
+    async def _attempt(self, stored: StoredEvent, before: int, *, again: bool) -> Attempt:
+        metadata = decode_metadata(stored.metadata)
         key = f"{self.definition.name}/{stored.position}"
-        delivery = Delivery(key, stored.position, stored.time, said, before + 1)
+        delivery = Delivery(key, stored.position, stored.time, metadata, before + 1)
         try:
-            event = self._registry.decode(stored)
+            event = self._journal.registry.decode(stored)
             if not isinstance(event, self.definition.owners):
                 raise TypeError(f"{stored.type} is not among the events that the reactor takes now")
-            with recording(correlation=said.correlation, cause=stored.position, reactor=self.definition.name):
+            with recording(correlation=metadata.correlation, cause=stored.position, reactor=self.definition.name):
                 await self._call(event, delivery)
         except Exception as error:  # noqa: BLE001 whatever the reactor raises
-            return Outcome(stored, before, again, in_words(error), error)
-        return Outcome(stored, before, again, None)
+            return Attempt(stored, before, again, in_words(error), error)
+        return Attempt(stored, before, again, None)
 
     async def _call(self, event: object, delivery: Delivery) -> None:
         if self.definition.is_async:
@@ -229,15 +204,15 @@ class ReactorWorker:
         if isawaitable(made):
             await made
 
-    # --- saying what came of it
+    # --- recording what became of them
 
-    async def _record(self, outcomes: Sequence[Outcome], through: int) -> None:
-        """Append what came of a batch, unless another worker was first; what someone wants meanwhile goes in before."""
+    async def _record(self, outcomes: Sequence[Attempt], through: int) -> None:
+        """Record what became of a batch, unless another worker was first; a retry or skip meanwhile comes before it."""
         if self._parked is None and any(each.error is not None and self._is_last(each) for each in outcomes):
             self._parked = await self._reactors.parked_before(self.definition)
         while True:
             try:
-                await self._append(self._said(outcomes, through))
+                await self._append(self._recorded(outcomes, through))
             except Conflict:
                 news = await self._read_on()
                 if not news:
@@ -249,7 +224,7 @@ class ReactorWorker:
             else:
                 return self._log_failures(outcomes)
 
-    def _log_failures(self, outcomes: Sequence[Outcome]) -> None:
+    def _log_failures(self, outcomes: Sequence[Attempt]) -> None:
         """Log an error for each event that is parked, and a warning for one whose first attempt failed."""
         for each in outcomes:
             if each.error is None:
@@ -262,8 +237,8 @@ class ReactorWorker:
                     what, self.definition.name, each.stored.position, each.error, exc_info=loggable(each.raised)
                 )
 
-    def _log_parked(self, outcome: Outcome, error: str) -> None:
-        """Log an error; only a line when someone retried the event and it failed as before."""
+    def _log_parked(self, outcome: Attempt, error: str) -> None:
+        """Log an error; only a line if the event was retried and failed as before."""
         name, position = self.definition.name, outcome.stored.position
         what = "%s has parked the event at position %d: %s"
         parked = self._parked = self._parked or {}
@@ -273,16 +248,16 @@ class ReactorWorker:
             log.error(what, name, position, error, exc_info=loggable(outcome.raised))
         parked[position] = error
 
-    def _is_last(self, outcome: Outcome) -> bool:
+    def _is_last(self, outcome: Attempt) -> bool:
         return outcome.before + 1 >= self._backoff.attempts
 
-    def _said(self, outcomes: Sequence[Outcome], through: int) -> list[tuple[Any, bytes]]:
-        """What is to be said of attempts."""
+    def _recorded(self, outcomes: Sequence[Attempt], through: int) -> list[tuple[Any, bytes]]:
+        """The events that record attempts, with their metadata."""
         failed = [(self._failure(each), _metadata(each.stored)) for each in outcomes if each.error is not None]
         again = [each.stored.position for each in outcomes if each.again and each.error is None]
         return [*failed, (ReactorReacted(self.definition.name, through, again), b"{}")]
 
-    def _failure(self, outcome: Outcome) -> ReactorPostponed | ReactorParked:
+    def _failure(self, outcome: Attempt) -> ReactorPostponed | ReactorParked:
         attempt, problem, position = outcome.before + 1, outcome.error or "", outcome.stored.position
         if self._is_last(outcome):
             traceback = "" if outcome.raised is None else traceback_of(outcome.raised)
@@ -290,28 +265,31 @@ class ReactorWorker:
         due = self._clock.now() + self._backoff.pause(attempt, self._random)
         return ReactorPostponed(self.definition.name, position, attempt, problem, due)
 
-    async def _append(self, said: Sequence[tuple[Any, bytes]]) -> None:
-        """Append and fold; `Conflict` when something was said of the reactor meanwhile."""
-        progress = self._progress or ReactorProgress()
-        is_due = not self._is_noted or self._appends % APPENDS_A_CHECKPOINT == APPENDS_A_CHECKPOINT - 1
-        if is_due and not any(isinstance(event, ReactorCheckpoint) for event, _ in said):
-            said = [self._checkpoint(progress), *said]  # first: what is parked by this append is no part of it
-        records: list[NewEvent] = [self._registry.encode(event, metadata) for event, metadata in said]
+    async def _save(self) -> None:
+        with suppress(Conflict):  # what others recorded instead is read with the next batch
+            await self._append([self._checkpoint()])
+
+    async def _append(self, events: Iterable[tuple[Any, bytes]]) -> None:
+        """Append events and fold them; `Conflict` if something was recorded of the reactor meanwhile."""
+        events = list(events)
+        is_due = not self._is_noted or self._appends % APPENDS_PER_CHECKPOINT == APPENDS_PER_CHECKPOINT - 1
+        if is_due and not any(isinstance(event, ReactorCheckpoint) for event, _ in events):
+            events = [self._checkpoint(), *events]  # first: what is parked by this append is no part of it
+        records: list[NewEvent] = [self._journal.registry.encode(event, metadata) for event, metadata in events]
         condition = AppendCondition(about(self.definition.name), self._known)
-        appended = await self._store.append(records, condition=condition)
-        for event, _ in said:
-            progress = progress.evolve(event)
-        self._progress, self._known = progress, appended.last
-        self._saved = progress.position
+        self._known = (await self._journal.store.append(records, condition=condition)).last
+        for event, _ in events:
+            self._progress = self._progress.evolve(event)
+        self._saved = self._progress.position
         self._is_noted = True
         self._appends += 1
 
-    def _checkpoint(self, progress: ReactorProgress) -> tuple[ReactorCheckpoint, bytes]:
-        waiting = list(progress.waiting.values())
-        return ReactorCheckpoint(self.definition.name, progress.position, waiting, self._taken.names), b"{}"
+    def _checkpoint(self) -> tuple[ReactorCheckpoint, bytes]:
+        waiting = list(self._progress.waiting.values())
+        return ReactorCheckpoint(self.definition.name, self._progress.position, waiting, self._taken.names), b"{}"
 
 
 def _metadata(stored: StoredEvent) -> bytes:
-    """What is said of a failed attempt: it belongs to what the event belongs to."""
+    """Return the metadata of a failed attempt: it has the event's correlation, and the event is its cause."""
     correlation = decode_metadata(stored.metadata).correlation
     return encode_metadata(Metadata(correlation=correlation, cause=stored.position))

@@ -19,9 +19,9 @@ from leftfold.reaction.events import (
 
 
 class ReactorProgress(msgspec.Struct, frozen=True):
-    """Where a reactor stands in the log, and which events before that wait for another attempt.
+    """A reactor's position in the log, and which events before it wait for another attempt.
 
-    A checkpoint is a summary without `parked`, which may be any number: it has those that were parked since.
+    A checkpoint does not list parked events, of which there may be any number: `parked` has those parked since.
     """
 
     position: int = 0
@@ -49,17 +49,17 @@ class ReactorProgress(msgspec.Struct, frozen=True):
                 return self
 
     def due(self, now: datetime, limit: int) -> list[Waiting]:
-        """The first events that may be tried again."""
+        """Return the first events that may be tried again."""
         found = (each for each in self.waiting.values() if each.due is None or each.due <= now)
         return sorted(found, key=lambda each: each.position)[:limit]
 
     def next_due(self) -> datetime | None:
-        """When the next attempt is due; None when nothing waits."""
+        """Return when the next attempt is due; None if nothing waits."""
         return min((each.due or EPOCH for each in self.waiting.values()), default=None)
 
 
 class Outstanding(msgspec.Struct, frozen=True):
-    """An event that a reactor has not reacted to: it waits for its next attempt, or is parked with the traceback."""
+    """An event that a reactor has not handled: it waits for its next attempt, or is parked with the traceback."""
 
     position: int
     state: Literal["waiting", "parked"]
@@ -70,10 +70,10 @@ class Outstanding(msgspec.Struct, frozen=True):
 
 
 class ReactorStatus(msgspec.Struct, frozen=True):
-    """A reactor as it stands.
+    """The progress of a reactor.
 
-    `lag` is how many positions of the log lie at or behind the first event that it has not been given yet, `behind`
-    since when that event has been in the log; 0 and None when there is none.
+    `lag` is how many positions the log has from the first event on that the reactor has not received yet, `behind` the
+    time of that event; 0 and None if there is none.
     """
 
     name: str
@@ -90,12 +90,12 @@ class ReactorStatus(msgspec.Struct, frozen=True):
 
     @property
     def parked(self) -> tuple[Outstanding, ...]:
-        """The events that nothing happens with until someone retries or skips them."""
+        """The events that wait for a person to retry or skip them."""
         return tuple(each for each in self.outstanding if each.state == "parked")
 
     @property
     def state(self) -> Literal["running", "waiting", "parked"]:
-        """Parked when something is, else waiting when something does."""
+        """`parked` if an event is parked, else `waiting` if one waits, else `running`."""
         return "parked" if self.parked else "waiting" if self.waiting else "running"
 
 

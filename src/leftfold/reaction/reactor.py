@@ -13,17 +13,17 @@ from leftfold.model.metadata import Metadata
 from leftfold.model.signature import Signature
 
 Start = Literal["from_now", "from_start"]
-"""Where a reactor begins in a log: at its end as it is when the app is first opened on it, or at its first event."""
+"""Where a reactor begins in a log: at its end when the app is first opened on it, or at its first event."""
 
 WRITTEN = "write def react(event: Opened | Closed, delivery: Delivery) -> None"
-TOGETHER = 16  # events that one reactor reacts to at the same time
+DEFAULT_CONCURRENCY = 16  # events that one reactor handles at the same time
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What a reactor may be told of the event beside the event itself.
+    """What a reactor can know of the event beside the event itself.
 
-    `key` is the same whenever this reactor is given this event: hand it to a service that knows idempotency keys.
-    `attempt` counts from 1, and again from 1 after a retry that someone asked for.
+    `key` is the same each time this reactor receives this event: pass it to a service that takes idempotency keys.
+    `attempt` counts from 1, and from 1 again after a person retried the event.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class ReactorDefinition:
-    """A reactor: its function, understood when it is registered, and how it is to be run."""
+    """A reactor: its function, which is checked when it is registered, and how to run it."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ReactorDefinition:
         *,
         start: Start,
         in_order: bool = False,
-        at_once: int = TOGETHER,
+        at_once: int = DEFAULT_CONCURRENCY,
         backoff: Backoff | None = None,
     ) -> None:
         self.name = name
@@ -62,12 +62,12 @@ class ReactorDefinition:
         return f"<ReactorDefinition {self.name} of {len(self.events)} event types>"
 
     def refresh(self) -> None:
-        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        """Add the subclasses of its event classes that were defined since. An app calls this when it is opened."""
         self.owners: tuple[type, ...] = with_subclasses(self.bases)
         self.events = tuple(MessageType(owner) for owner in self.owners)
 
     def call(self, event: object, delivery: Delivery) -> Any:
-        """Call the function; what an async one returns is to be awaited."""
+        """Call the function; the caller awaits what an async one returns."""
         return self.function(event, delivery) if self.takes_delivery else self.function(event)
 
     @property
@@ -92,7 +92,7 @@ class ReactorDefinition:
 
 
 def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...], bool]:
-    """The event classes that the first parameter names, and whether there is a second one for the delivery."""
+    """Return the event classes that the first parameter names, and whether there is a second one for the delivery."""
     if signature.yields:
         raise InvalidHandler(f"{called} has a yield", "def or async def that returns nothing", WRITTEN)
     signature.check_in_order(WRITTEN)

@@ -1,4 +1,4 @@
-"""The inbox: commands that are submitted now and handled later. It is the log itself, read by the tag of a ticket."""
+"""Submitted commands: submitting them, and reading and changing their outcome. The log itself is the queue."""
 
 import asyncio
 import logging
@@ -21,13 +21,15 @@ from leftfold.command.submitted.events import (
 )
 from leftfold.command.submitted.schedule import Daily, Recurrence, recurrence
 from leftfold.command.submitted.submission import Submission
-from leftfold.errors import CannotDecode, Conflict, KeyReused, TicketClosed, UnknownTicket, UsageError
+from leftfold.errors import CannotDecode, KeyReused, TicketClosed, UnknownTicket, UsageError
+from leftfold.follow.journal import Journal, requested
 from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.codec import JsonCodec
 from leftfold.model.comparing import difference
 from leftfold.model.criteria import EVERYTHING, criteria
 from leftfold.model.fold import fold_of
 from leftfold.model.message import MessageType
-from leftfold.model.metadata import Metadata, decode_metadata, encode_metadata, present_metadata
+from leftfold.model.metadata import Metadata, decode_metadata, encode_metadata
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store.contract import AppendCondition, EventStore, OwnKey
@@ -39,7 +41,7 @@ log = logging.getLogger("leftfold.commands")
 
 
 class TicketRecord:
-    """A ticket as it was read: its state, what was said of it, where it was submitted, where it was settled."""
+    """A ticket as it was read: its state, the command's metadata, and where it was submitted and completed."""
 
     __slots__ = ("last", "metadata", "position", "state")
 
@@ -72,8 +74,7 @@ class Inbox:
         clock: Clock,
         new_id: Callable[[], UUID],
     ) -> None:
-        self.store = store
-        self.registry = registry
+        self.journal = Journal(store, registry)
         self._commands = commands
         self._executor = executor
         self._clock = clock
@@ -82,7 +83,7 @@ class Inbox:
         self.submitted = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<Inbox of {self.store!r}>"
+        return f"<Inbox of {self.journal.store!r}>"
 
     async def submit(
         self,
@@ -93,15 +94,15 @@ class Inbox:
         every: timedelta | Daily | None = None,
         metadata: Metadata | None,
     ) -> str:
-        """Append the command as an event; the ticket's id."""
-        said = present_metadata() if metadata is None else metadata.over(present_metadata())
+        """Append the command as an event, and return the ticket's id."""
         digest = self._executor.key(key, [command])
         ticket = self._new_id().hex if key is None else ticket_of(key)
         recurring = None if every is None else self._recurrence(key, every, due)
-        record = self.record(command, ticket, due, said, recurring)
+        record = self.record(command, ticket, due, requested(metadata), recurring)
         payload = b"" if every is None else msgspec.json.encode(every)
+        own_key = digest and OwnKey(f"leftfold.submit/{key}", digest.digest + payload)
         try:
-            await self.store.append([record], key=digest and OwnKey(f"leftfold.submit/{key}", digest.digest + payload))
+            await self.journal.store.append([record], key=own_key)
         except KeyReused as reused:
             if not await self._submitted_before(reused.first, command, every):
                 raise
@@ -110,36 +111,41 @@ class Inbox:
 
     async def _submitted_before(self, position: int, command: object, every: timedelta | Daily | None) -> bool:
         """Whether the command at a position, as today's class reads it, is this one, with the same recurrence."""
-        [batch] = [batch async for batch in self.store.read(EVERYTHING, after=position - 1, upto=position)]
-        event = next(iter(self.registry.decode_all(batch.events)), None)
+        event = self.journal.registry.decode(await self.journal.at(position))
         if not isinstance(event, CommandSubmitted):
             return False
-        data = self._commands.codec.encode(event.data)
         try:
-            before = self._commands.decode_new(NewEvent(event.command, data, version=event.command_version))
+            before = self.command_of(event.command, event.command_version, event.data)
         except CannotDecode:
             return False
         recurring = None if event.recurrence is None else event.recurrence.every
         return recurring == every and difference(command, before) is None
+
+    def command_of(self, wire: str, version: int, data: msgspec.Raw) -> object:
+        """Decode a submitted command; `CannotDecode` if today's class cannot hold it."""
+        codec = self._commands.codec
+        encoded = bytes(data) if type(codec) is JsonCodec else codec.encode(msgspec.json.decode(data))
+        return self._commands.decode_new(NewEvent(wire, encoded, version=version))
 
     def record(
         self,
         command: object,
         ticket: str,
         due: datetime | None,
-        said: Metadata,
+        metadata: Metadata,
         recurring: Recurrence | None = None,
     ) -> NewEvent:
         """The event of a submitted command; one that recurs begins a series."""
         if due is not None:
             to_microseconds(due)  # refuses a naive one
-        stamped = self._executor.stamped(command, said, ticket)
-        encoded = self._commands.encode(command, b"")
-        data = self._commands.codec.fields(encoded.data)
-        event = CommandSubmitted(ticket, encoded.type, encoded.version, data, due)
+        stamped = self._executor.stamped(command, metadata, ticket)
+        encoded, codec = self._commands.encode(command, b""), self._commands.codec
+        # the event carries JSON: other codecs than ours may write anything
+        data = encoded.data if type(codec) is JsonCodec else msgspec.json.encode(codec.fields(encoded.data))
+        event = CommandSubmitted(ticket, encoded.type, encoded.version, msgspec.Raw(data), due)
         if recurring is not None:
             event = msgspec.structs.replace(event, due=recurring.first, series=ticket, recurrence=recurring)
-        return self.registry.encode(event, encode_metadata(stamped))
+        return self.journal.registry.encode(event, encode_metadata(stamped))
 
     def _recurrence(self, key: str | None, every: timedelta | Daily, due: datetime | None) -> Recurrence:
         if key is None:
@@ -150,9 +156,9 @@ class Inbox:
             )
         return recurrence(every, due, self._clock.now())
 
-    def cancellation(self, ticket: str, said: Metadata) -> NewEvent:
-        """The event that cancels a command unless it is settled."""
-        return self.registry.encode(CommandCancelled(ticket), encode_metadata(said))
+    def cancellation(self, ticket: str) -> CommandCancelled:
+        """The event that cancels a command unless it is completed."""
+        return CommandCancelled(ticket)
 
     def due(self, at: datetime | None, delay: timedelta | None) -> datetime | None:
         """When a command is due that is to be handled at a time or after a delay."""
@@ -163,61 +169,62 @@ class Inbox:
     def due_after(self, delay: timedelta, time: datetime) -> datetime:
         """When a command is due that is to be handled some time after an event of this time.
 
-        An event whose time lies ahead was dated by a wrong clock: then it is some time from now on.
+        If the event's time is in the future, a wrong clock dated it: then the delay counts from now.
         """
         return min(time, self._clock.now()) + delay
 
     async def read(self, ticket: str) -> TicketRecord:
-        """What has become of a ticket; `UnknownTicket` when there is none of this id."""
-        state = State(self._fold, (ticket,), self.registry)
+        """Return a ticket as it is now; `UnknownTicket` if there is none of this id."""
+        state = State(self._fold, (ticket,), self.journal.registry)
         found: list[StoredEvent] = []
-        async for batch in self.store.read(state.criteria):
+        async for batch in self.journal.store.read(state.criteria):
             found += batch.events
             state.advance(state.value, batch.through, 0)
         if not found:
             raise UnknownTicket(ticket)
-        state.advance(self._fold.fold(state.value, self.registry.decode_all(found), found), state.position, 0)
+        events = self.journal.registry.decode_all(found)
+        state.advance(self._fold.fold(state.value, events, found), state.position, 0)
         first = found[0]
         last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
-        return TicketRecord(state, _said_of(ticket, first), first.position, last)
+        return TicketRecord(state, _metadata_of(ticket, first), first.position, last)
 
     def fresh(self, ticket: str, stored: StoredEvent, event: CommandSubmitted) -> TicketRecord:
-        """The same of a ticket of which nothing but its submission is known."""
-        state = State(self._fold, (ticket,), self.registry)
+        """Return a ticket of which only the submission is known."""
+        state = State(self._fold, (ticket,), self.journal.registry)
         state.advance(state.value.evolve(event), stored.position, 0)
-        return TicketRecord(state, _said_of(ticket, stored), stored.position, stored.position)
+        return TicketRecord(state, _metadata_of(ticket, stored), stored.position, stored.position)
 
     async def receipt(self, record: TicketRecord) -> Receipt:
-        """The receipt of a handled command: its events are read back from the log."""
+        """Return the receipt of a handled command, with its events read from the log."""
         submission, last = record.submission, record.last
         if not submission.events:
             return Receipt(last, (), submission.ticket)
-        read = self.store.read(EVERYTHING, after=last - 1 - submission.events, upto=last - 1)
-        events = [event async for batch in read for event in self.registry.decode_all(batch.events)]
-        return Receipt(last - 1, tuple(events), submission.ticket)
+        stored = await self.journal.stored(EVERYTHING, after=last - 1 - submission.events, upto=last - 1)
+        return Receipt(last - 1, tuple(self.journal.registry.decode_all(stored)), submission.ticket)
 
     async def retry(self, ticket: str, metadata: Metadata | None) -> None:
         """Try a failed or postponed command again, at once."""
         while True:
             found = await self.read(ticket)
             if not _may_be_retried(found.submission):
-                raise TicketClosed(ticket, "retry", found.submission.standing(self._clock.now()))
-            if await self._say([CommandRetried(ticket)], [found], metadata):
+                raise TicketClosed(ticket, "retry", found.submission.state_at(self._clock.now()))
+            if await self.journal.record([CommandRetried(ticket)], requested(metadata), _unchanged(found)):
                 log.info("%s (ticket %s) is retried", found.submission.command, ticket)
                 break
         self.submitted.set()
 
     async def cancel(self, ticket: str, metadata: Metadata | None) -> None:
-        """Never handle a command that has not been handled yet; nor those that would follow if it recurs."""
+        """Cancel a command that has not been handled yet, and those that would follow if it recurs."""
         while True:
             found = await self._to_cancel(ticket)
-            if await self._say([CommandCancelled(each.submission.ticket) for each in found], found, metadata):
+            cancelled = [self.cancellation(each.submission.ticket) for each in found]
+            if await self.journal.record(cancelled, requested(metadata), *map(_unchanged, found)):
                 for each in found:
                     log.info("%s (ticket %s) is cancelled", each.submission.command, each.submission.ticket)
                 return
 
     async def open_of(self, tickets: Iterable[str]) -> Sequence[str]:
-        """Those of the tickets whose commands may still be handled."""
+        """Return the tickets whose commands may still be handled."""
         return [each for each in tickets if _may_be_cancelled((await self.read(each)).submission)]
 
     async def _to_cancel(self, ticket: str) -> list[TicketRecord]:
@@ -229,33 +236,16 @@ class Inbox:
             found.append(await self.read(newest))
         chosen = [each for each in found if _may_be_cancelled(each.submission)]
         if series is not None and newest != await self._newest_of(series):
-            return await self._to_cancel(ticket)  # it was settled in between, and goes on
+            return await self._to_cancel(ticket)  # it was completed in between, and the series has gone on
         if not chosen:
-            raise TicketClosed(ticket, "cancel", found[-1].submission.standing(self._clock.now()))
+            raise TicketClosed(ticket, "cancel", found[-1].submission.state_at(self._clock.now()))
         return chosen
 
     async def _newest_of(self, series: str) -> str:
         submitted = criteria(CommandSubmitted, tags=[f"leftfold.recurring:{series}"])
-        async for batch in self.store.read(submitted, limit=1, reverse=True):
-            for event in self.registry.decode_all(batch.events):
-                return str(event.ticket)
+        for event in await self.journal.newest(submitted):
+            return str(event.ticket)
         raise UnknownTicket(series)
-
-    async def _say(
-        self,
-        events: Sequence[CommandRetried | CommandCancelled],
-        tickets: Sequence[TicketRecord],
-        metadata: Metadata | None,
-    ) -> bool:
-        """Append what someone wants, unless something was said of the tickets since they were read."""
-        said = present_metadata() if metadata is None else metadata.over(present_metadata())
-        records = [self.registry.encode(event, encode_metadata(said)) for event in events]
-        conditions = [AppendCondition(each.state.criteria, each.state.position) for each in tickets]
-        try:
-            await self.store.append(records, condition=conditions)
-        except Conflict:
-            return False
-        return True
 
 
 def ticket_of(key: str) -> str:
@@ -263,10 +253,14 @@ def ticket_of(key: str) -> str:
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
-def _said_of(ticket: str, submitted: StoredEvent) -> Metadata:
-    """What is said of a command: that of a series is submitted by the one before it, and is a command of its own."""
-    said = decode_metadata(submitted.metadata)
-    return said if said.command == ticket else msgspec.structs.replace(said, command=ticket)
+def _metadata_of(ticket: str, submitted: StoredEvent) -> Metadata:
+    """The metadata of a command. In a series the command before submits it, but it is a command of its own."""
+    metadata = decode_metadata(submitted.metadata)
+    return metadata if metadata.command == ticket else msgspec.structs.replace(metadata, command=ticket)
+
+
+def _unchanged(record: TicketRecord) -> AppendCondition:
+    return AppendCondition(record.state.criteria, record.state.position)
 
 
 def _may_be_retried(submission: Submission) -> bool:

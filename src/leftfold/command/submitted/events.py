@@ -1,7 +1,9 @@
-"""The events of the inbox: what is submitted and what came of it, in the log like everything else."""
+"""The events of submitted commands: what is submitted, and what becomes of it."""
 
 from datetime import datetime
 from typing import Annotated, Any
+
+import msgspec
 
 from leftfold.command.submitted.schedule import Recurrence
 from leftfold.model.message import Event
@@ -12,29 +14,29 @@ SeriesId = Annotated[str, Tag("leftfold.recurring")]
 
 
 class CommandSubmitted(Event, wire="leftfold.command.submitted", omit_defaults=True):
-    """A command to be handled later: its wire name, its version and its fields as its codec writes them.
+    """A command to be handled later: its wire name, its version and its fields as JSON.
 
-    One that recurs belongs to a series, called by the id of the first ticket.
+    A command that recurs belongs to a series, which is named by the id of its first ticket.
     """
 
     ticket: TicketId
     command: str
     command_version: int
-    data: dict[str, Any]
+    data: msgspec.Raw
     due: datetime | None = None
     series: SeriesId | None = None
     recurrence: Recurrence | None = None
 
 
 class CommandHandled(Event, wire="leftfold.command.handled"):
-    """The command was decided; its events, so many, lie right before this one."""
+    """The command was decided; its events, `events` of them, are right before this one."""
 
     ticket: TicketId
     events: int
 
 
 class CommandRejected(Event, wire="leftfold.command.rejected"):
-    """The handler said no."""
+    """The handler rejected the command."""
 
     ticket: TicketId
     reason: str
@@ -51,9 +53,9 @@ class CommandPostponed(Event, wire="leftfold.command.postponed"):
 
 
 class CommandFailed(Event, wire="leftfold.command.failed"):
-    """The last attempt failed: nothing happens until someone retries or cancels.
+    """The last attempt failed: nothing happens until a person retries or cancels the command.
 
-    `next` is the ticket under which a recurring command goes on all the same.
+    `next` is the ticket with which the series of a recurring command continues.
     """
 
     ticket: TicketId
@@ -64,19 +66,19 @@ class CommandFailed(Event, wire="leftfold.command.failed"):
 
 
 class CommandRetried(Event, wire="leftfold.command.retried"):
-    """Someone wants it tried again, at once."""
+    """A person wants the command to be tried again at once."""
 
     ticket: TicketId
 
 
 class CommandCancelled(Event, wire="leftfold.command.cancelled"):
-    """Someone wants it handled no more."""
+    """A person or a process wants the command not to be handled."""
 
     ticket: TicketId
 
 
 class InboxCheckpoint(Event, wire="leftfold.command.checkpoint"):
-    """Every ticket up to `position` is settled, but for those in `open`: where a worker that starts begins to read."""
+    """Every ticket up to `position` is completed, except those in `open`: a worker that starts reads from here."""
 
     position: int
     open: list[str]

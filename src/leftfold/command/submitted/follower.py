@@ -1,9 +1,10 @@
-"""Inbox workers: they follow the log and handle what is submitted when it is due."""
+"""The follower that handles submitted commands when they are due."""
 
 import asyncio
 import logging
 import random
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
@@ -21,24 +22,24 @@ from leftfold.command.submitted.events import (
 )
 from leftfold.command.submitted.schedule import NEVER, Schedule
 from leftfold.command.submitted.submission import Submission
-from leftfold.errors import Conflict, LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
+from leftfold.errors import LeaseLost, LeftfoldError, OutcomeUnknown, StoreClosed, StoreUnavailable
 from leftfold.follow.backoff import Backoff
+from leftfold.follow.follower import Pauses
+from leftfold.follow.journal import Journal
 from leftfold.model.clock import Clock, to_microseconds
 from leftfold.model.criteria import criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
 from leftfold.model.message import MessageType
-from leftfold.model.metadata import encode_metadata
-from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store.clock_guard import ClockGuard, clock_jumped
-from leftfold.store.contract import AppendCondition, EventStore
+from leftfold.store.contract import AppendCondition, Batch, EventStore
 
-TOGETHER = 500  # commands that are handled at once
-HELD = 20_000  # tickets in memory
-LISTED = 1_000  # open tickets that a checkpoint names
-EVENTS_A_CHECKPOINT = 10_000
-GATHERING, LONGEST_GATHERING = 0.005, 0.04  # seconds: few appends are commands, so that they need no read each
-LONGEST_WAIT = 1.0  # seconds: a step of the wall clock is noticed this late at most
+MAX_COMMANDS_PER_APPEND = 500
+MAX_SCHEDULED_TICKETS = 20_000  # in memory
+MAX_LISTED_TICKETS = 1_000  # open tickets that a checkpoint names
+EVENTS_PER_CHECKPOINT = 10_000
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.04  # seconds: few appends are commands, so not each of them needs a read
 LONGEST_APP_NAME = 100  # characters of an app's name in the name of its lease
 TROUBLE = (LeaseLost, OutcomeUnknown, StoreUnavailable)
 CHECKPOINTS = criteria(InboxCheckpoint)
@@ -50,7 +51,7 @@ log = logging.getLogger("leftfold.commands")
 def lease_name(app: str, commands: Iterable[MessageType]) -> str:
     """Return the lease under which an app handles these commands: `commands of sales 5f0c39d1`.
 
-    Processes share a lease only where they handle the same commands in the same versions. So another app, or another
+    Processes share a lease only if they handle the same commands in the same versions. So another app, or another
     version of this one, is never kept from the commands that it alone can handle.
     """
     handled = sorted(f"{each.wire} v{each.version}" for each in commands)
@@ -58,11 +59,11 @@ def lease_name(app: str, commands: Iterable[MessageType]) -> str:
     return f"commands of {quote(app, safe=' ', errors='surrogatepass')[:LONGEST_APP_NAME]} {digest}"
 
 
-class InboxWorker:
+class CommandFollower:
     """Handles submitted commands, those on one entity in the order of their submission.
 
-    Any number of workers may follow one log: what is said of a ticket is said once. `step` does all that can be done
-    now. What they append goes to `store`, when one is given: the log as this worker may write it.
+    Any number of these may follow one log: the outcome of a ticket is recorded once. They append to `store`, if one is
+    given: the log as this worker may write it.
     """
 
     def __init__(
@@ -74,11 +75,14 @@ class InboxWorker:
         clock: Clock,
         randomness: random.Random,
         backoff: Backoff,
-        held: int = HELD,
+        capacity: int = MAX_SCHEDULED_TICKETS,
         store: EventStore | None = None,
     ) -> None:
-        self._store = store or inbox.store
-        self._registry = inbox.registry
+        self.name = "commands"
+        self.criteria = TICKETS
+        self.limit = MAX_COMMANDS_PER_APPEND
+        self.pauses = Pauses(SHORTEST_PAUSE, LONGEST_PAUSE, inbox.submitted)
+        self._journal = Journal(store or inbox.journal.store, inbox.journal.registry)
         self._commands = commands
         self._executor = executor
         self._inbox = inbox
@@ -88,110 +92,65 @@ class InboxWorker:
         self._guard.begin(now, now)
         self._random = randomness
         self._backoff = backoff
-        self._held = held
-        self._schedule = Schedule(held)
-        self._fresh: dict[str, TicketRecord] = {}  # due, with nothing but their submission to know of
-        self._position: int | None = None
+        self._capacity = capacity
+        self._schedule = Schedule(capacity)
+        self._fresh: dict[str, TicketRecord] = {}  # due, and only their submission is known
         self._unsaved = 0
         self._handled = 0
-        self._gathering = GATHERING
         self._left: set[tuple[str, int]] = set()  # the commands, by name and version, that this app cannot handle
 
     def __repr__(self) -> str:
-        return f"<InboxWorker at {self._position}, {len(self._schedule)} open, {self._handled} handled>"
+        return f"<CommandFollower, {self.progress}>"
 
     @property
-    def name(self) -> str:
-        """What a status calls it."""
-        return "commands"
+    def progress(self) -> str:
+        """How many tickets are open, and how many commands were handled."""
+        return f"{len(self._schedule)} open, {self._handled} handled"
 
-    async def step(self) -> bool:
-        """Read what is new and handle what is due; whether there was anything to do.
+    def due(self) -> datetime | None:
+        """When the next command is due; `ClockJumped` while this process's clock is not plausible.
 
-        `ClockJumped` while this process's clock is not plausible: commands would be due that are not.
+        With such a clock commands would seem to be due that are not.
         """
         now = to_microseconds(self._clock.now())
         if now > (latest := self._guard.latest(now)):
             raise clock_jumped(now, latest, now)
-        try:
-            return await self._step()
-        except BaseException:
-            self._forget()  # what was taken from the schedule and not handled is in the log
-            raise
+        return self._schedule.next()
 
-    async def _step(self) -> bool:
-        if self._position is None:
-            await self._start()
-        read = await self._collect()
+    async def start(self) -> int:
+        """Begin at the newest checkpoint of any worker."""
+        self._forget()
+        self.due()  # refuses an implausible clock before tickets are scheduled by it
+        for event in await self._journal.newest(CHECKPOINTS):
+            for ticket in event.open:
+                record = await self._inbox.read(ticket)
+                if not record.submission.completed:
+                    self._put(record)
+            return int(event.position)
+        return 0
+
+    async def handle(self, batch: Batch) -> int:
+        """Note what is new, and handle what is due."""
+        for stored in batch.events:
+            self._note(stored)
+        self._unsaved += len(batch.events)
+        if len(batch.events) == self.limit and len(self._fresh) < self.limit:
+            return batch.through  # what follows in the log may be the outcome of what was noted
+        for record in self._fresh.values():
+            record.state.position = batch.through
         if self._schedule.incomplete is not None and self._schedule.incomplete <= self._clock.now():
-            self._begin_anew()
-            return True
-        tickets = self._schedule.take(self._clock.now(), TOGETHER)
+            return self._first_open()
+        tickets = self._schedule.take(self._clock.now(), MAX_COMMANDS_PER_APPEND)
         if tickets:
             await self._handle(tickets)
-        if self._unsaved >= EVENTS_A_CHECKPOINT:
-            await self._save()
-        found = read or bool(tickets)
-        self._gathering = GATHERING if found else min(2 * self._gathering, LONGEST_GATHERING)
-        return found
+        if self._unsaved >= EVENTS_PER_CHECKPOINT:
+            await self._save(batch.through)
+        return batch.through
 
-    async def until_there_is_work(self) -> None:
-        """Return when the log has grown or a command is due."""
-        due = self._schedule.next()
-        timeout = None
-        if due is not None:
-            timeout = min(max((due - self._clock.now()).total_seconds(), 0.0), LONGEST_WAIT)
-        time = asyncio.get_running_loop().time
-        began = time()
-        head = await self._store.wait(self._position or 0, timeout)
-        if time() - began > LONGEST_GATHERING:
-            self._gathering = GATHERING
-        if head > (self._position or 0):
-            await self._let_gather()
-
-    async def _let_gather(self) -> None:
-        """Wait a little for more, longer while a busy log has no commands; one of this process's ends it at once."""
-        try:
-            async with asyncio.timeout(self._gathering):
-                await self._inbox.submitted.wait()
-        except TimeoutError:
-            pass
-        self._inbox.submitted.clear()
-
-    # --- following the log
-
-    async def _start(self) -> None:
-        """Go on from the newest checkpoint of any worker."""
-        position = 0
-        async for batch in self._store.read(CHECKPOINTS, limit=1, reverse=True):
-            for event in self._registry.decode_all(batch.events):
-                position = event.position
-                for ticket in event.open:
-                    record = await self._inbox.read(ticket)
-                    if not record.submission.settled:
-                        self._put(record)
-        self._position = position
-
-    async def _collect(self) -> bool:
-        """Read up to the head, or until enough is there to be handled."""
-        read = False
-        while len(self._fresh) < TOGETHER:
-            count = 0
-            async for batch in self._store.read(TICKETS, after=self._position or 0, limit=TOGETHER):
-                for stored in batch.events:
-                    self._note(stored)
-                count += len(batch.events)
-                self._position = batch.through
-            self._unsaved += count
-            read = read or count > 0
-            if count < TOGETHER:
-                break
-        for record in self._fresh.values():
-            record.state.position = self._position or 0
-        return read
+    # --- what is open
 
     def _note(self, stored: StoredEvent) -> None:
-        event = self._registry.decode(stored)
+        event = self._journal.registry.decode(stored)
         self._fresh.pop(event.ticket, None)
         match event:
             case CommandSubmitted(ticket=ticket):
@@ -213,7 +172,7 @@ class InboxWorker:
         return now
 
     def _can_handle(self, submission: Submission) -> bool:
-        """Whether this app knows the command, in this version; said once for each command that it does not know."""
+        """Whether this app knows the command, in this version; logs each command once that it does not know."""
         known = self._commands.of_wire(submission.command)
         if known is not None and submission.command_version <= known.version:
             return True
@@ -227,35 +186,32 @@ class InboxWorker:
             )
         return False
 
-    def _begin_anew(self) -> None:
-        """Read again from the first open ticket on: the schedule has let some go that are due now."""
+    def _first_open(self) -> int:
+        """Return the position before the first open ticket: the schedule has dropped tickets that are due now."""
         _, first = self._schedule.oldest(0)
         self._forget()
-        self._position = (first or 1) - 1
+        return (first or 1) - 1
 
     def _forget(self) -> None:
-        """Begin at the checkpoint again."""
-        self._position = None
-        self._schedule = Schedule(self._held)
+        self._schedule = Schedule(self._capacity)
         self._fresh.clear()
 
-    async def _save(self) -> None:
-        tickets, end = self._schedule.oldest(LISTED)
-        position = self._position or 0
-        event = InboxCheckpoint(position if end is None else min(position, end - 1), tickets)
-        await self._store.append([self._registry.encode(event, b"{}")])
+    async def _save(self, through: int) -> None:
+        tickets, end = self._schedule.oldest(MAX_LISTED_TICKETS)
+        event = InboxCheckpoint(through if end is None else min(through, end - 1), tickets)
+        await self._journal.store.append(self._journal.encode([event]))
         self._unsaved = 0
 
     # --- handling
 
     async def _handle(self, tickets: Iterable[str]) -> None:
-        """Handle tickets with one append; where that does not go through, each by itself."""
+        """Handle tickets with one append; if that fails, each by itself."""
         orders = [order for ticket in tickets if (order := await self._order(ticket))]
         try:
             await self._executor.settle_all((command, record.state, record.metadata) for record, command in orders)
         except (LeaseLost, StoreClosed):
             raise
-        except Exception:  # noqa: BLE001 whatever it was comes again for the one that it is about
+        except Exception:  # noqa: BLE001 it is raised again for the ticket that causes it
             await self._handle_each(orders)
         else:
             self._handled += len(orders)
@@ -263,13 +219,14 @@ class InboxWorker:
                 self._schedule.discard(record.submission.ticket)
 
     async def _order(self, ticket: str) -> Order | None:
-        """A ticket with its command; None when the command is left to others, or cannot be read: a failed attempt."""
+        """A ticket with its command; None if the command is left to other code, or if it cannot be decoded."""
         record = self._fresh.pop(ticket, None) or await self._inbox.read(ticket)
-        if not self._can_handle(record.submission):  # others postponed it, or somebody wants it tried again
+        if not self._can_handle(record.submission):  # others postponed it, or a person retried it
             self._schedule.put(ticket, record.position, NEVER)
             return None
         try:
-            return record, self._command(record)
+            submission = record.submission
+            return record, self._inbox.command_of(submission.command, submission.command_version, submission.raw)
         except LeftfoldError as error:
             await self._postpone(record, error)
             return None
@@ -304,43 +261,31 @@ class InboxWorker:
             self._handled += 1
             self._schedule.discard(ticket)
 
-    def _command(self, record: TicketRecord) -> Any:
-        submission = record.submission
-        data = self._commands.codec.encode(submission.data)
-        return self._commands.decode_new(NewEvent(submission.command, data, version=submission.command_version))
-
     async def _postpone(self, record: TicketRecord, error: Exception) -> None:
-        """Say that an attempt failed, unless someone said something of the ticket meanwhile."""
+        """Record that an attempt failed, unless something was recorded of the ticket meanwhile."""
         submission = record.submission
         attempt, problem = submission.attempts + 1, in_words(error)
         due = self._clock.now() + self._backoff.pause(attempt, self._random)
         events: list[Any] = [CommandPostponed(submission.ticket, attempt, problem, due)]
-        last = attempt >= self._backoff.attempts
-        if last:
+        as_before, is_last = submission.error == problem, attempt >= self._backoff.attempts
+        if is_last:
             events = self._given_up(submission, attempt, problem, traceback_of(error))
-        as_before = await self._failed_so_before(submission.ticket, problem) if last else submission.error == problem
-        stored = [self._registry.encode(event, encode_metadata(record.metadata)) for event in events]
-        try:
-            await self._store.append(stored, condition=AppendCondition(record.state.criteria, record.state.position))
-        except Conflict:
-            pass  # what was said comes with the next read
-        else:
-            self._schedule.discard(submission.ticket)
-            if not as_before:
-                level, what = (logging.ERROR, "failed") if last else (logging.WARNING, "failed and is tried again")
-                words = (submission.command, submission.ticket, what, problem)
-                log.log(level, "%s (ticket %s) %s: %s", *words, exc_info=loggable(error))
-
-    async def _failed_so_before(self, ticket: str, problem: str) -> bool:
-        """Say whether the command failed for good with the same error before someone retried it."""
-        read = self._store.read(criteria(CommandFailed, tags=[f"leftfold.ticket:{ticket}"]), limit=1, reverse=True)
-        return [event.error async for batch in read for event in self._registry.decode_all(batch.events)] == [problem]
+            failed = criteria(CommandFailed, tags=[f"leftfold.ticket:{submission.ticket}"])
+            as_before = [each.error for each in await self._journal.newest(failed)] == [problem]
+        unchanged = AppendCondition(record.state.criteria, record.state.position)
+        if not await self._journal.record(events, record.metadata, unchanged):
+            return  # what was recorded instead comes with the next read
+        self._schedule.discard(submission.ticket)
+        if not as_before:
+            level, what = (logging.ERROR, "failed") if is_last else (logging.WARNING, "failed and is tried again")
+            words = (submission.command, submission.ticket, what, problem)
+            log.log(level, "%s (ticket %s) %s: %s", *words, exc_info=loggable(error))
 
     def _given_up(self, submission: Submission, attempt: int, problem: str, traceback: str) -> list[Any]:
-        """What is said after the last attempt; one that recurs goes on with its next time."""
+        """What is recorded after the last attempt; the series of a command that recurs continues."""
         try:
             following = submission.following(self._clock.now())
-        except ZoneInfoNotFoundError:  # it goes on once it is retried where its time zone is known
+        except ZoneInfoNotFoundError:  # it continues once it is retried where its time zone is known
             following = None
         if following is None:
             return [CommandFailed(submission.ticket, attempt, problem, None, traceback)]

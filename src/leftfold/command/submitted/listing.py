@@ -9,23 +9,24 @@ import msgspec
 from leftfold.command.submitted.commands import TICKETS
 from leftfold.command.submitted.events import CommandFailed, CommandSubmitted, InboxCheckpoint
 from leftfold.command.submitted.submission import Submission
+from leftfold.follow.journal import Journal
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import Criteria, Item, criteria
 from leftfold.model.registry import Registry
 from leftfold.store.contract import EventStore
 
 [ABOUT_TICKETS] = TICKETS.items
-GOING_ON = frozenset(("pending", "scheduled", "failed"))
-DONE_WITH = frozenset(("handled", "rejected", "cancelled"))
-TOGETHER = 25  # tickets that are read at once
+UNFINISHED = frozenset(("pending", "scheduled", "failed"))
+FINISHED = frozenset(("handled", "rejected", "cancelled"))
+TICKETS_PER_READ = 25
 Placed = dict[str, tuple[int, Submission]]  # a ticket's submission, and where it was submitted
 
 
 class Listing:
     """Reads the submissions in some states from the log; keeps nothing.
 
-    What is going on is in the newest checkpoint of a worker or behind it, or has failed at some time. What is done
-    with can be anywhere.
+    A command that is not finished is in the newest checkpoint of a worker or was submitted after it, or has failed at
+    some time. A finished command can be anywhere.
     """
 
     def __init__(self, store: EventStore, registry: Registry, clock: Clock) -> None:
@@ -37,26 +38,26 @@ class Listing:
         return f"<Listing of {self._store!r}>"
 
     async def in_states(self, states: Iterable[str]) -> list[Submission]:
-        """The submissions in these states, by the order in which they were submitted."""
+        """Return the submissions in these states, in the order in which they were submitted."""
         wanted = frozenset(states)
-        found = await (self._going_on("failed" in wanted) if wanted <= GOING_ON else self._everything())
+        found = await (self._unfinished("failed" in wanted) if wanted <= UNFINISHED else self._everything())
         now = self._clock.now()
-        placed = sorted((each for each in found.values() if each[1].standing(now) in wanted), key=lambda each: each[0])
+        placed = sorted((each for each in found.values() if each[1].state_at(now) in wanted), key=lambda each: each[0])
         return [submission for _, submission in placed]
 
     async def _everything(self) -> Placed:
         found, _ = await self._folded(TICKETS, 0)
         return found
 
-    async def _going_on(self, with_failed: bool) -> Placed:
+    async def _unfinished(self, with_failed: bool) -> Placed:
         position, older = await self._checkpoint()
-        found, unknown = await self._folded(TICKETS, position, leave_out=DONE_WITH)
+        found, unknown = await self._folded(TICKETS, position, leave_out=FINISHED)
         older |= unknown
         if with_failed:
             older |= await self._ever_failed(position)
         tickets = sorted(older - found.keys())
-        for start in range(0, len(tickets), TOGETHER):
-            group = tickets[start : start + TOGETHER]
+        for start in range(0, len(tickets), TICKETS_PER_READ):
+            group = tickets[start : start + TICKETS_PER_READ]
             about = Criteria(*(Item(ABOUT_TICKETS.types, [f"leftfold.ticket:{ticket}"]) for ticket in group))
             found |= (await self._folded(about, 0))[0]
         return found
@@ -64,7 +65,7 @@ class Listing:
     async def _folded(
         self, about: Criteria, after: int, leave_out: frozenset[str] = frozenset()
     ) -> tuple[Placed, set[str]]:
-        """The submissions of a stretch of the log, and the tickets in it that were submitted before."""
+        """The submissions of a part of the log, and the tickets in it that were submitted before."""
         found: Placed = {}
         unknown: set[str] = set()
         async for batch in self._store.read(about, after=after):
@@ -80,10 +81,9 @@ class Listing:
         return found, unknown
 
     async def _checkpoint(self) -> tuple[int, set[str]]:
-        """Up to where nothing but these tickets was going on."""
-        async for batch in self._store.read(criteria(InboxCheckpoint), limit=1, reverse=True):
-            for event in self._registry.decode_all(batch.events):
-                return event.position, set(event.open)
+        """The position up to which only these tickets were unfinished."""
+        for event in await Journal(self._store, self._registry).newest(criteria(InboxCheckpoint)):
+            return event.position, set(event.open)
         return 0, set()
 
     async def _ever_failed(self, upto: int) -> set[str]:
@@ -92,7 +92,7 @@ class Listing:
 
 
 class CommandCounts(msgspec.Struct, frozen=True):
-    """Submitted commands that are not done with, by their state."""
+    """How many submitted commands are unfinished, by their state."""
 
     pending: int = 0
     scheduled: int = 0
@@ -100,7 +100,7 @@ class CommandCounts(msgspec.Struct, frozen=True):
 
 
 class OpenCommands:
-    """Counts them. The first look reads every submission of the log."""
+    """Counts unfinished commands. The first count reads every submission of the log."""
 
     def __init__(self, store: EventStore, registry: Registry, clock: Clock) -> None:
         self._store = store
@@ -114,12 +114,12 @@ class OpenCommands:
         return f"<OpenCommands: {len(self._open)} at {self._position}>"
 
     async def counts(self) -> CommandCounts:
-        """How many there are now."""
+        """Return how many there are now."""
         async with self._reading:
             await self._read()
         now = self._clock.now()
-        standings = [submission.standing(now) for submission in self._open.values()]
-        return CommandCounts(**{state: standings.count(state) for state in CommandCounts.__struct_fields__})
+        states = [submission.state_at(now) for submission in self._open.values()]
+        return CommandCounts(**{state: states.count(state) for state in CommandCounts.__struct_fields__})
 
     async def _read(self) -> None:
         async for batch in self._store.read(TICKETS, after=self._position, data_only=True):
@@ -129,5 +129,5 @@ class OpenCommands:
 
     def _take(self, ticket: str, event: Any) -> None:
         submission = (self._open.pop(ticket, None) or Submission(ticket)).evolve(event)
-        if submission.state not in DONE_WITH:
+        if submission.state not in FINISHED:
             self._open[ticket] = submission

@@ -12,17 +12,17 @@ from leftfold.model.clock import to_microseconds
 
 
 class Daily(msgspec.Struct, frozen=True):
-    """Every day when the clocks of a time zone show this time: `Daily(time(3), zone="Europe/Vienna")`.
+    """Every day at this time of a time zone: `Daily(time(3), zone="Europe/Vienna")`.
 
-    Once a day, also when clocks are put forward or back: a time that a day does not have is moved on by as much as
-    the clocks are, and of a time that a day has twice the first is meant.
+    Once a day, also on days when clocks change: a time that a day does not have is moved forward by as much as the
+    clocks are, and a time that a day has twice means the first.
     """
 
     at: time
     zone: str = "UTC"
 
     def after(self, moment: datetime) -> datetime:
-        """The first time after a moment, in UTC."""
+        """Return the first time after a moment, in UTC."""
         zone = _zone(self.zone)
         day = moment.astimezone(zone).date() - timedelta(days=1)  # a time that was moved on may lie on the next day
         while (due := datetime.combine(day, self.at, zone).astimezone(UTC)) <= moment:
@@ -37,14 +37,14 @@ class Recurrence(msgspec.Struct, frozen=True):
     every: timedelta | Daily
 
     def after(self, moment: datetime) -> datetime:
-        """The first time after a moment: what was missed before it is left out."""
+        """Return the first time after a moment. Times that were missed are left out."""
         if isinstance(self.every, Daily):
             return self.every.after(moment)
         return self.first + ((moment - self.first) // self.every + 1) * self.every
 
 
 def recurrence(every: timedelta | Daily, at: datetime | None, now: datetime) -> Recurrence:
-    """What was asked for, checked. Without `at` a period begins now."""
+    """Check and return a recurrence. Without `at` a period begins now."""
     first = now if at is None else at
     to_microseconds(first)  # refuses a naive one
     if isinstance(every, Daily):
@@ -82,7 +82,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class Schedule:
     """Open tickets by the time at which they are due.
 
-    Of more than `capacity` those that are due last are let go; from the time `incomplete` on the log has to be asked
+    Beyond `capacity` tickets it drops those that are due last; from the time `incomplete` on the log has to be read
     again. Belongs to one worker.
     """
 
@@ -114,11 +114,11 @@ class Schedule:
             self._shrink()
 
     def discard(self, ticket: str) -> None:
-        """A ticket is settled."""
+        """Remove a ticket: it is completed."""
         self._open.pop(ticket, None)
 
     def take(self, now: datetime, limit: int) -> list[str]:
-        """Tickets that are due, in the order in which they were submitted. They stay open until they are discarded."""
+        """Return tickets that are due, in the order of their submission. They stay open until they are discarded."""
         found: list[tuple[int, str]] = []
         while self._due and len(found) < limit and self._due[0][0] <= now:
             due, position, ticket = heapq.heappop(self._due)
@@ -128,7 +128,7 @@ class Schedule:
         return [ticket for _, ticket in sorted(found)]
 
     def next(self) -> datetime | None:
-        """When the next ticket is due or the log has to be asked again; None when nothing will be."""
+        """Return when the next ticket is due or the log has to be read again; None if neither will be."""
         while self._due and self._open.get(self._due[0][2]) != self._due[0][:2]:
             heapq.heappop(self._due)
         times = [due for due, _, _ in self._due[:1] if due < NEVER]
@@ -137,7 +137,7 @@ class Schedule:
         return min(times, default=None)
 
     def oldest(self, limit: int) -> tuple[list[str], int | None]:
-        """The first open tickets, and where the first one was submitted that is left out, if any is."""
+        """Return the first open tickets, and where the first ticket that is left out was submitted, if any is."""
         ordered = sorted((position, ticket) for ticket, (_, position) in self._open.items())
         left_out = [position for position, _ in ordered[limit : limit + 1]]
         if self._forgotten is not None:
@@ -150,7 +150,7 @@ class Schedule:
         self._forgotten = position if self._forgotten is None else min(position, self._forgotten)
 
     def _shrink(self) -> None:
-        """Let go of the later half at once, since each time all are sorted; never of what may be due already."""
+        """Drop the later half at once, since each time all are sorted; never a ticket that may be due already."""
         ordered = sorted((due, position, ticket) for ticket, (due, position) in self._open.items())
         for due, position, ticket in ordered[len(ordered) // 2 :]:
             if due > START:

@@ -1,9 +1,10 @@
-"""Submissions: what has become of a submitted command, as its events tell."""
+"""Submissions: what has become of a submitted command, as its events say."""
 
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal, Self, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from leftfold.command.handler import DecisionModel
@@ -26,16 +27,16 @@ SubmissionState = Literal["unknown", "open", "handled", "rejected", "failed", "c
 class Submission(DecisionModel):
     """A submitted command: a fold of the events of one ticket.
 
-    `due` is None when nothing has to be waited for. `events` is how many events the command made, `error` what the
-    newest failed attempt ran into, and `traceback` is that of the last attempt of a command that has failed. One that
-    recurs has a `series`, and a `recurrence` until the next one of its series is submitted.
+    `due` is None if the command can be handled at once. `events` is how many events the command made, `error` is the
+    error of the newest failed attempt, and `traceback` that of the last attempt of a command that has failed. A command
+    that recurs has a `series`, and a `recurrence` until the next command of its series is submitted.
     """
 
     ticket: TicketId
     state: SubmissionState = "unknown"
     command: str = ""
     command_version: int = 1
-    data: dict[str, Any] = {}  # noqa: RUF012 msgspec copies it
+    raw: msgspec.Raw = msgspec.Raw(b"{}")
     due: datetime | None = None
     attempts: int = 0
     error: str | None = None
@@ -46,14 +47,23 @@ class Submission(DecisionModel):
     recurrence: Recurrence | None = None
     traceback: str | None = None
 
-    def standing(self, now: datetime) -> str:
-        """The state, an open one told apart by whether its time has come: `pending` or `scheduled`."""
+    def __repr__(self) -> str:
+        return f"<Submission {self.ticket} of {self.command}, {self.state}>"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The command's fields, as they were submitted."""
+        fields: dict[str, Any] = msgspec.json.decode(self.raw)
+        return fields
+
+    def state_at(self, now: datetime) -> str:
+        """The state at a time: for an open command `pending` if it is due, else `scheduled`."""
         if self.state != "open":
             return self.state
         return "scheduled" if self.due is not None and self.due > now else "pending"
 
     def following(self, now: datetime) -> CommandSubmitted | None:
-        """The next command of a series, due at the first time that is still to come; None when this does not recur."""
+        """The next command of a series, due at the first time after `now`; None if this command does not recur."""
         if self.recurrence is None or self.series is None:
             return None
         due = self.recurrence.after(max(now, self.due or now))
@@ -61,15 +71,15 @@ class Submission(DecisionModel):
             _ticket_in(self.series, due),
             self.command,
             self.command_version,
-            self.data,
+            self.raw,
             due,
             self.series,
             self.recurrence,
         )
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing more happens by itself."""
+    def completed(self) -> bool:
+        """Whether no worker will do anything more with the command."""
         return self.state not in ("unknown", "open")
 
     def evolve(  # noqa: PLR0911 one for each type of event
@@ -82,10 +92,10 @@ class Submission(DecisionModel):
         | CommandRetried
         | CommandCancelled,
     ) -> Self:
-        """Fold one event of the ticket. A process cancels without looking: what is settled by then stays so."""
+        """Fold one event of the ticket. A process cancels without looking: a completed command stays completed."""
         match event:
             case CommandSubmitted(command=command, command_version=version, data=data, due=due):
-                submitted = replace(self, state="open", command=command, command_version=version, data=data, due=due)
+                submitted = replace(self, state="open", command=command, command_version=version, raw=data, due=due)
                 return submitted if event.series is None else _recurring(submitted, event)
             case CommandHandled(events=events):
                 return replace(self, state="handled", events=events)

@@ -1,4 +1,4 @@
-"""Tickets: what `submit` gives, to ask for the outcome from here or from any other process."""
+"""Tickets: what `submit` returns, to ask for the outcome in this process or in any other."""
 
 import asyncio
 from collections import defaultdict
@@ -15,32 +15,32 @@ from leftfold.store.contract import EventStore
 from leftfold.store.home import Home
 
 OUTCOMES = criteria(CommandHandled, CommandRejected, CommandFailed, CommandCancelled)
-Settled = asyncio.Future[None]
+Completion = asyncio.Future[None]
 
 
 class Outcomes:
-    """Wakes those who await a ticket once something final is said of it. Reads only while someone waits."""
+    """Wakes the callers that wait for a ticket once it is completed. Reads the log only while a caller waits."""
 
     def __init__(self, store: EventStore, registry: Registry) -> None:
         self._store = store
         self._registry = registry
-        self._waiting: defaultdict[str, set[Settled]] = defaultdict(set)
+        self._waiting: defaultdict[str, set[Completion]] = defaultdict(set)
         self._following: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Outcomes of {len(self._waiting)} tickets>"
 
-    async def expect(self, ticket: str) -> Settled:
-        """A future that is done once the ticket is settled after this call returned; `forget` it in the end."""
-        settled: Settled = asyncio.get_running_loop().create_future()
-        self._waiting[ticket].add(settled)
+    async def expect(self, ticket: str) -> Completion:
+        """Return a future that is done once the ticket is completed after this call; `forget` it in the end."""
+        completion: Completion = asyncio.get_running_loop().create_future()
+        self._waiting[ticket].add(completion)
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow(await self._store.head()))
-        return settled
+        return completion
 
-    def forget(self, ticket: str, settled: Settled) -> None:
-        """Nobody waits for it any more."""
-        self._waiting[ticket].discard(settled)
+    def forget(self, ticket: str, completion: Completion) -> None:
+        """Stop waiting for a ticket."""
+        self._waiting[ticket].discard(completion)
         if not self._waiting[ticket]:
             del self._waiting[ticket]
 
@@ -59,17 +59,17 @@ class Outcomes:
                         self._wake(self._waiting.get(event.ticket, ()), None)
                 await self._store.wait(position, 1.0)
         except LeftfoldError as error:
-            for settled in list(self._waiting.values()):
-                self._wake(settled, error)
+            for completion in list(self._waiting.values()):
+                self._wake(completion, error)
 
-    def _wake(self, waiting: "set[Settled] | tuple[()]", error: LeftfoldError | None) -> None:
-        for settled in waiting:
-            if settled.done():
+    def _wake(self, waiting: "set[Completion] | tuple[()]", error: LeftfoldError | None) -> None:
+        for completion in waiting:
+            if completion.done():
                 continue
             if error is None:
-                settled.set_result(None)
+                completion.set_result(None)
             else:
-                settled.set_exception(error)
+                completion.set_exception(error)
 
 
 class Ticket:
@@ -85,14 +85,14 @@ class Ticket:
         return f"<Ticket {self.id}>"
 
     async def result(self, timeout: float | None = None) -> Receipt:
-        """The receipt, once the command is handled by whichever process; `TicketOpen` after `timeout` seconds.
+        """Return the receipt once any process has handled the command; `TicketOpen` after `timeout` seconds.
 
         Raises `Rejected` as the handler did, `TicketFailed` after the last attempt, or `TicketCancelled`.
         """
         self._home.check()
         try:
             async with asyncio.timeout(timeout):
-                await self._settled()
+                await self._completed()
         except TimeoutError:
             raise TicketOpen(self.id, timeout or 0) from None
         record = await self._inbox.read(self.id)
@@ -108,24 +108,24 @@ class Ticket:
                 return await self._inbox.receipt(record)
 
     async def state(self) -> Submission:
-        """What has become of the command so far."""
+        """Return what has become of the command so far."""
         self._home.check()
         return (await self._inbox.read(self.id)).submission
 
     async def retry(self, *, metadata: Metadata | None = None) -> None:
-        """Try a command that failed, or was postponed, again at once; `TicketClosed` if it is in another state."""
+        """Try a command that failed or was postponed again at once; `TicketClosed` if it is in another state."""
         self._home.check()
         await self._inbox.retry(self.id, metadata)
 
     async def cancel(self, *, metadata: Metadata | None = None) -> None:
-        """See to it that the command is not handled; `TicketClosed` if it has been, or was rejected or cancelled."""
+        """Cancel a command that has not been handled yet; `TicketClosed` if it was handled, rejected or cancelled."""
         self._home.check()
         await self._inbox.cancel(self.id, metadata)
 
-    async def _settled(self) -> None:
-        settled = await self._outcomes.expect(self.id)
+    async def _completed(self) -> None:
+        completion = await self._outcomes.expect(self.id)
         try:
-            if not (await self._inbox.read(self.id)).submission.settled:
-                await settled
+            if not (await self._inbox.read(self.id)).submission.completed:
+                await completion
         finally:
-            self._outcomes.forget(self.id, settled)
+            self._outcomes.forget(self.id, completion)
