@@ -50,6 +50,10 @@ check: $(VENV)/.dev ## Lint, format, types and import directions
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+.PHONY: sync-twin
+sync-twin: $(VENV)/.dev ## Write src/leftfold/live_sync.py, the app without await, from live.py
+	@$(BIN)/python -m tools.sync_twin
+
 .PHONY: docs
 docs: $(VENV)/.docs ## Build the documentation into build/docs; a warning or a broken link is an error
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/docs $(ARGS)

@@ -1,20 +1,22 @@
 """The sync facade: the same names without await, on a loop thread of its own."""
 
 import asyncio
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from leftfold import Metadata, Rejected, recording
+from leftfold import Metadata, Rejected, Ticket, recording
 from leftfold.errors import InsideRunningLoop, InvalidUrl, StoreClosed
 from leftfold.live import LiveApp
-from leftfold.live_sync import SyncLive
+from leftfold.live_sync import SyncLive, SyncTicket
 from tests.accounts import Account, Deposit, Deposited, Withdraw, accounts_app
 from tests.patience import PATIENCE
+from tools import sync_twin
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -35,11 +37,22 @@ def test_commands_states_and_explanations_are_answered_without_await() -> None:
         assert repr(live) == "<SyncLive on <MemoryStore at 2>>"
 
 
-def test_it_has_every_public_method_of_the_live_app() -> None:
-    def public(owner: type) -> set[str]:
-        return {name for name, value in vars(owner).items() if callable(value) and not name.startswith("_")}
+@pytest.mark.parametrize(("twin", "original"), [(SyncLive, LiveApp), (SyncTicket, Ticket)])
+def test_it_has_every_public_name_with_the_same_parameters(twin: type, original: type) -> None:
+    def public(owner: type) -> dict[str, Any]:
+        return {
+            name: inspect.signature(value).parameters if callable(value) else value.__doc__
+            for name, value in vars(owner).items()
+            if not name.startswith("_") and name != "close"
+        }
 
-    assert public(SyncLive) == public(LiveApp) | {"close"}
+    assert public(twin).keys() == public(original).keys()
+    for name, value in public(original).items():
+        assert isinstance(value, str) or list(public(twin)[name]) == list(value)
+
+
+def test_the_facade_is_what_the_tool_writes_from_the_live_app() -> None:
+    assert sync_twin.TWIN.read_text(encoding="utf-8") == sync_twin.twin(), "run: make sync-twin"
 
 
 def test_errors_come_as_they_are() -> None:

@@ -361,7 +361,7 @@ class App:
             new_id=new_id,
             randomness=randomness,
         )
-        return open_sync(self, url_of(log), options)
+        return open_sync(open_live(self, url_of(log), options))
 
     def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:
         """Open the whole app in memory, to be tested: nothing happens by itself, and the same happens each time.

@@ -1,6 +1,5 @@
 """A store without `await`: the same verbs, on a loop thread of its own."""
 
-import asyncio
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
@@ -8,13 +7,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from leftfold.errors import InsideRunningLoop, LeftfoldError
-from leftfold.live_sync import LoopThread, Opened
+from leftfold.errors import LeftfoldError
+from leftfold.loop_thread import LoopThread, Opened, check_no_loop
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store import AppendCondition, Appended, Batch, EventStore, IdempotencyKey, NewEvent, open_store, subscribe
 
 T = TypeVar("T")
+
+INSTEAD = "async with open_store(url) as store:"
 
 
 class SyncStore:
@@ -104,7 +105,7 @@ class SyncStore:
                 self._run(lambda: _end(batches))
 
     def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        _check_no_loop()
+        check_no_loop(INSTEAD)
         return self._loop.run(call())
 
 
@@ -115,7 +116,7 @@ def open_store_sync(url: str | os.PathLike[str], *, clock: Clock | None = None) 
     of the program, closes it. It belongs to the process that opened it: a server that forks opens it afterwards. The
     URL is that of `open_store`. Called from inside a running event loop it raises `InsideRunningLoop`.
     """
-    _check_no_loop()
+    check_no_loop(INSTEAD)
     loop = LoopThread()
     try:
         return SyncStore(loop.run(_opened(url, clock)), loop)
@@ -134,11 +135,3 @@ async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
 
 async def _end(batches: Any) -> None:
     await batches.aclose()
-
-
-def _check_no_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise InsideRunningLoop("async with open_store(url) as store:")
