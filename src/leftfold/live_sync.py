@@ -45,25 +45,25 @@ class SyncTicket:
         return f"<SyncTicket {self.id}>"
 
     def result(self, timeout: float | None = None) -> Receipt:
-        """The receipt, once the command is handled by whichever process; `TicketOpen` after `timeout` seconds.
+        """Return the receipt once any process has handled the command; `TicketOpen` after `timeout` seconds.
 
         See `Ticket.result`.
         """
         return self._loop.run(self._ticket.result(timeout))
 
     def state(self) -> Submission:
-        """What has become of the command so far. See `Ticket.state`."""
+        """Return what has become of the command so far. See `Ticket.state`."""
         return self._loop.run(self._ticket.state())
 
     def retry(self, *, metadata: Metadata | None = None) -> None:
-        """Try a command that failed, or was postponed, again at once; `TicketClosed` if it is in another state.
+        """Try a command that failed or was postponed again at once; `TicketClosed` if it is in another state.
 
         See `Ticket.retry`.
         """
         self._loop.run(self._ticket.retry(metadata=metadata))
 
     def cancel(self, *, metadata: Metadata | None = None) -> None:
-        """See to it that the command is not handled; `TicketClosed` if it has been, or was rejected or cancelled.
+        """Cancel a command that has not been handled yet; `TicketClosed` if it was handled, rejected or cancelled.
 
         See `Ticket.cancel`.
         """
