@@ -56,7 +56,7 @@ sync-twin: $(VENV)/.dev ## Write src/leftfold/live_sync.py, the app without awai
 
 .PHONY: docs
 docs: $(VENV)/.docs ## Build the documentation into build/docs; a warning or a broken link is an error
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/docs $(ARGS)
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html docs build/docs $(ARGS)
 	@echo "open build/docs/index.html"
 
 .PHONY: bench

@@ -29,6 +29,7 @@ myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"leftfold {version}"
 html_show_sphinx = False
 html_copy_source = False
