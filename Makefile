@@ -10,10 +10,10 @@ MONTHS ?=
 YEAR   ?=
 ARGS   ?=
 
-# Processes that test at the same time, a file each: a good part of the tests waits for others.
+# How many processes test at the same time, one file each: many tests spend their time waiting.
 JOBS   ?= 3
 
-# How often `make test-loaded` runs them.
+# How often `make test-loaded` runs the tests.
 RUNS   ?= 10
 
 .DEFAULT_GOAL := help
@@ -39,7 +39,7 @@ test-loaded: $(VENV)/.dev ## Run the tests RUNS times while every core is busy, 
 	@$(BIN)/python -m tests.loaded --runs $(RUNS) $(ARGS)
 
 .PHONY: search
-search: $(VENV)/.dev ## Let the property tests try examples they have not tried yet (ARGS="tests/query"); `make test` always tries the same
+search: $(VENV)/.dev ## Let the property tests try new examples (ARGS="tests/query"); `make test` always tries the same ones
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --hypothesis-profile search $(ARGS)
 
 .PHONY: check
@@ -60,7 +60,7 @@ docs: $(VENV)/.docs ## Build the documentation into build/docs; a warning or a b
 	@echo "open build/docs/index.html"
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure beside the peer and a bare sqlite3 loop (ARGS=... goes to the benchmark)
+bench: $(VENV)/.dev ## Measure, compared with the peer and a bare sqlite3 loop (ARGS=... goes to the benchmark)
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: sbom
@@ -68,13 +68,13 @@ sbom: $(VENV)/.dev ## Write sbom.json, a Software Bill of Materials (CycloneDX) 
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible --output-file sbom.json $(VENV)
 
 .PHONY: audit
-audit: $(VENV)/.dev ## Ask whether any installed package has a known vulnerability; fails where nobody can be asked
+audit: $(VENV)/.dev ## Ask whether any installed package has a known vulnerability; fails if no advisory service answers
 	@mkdir -p build
 	@$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
 	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement build/installed.txt $(ARGS)
 
 .PHONY: venv
-venv: $(VENV)/.dev ## Make .venv with everything that development needs
+venv: $(VENV)/.dev ## Create .venv with everything that development needs
 
 .PHONY: clean
 clean: ## Remove .venv and every cache

@@ -1,0 +1,62 @@
+"""The glossary and the code use the same words: each class it names exists, and no class has a former name."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+CLASSES = {
+    node.name: path.relative_to(ROOT)
+    for path in sorted((ROOT / "src").rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.ClassDef)
+}
+FORMER = [
+    "Arm",
+    "Beginnings",
+    "Chains",
+    "Concern",
+    "DecisionContended",
+    "Following",
+    "FreeProjection",
+    "Gathering",
+    "HeldProjection",
+    "Keeper",
+    "Link",
+    "Moment",
+    "NotKey",
+    "Observer",
+    "Overtaken",
+    "Past",
+    "Range",
+    "Recent",
+    "Recorded",
+    "Room",
+    "Settling",
+    "SplitStanding",
+    "Standing",
+    "Stretch",
+    "Tenure",
+    "Turns",
+    "Working",
+]
+
+
+@pytest.mark.parametrize("name", re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", GLOSSARY.partition("## In the code")[2]))
+def test_a_class_that_the_glossary_names_exists(name: str) -> None:
+    assert name in CLASSES
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_no_class_has_a_name_that_another_word_replaced(name: str) -> None:
+    assert CLASSES.get(name) is None
+
+
+def test_a_word_is_defined_once() -> None:
+    words = [word for entry in re.findall(r"^- \*\*(.+?)\*\*:", GLOSSARY, re.MULTILINE) for word in entry.split(", ")]
+
+    assert sorted(words) == sorted(set(words))
+    assert len(words) > 50
