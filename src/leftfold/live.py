@@ -42,7 +42,7 @@ from leftfold.query import (
     Watch,
 )
 from leftfold.query.event_keys import row_concerns
-from leftfold.query.parked_keys import ParkedKeys
+from leftfold.query.parking import ParkedKeys
 from leftfold.query.read_models import name_of
 from leftfold.reaction.progress import ReactorStatus
 from leftfold.reaction.reactors import Reactors
@@ -278,7 +278,8 @@ class LiveApp:
         read_side, handler = self._handler_of(query)
         moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
         position = _position_of(after)
-        answer: R = await read_side.answer(handler, query, after=position, as_of=moment, timeout=timeout)
+        found = await read_side.answering.answer(handler, query, after=position, as_of=moment, timeout=timeout)
+        answer: R = found.value
         return answer
 
     def watch(

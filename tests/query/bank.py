@@ -110,7 +110,12 @@ async def append(store: EventStore, *events: Event) -> int:
 
 async def ask(read_side: ReadSide, question: Callable[[ReadModels], Any], **options: Any) -> Any:
     """Answer a question to the read models."""
-    return await read_side.answer(HANDLER, Rows(question), **options)
+    return await answered(read_side, HANDLER, Rows(question), **options)
+
+
+async def answered(read_side: ReadSide, handler: QueryHandler, query: object, **options: Any) -> Any:
+    """Return what the handler answers."""
+    return (await read_side.answering.answer(handler, query, **options)).value
 
 
 @asynccontextmanager

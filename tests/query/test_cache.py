@@ -30,6 +30,7 @@ from tests.query.bank import (
     Opened,
     Rows,
     Turnover,
+    answered,
     append,
     reading,
     registry_of,
@@ -69,11 +70,11 @@ async def store() -> AsyncIterator[MemoryStore]:
 async def bank(store: MemoryStore) -> AsyncIterator[ReadSide]:
     await append(store, Opened("a"), Deposited("a", 5))
     async with reading(store, Balance, Turnover) as read_side:
-        await level(read_side, 2)
+        await caught_up(read_side, 2)
         yield read_side
 
 
-async def level(read_side: ReadSide, position: int) -> None:
+async def caught_up(read_side: ReadSide, position: int) -> None:
     await read_side.wait(Balance, position)
     await read_side.wait(Turnover, position)
 
@@ -94,7 +95,7 @@ def hits(read_side: ReadSide, handler: QueryHandler) -> tuple[int, int]:
 async def test_a_kept_answer_is_given_without_asking_again(bank: ReadSide) -> None:
     counting = Counting()
 
-    answers = [await bank.answer(counting.amounts, Amounts(["a"])) for _ in range(3)]
+    answers = [await answered(bank, counting.amounts, Amounts(["a"])) for _ in range(3)]
 
     assert answers == [[5], [5], [5]]
     assert counting.calls == 1
@@ -104,39 +105,39 @@ async def test_a_kept_answer_is_given_without_asking_again(bank: ReadSide) -> No
 async def test_queries_are_told_apart_by_their_values(bank: ReadSide) -> None:
     counting = Counting()
 
-    assert await bank.answer(counting.amounts, Amounts(["a"])) == [5]
-    assert await bank.answer(counting.amounts, Amounts(["a", "a"])) == [5, 5]
+    assert await answered(bank, counting.amounts, Amounts(["a"])) == [5]
+    assert await answered(bank, counting.amounts, Amounts(["a", "a"])) == [5, 5]
 
     assert counting.calls == 2
 
 
 async def test_a_changed_row_makes_its_models_answers_be_asked_again(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
-    await bank.answer(counting.amounts, Amounts(["a"]))
+    await answered(bank, counting.amounts, Amounts(["a"]))
 
     position = await append(store, Deposited("a", 1))
 
-    assert await bank.answer(counting.amounts, Amounts(["a"]), after=position) == [6]
-    assert await bank.answer(counting.amounts, Amounts(["a"])) == [6]
+    assert await answered(bank, counting.amounts, Amounts(["a"]), after=position) == [6]
+    assert await answered(bank, counting.amounts, Amounts(["a"])) == [6]
     assert counting.calls == 2
 
 
 async def test_an_event_of_other_models_leaves_it_as_it_is(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
-    await bank.answer(counting.amounts, Amounts(["a"]))
+    await answered(bank, counting.amounts, Amounts(["a"]))
 
     position = await append(store, Audited("a"))
 
-    assert await bank.answer(counting.amounts, Amounts(["a"]), after=position) == [5]
+    assert await answered(bank, counting.amounts, Amounts(["a"]), after=position) == [5]
     assert counting.calls == 1
 
 
 async def test_it_is_never_given_for_a_position_that_its_models_have_not_reached(bank: ReadSide) -> None:
     counting = Counting()
-    await bank.answer(counting.amounts, Amounts(["a"]))
+    await answered(bank, counting.amounts, Amounts(["a"]))
 
     with pytest.raises(ReadModelBehind) as caught:
-        await bank.answer(counting.amounts, Amounts(["a"]), after=9, timeout=0.0)
+        await answered(bank, counting.amounts, Amounts(["a"]), after=9, timeout=0.0)
 
     assert (caught.value.model, caught.value.position, caught.value.lag) == ("Balance", 2, 7)
     assert caught.value.timeout == 0.0
@@ -145,12 +146,12 @@ async def test_it_is_never_given_for_a_position_that_its_models_have_not_reached
 async def test_plain_sql_text_is_kept_until_any_model_changes(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
     query = Rows(lambda models: models.execute(sa.text("SELECT count(*) FROM balance"))[0][0])
-    assert [await bank.answer(counting.free, query) for _ in range(2)] == [1, 1]
+    assert [await answered(bank, counting.free, query) for _ in range(2)] == [1, 1]
 
     position = await append(store, Opened("b"))
-    await level(bank, position)
+    await caught_up(bank, position)
 
-    assert await bank.answer(counting.free, query) == 2
+    assert await answered(bank, counting.free, query) == 2
     assert counting.calls == 2
 
 
@@ -158,28 +159,28 @@ async def test_a_table_that_was_not_asked_for_is_taken_for_any_model(store: Memo
     counting = Counting()
     foreign = sa.table("balance", sa.column("account"))
     query = Rows(lambda models: len(models.execute(sa.select(foreign))))
-    assert await bank.answer(counting.free, query) == 1
+    assert await answered(bank, counting.free, query) == 1
 
     position = await append(store, Opened("b"))
 
-    assert await bank.answer(counting.free, query, after=position) == 2
+    assert await answered(bank, counting.free, query, after=position) == 2
 
 
 async def test_an_answer_that_tells_a_position_is_not_kept(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
     query = Rows(lambda models: models.position(Balance))
-    assert await bank.answer(counting.free, query) == 2
+    assert await answered(bank, counting.free, query) == 2
 
     position = await append(store, Audited("a"))
 
-    assert await bank.answer(counting.free, query, after=position) == 3
+    assert await answered(bank, counting.free, query, after=position) == 3
 
 
 async def test_an_answer_that_read_nothing_is_not_kept(bank: ReadSide) -> None:
     counting = Counting()
 
     for _ in range(2):
-        assert await bank.answer(counting.free, Rows(lambda models: 7)) == 7
+        assert await answered(bank, counting.free, Rows(lambda models: 7)) == 7
 
     assert counting.calls == 2
 
@@ -188,9 +189,9 @@ async def test_the_past_is_not_kept(bank: ReadSide) -> None:
     counting = Counting()
     query = Amounts(["a"])
 
-    assert await bank.answer(counting.amounts, query) == [5]
-    assert await bank.answer(counting.amounts, query, as_of=1) == [0]
-    assert await bank.answer(counting.amounts, query) == [5]
+    assert await answered(bank, counting.amounts, query) == [5]
+    assert await answered(bank, counting.amounts, query, as_of=1) == [0]
+    assert await answered(bank, counting.amounts, query) == [5]
 
 
 async def test_what_a_handler_raises_is_not_kept(bank: ReadSide) -> None:
@@ -202,7 +203,7 @@ async def test_what_a_handler_raises_is_not_kept(bank: ReadSide) -> None:
     query = Rows(failing)
     for _ in range(2):
         with pytest.raises(LookupError):
-            await bank.answer(counting.free, query)
+            await answered(bank, counting.free, query)
 
     assert counting.calls == 2
 
@@ -212,10 +213,10 @@ async def test_those_asked_for_last_are_kept(bank: ReadSide) -> None:
     one, two, three = (Amounts(["a"] * length) for length in (1, 2, 3))
 
     for query in (one, two, one, three):  # two goes
-        await bank.answer(counting.amounts, query)
+        await answered(bank, counting.amounts, query)
     before = counting.calls
     for query in (one, three, two):
-        await bank.answer(counting.amounts, query)
+        await answered(bank, counting.amounts, query)
 
     assert (before, counting.calls) == (3, 4)
     cache = bank.answering.cache(counting.amounts)
@@ -226,19 +227,19 @@ async def test_those_asked_for_last_are_kept(bank: ReadSide) -> None:
 async def test_a_list_is_copied_for_each_caller(bank: ReadSide) -> None:
     counting = Counting()
 
-    first = await bank.answer(counting.amounts, Amounts(["a"]))
+    first = await answered(bank, counting.amounts, Amounts(["a"]))
     first.append(13)
-    second = await bank.answer(counting.amounts, Amounts(["a"]))
+    second = await answered(bank, counting.amounts, Amounts(["a"]))
     second.append(14)
 
-    assert await bank.answer(counting.amounts, Amounts(["a"])) == [5]
+    assert await answered(bank, counting.amounts, Amounts(["a"])) == [5]
 
 
 async def test_without_cache_nothing_is_kept(bank: ReadSide) -> None:
     counting = Counting(cache=False)
 
     for _ in range(2):
-        await bank.answer(counting.amounts, Amounts(["a"]))
+        await answered(bank, counting.amounts, Amounts(["a"]))
 
     assert counting.calls == 2
     assert bank.answering.cache(counting.amounts) is None
@@ -274,7 +275,7 @@ async def test_of_the_same_query_asked_at_once_one_is_computed(bank: ReadSide) -
         return counted(models)
 
     query = Rows(slow)
-    asking = [asyncio.create_task(bank.answer(counting.free, query)) for _ in range(10)]
+    asking = [asyncio.create_task(answered(bank, counting.free, query)) for _ in range(10)]
     await asyncio.sleep(0)  # each of them has begun
     gate.set()
 
@@ -290,7 +291,7 @@ async def test_who_waits_for_another_one_is_not_cancelled_with_it(bank: ReadSide
         return counted(models)
 
     query = Rows(slow)
-    first, second = (asyncio.create_task(bank.answer(counting.free, query)) for _ in range(2))
+    first, second = (asyncio.create_task(answered(bank, counting.free, query)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     gate.set()
@@ -313,9 +314,9 @@ async def test_an_answer_that_became_old_while_it_was_computed_is_asked_again(
     query = Rows(slow)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as bank:
         await bank.wait(Balance, await append(store, Opened("a")))
-        first = asyncio.create_task(bank.answer(counting.free, query))
+        first = asyncio.create_task(answered(bank, counting.free, query))
         await asyncio.to_thread(read.wait)
-        second = asyncio.create_task(bank.answer(counting.free, query))
+        second = asyncio.create_task(answered(bank, counting.free, query))
         await bank.wait(Balance, await append(store, Opened("b")))
         gate.set()
 
@@ -341,12 +342,12 @@ async def test_a_retried_key_makes_its_models_answers_be_asked_again(store: Memo
     counting, query = Counting(), Rows(lambda models: models.get(Strict, "a"))
     async with reading(store, Strict) as read_side:
         await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13)))
-        assert await read_side.answer(counting.free, query) == Strict("a", 1)
+        assert await answered(read_side, counting.free, query) == Strict("a", 1)
         bad.clear()
 
         await read_side.parked_keys(Strict).retry(("a",))
 
-        assert await read_side.answer(counting.free, query) == Strict("a", 14)
+        assert await answered(read_side, counting.free, query) == Strict("a", 14)
 
 
 async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_again(
@@ -359,7 +360,7 @@ async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE balance SET amount = 13"))
         engine.dispose()
-        assert await read_side.answer(counting.amounts, Amounts(["a"])) == [13]
+        assert await answered(read_side, counting.amounts, Amounts(["a"])) == [13]
 
         await rebuild(ReadModelDefinition(Balance), store, registry_of(), url)
 
@@ -383,10 +384,10 @@ async def test_that_other_processes_cannot_be_looked_for_is_one_error_as_long_as
             raise RuntimeError("a fault of the code")
         return found
 
-    monkeypatch.setattr("leftfold.query.answering.NOTICING", 0)
+    monkeypatch.setattr("leftfold.query.answering.NOTICE_PAUSE", 0)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
         monkeypatch.setattr(ModelsDatabase, "builds", builds)
-        await read_side.answer(counting.amounts, Amounts(["a"]))
+        await answered(read_side, counting.amounts, Amounts(["a"]))
         await again.wait()
 
     said = [record for record in caplog.records if record.name == "leftfold.following"]
@@ -430,7 +431,7 @@ async def test_a_query_that_is_no_key_is_asked_each_time(bank: ReadSide) -> None
 
     counting, query = Counting(), Rows(Unhashable())
 
-    assert [await bank.answer(counting.free, query) for _ in range(2)] == [1, 1]
+    assert [await answered(bank, counting.free, query) for _ in range(2)] == [1, 1]
     assert counting.calls == 2
 
 
@@ -451,10 +452,10 @@ def test_kept_answers_are_those_that_would_be_computed(steps: list[tuple[Any, bo
         async with MemoryStore() as store, reading(store, Balance, Turnover) as read_side:
             for event, asked_before, at_once in steps:
                 if asked_before:
-                    await read_side.answer(kept.amounts, Amounts(["a"]))
+                    await answered(read_side, kept.amounts, Amounts(["a"]))
                 position = await append(store, event)
                 if at_once:
-                    computed = await read_side.answer(plain.amounts, Amounts(["a"]), after=position)
-                    assert await read_side.answer(kept.amounts, Amounts(["a"]), after=position) == computed
+                    computed = await answered(read_side, plain.amounts, Amounts(["a"]), after=position)
+                    assert await answered(read_side, kept.amounts, Amounts(["a"]), after=position) == computed
 
     asyncio.run(check())

@@ -15,9 +15,10 @@ from leftfold.query.batch_fold import Row, RowCache
 from leftfold.query.parking import ParkedKey
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.tables.checkpoints import begin_anew, find
-from leftfold.query.tables.folding import StoredFolding
+from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.parked import ParkingLot
+from leftfold.query.tables.parked import StoredParkedEvents
+from leftfold.query.tables.projector import Projector
 from leftfold.query.tables.selection import Selection
 from leftfold.store import Batch, StoredEvent
 from tests.patience import examples
@@ -65,11 +66,12 @@ class Kept:
         with self.database.writing() as connection:
             begin_anew(connection, self.table, "log")
 
-    def folding(self) -> StoredFolding:
+    def projector(self) -> Projector:
         with self.database.writing() as connection:
             checkpoint = find(connection, self.table)
         assert checkpoint is not None
-        return StoredFolding(self.table, self.database, REGISTRY.decode, checkpoint)
+        target = KeyedTarget(self.table, REGISTRY.decode, self.database.dialect, history=self.table.history)
+        return Projector(target, self.database, checkpoint)
 
     def rows(self, as_of: int | None = None) -> list[Any]:
         source = self.table.current if as_of is None else self.table.as_of(as_of)
@@ -78,11 +80,11 @@ class Kept:
 
     def parked(self) -> list[ParkedKey]:
         with self.database.reading() as connection:
-            return ParkingLot(self.table.definition).all(connection)
+            return StoredParkedEvents(self.table.definition).all(connection)
 
     def queue(self, key: tuple[Any, ...]) -> list[int]:
         with self.database.reading() as connection:
-            return ParkingLot(self.table.definition).queue(connection, key, 1_000)
+            return StoredParkedEvents(self.table.definition).positions(connection, key, 1_000)
 
     def versions(self) -> list[Any]:
         assert self.table.versions is not None
@@ -99,12 +101,12 @@ def stored(events: Sequence[Event]) -> list[StoredEvent]:
 
 
 def fold_in_batches(kept: Kept, events: Sequence[Event], ends: set[int], forget: bool = False) -> None:
-    log, after, folding = stored(events), 0, kept.folding()
+    log, after, projector = stored(events), 0, kept.projector()
     for end in [*sorted(end for end in ends if 0 < end < len(log)), len(log)]:
-        folding.step(Batch(log[after:end], end))
+        projector.step(Batch(log[after:end], end))
         after = end
         if forget:
-            folding.reload()
+            projector.reload()
 
 
 @settings(deadline=None, max_examples=examples(60))
@@ -185,7 +187,7 @@ def test_a_key_of_two_parts_and_no_other_fields() -> None:
 
 def test_of_two_that_fold_the_same_events_one_writes(url: str) -> None:
     kept = Kept(Balance, url=url)
-    first, second = kept.folding(), kept.folding()
+    first, second = kept.projector(), kept.projector()
     log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
     first.step(Batch(log[:2], 2))
 
@@ -202,7 +204,7 @@ def test_of_two_that_fold_the_same_events_one_writes(url: str) -> None:
 
 def test_rows_remembered_from_before_another_process_wrote_are_forgotten(url: str) -> None:
     kept = Kept(Balance, url=url)
-    first, second = kept.folding(), kept.folding()
+    first, second = kept.projector(), kept.projector()
     log = stored([Opened("a"), Deposited("a", 5), Deposited("a", 5)])
     first.step(Batch(log[:1], 1))
     second.reload()
@@ -216,24 +218,24 @@ def test_rows_remembered_from_before_another_process_wrote_are_forgotten(url: st
 
 def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(url: str) -> None:
     kept = Kept(Balance, url=url)
-    folding = kept.folding()
-    folding.step(Batch((), 1))
+    projector = kept.projector()
+    projector.step(Batch((), 1))
     with kept.database.writing() as connection:
         begin_anew(connection, kept.table, "log")
-    kept.folding().step(Batch((), 1))
+    kept.projector().step(Batch((), 1))
 
     with pytest.raises(CheckpointMoved):
-        folding.step(Batch(stored([Opened("a"), Opened("b")])[1:], 2))
+        projector.step(Batch(stored([Opened("a"), Opened("b")])[1:], 2))
 
 
 def test_other_code_that_rebuilt_the_table_stops_the_model(url: str) -> None:
-    folding = Kept(Balance, url=url).folding()
+    projector = Kept(Balance, url=url).projector()
     Kept(Balance, history=True, url=url)
 
     with pytest.raises(CheckpointMoved):
-        folding.step(Batch((), 1))
+        projector.step(Batch((), 1))
     with pytest.raises(ProjectionFailed, match="another version of the app has rebuilt its table"):
-        folding.reload()
+        projector.reload()
 
 
 class Strict(ReadModel):
@@ -253,7 +255,7 @@ def test_an_event_that_cannot_be_folded_leaves_its_rows_as_they_were_just_before
     kept = Kept(Strict)
     log = stored([*[Deposited("a", 1)] * before, Transferred("a", "b", 13), Deposited("a", 1), Deposited("c", 1)])
 
-    kept.folding().step(Batch(log, len(log)))
+    kept.projector().step(Batch(log, len(log)))
 
     assert kept.rows() == ([Strict("a", before)] if before else []) + [Strict("c", 1)]
     assert kept.parked() == [
@@ -281,7 +283,7 @@ class Wrong(ReadModel):
 def test_what_is_no_row_of_the_key_parks_it(amount: int, problem: str) -> None:
     kept = Kept(Wrong)
 
-    kept.folding().step(Batch(stored([Deposited("a", amount)]), 1))
+    kept.projector().step(Batch(stored([Deposited("a", amount)]), 1))
 
     assert [(parked.position, parked.problem) for parked in kept.parked()] == [(1, problem)]
 

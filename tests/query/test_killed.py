@@ -24,7 +24,7 @@ from leftfold.query import projection
 from leftfold.store import open_store
 from tests.query.bank import Balance, reading
 
-projection.AT_ONCE = 4_000  # so that there are some transactions to be killed between
+projection.EVENTS_PER_TRANSACTION = 4_000  # so that there are some transactions to be killed between
 
 async def main(url):
     options = dict(url=sys.argv[2], history=True, shards=int(sys.argv[3]))

@@ -272,9 +272,9 @@ def test_any_batches_park_the_same_events_and_retries_in_any_order_give_the_plai
 ) -> None:
     BAD.add(13)
     kept, log, after = Kept(Strict), stored(events), 0
-    folding = kept.folding()
+    projector = kept.projector()
     for end in [*sorted(end for end in ends if end < len(log)), len(log)]:
-        folding.step(Batch(log[after:end], end))
+        projector.step(Batch(log[after:end], end))
         after = end
     assert {row.account: row.amounts for row in kept.rows()} == plainly(events)
 
@@ -282,10 +282,10 @@ def test_any_batches_park_the_same_events_and_retries_in_any_order_give_the_plai
     parked = kept.parked()
     randomness.shuffle(parked)
     for each in parked:
-        folding.release(each.key, [log[position - 1] for position in kept.queue(each.key)])
+        projector.release(each.key, [log[position - 1] for position in kept.queue(each.key)])
 
     whole = Kept(Strict)
-    whole.folding().step(Batch(log, len(log)))
+    whole.projector().step(Batch(log, len(log)))
     assert kept.rows() == sorted_rows(whole.rows())
     assert kept.parked() == []
 
@@ -354,7 +354,7 @@ def test_the_sync_facade_has_the_same_verbs() -> None:
 
 def test_the_tables_of_a_parked_key_can_be_read_by_people(url: str) -> None:
     kept = Kept(Strict, url=url)
-    kept.folding().step(Batch(stored([Opened("a"), Deposited("a", 13)]), 2))
+    kept.projector().step(Batch(stored([Opened("a"), Deposited("a", 13)]), 2))
 
     with kept.database.reading() as connection:
         row = connection.execute(sa.text("SELECT model, key, position, problem FROM leftfold_parked")).one()

@@ -18,8 +18,8 @@ from leftfold.store import MemoryStore, open_store
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE, fresh_schema
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Turnover, append, ask, reading, registry_of
-from tests.query.free_bank import projecting, rows, totals_of
 from tests.query.places import outside
+from tests.query.sql_bank import projecting, rows, totals_of
 
 
 @pytest.fixture

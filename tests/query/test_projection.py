@@ -98,7 +98,7 @@ async def test_the_checkpoint_moves_on_where_nothing_matches(store: MemoryStore,
 async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "AT_ONCE", 4_000)
+    monkeypatch.setattr(projection, "EVENTS_PER_TRANSACTION", 4_000)
     events = [Opened("a"), *[Deposited(f"{n % 7}", n) for n in range(9_999)]]
     reached = list[int]()
     monkeypatch.setattr(ProjectionProgress, "reached", noting(reached, ProjectionProgress.reached))
@@ -112,7 +112,7 @@ async def test_a_log_that_is_far_ahead_is_folded_in_few_transactions(
 
 
 async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "BYTES_AT_ONCE", 1_000)
+    monkeypatch.setattr(projection, "BYTES_PER_TRANSACTION", 1_000)
     reached = list[int]()
     monkeypatch.setattr(ProjectionProgress, "reached", noting(reached, ProjectionProgress.reached))
     position = await append(store, *[Opened("a")] * 3_000)
@@ -124,11 +124,11 @@ async def test_large_events_are_not_gathered(store: MemoryStore, monkeypatch: py
 
 
 def noting(positions: list[int], reached: Callable[..., None]) -> Callable[..., None]:
-    """`Standing.reached`, which notes the positions too."""
+    """`ProjectionProgress.reached`, which notes the positions too."""
 
-    def note(standing: ProjectionProgress, position: int, *, changed: bool = True) -> None:
+    def note(progress: ProjectionProgress, position: int, *, changed: bool = True) -> None:
         positions.append(position)
-        reached(standing, position, changed=changed)
+        reached(progress, position, changed=changed)
 
     return note
 

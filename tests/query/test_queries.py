@@ -29,6 +29,7 @@ from tests.query.bank import (
     Rows,
     Transferred,
     Turnover,
+    answered,
     append,
     ask,
     folded,
@@ -379,7 +380,7 @@ async def test_keys_that_only_share_tags_are_told_apart_in_the_past(store: Memor
 
 
 async def test_a_long_replay_tells_of_its_progress(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.query.past.SILENT_SECONDS", -1.0)
+    monkeypatch.setattr("leftfold.query.past.SECONDS_BEFORE_PROGRESS", -1.0)
     told: list[Progress] = []
     await append(store, *[Deposited("a", 1)] * 2_500)
     async with reading(store, Turnover, on_progress=told.append) as read_side:
@@ -398,6 +399,6 @@ async def test_more_replays_at_once_than_there_are_threads(store: MemoryStore, u
         query = Rows(lambda models: models.count(Balance))
         positions = [n % (len(HISTORY) + 1) for n in range(40)]
 
-        counts = await asyncio.gather(*(read_side.answer(HANDLER, query, as_of=at) for at in positions))
+        counts = await asyncio.gather(*(answered(read_side, HANDLER, query, as_of=at) for at in positions))
 
     assert counts == [len(folded(Balance, HISTORY, at)) for at in positions]

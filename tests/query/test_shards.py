@@ -14,12 +14,13 @@ from leftfold.query import ReadModel, ReadModelDefinition, SqlProjection
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.shard import Shard, shards_of
 from leftfold.query.tables.checkpoints import disturb_all, find_shards
-from leftfold.query.tables.folding import StoredFolding
+from leftfold.query.tables.keyed_target import KeyedTarget
+from leftfold.query.tables.projector import Projector
 from leftfold.store import Batch, StoredEvent
 from tests.patience import examples
 from tests.query.bank import Balance, Deposited, Opened, Transferred, Turnover, folded, sorted_rows
-from tests.query.free_bank import total, totals
 from tests.query.places import place, url
+from tests.query.sql_bank import total, totals
 from tests.query.test_folding import REGISTRY, Enrolment, Kept, fold_in_batches, histories, stored
 
 __all__ = ["place", "url"]
@@ -54,28 +55,30 @@ class Split(Kept):
     def __init__(self, model: type[ReadModel], count: int, *, history: bool = False, url: str | None = None) -> None:
         super().__init__(model, history=history, shards=count, url=url)
         self.shards = shards_of(self.table.definition)
-        self._folders: dict[Shard, StoredFolding] = {}
+        self._projectors: dict[Shard, Projector] = {}
         self._fatal = 0
 
-    def folder(self, shard: Shard) -> StoredFolding:
+    def projector(self, shard: Shard) -> Projector:
         """Whoever folds a shard; another process if the former one has ended."""
-        if shard not in self._folders:
+        if shard not in self._projectors:
             with self.database.writing() as connection:
                 found = {each.model: each for each in find_shards(connection, self.table.stem)}[shard.checkpoint]
-            self._folders[shard] = StoredFolding(self.table, self.database, self._decode, found, owns=shard.owns)
-        return self._folders[shard]
+            table, dialect = self.table, self.database.dialect
+            target = KeyedTarget(table, self._decode, dialect, history=table.history, owns=shard.owns)
+            self._projectors[shard] = Projector(target, self.database, found)
+        return self._projectors[shard]
 
-    def replaced(self, shard: Shard) -> StoredFolding:
+    def replaced(self, shard: Shard) -> Projector:
         """Let another process take a shard over; the former one, which does not know it."""
-        former = self.folder(shard)
+        former = self.projector(shard)
         with self.database.writing() as connection:
             disturb_all(connection, shard)
-        del self._folders[shard]
+        del self._projectors[shard]
         return former
 
     def act(self, act: Act, log: Sequence[StoredEvent]) -> None:
         shard = self.shards[act.shard % len(self.shards)]
-        after = self.folder(shard).position
+        after = self.projector(shard).position
         events = log[after : after + act.size]
         if not events:
             return
@@ -87,19 +90,19 @@ class Split(Kept):
         elif act.how == "is killed in it":
             self._fatal = events[len(events) // 2].position
             with pytest.raises(Killed):
-                self.folder(shard).step(batch)
+                self.projector(shard).step(batch)
             self._fatal = 0
-            del self._folders[shard]
-            assert self.folder(shard).position == after
+            del self._projectors[shard]
+            assert self.projector(shard).position == after
             return
-        self.folder(shard).step(batch)
+        self.projector(shard).step(batch)
         if act.how == "ends after it":
-            del self._folders[shard]
+            del self._projectors[shard]
 
     def finish(self, log: Sequence[StoredEvent]) -> None:
         for shard in reversed(self.shards):
-            folder = self.folder(shard)
-            folder.step(Batch(log[folder.position :], len(log)))
+            projector = self.projector(shard)
+            projector.step(Batch(log[projector.position :], len(log)))
 
     def _decode(self, event: StoredEvent) -> Any:
         if event.position == self._fatal:
@@ -152,9 +155,9 @@ def test_an_event_of_two_keys_is_folded_by_the_shard_of_each() -> None:
     first, second = (next(key for key in "abcdef" if shard.owns and shard.owns((key,))) for shard in split.shards)
     log = stored([Opened(first), Opened(second), Transferred(first, second, 5)])
 
-    split.folder(split.shards[0]).step(Batch(log, 3))
+    split.projector(split.shards[0]).step(Batch(log, 3))
     halfway = split.rows()
-    split.folder(split.shards[1]).step(Batch(log, 3))
+    split.projector(split.shards[1]).step(Batch(log, 3))
 
     assert halfway == [Balance(first, "ann", -5, 2)]
     assert split.rows() == sorted_rows([Balance(first, "ann", -5, 2), Balance(second, "ann", 5, 2)])

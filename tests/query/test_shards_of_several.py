@@ -16,8 +16,7 @@ from leftfold.errors import ReadModelBehind, ReadModelChanged
 from leftfold.model.message import Event
 from leftfold.query import QueryHandler, ReadModelDefinition, ReadSide, SqlProjection
 from leftfold.query.rebuild import rebuild
-from leftfold.query.tables.models_database import ModelsDatabase
-from leftfold.query.tables.stored_models import stored_positions
+from leftfold.query.tables.models_database import ModelsDatabase, stored_positions
 from leftfold.store import Batch, EventStore, MemoryStore
 from tests.holders import Awake, Stopwatch
 from tests.patience import PATIENCE, examples
@@ -174,10 +173,10 @@ async def test_an_answer_that_is_kept_ends_with_a_change_of_any_shard(store: Mem
     async with processes(store, url, now, "one", "two") as [one, two]:
         await turns(one, two)
         query = Rows(lambda models: [row.amount for row in models.select(Balance, order_by="account")])
-        answers = [await one.read_side.answer(handler, query, after=await append(store, *OPENED))]
+        answers = [(await one.read_side.answering.answer(handler, query, after=await append(store, *OPENED))).value]
         for key in KEYS:
             position = await append(store, Deposited(key, 1))
-            answers.append(await one.read_side.answer(handler, query, after=position))
+            answers.append((await one.read_side.answering.answer(handler, query, after=position)).value)
 
         assert [sum(answer) for answer in answers] == list(range(9))
 
@@ -438,9 +437,9 @@ def fold_on(
 ) -> None:
     """Fold some shards on, to these positions, as a process does that ends then."""
     database = ModelsDatabase(url, [definition])
-    for shard, folding in database.open(REGISTRY.decode, store.log_id).items():
+    for shard, projector in database.open(REGISTRY.decode, store.log_id).items():
         if shard.number in upto:
-            folding.step(Batch(stored(events)[folding.position : upto[shard.number]], upto[shard.number]))
+            projector.step(Batch(stored(events)[projector.position : upto[shard.number]], upto[shard.number]))
     database.close()
 
 

@@ -163,7 +163,7 @@ async def test_it_can_be_cancelled_and_nothing_is_left_waiting(bank: ReadSide) -
     await asyncio.gather(waiting, return_exceptions=True)
 
     assert waiting.cancelled()
-    assert [standing.waiting for standing in bank._standings.values()] == [set(), set()]
+    assert [progress.waiting for progress in bank._progress.values()] == [set(), set()]
 
 
 async def test_it_ends_when_the_app_is_closed(store: MemoryStore) -> None:

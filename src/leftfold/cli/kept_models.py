@@ -24,7 +24,7 @@ def kept_positions(app: App, place: str | None, log_id: str) -> Mapping[ReadMode
     """How far each read model is kept; one that is not, or was made by other code, is left out."""
     if place is None or not app.kept:
         return {}
-    from leftfold.query.tables.stored_models import stored_positions
+    from leftfold.query.tables.models_database import stored_positions
 
     return stored_positions(place, app.kept, log_id)
 
@@ -33,7 +33,7 @@ def kept_parked(app: App, place: str | None) -> Sequence[ParkedKey]:
     """The parked keys of all read models."""
     if place is None or not app.kept:
         return ()
-    from leftfold.query.tables.stored_models import stored_parked
+    from leftfold.query.tables.models_database import stored_parked
 
     return stored_parked(place, app.kept)
 
@@ -46,7 +46,7 @@ def kept_queue(
     found = next((each for each in mine if each.key == key), None)
     if found is None or place is None:
         raise NotParked(definition.name, key, len(mine))
-    from leftfold.query.tables.stored_models import stored_queue
+    from leftfold.query.tables.models_database import stored_queue
 
     return found, stored_queue(place, definition, key, SHOWN)
 
@@ -55,7 +55,7 @@ def kept_traceback(place: str | None, definition: ReadModelDefinition, key: Key)
     """The traceback of the error that holds up a parked key; None where none was kept."""
     if place is None:
         return None
-    from leftfold.query.tables.stored_models import stored_traceback
+    from leftfold.query.tables.models_database import stored_traceback
 
     return stored_traceback(place, definition, key)
 
@@ -72,9 +72,9 @@ def kept_place(definition: ReadModelDefinition, place: str | None) -> str:
     """Where a read model is kept; `NotKept` when there is no such file."""
     if place is None:
         raise NotKept(definition.name)
-    from leftfold.query.tables.stored_models import is_there
+    from leftfold.query.tables.models_database import exists
 
-    if not is_there(place):
+    if not exists(place):
         raise NotKept(definition.name)
     return place
 
@@ -83,6 +83,6 @@ def usable_models(app: App, place: str | None, log_id: str) -> str | None:
     """Where the read models are kept, if all are there, fit this code, and may be folded on by this user."""
     if place is None or set(kept_positions(app, place, log_id)) != set(app.kept):
         return None
-    from leftfold.query.tables.stored_models import may_be_folded_on
+    from leftfold.query.tables.models_database import is_writable
 
-    return place if may_be_folded_on(place) else None
+    return place if is_writable(place) else None

@@ -30,7 +30,7 @@ from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
 from leftfold.query import ParkedKey, ReadModelDefinition, SqlProjection
-from leftfold.query.parked_keys import events_from, with_queue
+from leftfold.query.parking import events_from, with_queue
 from leftfold.query.progress import seconds_behind
 from leftfold.store import EventStore
 from leftfold.store.time_travel import event_at

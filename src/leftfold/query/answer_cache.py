@@ -1,4 +1,4 @@
-"""Cached answers: given again as long as no read model behind them has changed."""
+"""Cached answers: returned again as long as no read model behind them has changed."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,16 +10,16 @@ import msgspec
 
 from leftfold.query.progress import Seen, unchanged
 
-PLAIN = (str, bytes, int, bool, type(None))
+SIMPLE_TYPES = (str, bytes, int, bool, type(None))
 
 
 def by_value(value: Any) -> Hashable:
-    """A hashable stand-in; `TypeError` for a value that has none.
+    """Return a hashable equivalent; raise `TypeError` for a value that has none.
 
-    The type is part of it: 1, True, 1.0 and Decimal(1) are four values, and so is one moment in two time zones.
+    The type is part of it: 1, True, 1.0 and Decimal(1) are four values, and one instant in two time zones is two.
     """
     kind = _kind(value)
-    if kind in PLAIN:
+    if kind in SIMPLE_TYPES:
         return (kind, value)
     if issubclass(kind, msgspec.Struct):
         return (kind, *_each(getattr(value, name) for name in kind.__struct_fields__))
@@ -41,13 +41,13 @@ def _each(values: Any) -> Iterable[Hashable]:
     return map(by_value, values)
 
 
-COPIED = (list, dict, set)
+COPIED_TYPES = (list, dict, set)
 Ask = Callable[[float], Awaitable["Answer"]]
-"""Computes an answer, waiting at most so many seconds for read models."""
+"""Compute an answer; wait at most so many seconds for read models."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a handler answered, the models that it read, and whether the answer is right as long as their rows are."""
+    """A handler's answer, the models that it read, and whether the answer stays right as long as their rows do."""
 
     value: Any
     seen: Seen
@@ -55,9 +55,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class CacheStatus(msgspec.Struct, frozen=True):
-    """How often the answer to a query was kept (`hits`) and how often it had to be computed (`misses`).
+    """How often the answer to a query was cached (`hits`) and how often it had to be computed (`misses`).
 
-    `entries` answers are kept at present, of at most `size`.
+    `entries` answers are cached at present, of at most `size`.
     """
 
     query: str
@@ -73,30 +73,30 @@ class CacheStatus(msgspec.Struct, frozen=True):
 
 
 class AnswerCache:
-    """The answers to one type of query, those asked for last. Belongs to one event loop.
+    """Caches the answers to one type of query, those asked for last. Belongs to one event loop.
 
-    Of the same query asked at the same time one is computed. A list, dict or set is copied for each caller; what is in
-    it is shared.
+    If the same query is asked several times at once, it is computed once. Each caller gets a copy of a list, dict or
+    set; its elements are shared.
     """
 
     def __init__(self, query: str, size: int) -> None:
         self._query = query
         self._size = size
-        self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
+        self._cached: OrderedDict[Hashable, Answer] = OrderedDict()
         self._under_way: dict[Hashable, asyncio.Future[None]] = {}
         self._hits = 0
         self._misses = 0
 
     def __repr__(self) -> str:
-        return f"<AnswerCache of {self._query}: {len(self._kept)} of {self._size}>"
+        return f"<AnswerCache of {self._query}: {len(self._cached)} of {self._size}>"
 
     @property
     def status(self) -> CacheStatus:
-        """What the cache is worth."""
-        return CacheStatus(self._query, self._size, len(self._kept), self._hits, self._misses)
+        """Its hits and misses so far."""
+        return CacheStatus(self._query, self._size, len(self._cached), self._hits, self._misses)
 
     async def answer(self, query: object, after: int, timeout: float, ask: Ask) -> Answer:
-        """The kept answer, if it includes everything up to `after`, else what `ask` computes."""
+        """Return the cached answer if it includes everything up to `after`, else what `ask` computes."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         try:
@@ -107,27 +107,27 @@ class AnswerCache:
         found = await self._find(key, after, end)
         if found is None and (key, after) in self._under_way:
             await asyncio.wait([self._under_way[key, after]], timeout=max(end - loop.time(), 0))
-            found = await self._find(key, after, end)  # else it is computed here: what was awaited has changed since
+            found = await self._find(key, after, end)  # if the awaited answer is outdated already, compute another
         if found is None:
             self._misses += 1
             return await self._compute(key, after, ask, end)
         self._hits += 1
-        return _given(found)
+        return _with_own_container(found)
 
     async def _find(self, key: Hashable, after: int, end: float) -> Answer | None:
-        """The kept answer; where its models have yet to reach `after`, once they have, if that changes nothing."""
-        found = self._kept.get(key)
+        """Return the cached answer, once its models have reached `after`, if no row has changed by then."""
+        found = self._cached.get(key)
         if found is None:
             return None
-        for standing in found.seen:
-            if standing.position < after:
-                await standing.reach(after, max(end - asyncio.get_running_loop().time(), 0))
+        for progress in found.seen:
+            if progress.position < after:
+                await progress.wait_for(after, max(end - asyncio.get_running_loop().time(), 0))
         if unchanged(found.seen):
-            if key in self._kept:
-                self._kept.move_to_end(key)
+            if key in self._cached:
+                self._cached.move_to_end(key)
             return found
-        if self._kept.get(key) is found:
-            del self._kept[key]
+        if self._cached.get(key) is found:
+            del self._cached[key]
         return None
 
     async def _compute(self, key: Hashable, after: int, ask: Ask, end: float) -> Answer:
@@ -141,18 +141,18 @@ class AnswerCache:
             if self._under_way.get((key, after)) is done:
                 del self._under_way[key, after]
             done.set_result(None)
-        return _given(answer)
+        return _with_own_container(answer)
 
     def _keep(self, key: Hashable, answer: Answer) -> None:
         if answer.seen and answer.lasting:
-            self._kept[key] = answer
-            self._kept.move_to_end(key)
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            self._cached[key] = answer
+            self._cached.move_to_end(key)
+            if len(self._cached) > self._size:
+                self._cached.popitem(last=False)
 
 
-def _given(answer: Answer) -> Answer:
-    """The answer with a container of the caller's own."""
-    if type(answer.value) in COPIED:
+def _with_own_container(answer: Answer) -> Answer:
+    """Return the answer with a copy of its list, dict or set."""
+    if type(answer.value) in COPIED_TYPES:
         return msgspec.structs.replace(answer, value=answer.value.copy())
     return answer

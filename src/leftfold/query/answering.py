@@ -1,4 +1,4 @@
-"""Answering queries from the tables of the read models: computed, cached, waited for, watched."""
+"""Answering queries from the tables of the read models: cached, awaited and watched."""
 
 import asyncio
 import logging
@@ -31,9 +31,9 @@ R_co = TypeVar("R_co", covariant=True)
 class Watch(AsyncIterator[R_co], Generic[R_co]):
     """Answers to one query, until the app is closed: `async for answer in live.watch(query)`.
 
-    The first comes at once. The next is computed when it is asked for, or as soon as a model that the last one read has
-    changed: however slow the consumer, it gets the newest and no backlog. An answer that read no model is the only one.
-    Nothing is held between two answers, so that leaving the loop needs no clearing up.
+    The first answer comes at once, the next one after a model that the last one read has changed. It is computed when
+    it is asked for, so a slow consumer gets the newest answer and no backlog. An answer that read no model is the only
+    one. Nothing stays open between two answers, so leaving the loop needs no clean-up.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[Answer]], home: Home) -> None:
@@ -62,20 +62,20 @@ class Watch(AsyncIterator[R_co], Generic[R_co]):
         return value
 
 
-PATIENCE = 0.02  # seconds that an attempt is put off for what it is likely to need
-NOTICING = 1.0  # seconds until the change of a row is noticed that another process made and no event tells of
+SECONDS_BEFORE_ATTEMPT = 0.02  # to wait for the models that an attempt will probably need
+NOTICE_PAUSE = 1.0  # seconds between two looks for rows that other processes changed without an event
 log = logging.getLogger("leftfold.following")
 
 
 class Answering:
-    """Runs query handlers in the threads of `readers`. `shared` says that other processes may write the tables too."""
+    """Runs query handlers in the threads of `readers`; with `shared`, other processes may write the tables too."""
 
     def __init__(
         self,
         store: EventStore,
         registry: Registry,
         definitions: Mapping[type | str, ReadModelDefinition],
-        standings: Mapping[ReadModelDefinition, ProjectionProgress],
+        progress: Mapping[ReadModelDefinition, ProjectionProgress],
         skips: Skips,
         connect: "Callable[[], ModelsDatabase]",
         readers: ThreadPoolExecutor,
@@ -87,7 +87,7 @@ class Answering:
         self._store = store
         self._registry = registry
         self._definitions = definitions
-        self._standings = standings
+        self._progress = progress
         self._skips = skips
         self._connect = connect
         self._clock = clock
@@ -97,7 +97,7 @@ class Answering:
         self._caches: dict[QueryHandler, AnswerCache] = {}
         self._read_last: dict[QueryHandler, Collection[ReadModelDefinition]] = {}
         self._builds: Mapping[ReadModelDefinition, str] = {}
-        self._failed_to_look = ""
+        self._last_failure = ""
         self._noticing: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -105,63 +105,70 @@ class Answering:
         return f"<Answering from {len(self._definitions)} read models>"
 
     async def start(self) -> None:
-        """Note how the tables are found."""
+        """Note the present state of the tables."""
         if self._shared:
-            await self._look_for_others()
+            await self._notice_once()
 
     async def end(self) -> None:
-        """Begin no more answers."""
+        """Compute no more answers."""
         self._ended = True
         if self._noticing is not None:
             self._noticing.cancel()
             await asyncio.gather(self._noticing, return_exceptions=True)
 
     async def answer(
-        self, handler: QueryHandler, query: object, *, after: int | None, as_of: int | None, timeout: float
-    ) -> Any:
-        """What the handler answers; see `ReadSide.answer`."""
+        self,
+        handler: QueryHandler,
+        query: object,
+        *,
+        after: int | None = None,
+        as_of: int | None = None,
+        timeout: float = 5.0,
+    ) -> Answer:
+        """Run the handler, or return its cached answer.
+
+        With `after`, each model that it reads has reached that position; with `as_of`, each is as it was there. If the
+        handler touches a model that is behind, it runs again once the model has caught up; `ReadModelBehind` is raised
+        if that takes longer than `timeout` seconds.
+        """
         past = None if as_of is None else await self._past(as_of)
-        return (await self._answer(handler, query, after or 0, past, timeout)).value
+        cache = self.cache(handler) if past is None else None
+        fresh = partial(self._fresh, handler, query, after or 0, past)
+        try:
+            if cache is None:
+                return await fresh(timeout)
+            self._notice_others()
+            return await cache.answer(query, after or 0, timeout, fresh)
+        except ReadModelBehind as late:
+            seconds = await seconds_behind(self._store, late.position, self._clock)
+            position = late.position if late.begun else NOT_TO_BE_ANSWERED_FROM
+            raise ReadModelBehind(late.model, position, late.asked, timeout, seconds) from late.__cause__
 
     def watch(
         self, handler: QueryHandler, query: object, *, after: int | None, timeout: float, home: Home | None = None
     ) -> Watch[Any]:
-        """What the handler answers, each time that a model behind the answer has changed; see `Watch`."""
-        return Watch(partial(self._watched, handler, query, after or 0, timeout), home or Home())
+        """Answer each time that a model behind the answer has changed; see `Watch`."""
+
+        async def ask() -> Answer:
+            self._notice_others()
+            return await self.answer(handler, query, after=after, timeout=timeout)
+
+        return Watch(ask, home or Home())
 
     def cache(self, handler: QueryHandler) -> AnswerCache | None:
-        """The kept answers of a handler, if they are to be kept."""
+        """Return the cached answers of a handler, if it caches them."""
         if not handler.cache:
             return None
         if handler not in self._caches:
             self._caches[handler] = AnswerCache(handler.query_type.__qualname__, handler.cache)
         return self._caches[handler]
 
-    async def seconds_behind(self, standing: ProjectionProgress) -> float | None:
-        """For how long the oldest event that a model has not folded has been in the log, if it can be known."""
+    async def seconds_behind(self, progress: ProjectionProgress) -> float | None:
+        """Return how long the oldest event that a model has not folded has been in the log, if that can be read."""
         try:
-            return await seconds_behind(self._store, max(standing.position, 0), self._clock)
+            return await seconds_behind(self._store, max(progress.position, 0), self._clock)
         except LeftfoldError:
             return None
-
-    async def _watched(self, handler: QueryHandler, query: object, after: int, timeout: float) -> Answer:
-        self._notice_others()
-        return await self._answer(handler, query, after, None, timeout)
-
-    async def _answer(
-        self, handler: QueryHandler, query: object, after: int, past: PastReplay | None, timeout: float
-    ) -> Answer:
-        cache = self.cache(handler) if past is None else None
-        fresh = partial(self._fresh, handler, query, after, past)
-        try:
-            if cache is None:
-                return await fresh(timeout)
-            self._notice_others()
-            return await cache.answer(query, after, timeout, fresh)
-        except ReadModelBehind as late:
-            seconds = await seconds_behind(self._store, late.position, self._clock)
-            position = late.position if late.begun else NOT_TO_BE_ANSWERED_FROM
-            raise ReadModelBehind(late.model, position, late.asked, timeout, seconds) from late.__cause__
 
     async def _fresh(
         self, handler: QueryHandler, query: object, after: int, past: PastReplay | None, timeout: float
@@ -172,31 +179,31 @@ class Answering:
         while True:
             if self._ended:
                 raise StoreClosed
-            reached = {definition: standing.position for definition, standing in self._standings.items()}
-            changes = {definition: standing.changes for definition, standing in self._standings.items()}
+            reached = {definition: progress.position for definition, progress in self._progress.items()}
+            changes = {definition: progress.changes for definition, progress in self._progress.items()}
             attempt = partial(self._attempt, handler, query, reached, after, past)
             found = await loop.run_in_executor(self._readers, attempt)
             if not isinstance(found, Behind):
                 value, touched, lasting = found
-                if any(self._standings[each].position < 0 <= reached[each] for each in touched):
-                    continue  # these rows were meanwhile found to be of another log
+                if any(self._progress[each].position < 0 <= reached[each] for each in touched):
+                    continue  # these rows have turned out to be of another log
                 self._read_last[handler] = touched
-                return Answer(value, {self._standings[each]: changes[each] for each in touched}, lasting)
+                return Answer(value, {self._progress[each]: changes[each] for each in touched}, lasting)
             await self._check_reachable(found.position)
-            await self._standings[found.definition].reach(found.position, max(end - loop.time(), 0))
+            await self._progress[found.definition].wait_for(found.position, max(end - loop.time(), 0))
 
     async def _check_reachable(self, position: int) -> None:
-        """Raise `PositionAhead` at once for a position that the log has not reached: no read model can."""
+        """Raise `PositionAhead` at once for a position that the log has not reached: no read model can reach it."""
         head = await self._store.head()
         if position > head:
             raise PositionAhead(position, head, "after")
 
     async def _expect(self, handler: QueryHandler, after: int, timeout: float) -> None:
-        """Wait a little for what the handler read last time: to begin, and to begin again, is dearer."""
-        with suppress(LeftfoldError):  # perhaps it reads something else this time
+        """Wait a little for what the handler read last time: that is cheaper than running it twice."""
+        with suppress(LeftfoldError):  # it may read other models this time
             for definition in self._read_last.get(handler, ()):
-                if self._standings[definition].position < after:
-                    await self._standings[definition].reach(after, min(PATIENCE, timeout))
+                if self._progress[definition].position < after:
+                    await self._progress[definition].wait_for(after, min(SECONDS_BEFORE_ATTEMPT, timeout))
 
     def _attempt(
         self,
@@ -206,13 +213,13 @@ class Answering:
         after: int,
         past: PastReplay | None,
     ) -> Any:
-        """Call the handler in one snapshot; what stopped it when it touched a model that is behind."""
+        """Call the handler in one snapshot; return `Behind` if it touched a model that is behind."""
         database = self._connect()
-        moment = database.present(reached, after) if past is None else database.past(reached, past)
+        opening = database.present(reached, after) if past is None else database.past(reached, past)
         try:
-            with moment as opened:
-                value = handler.answer(query, ReadModels(self._definitions, opened))
-                return value, opened.touched, opened.lasting
+            with opening as snapshot:
+                value = handler.answer(query, ReadModels(self._definitions, snapshot))
+                return value, snapshot.touched, snapshot.lasting
         except Behind as behind:
             return behind
 
@@ -224,30 +231,30 @@ class Answering:
             self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips
         )
 
-    # --- rows that other processes change without an event that tells of it: a key retried, a table swapped
+    # --- rows that other processes change without an event: by retrying a key, by swapping a table
 
     def _notice_others(self) -> None:
-        """Look for them from the first answer on that is kept or watched."""
+        """Look for them from the first cached or watched answer on."""
         if self._noticing is None and self._shared and not self._ended:
             self._noticing = asyncio.create_task(self._notice(), name="read models changed by others")
 
     async def _notice(self) -> None:
         while True:
-            await self._look_for_others()
-            await asyncio.sleep(NOTICING)
+            await self._notice_once()
+            await asyncio.sleep(NOTICE_PAUSE)
 
-    async def _look_for_others(self) -> None:
+    async def _notice_once(self) -> None:
         before, loop = self._builds, asyncio.get_running_loop()
         try:
             self._builds = await loop.run_in_executor(self._readers, self._connect().builds)
-        except LeftfoldError:  # the projections tell of trouble with the database
+        except LeftfoldError:  # the progress of the projections shows trouble with the database
             return
         except Exception as error:
-            if self._failed_to_look != in_words(error):
-                log.exception("what other processes change in the read models is not noticed, and is looked for again")
-            self._failed_to_look = in_words(error)
+            if self._last_failure != in_words(error):
+                log.exception("could not look for rows that other processes changed; this is tried again")
+            self._last_failure = in_words(error)
             return
-        self._failed_to_look = ""
+        self._last_failure = ""
         for definition, build in self._builds.items():
-            if definition in self._standings and before.get(definition) != build:
-                self._standings[definition].disturbed()
+            if definition in self._progress and before.get(definition) != build:
+                self._progress[definition].rows_changed()

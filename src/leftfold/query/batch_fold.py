@@ -10,30 +10,30 @@ import msgspec
 from leftfold.model.record import StoredEvent
 from leftfold.model.sizes import size_of
 from leftfold.query.event_keys import Key, key_of, key_reader, text_of_key
-from leftfold.query.parking import NOTHING_HELD, Parking, UndecodableEvent, in_words
+from leftfold.query.parking import NOTHING_HELD, ParkedEvent, UndecodableEvent, in_words
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Owns
 
-ROWS_KEPT = 20_000
-BYTES_KEPT = 67_108_864
-MEASURED = 16  # one row of so many
+CACHED_ROWS = 20_000
+CACHED_BYTES = 67_108_864
+ROWS_PER_MEASURED_ROW = 16
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A row as the fold sees it: its state, or None when there is none, and the position since which it is so."""
+    """A row as the fold sees it: its state, or None when there is none, and the position of its last change."""
 
     state: Any
     since: int
 
 
 class RowCache:
-    """Keeps the rows used last: between one and two times `size` of them, of about `most_bytes` to twice as many.
+    """Keeps the rows used last: one to two times `size` rows, of about one to two times `most_bytes`.
 
-    Two generations instead of an order of use: what is found among the old is moved to the young, and when the young
-    are too many they become the old.
+    It has two generations instead of an order of use: a row found in the old one moves to the young one, and when the
+    young one is full it becomes the old one.
     """
 
-    def __init__(self, size: int = ROWS_KEPT, most_bytes: int = BYTES_KEPT) -> None:
+    def __init__(self, size: int = CACHED_ROWS, most_bytes: int = CACHED_BYTES) -> None:
         self._size = size
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -44,30 +44,33 @@ class RowCache:
         return f"<RowCache {len(self._young)} young, {len(self._old)} old>"
 
     def among(self, keys: Iterable[Key]) -> tuple[dict[Key, Row], list[Key]]:
-        """The rows that are known, and the keys of those that are not."""
+        """Return the cached rows, and the keys of those that are not cached."""
         young, old = self._young, self._old
         found = {key: young.get(key) or old.get(key) for key in keys}
         known = {key: row for key, row in found.items() if row is not None}
         return known, [] if len(known) == len(found) else [key for key in found if key not in known]
 
     def keep(self, rows: Mapping[Key, Row]) -> None:
-        """Take rows that are committed."""
+        """Cache rows that are committed."""
         self._young.update(rows)
-        self._bytes += MEASURED * sum(size_of(row.state) for row in islice(rows.values(), 0, None, MEASURED))
+        measured = islice(rows.values(), 0, None, ROWS_PER_MEASURED_ROW)
+        self._bytes += ROWS_PER_MEASURED_ROW * sum(size_of(row.state) for row in measured)
         if len(self._young) > self._size or self._bytes > self._most_bytes:
             self._old, self._young, self._bytes = self._young, {}, 0
 
     def clear(self) -> None:
-        """Forget everything: someone else has written."""
+        """Forget everything: something else may have written the rows."""
         self._young, self._old, self._bytes = {}, {}, 0
 
 
 Decode = Callable[[StoredEvent], Any]
-NOTHING_SKIPPED: Mapping[int, AbstractSet[str]] = {}
+Skipped = Mapping[int, AbstractSet[str]]
+"""The keys, as text, that leave out the event at a position."""
+NOTHING_SKIPPED: Skipped = {}
 
 
 class KeyedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event at its position, and the rows that it concerns."""
+    """An event at its position, with the keys of the rows that it concerns."""
 
     position: int
     event: Any
@@ -75,7 +78,7 @@ class KeyedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
-    """A row as it was from one position until another; `until` is None while it is."""
+    """A row as it was from one position until another; `until` is None for the present one."""
 
     state: Any
     since: int
@@ -83,19 +86,16 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
 
 class Changes(NamedTuple):
-    """What a batch makes of a table: rows to put in, keys to take out, versions to keep, events that have to wait."""
+    """What a batch changes in a table: rows to put, keys to delete, versions to keep, events to park."""
 
     present: list[Any]
     gone: list[Key]
     versions: list[Version]
-    parked: list[Parking]
+    parked: list[ParkedEvent]
 
 
 class BatchFold:
-    """Folds the events of a read model, row by row; `skipped` has the keys, as text, that an event is left out for.
-
-    With `owns` only the rows of those keys are folded.
-    """
+    """Folds the events of a read model, row by row; with `owns`, only the rows of the keys that it accepts."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class BatchFold:
         decode: Decode,
         *,
         history: bool,
-        skipped: Mapping[int, AbstractSet[str]] = NOTHING_SKIPPED,
+        skipped: Skipped = NOTHING_SKIPPED,
         owns: Owns | None = None,
     ) -> None:
         fold = definition.fold
@@ -118,10 +118,10 @@ class BatchFold:
         self._key_of = key_of(fold)
         self._readers = {event.owner: key_reader(fold, event) for event in fold.events}
 
-    def concerns(self, events: Iterable[StoredEvent]) -> list[KeyedEvent]:
-        """The decoded events with the keys of their rows; events of types that the model does not fold are left out.
+    def keyed(self, events: Iterable[StoredEvent]) -> list[KeyedEvent]:
+        """Decode the events and find the keys of their rows; leave out types that the model does not fold.
 
-        One that cannot be decoded is `Unread`; its problem is raised when not even its keys can be known.
+        An event that cannot be decoded is an `UndecodableEvent`; its problem is raised if its tags name no keys.
         """
         decode, readers = self._decode, self._readers
         found: list[KeyedEvent] = []
@@ -129,7 +129,7 @@ class BatchFold:
             try:
                 event: object = decode(stored)
             except Exception as problem:  # noqa: BLE001 - whatever an upcaster raises
-                found.append(self._unread(stored, problem))
+                found.append(self._undecodable(stored, problem))
                 continue
             reader = readers.get(type(event))
             if reader is not None:
@@ -137,47 +137,47 @@ class BatchFold:
         return found if self._owns is None else list(_owned(found, self._owns))
 
     def fold(
-        self, concerns: Iterable[KeyedEvent], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
+        self, events: Iterable[KeyedEvent], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
     ) -> Changes:
-        """Fold into `rows`, which has every concerned key, and say what is to be written.
+        """Fold into `rows`, which has every key of the events, and return what to write.
 
-        The events of a key that is `held`, or that one of them holds up, are not folded but parked. With None nothing
-        is parked: what goes wrong is raised.
+        The events of a key that is `held`, or that one of them holds up, are parked instead. With None nothing is
+        parked: errors are raised.
         """
         changed: dict[Key, Row] = {}
         versions: list[Version] = []
-        parked: list[Parking] = []
+        parked: list[ParkedEvent] = []
         stuck = set(held or ())
-        for concern in concerns:
-            for key in concern.keys:
+        for keyed in events:
+            for key in keyed.keys:
                 if stuck and key in stuck:
-                    parked.append(Parking(key, concern.position, None))
+                    parked.append(ParkedEvent(key, keyed.position, None))
                     continue
                 row = rows[key]
                 try:
-                    state = self._next(key, row.state, concern)
+                    state = self._next(key, row.state, keyed)
                 except Exception as problem:
                     if held is None:
                         raise
                     stuck.add(key)
-                    parked.append(Parking(key, concern.position, in_words(problem), problem))
+                    parked.append(ParkedEvent(key, keyed.position, in_words(problem), problem))
                     continue
                 if state is row.state:
                     continue
                 if self._history and row.state is not None:
-                    versions.append(Version(row.state, row.since, concern.position))
-                rows[key] = changed[key] = Row(state, concern.position)
+                    versions.append(Version(row.state, row.since, keyed.position))
+                rows[key] = changed[key] = Row(state, keyed.position)
         return self._changes(changed, versions, parked)
 
-    def _unread(self, stored: StoredEvent, problem: Exception) -> KeyedEvent:
+    def _undecodable(self, stored: StoredEvent, problem: Exception) -> KeyedEvent:
         keys = self._definition.keys_by_tags(stored.tags)
         if keys is None:
             raise problem
         return KeyedEvent(stored.position, UndecodableEvent(problem), keys)
 
-    def _next(self, key: Key, state: Any, concern: KeyedEvent) -> Any:
-        event = concern.event
-        if self._skipped and text_of_key(key) in self._skipped.get(concern.position, ()):
+    def _next(self, key: Key, state: Any, keyed: KeyedEvent) -> Any:
+        event = keyed.event
+        if self._skipped and text_of_key(key) in self._skipped.get(keyed.position, ()):
             return state
         if type(event) is UndecodableEvent:
             raise event.problem
@@ -190,7 +190,7 @@ class BatchFold:
             raise ValueError(f"evolve changed the key {key!r} to {self._key_of(after)!r} for {type(event).__name__}")
         return after
 
-    def _changes(self, changed: Mapping[Key, Row], versions: list[Version], parked: list[Parking]) -> Changes:
+    def _changes(self, changed: Mapping[Key, Row], versions: list[Version], parked: list[ParkedEvent]) -> Changes:
         present = [row for row in changed.values() if row.state is not None]
         gone = [key for key, row in changed.items() if row.state is None]
         if self._history:
@@ -198,9 +198,9 @@ class BatchFold:
         return Changes([row.state for row in present], gone, versions, parked)
 
 
-def _owned(concerns: Iterable[KeyedEvent], owns: Owns) -> Iterator[KeyedEvent]:
-    """What is left of the concerns when only these keys are folded."""
-    for concern in concerns:
-        keys = [key for key in concern.keys if owns(key)]
+def _owned(events: Iterable[KeyedEvent], owns: Owns) -> Iterator[KeyedEvent]:
+    """Keep only the keys that are owned, and the events that have any."""
+    for each in events:
+        keys = [key for key in each.keys if owns(key)]
         if keys:
-            yield KeyedEvent(concern.position, concern.event, keys)
+            yield KeyedEvent(each.position, each.event, keys)

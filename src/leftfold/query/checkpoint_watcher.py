@@ -1,4 +1,4 @@
-"""Following read models that others fold: their stored checkpoints are looked at, often while someone waits."""
+"""Watching the stored checkpoints of read models that other processes fold; more often while a task waits."""
 
 import asyncio
 import logging
@@ -12,88 +12,85 @@ from leftfold.store.contract import EventStore
 from leftfold.store.identity import identity_at
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.checkpoint_reader import Seen
+    from leftfold.query.tables.checkpoints import Seen
 
-SELDOM = 1.0  # seconds between two looks while nobody waits
-SHORTEST, LONGEST = 0.002, 0.02  # seconds, while someone does
+IDLE_PAUSE = 1.0  # seconds between two polls while no task waits
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.02  # seconds, while one does
 log = logging.getLogger("leftfold.following")
-Look = Callable[[Collection[Shard]], Awaitable[Mapping[Shard, "Seen"]]]
+Read = Callable[[Collection[Shard]], Awaitable[Mapping[Shard, "Seen"]]]
 OnSeen = Callable[[Shard, "Seen"], None]
 
 
 class CheckpointWatcher:
-    """Keeps the standings of shards up to date that are not folded here.
+    """Keeps the progress of shards up to date that other processes fold; `wanted` is set when a task waits for one."""
 
-    `wanted` is set when someone begins to wait for one.
-    """
-
-    def __init__(self, store: EventStore, look: Look, on_seen: OnSeen) -> None:
+    def __init__(self, store: EventStore, read: Read, on_seen: OnSeen) -> None:
         self.wanted = asyncio.Event()
         self._store = store
-        self._look = look
+        self._read = read
         self._on_seen = on_seen
         self._verified: dict[Shard, tuple[int, str | None]] = {}
-        self._followed: dict[Shard, ProjectionProgress] = {}
+        self._watched: dict[Shard, ProjectionProgress] = {}
 
     def __repr__(self) -> str:
-        return f"<CheckpointWatcher {len(self._followed)} shards>"
+        return f"<CheckpointWatcher {len(self._watched)} shards>"
 
-    def follow(self, shard: Shard, standing: ProjectionProgress) -> None:
-        """Keep this standing up to date from the next look on."""
-        self._followed[shard] = standing
+    def follow(self, shard: Shard, progress: ProjectionProgress) -> None:
+        """Keep this progress up to date from the next poll on."""
+        self._watched[shard] = progress
         self.wanted.set()
 
     def leave(self, shard: Shard) -> None:
-        """Look at it no more: it is folded here."""
-        self._followed.pop(shard, None)
+        """Stop watching a shard: this process folds it."""
+        self._watched.pop(shard, None)
 
     async def run(self) -> None:
-        """Look until cancelled; trouble with the models database is waited out, and the standings tell of it."""
-        pause, due, loop = SHORTEST, 0.0, asyncio.get_running_loop()
+        """Poll until cancelled; wait out trouble with the models database, which the progress shows."""
+        pause, due, loop = SHORTEST_PAUSE, 0.0, asyncio.get_running_loop()
         while True:
             try:
                 if loop.time() >= due:
-                    due = loop.time() + SELDOM
+                    due = loop.time() + IDLE_PAUSE
                     await self._store.head()  # which notices when the log is replaced
-                await self.look()
+                await self.poll()
             except StoreClosed:
                 return
             except LogReplaced as reason:
                 return self._end(reason)
             except LeftfoldError as trouble:
-                for standing in self._followed.values():
-                    standing.get_into(trouble)
-            except Exception:  # who waits would wait for ever if this ended
-                log.exception("the stored checkpoints could not be looked at, and are looked at again")
+                for progress in self._watched.values():
+                    progress.get_into(trouble)
+            except Exception:  # waiters would wait for ever if this ended
+                log.exception("could not read the stored checkpoints; this is tried again")
             pause = await self._pause(pause)
 
     def _end(self, reason: LogReplaced) -> None:
-        """Answer nothing more: what is folded from now on is of another log than this process reads."""
-        for standing in self._followed.values():
-            standing.refuse(reason)
+        """Refuse to answer from rows that are of another log than the one that this process reads."""
+        for progress in self._watched.values():
+            progress.refuse(reason)
 
-    async def look(self) -> None:
-        """Look once."""
-        followed = dict(self._followed)
-        if not followed:
+    async def poll(self) -> None:
+        """Read the checkpoints once."""
+        watched = dict(self._watched)
+        if not watched:
             return
-        for shard, seen in (await self._look(tuple(followed))).items():
-            standing = followed[shard]
-            if self._followed.get(shard) is not standing:
-                continue  # it came to be folded here meanwhile
+        for shard, seen in (await self._read(tuple(watched))).items():
+            progress = watched[shard]
+            if self._watched.get(shard) is not progress:
+                continue  # this process folds it meanwhile
             if seen.problem is not None:
-                standing.end(seen.problem)
+                progress.end(seen.problem)
                 self.leave(shard)
                 continue
             if not await self._is_of_this_history(shard, seen):
-                standing.diverged(ReadModelDiverged(standing.model, seen.position))
+                progress.diverged(ReadModelDiverged(progress.model, seen.position))
                 continue
             self._on_seen(shard, seen)
-            if seen.position != standing.position or standing.trouble is not None:
-                standing.reached(seen.position)
+            if seen.position != progress.position or progress.trouble is not None:
+                progress.reached(seen.position)
 
     async def _is_of_this_history(self, shard: Shard, seen: "Seen") -> bool:
-        """Whether the log has the event that was folded last; asked again whenever the checkpoint has moved."""
+        """Return whether the log has the event that was folded last; asked again when the checkpoint has moved."""
         if seen.position < 0 or self._verified.get(shard) == (seen.position, seen.identity):
             return True
         identity = await identity_at(self._store, seen.position)
@@ -103,14 +100,14 @@ class CheckpointWatcher:
         return True
 
     async def _pause(self, pause: float) -> float:
-        """Until the next look; how long the pause after it is to be."""
-        if any(standing.awaited for standing in self._followed.values()):
+        """Pause until the next poll; return how long the pause after it may be."""
+        if any(progress.awaited for progress in self._watched.values()):
             await asyncio.sleep(pause)
-            return min(pause * 1.5, LONGEST)
+            return min(pause * 1.5, LONGEST_PAUSE)
         self.wanted.clear()
         try:
-            async with asyncio.timeout(SELDOM):
+            async with asyncio.timeout(IDLE_PAUSE):
                 await self.wanted.wait()
         except TimeoutError:
             pass
-        return SHORTEST
+        return SHORTEST_PAUSE

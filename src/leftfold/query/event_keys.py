@@ -18,7 +18,7 @@ THE_ONE_ROW: Sequence[Key] = ((),)
 
 
 def key_reader(fold: Fold, event: MessageType) -> KeyReader:
-    """The function that reads the keys of the concerned rows from an event of this type.
+    """Return a function that reads the keys of the concerned rows from an event of this type.
 
     Each value that the event carries of a key's tag is a row. Where several parts of a key have the same tag, as in
     a route from one airport to another, and the event has fields of the same names, these alone are meant.
@@ -33,7 +33,7 @@ def key_reader(fold: Fold, event: MessageType) -> KeyReader:
 
 
 def key_of(fold: Fold) -> Callable[[Any], Key]:
-    """The function that takes the key from a row's state."""
+    """Return a function that takes the key from a row's state."""
     names = [part.name for part in fold.key]
     if not names:
         return lambda state: ()
@@ -42,18 +42,18 @@ def key_of(fold: Fold) -> Callable[[Any], Key]:
 
 
 def text_of_key(key: Sequence[Any]) -> str:
-    """A key as the text by which it is stored beside the rows: a JSON list."""
+    """Return the text by which a key is stored beside the rows: a JSON list."""
     return msgspec.json.encode(key).decode()
 
 
 def key_of_text(fold: Fold, text: str) -> Key:
-    """The key that a text stands for."""
+    """Return the key in a text."""
     values: list[Any] = msgspec.json.decode(text)
     return tuple(msgspec.convert(value, part.value_type) for part, value in zip(fold.key, values, strict=True))
 
 
 def row_concerns(fold: Fold, key: Key) -> Callable[[Any], bool]:
-    """The function that says whether an event concerns the row of this key."""
+    """Return a function that says whether an event concerns the row of this key."""
     readers = {event.owner: key_reader(fold, event) for event in fold.events}
     return lambda event: key in readers[type(event)](event)
 

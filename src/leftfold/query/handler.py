@@ -13,12 +13,12 @@ from leftfold.model.signature import Signature
 from leftfold.query.read_models import ReadModels
 
 CHECKED_ELEMENTS = 20
-"""How many elements of an answer are looked at, from its first on."""
+"""How many elements of an answer are checked, from the first on."""
 COLLECTIONS = (list, tuple, set, frozenset, dict)
 
 
 class WrongElement(NamedTuple):
-    """An element that is not what the query's type says: where it is, and what may be there."""
+    """An element that is not of the type that the query declares: its place, and the types expected there."""
 
     place: str
     expected: tuple[type, ...]
@@ -26,14 +26,14 @@ class WrongElement(NamedTuple):
 
 
 class Elements(NamedTuple):
-    """What the collections of one member of the answer's type hold; nothing where it cannot be said."""
+    """The types in the collections of one member of the answer's type; none where they are unknown."""
 
     collection: type
     items: tuple[tuple[type, ...], ...]
     values: tuple[type, ...]
 
     def wrong(self, answer: Collection[Any]) -> WrongElement | None:
-        """The first of the elements that are looked at which is of another type."""
+        """Return the first checked element of another type."""
         if is_any(answer, Mapping):
             found: Any = answer
             for key, value in islice(found.items(), CHECKED_ELEMENTS):
@@ -55,7 +55,7 @@ def _is_one(element: object, expected: tuple[type, ...]) -> bool:
 
 
 def elements_of(hint: Any) -> tuple[Elements, ...]:
-    """What is known of the elements of an answer: for `list[Balance] | None`, that those of a list are balances."""
+    """Return what is known of an answer's elements: for `list[Balance] | None`, that a list holds balances."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return elements_of(arguments[0])
@@ -75,7 +75,7 @@ def _elements(origin: type, arguments: tuple[Any, ...]) -> tuple[Elements, ...]:
 
 
 def wrong_element(known: Sequence[Elements], answer: Any) -> WrongElement | None:
-    """The first element that fits no member of the answer's type; only built-in collections are looked into."""
+    """Return the first element that fits no member of the answer's type; only built-in collections are checked."""
     if not is_any(answer, *COLLECTIONS):
         return None
     found: WrongElement | None = None
@@ -88,13 +88,13 @@ def wrong_element(known: Sequence[Elements], answer: Any) -> WrongElement | None
 
 
 def _element_types(hint: Any) -> tuple[type, ...]:
-    """The outer types of an element; a row of the database stands for the tuple that it is to a type checker."""
+    """Return the outer types of an element; a row of the database counts as a tuple, as for a type checker."""
     found = outer_types(hint)
     return (*found, Sequence) if tuple in found else found
 
 
 def answer_hint(query: type) -> Any:
-    """The `R` of the query's `Query[R]`; Any where the class does not say."""
+    """Return the `R` of the query's `Query[R]`; Any where the class does not say."""
     for owner in query.__mro__:
         for base in vars(owner).get("__orig_bases__", ()):
             if get_origin(base) is Query:
@@ -103,7 +103,7 @@ def answer_hint(query: type) -> Any:
 
 
 def outer_types(hint: Any) -> tuple[type, ...]:
-    """What `isinstance` can be asked about an answer; nothing where it cannot say.
+    """Return the types for `isinstance` to check an answer against; none where it cannot be checked.
 
     `list[Balance] | None` gives `list` and `NoneType`. An `int` is a `float` too, as for type checkers.
     """
@@ -141,18 +141,18 @@ def _of_class(owner: Any) -> tuple[type, ...] | None:
 
 
 WRITTEN = "write def answer(query: SomeQuery, models: ReadModels) -> Answer"
-ANSWERS = 1_000  # that are kept with `cache=True`
+CACHED_ANSWERS = 1_000  # with `cache=True`
 
 
 class QueryHandler:
-    """A handler function, understood when it is defined: `def richest(query: Richest, models: ReadModels) -> ...`.
+    """A handler function, analysed when it is defined: `def richest(query: Richest, models: ReadModels) -> ...`.
 
-    It may run more than once for one answer, and in any thread: it should do nothing but read. `cache` is how many of
-    its answers are kept.
+    It may run more than once for one answer, and in any thread, so it should only read. `cache` is how many of its
+    answers are cached.
     """
 
     def __init__(self, function: Callable[..., Any], *, cache: bool | int = False) -> None:
-        self.cache = ANSWERS if cache is True else int(cache)
+        self.cache = CACHED_ANSWERS if cache is True else int(cache)
         self.function = function
         signature = Signature(function)
         self.name, hints = signature.name, signature.hints
@@ -163,9 +163,7 @@ class QueryHandler:
         self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
         self._check_nothing_else(names)
         if self.cache < 0:
-            raise InvalidHandler(
-                f"{self.name} is to keep {cache} answers", "0 or more", "leave cache= out to keep none"
-            )
+            raise InvalidHandler(f"{self.name} has cache={cache}", "0 or more", "leave cache= out to cache no answers")
         self.query_type: type = hints[self._query_name]
         self._answers = outer_types(answer_hint(self.query_type))
         self._elements = elements_of(answer_hint(self.query_type))
@@ -174,9 +172,9 @@ class QueryHandler:
         return f"<QueryHandler {self.name} of {self.query_type.__qualname__}>"
 
     def answer(self, query: object, models: ReadModels) -> Any:
-        """Call the handler; `WrongAnswer` when its answer is not of the query's type.
+        """Call the handler; raise `WrongAnswer` if its answer is not of the query's type.
 
-        Checked are the outer type and, in a built-in collection, the outer types of the first 20 elements.
+        This checks the outer type and, in a built-in collection, the outer types of the first 20 elements.
         """
         answer = self.function(**{self._query_name: query, self._models_name: models})
         if self._answers and not isinstance(answer, self._answers):
@@ -198,8 +196,8 @@ class QueryHandler:
         if signature.is_async or signature.is_async_generator:
             raise InvalidHandler(
                 f"{self.name} is async",
-                "a plain def: it is run in a thread, with a connection of its own",
-                "drop async and await; what a query needs from elsewhere belongs into a read model",
+                "a plain def: it runs in a thread, with a connection of its own",
+                "drop async and await; what a query needs from elsewhere belongs in a read model",
             )
 
     def _parameter(self, names: Sequence[str], hints: dict[str, Any], kind: type, written: str) -> str:

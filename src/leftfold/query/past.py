@@ -14,13 +14,13 @@ from leftfold.query.parking import Skips
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.store.contract import Batch, EventStore
 
-SILENT_SECONDS = 2.0
+SECONDS_BEFORE_PROGRESS = 2.0
 
 T = TypeVar("T")
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a replay has come: position `position` of `upto`, after `seconds`."""
+    """How far a replay is: at position `position` of `upto`, after `seconds`."""
 
     model: str
     position: int
@@ -56,38 +56,35 @@ class PastReplay:
         self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
 
     def row(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
-        """The row of a key as it was, folded from the events of this key alone; None when there was none."""
+        """Return the row of a key as it was, folded from the events of this key alone; None if there was none."""
         name = (definition, tuple(key))
         if name not in self._rows:
             self._rows[name] = self._folded(definition, tuple(key))
         return self._rows[name]
 
     def batches(self, definition: ReadModelDefinition) -> Iterator[Batch]:
-        """Every event that the model folds; tells of the progress once it takes long."""
+        """Read every event that the model folds; report progress once it takes long."""
         begun = monotonic()
         for batch in self._read(definition.fold.all_criteria()):
             yield batch
             seconds = monotonic() - begun
-            if self._on_progress is not None and seconds > SILENT_SECONDS:
+            if self._on_progress is not None and seconds > SECONDS_BEFORE_PROGRESS:
                 progress = Progress(definition.name, batch.through, self.position, seconds)
                 self.loop.call_soon_threadsafe(self._on_progress, progress)
 
     def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:
-        definition.fold.start(key)  # refuses a key of the wrong length
+        definition.fold.start(key)  # raises for a key of the wrong length
         fold = BatchFold(definition, self.decode, history=False, skipped=self.skips.of(definition))
         rows = {key: Row(None, 0)}
         held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
-            concerns = [
-                KeyedEvent(concern.position, concern.event, (key,))
-                for concern in fold.concerns(batch.events)
-                if key in concern.keys
-            ]
-            held.update(parking.key for parking in fold.fold(concerns, rows, held).parked)
+            found = fold.keyed(batch.events)
+            keyed = [KeyedEvent(each.position, each.event, (key,)) for each in found if key in each.keys]
+            held.update(parked.key for parked in fold.fold(keyed, rows, held).parked)
         return rows[key].state
 
     def _read(self, criteria: Any) -> Iterator[Batch]:
-        """Whole events: the tags name the keys of one whose data cannot be read."""
+        """Read whole events: the tags of an event that cannot be decoded name its keys."""
         batches = self._store.read(self._registry.stored(criteria), upto=self.position)
         while (batch := self._on_loop(_next(batches))) is not None:
             yield batch

@@ -1,7 +1,8 @@
 """Projections: each read model follows the log in a task of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -15,124 +16,120 @@ from leftfold.errors import (
     ReadModelDiverged,
     StoreClosed,
 )
-from leftfold.model.criteria import Criteria
+from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.failure import in_words
 from leftfold.model.record import StoredEvent
-from leftfold.query.anchors import Anchors, LiveReads
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress
+from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.contract import Batch, EventStore
+from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.folding import SqlFolding, StoredFolding
+    from leftfold.query.tables.projector import Projector
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
-HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up a free-form projection
-MANY = 1_000  # events in one batch, after which it is worth a look how far the log is ahead
-AT_ONCE, BYTES_AT_ONCE = 16_000, 4_194_304  # when events are enough for one transaction
+HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up an SQL projection
+FULL_BATCH = 1_000  # events in one batch, after which the log may be far ahead
+EVENTS_PER_TRANSACTION, BYTES_PER_TRANSACTION = 16_000, 4_194_304
+NEAR_POSITIONS = 16  # read at once: this costs more than one event, and less than two reads
+NOTED_IDENTITIES = 256
 
 T = TypeVar("T")
 
 
 class Projection:
-    """Keeps one read model up with the log until it is cancelled, or until an event cannot be folded.
+    """Keeps one read model up with the log until it is cancelled, or until an event cannot be applied.
 
-    Trouble with a database is waited out; `standing` tells of it meanwhile.
+    It waits out trouble with a database, which `progress` shows meanwhile.
     """
 
     def __init__(
         self,
         store: EventStore,
         criteria: Criteria,
-        folding: "StoredFolding | SqlFolding",
-        standing: ProjectionProgress,
+        projector: "Projector",
+        progress: ProjectionProgress,
         writer: Executor,
-        anchors: Anchors,
+        anchors: "Anchors",
         *,
         data_only: bool = True,
     ) -> None:
-        self.standing = standing
+        self.progress = progress
         self._store = store
         self._criteria = criteria
-        self._folding = folding
+        self._projector = projector
         self._writer = writer
         self._anchors = anchors
         self._reads = LiveReads(store, criteria, data_only=data_only)
         self._data_only = data_only
         self._pause = SHORTEST_PAUSE
+        self._held_up = False
+        self._moved = False  # whether something else may have moved the checkpoint
 
     def __repr__(self) -> str:
-        return f"<Projection {self.standing!r}>"
+        return f"<Projection {self.progress!r}>"
 
     async def run(self) -> None:
-        """Follow the log; `LeaseLost` when another process does so now, `ReadModelDiverged` when the log is another."""
+        """Follow the log; raise `LeaseLost` if another process does so, `ReadModelDiverged` if the log is another."""
         try:
             while True:
                 await self._follow_until_disturbed()
         except (ProjectionFailed, StoreClosed) as reason:
-            self.standing.reached(self._folding.position)
-            self.standing.end(reason)
+            self.progress.reached(self._projector.position)
+            self.progress.end(reason)
         except LogReplaced as reason:
-            self.standing.refuse(reason)
+            self.progress.refuse(reason)
         except (LeaseLost, ReadModelDiverged):
             raise
-        except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended unseen
-            failed = ProjectionFailed(self.standing.model, self.standing.position, in_words(error))
+        except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended without a word
+            failed = ProjectionFailed(self.progress.model, self.progress.position, in_words(error))
             failed.__cause__ = error
-            self.standing.end(failed)
+            self.progress.end(failed)
 
     async def _follow_until_disturbed(self) -> None:
         try:
-            await self._follow_until_held_up()
+            await self._follow()
+        except CheckpointMoved:
+            self._moved = True
+        except ProjectionParked as parked:
+            self.progress.reached(self._projector.position)
+            self.progress.hold_up(parked)
+            self._held_up = True
         except (LeaseLost, LogReplaced, ProjectionFailed, ReadModelDiverged, StoreClosed):
             raise
         except LeftfoldError as trouble:
-            self.standing.get_into(trouble)
+            self.progress.get_into(trouble)
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    async def _follow_until_held_up(self) -> None:
-        try:
-            await self._follow()
-        except CheckpointMoved:
-            await self._reload()
-        except ProjectionParked as parked:
-            self.standing.reached(self._folding.position)
-            self.standing.hold_up(parked)
-            await self._until_released()
-
     async def _follow(self) -> None:
-        async for batch in self._together(self._reads.after(self._folding.position)):
-            await self._check_history(batch.through)
-            await self._fold(batch)
-            self.standing.reached(batch.through, changed=bool(batch.events))
+        await self._resume()
+        async for batch in self._full_batches(self._reads.after(self._projector.position)):
+            at = self._projector.checkpoint
+            if not await self._anchors.holds(at.position, at.identity, batch.through, self._reads.seen):
+                raise ReadModelDiverged(self.progress.model, at.position)  # it does not follow on what was folded last
+            try:
+                await self._in_writer(partial(self._projector.step, batch))
+            except ProjectionFailed:
+                if not self._data_only:
+                    raise
+                await self._step_with_tags(batch.through)
+            self.progress.reached(batch.through, changed=bool(batch.events))
             self._pause = SHORTEST_PAUSE
 
-    async def _check_history(self, through: int) -> None:
-        """Refuse what was just read if it does not follow on the event that was folded last."""
-        at = self._folding.checkpoint
-        if not await self._anchors.holds(at.position, at.identity, through, self._reads.seen):
-            raise ReadModelDiverged(self.standing.model, at.position)
+    async def _step_with_tags(self, upto: int) -> None:
+        """Go on with whole events: the tags of an event that cannot be decoded name its keys."""
+        async for batch in self._store.read(self._criteria, after=self._projector.position, upto=upto):
+            await self._in_writer(partial(self._projector.step, batch))
 
-    async def _fold(self, batch: Batch) -> None:
-        try:
-            await self._in_writer(partial(self._folding.step, batch))
-        except ProjectionFailed:
-            if not self._data_only:
-                raise
-            await self._fold_with_tags(batch.through)
-
-    async def _fold_with_tags(self, through: int) -> None:
-        """Go on with whole events: the tags name the keys of one whose data cannot be read."""
-        async for batch in self._store.read(self._criteria, after=self._folding.position, upto=through):
-            await self._in_writer(partial(self._folding.step, batch))
-
-    async def _together(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
-        """Several batches as one while the log is far ahead: a row that many events concern is then written once."""
+    async def _full_batches(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+        """Join batches while the log is far ahead: a row that many events concern is then written once."""
         head, size, events = 0, 0, list[StoredEvent]()
         async for batch in batches:
             events += batch.events
             size += sum(len(event.data) + len(event.metadata) for event in batch.events)
-            if len(batch.events) >= MANY and len(events) < AT_ONCE and size < BYTES_AT_ONCE:
+            is_full = len(events) >= EVENTS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION
+            if len(batch.events) >= FULL_BATCH and not is_full:
                 if batch.through >= head:
                     head = await self._store.head()
                 if batch.through < head:  # so that the next batch is sure to come
@@ -140,21 +137,125 @@ class Projection:
             yield Batch(events, batch.through)
             size, events = 0, []
 
-    async def _until_released(self) -> None:
-        """Until someone, here or in another process, has let it go on."""
-        held_up = True
-        while held_up:
+    async def _resume(self) -> None:
+        """Wait until nothing holds it up; go on from the stored checkpoint if something else may have moved it."""
+        while self._held_up:
             await asyncio.sleep(HELD_UP_PAUSE)
-            held_up = await self._in_writer(self._folding.is_held_up)
-        await self._reload()
-
-    async def _reload(self) -> None:
-        """Go on from the checkpoint as it is stored now, if the log has the event there: anybody may have moved it."""
-        await self._in_writer(self._folding.reload)
-        at = self._folding.checkpoint
+            self._held_up = await self._in_writer(self._projector.is_held_up)
+            self._moved = True
+        if not self._moved:
+            return
+        await self._in_writer(self._projector.reload)
+        at = self._projector.checkpoint
         if not await self._anchors.holds(at.position, at.identity, at.position, {}):
-            raise ReadModelDiverged(self.standing.model, at.position)
-        self.standing.reached(self._folding.position)
+            raise ReadModelDiverged(self.progress.model, at.position)
+        self.progress.reached(self._projector.position)
+        self._moved = False
 
     async def _in_writer(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, step)
+
+
+class Anchors:
+    """Tells which events the log has at the positions of checkpoints: another event there is another history.
+
+    Coroutines run on the event loop; `identify` may be called from any other thread.
+    """
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.loop: asyncio.AbstractEventLoop | None = None  # on which `identify` reads
+        self._noted: OrderedDict[int, str] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Anchors of {self._store!r}>"
+
+    async def at(self, position: int) -> str | None:
+        """Return the identity of the event at a position; None if the log does not reach that far."""
+        return await identity_at(self._store, position)
+
+    async def holds(self, position: int, identity: str | None, upto: int, seen: Mapping[int, StoredEvent]) -> bool:
+        """Return whether the log still has the event of this identity at a position.
+
+        The identity at `upto`, the end of a read, is noted for `identify`. Call this after that read: a log that was
+        replaced before it is noticed now, and one that is replaced later is noticed by the next read. Events that the
+        read has `seen` whole are not read again.
+        """
+        wanted = {position, upto} - {0}
+        if wanted <= seen.keys():
+            found = {0: BEGINNING} | {each: identity_of(seen[each]) for each in wanted}
+        else:
+            found = await self._identities(position, upto)
+        if upto not in found or (identity is not None and found.get(position) != identity):
+            return False
+        self._noted[upto] = found[upto]
+        if len(self._noted) > NOTED_IDENTITIES:
+            self._noted.popitem(last=False)
+        return True
+
+    def identify(self, position: int) -> str:
+        """Return the identity of the event at a position that has been read; not to be called on the event loop."""
+        noted = self._noted.get(position, BEGINNING if position == 0 else None)
+        if noted is None:
+            assert self.loop is not None, "nothing is folded before the read side is started"
+            noted = asyncio.run_coroutine_threadsafe(self.at(position), self.loop).result()
+        return "gone" if noted is None else noted  # an event that is gone by now is no longer what was read
+
+    async def _identities(self, *positions: int) -> dict[int, str]:
+        """Return the identities at one or two positions, as far as the log has them."""
+        found = {0: BEGINNING}
+        first, last = min(positions), max(positions)
+        if last - first > NEAR_POSITIONS:
+            return await self._identities(first) | await self._identities(last)
+        async for batch in self._store.read(EVERYTHING, after=max(first - 1, 0), upto=last):
+            found.update({each.position: identity_of(each) for each in batch.events if each.position in positions})
+        return found
+
+
+class LiveReads:
+    """The reads of one projection: a few new events are read together with the event before them, their anchor.
+
+    `seen` has each event of such a read by its position, and nothing after any other read.
+    """
+
+    def __init__(self, store: EventStore, criteria: Criteria, *, data_only: bool) -> None:
+        self._store = store
+        self._criteria = criteria
+        self._data_only = data_only
+        self._few = False  # whether the last read had few new events, so that the next may have few
+        self.seen: Mapping[int, StoredEvent] = {}
+
+    def __repr__(self) -> str:
+        return f"<LiveReads of {self._store!r}>"
+
+    async def after(self, position: int) -> AsyncIterator[Batch]:
+        """Yield batches from a position on, for ever; raise trouble with the store at once."""
+        while True:
+            near = await self._near(position) if self._few else None
+            if near is not None:
+                position = near.through
+                yield near
+            else:
+                async for batch in self._far(position):
+                    position = batch.through
+                    yield batch
+            await self._store.wait(position)
+
+    async def _near(self, after: int) -> Batch | None:
+        """Read the new events with their anchor; return None if there are too many for that."""
+        upto = min(after + NEAR_POSITIONS, POSITION_LIMIT)
+        found = [each async for each in self._store.read(EVERYTHING, after=max(after - 1, 0), upto=upto)]
+        events, through = [event for each in found for event in each.events], found[-1].through
+        if not after < through < after + NEAR_POSITIONS:
+            return None
+        self.seen = {event.position: event for event in events}
+        matches = self._criteria.matches
+        return Batch([each for each in events if each.position > after and matches(each.type, each.tags)], through)
+
+    async def _far(self, after: int) -> AsyncIterator[Batch]:
+        self.seen = {}
+        async for batch in self._store.read(self._criteria, after=after, data_only=self._data_only):
+            self._few = batch.through < after + NEAR_POSITIONS
+            if batch.through != after:
+                after = batch.through
+                yield batch

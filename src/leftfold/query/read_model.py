@@ -1,4 +1,4 @@
-"""Read models: keyed folds that are kept as tables, for queries."""
+"""Read models: keyed folds that are kept as tables for queries."""
 
 import re
 from typing import Any, Literal
@@ -36,6 +36,9 @@ class ReadModel(Message):
 class ReadModelDefinition:
     """A read model as an app has it: its fold, its version, the name of its table, whether former rows are kept."""
 
+    stops_at_errors = False
+    """Whether an event that cannot be applied holds up all later events, rather than those of its keys."""
+
     def __init__(self, owner: type[ReadModel], *, history: bool = False, version: int = 1, shards: int = 1) -> None:
         self.owner = owner
         self.version = version
@@ -53,7 +56,7 @@ class ReadModelDefinition:
         return f"<ReadModelDefinition {self.name} in {' and '.join(self.tables)}>"
 
     def refresh(self) -> None:
-        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        """Include the subclasses of its event classes that were defined since; an app does so when it is opened."""
         _check_keys(self.fold.refresh())
 
     @property
@@ -63,20 +66,20 @@ class ReadModelDefinition:
 
     @property
     def handle(self) -> type | str:
-        """What users name it by: the class."""
+        """What users refer to it by: the class."""
         return self.owner
 
     @property
     def data_only(self) -> bool:
-        """Whether nothing of an event is needed but its data."""
+        """Whether it needs only the data of an event."""
         return True
 
     def changed(self, stored: int) -> LeftfoldError:
-        """The refusal of changed code whose version did not rise."""
+        """Return the error for code that changed without its version."""
         return ReadModelChanged(self.name, stored, self.version)
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when the rows would come out differently."""
+        """Return what changes when the rows would come out differently."""
         return self.fold.fingerprint().joined(str(self.history), str(TABLE_FORMAT))
 
     def _check_names(self) -> None:
@@ -91,7 +94,7 @@ class ReadModelDefinition:
     def _check_shards(self) -> None:
         if type(self.shards) is not int or not 1 <= self.shards <= MOST_SHARDS:
             found, expected = f"{self.name} has shards={self.shards!r}", f"a whole number from 1 to {MOST_SHARDS}"
-            raise InvalidModel(found, expected, "leave it out unless several workers are to share the model")
+            raise InvalidModel(found, expected, "leave it out unless several workers share the model")
         if self.shards > 1 and not self.fold.key:
             found = f"{self.name} has shards={self.shards!r} and no key: it is one row"
             raise InvalidModel(found, "a key by which rows can be divided", "leave shards out")
@@ -104,7 +107,7 @@ def _check_columns(owner: type[ReadModel]) -> None:
         if problem is not None:
             raise InvalidModel(
                 f"{owner.__qualname__}.{name} cannot be kept in a column: {problem}",
-                "a scalar, or what has a JSON form: lists, dicts and structs of scalars",
+                "a scalar, or a type with a JSON form: lists, dicts and structs of scalars",
                 f"give {name} such a type",
             )
 

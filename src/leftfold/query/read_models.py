@@ -16,19 +16,19 @@ M = TypeVar("M", bound=ReadModel)
 
 
 class ReadModels:
-    """The read models at one moment, the same for all that one query reads: the present, or the `as_of` it was asked.
+    """The read models at one position, the same for everything that one query reads: the present, or its `as_of`.
 
     Conditions are equalities, given as keywords or as a mapping (`None` finds NULL), or SQLAlchemy expressions over
     the columns of `table(Model)`.
     """
 
-    def __init__(self, definitions: Mapping[Any, ReadModelDefinition], moment: "ReadSnapshot") -> None:
+    def __init__(self, definitions: Mapping[Any, ReadModelDefinition], snapshot: "ReadSnapshot") -> None:
         self._definitions = definitions
-        self._moment = moment
+        self._snapshot = snapshot
 
     def get(self, model: type[M], *key: object) -> M | None:
-        """The row with this key, its parts in the order of the model's fields, or None when there is none."""
-        found: M | None = self._moment.get(self._model(model), key)
+        """Return the row with this key, its parts in the order of the model's fields; None if there is none."""
+        found: M | None = self._snapshot.get(self._model(model), key)
         return found
 
     def select(
@@ -41,37 +41,37 @@ class ReadModels:
         offset: int = 0,
         **equal: object,
     ) -> list[M]:
-        """The rows that meet all conditions; `order_by="-amount"` is descending, several fields go as a list."""
-        selection = self._moment.selection(self._model(model))
+        """Return the rows that meet all conditions; `order_by="-amount"` is descending; several fields go in a list."""
+        selection = self._snapshot.selection(self._model(model))
         return selection.select(where, equal, order_by, limit, offset)
 
     def count(self, model: type[ReadModel], *, where: "Where | None" = None, **equal: object) -> int:
-        """How many rows meet all conditions."""
-        return self._moment.selection(self._model(model)).count(where, equal)
+        """Return how many rows meet all conditions."""
+        return self._snapshot.selection(self._model(model)).count(where, equal)
 
     def table(self, model: type[ReadModel]) -> "sa.FromClause":
-        """What to select from in SQL of your own: `models.execute(sqlalchemy.select(models.table(Balance)))`.
+        """Return what to select from in your own SQL: `models.execute(sqlalchemy.select(models.table(Balance)))`.
 
         In the past it is a subquery, or a temporary table, with the same columns.
         """
-        return self._moment.source(self._model(model))
+        return self._snapshot.source(self._model(model))
 
     def execute(self, statement: "sa.Executable") -> "Sequence[sa.Row[Any]]":
-        """The rows of a SELECT over `table(...)`, or over the tables of projections.
+        """Return the rows of a SELECT over `table(...)`, or over the tables of projections.
 
-        Plain SQL text is taken to read every model and projection of the app.
+        Plain SQL text counts as reading every model and projection of the app.
         """
-        return self._moment.execute(statement)
+        return self._snapshot.execute(statement)
 
     def position(self, model: type[ReadModel] | str) -> int:
-        """The position that the rows of a model, or of the projection of this name, stand for."""
-        return self._moment.position(self._definition(model))
+        """Return the position of the rows of a model, or of the projection of this name."""
+        return self._snapshot.position(self._definition(model))
 
     def _model(self, model: type | str) -> ReadModelDefinition:
         found = self._definition(model)
         if found.handle == found.name:
             raise UsageError(
-                f"the rows of the projection {found.name!r} were asked for as those of a read model",
+                f"the projection {found.name!r} was queried like a read model",
                 "a SELECT over the tables that it declares",
                 "write models.execute(sqlalchemy.select(table))",
             )
@@ -85,5 +85,5 @@ class ReadModels:
 
 
 def name_of(model: type | str) -> str:
-    """What a read model, or a projection, is called."""
+    """Return the name of a read model or a projection."""
     return model if isinstance(model, str) else model.__qualname__

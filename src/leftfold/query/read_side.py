@@ -1,4 +1,4 @@
-"""The read side of a live app: projections that follow the log, and queries that are answered from their tables."""
+"""The read side of a live app: projections that follow the log, and queries over their tables."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,15 +22,13 @@ from leftfold.follow.lease_store import Entry
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.registry import Registry
 from leftfold.passwords import without_password
-from leftfold.query.anchors import Anchors
 from leftfold.query.answering import Answering
-from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
-from leftfold.query.parked_keys import ParkedKeys
-from leftfold.query.parking import EventSkipped, ParkedKey, Skips
+from leftfold.query.parking import EventSkipped, ParkedKey, ParkedKeys, Skips
 from leftfold.query.past import OnProgress
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, ProjectionProgress
-from leftfold.query.projecting import Projecting
+from leftfold.query.projection import Anchors
+from leftfold.query.projection_tasks import ProjectionTasks
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
 from leftfold.query.shard import shards_of
@@ -40,15 +38,15 @@ from leftfold.store.private_files import create_private
 if TYPE_CHECKING:
     from leftfold.query.tables.models_database import ModelsDatabase
 
-READING_THREADS = 4
+READER_THREADS = 4
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
-    """Where one read model stands: `lag` is in positions, `problem` says why it does not go on, if so.
+    """How far one read model is: `lag` is in positions, `problem` says why it does not go on, if it does not.
 
     `parked` keys are held up by an event that could not be folded: their rows are as they were before it. `seconds` is
-    for how long the oldest event that is not folded yet has been in the log; `holder` the process that folds the model,
-    or those that fold its shards, where that is known. A model in shards is as far as the last of them.
+    how long the oldest event that is not folded yet has been in the log; `holder` is the process that folds the model,
+    or the processes that fold its shards, where that is known. A model in shards has the position of the last of them.
     """
 
     name: str
@@ -65,11 +63,11 @@ class ModelStatus(msgspec.Struct, frozen=True):
 class ReadSide:
     """The read models of one app over one log, kept in the database at `url` (SQLAlchemy's form).
 
-    Those that are not in `folds` are folded by other processes, and followed by their stored checkpoints; but a
-    database in memory is this process's alone, and so all of them are folded here. Of the processes that may fold a
-    model the one does that has its lease, on these `terms`; the others follow, and one of them takes over when nothing
-    is heard of it. Models that are kept in a `named` database, not in the log's own, may not be another log's. A new
-    file for them has the permissions of the file that it is to be `like`.
+    Other processes fold the models that are not in `folds`; this one watches their stored checkpoints. In a database in
+    memory, which no other process sees, it folds all of them. Of the processes that may fold a model, the one with
+    its lease does, on these `terms`; the others watch, and one of them takes over when the lease expires. Models in a
+    `named` database, rather than the log's own, may not be another log's. A new file for them gets the permissions of
+    the file `like`.
     """
 
     def __init__(
@@ -97,10 +95,10 @@ class ReadSide:
         self._url = url
         everything = folds is None or kept_in_memory(url)
         self._folds = [each for each in self._definitions.values() if everything or each.handle in (folds or ())]
-        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="leftfold query")
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="leftfold query")
         self._database: ModelsDatabase | None = None
         skips = Skips()
-        self._projecting = Projecting(
+        self._projections = ProjectionTasks(
             store,
             registry,
             self._definitions.values(),
@@ -112,13 +110,13 @@ class ReadSide:
             terms=terms or Terms.present(),
         )
         self._anchors = Anchors(store)
-        self._parked = self._projecting.parked
-        self._standings = self._projecting.standings
+        self._parked = self._projections.parked
+        self._progress = self._projections.progress
         self.answering = Answering(
             store,
             registry,
             self._definitions,
-            self._standings,
+            self._progress,
             skips,
             self._connect,
             self._readers,
@@ -134,106 +132,89 @@ class ReadSide:
         return f"<ReadSide of {len(self._definitions)} read models in {without_password(self._url)}>"
 
     async def start(self) -> None:
-        """Open the tables, beginning anew those that do not fit the code or the log, and follow the log."""
+        """Open the tables, start those again that do not fit the code or the log, and follow the log."""
         if not self._definitions:
             return
         self._loop = self._anchors.loop = asyncio.get_running_loop()
         try:
             await asyncio.to_thread(self._connect().check_owner, self._store.log_id)
-            await self._projecting.start(self._connect(), self._anchors)
+            await self._projections.start(self._connect(), self._anchors)
             await self.answering.start()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Let the batches and queries under way come to their end, then close the tables."""
+        """Finish the current batches and queries, then close the tables."""
         await self.answering.end()
-        await self._projecting.close()
+        await self._projections.close()
         await asyncio.to_thread(self._readers.shutdown)
         if self._database is not None:
             self._database.close()
 
     async def settle(self, position: int) -> None:
-        """Return once what is folded here has reached `position`, or is held up by an event."""
+        """Wait until each model that this process folds has reached `position`, or a parked event holds it up."""
         for definition in self._folds:
-            await self._standings[definition].settle(position)
+            await self._progress[definition].wait_until_held_up(position)
 
     async def wait(self, model: type[ReadModel] | str, position: int, timeout: float | None = None) -> None:
-        """Return once the model has reached `position`; `ReadModelBehind` when it has not after `timeout` seconds."""
-        await self._standings[self._definition(model)].reach(position, timeout)
+        """Wait until the model has reached `position`; raise `ReadModelBehind` after `timeout` seconds."""
+        await self._progress[self._definition(model)].wait_for(position, timeout)
 
     def check_known(self, models: Iterable[type[ReadModel]]) -> None:
-        """Refuse what is not a read model of the app."""
+        """Raise `UnknownReadModel` for what is not a read model of the app."""
         for model in models:
             self._definition(model)
 
     async def include(self, models: Iterable[type[ReadModel]], receipt: Any, timeout: float) -> None:
-        """Return once the models include what was executed; `ExecutedButBehind` after `timeout` seconds."""
-        standings = [self._standings[self._definition(model)] for model in models]
+        """Wait until the models include what was executed; raise `ExecutedButBehind` after `timeout` seconds."""
+        awaited = [self._progress[self._definition(model)] for model in models]
         end = asyncio.get_running_loop().time() + timeout
         try:
-            for standing in standings:
-                await standing.reach(receipt.position, max(end - asyncio.get_running_loop().time(), 0))
+            for progress in awaited:
+                await progress.wait_for(receipt.position, max(end - asyncio.get_running_loop().time(), 0))
         except LeftfoldError as reason:
-            last = min(standings, key=lambda standing: standing.position)
+            last = min(awaited, key=lambda progress: progress.position)
             seconds = await self.answering.seconds_behind(last)
             late = ExecutedButBehind(last.model, last.position, receipt.position, timeout, seconds, receipt)
             raise late from (reason.__cause__ if isinstance(reason, ReadModelBehind) else reason)
 
     @property
     def folded_here(self) -> Sequence[type | str]:
-        """The read models that this process folds, or would if the one that does ended."""
+        """The read models that this process folds, or would fold if the process that does ended."""
         return [model for model, definition in self._definitions.items() if definition in self._folds]
 
     def parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:
-        """The keys of a model that are held up by an event it could not fold."""
+        """Return the keys of a model that are held up by an event that it could not fold."""
         definition = self._definition(model)
         if definition not in self._parked:
             raise ReadModelBehind(definition.name, NOT_TO_BE_ANSWERED_FROM, 0, 0)
         return self._parked[definition]
 
     async def parked(self) -> list[ParkedKey]:
-        """Every parked key, model by model, the one that is parked longest first."""
+        """Return every parked key, model by model, the one parked longest first."""
         return [key for parked in self._parked.values() for key in await parked.all()]
 
-    async def answer(
-        self,
-        handler: QueryHandler,
-        query: object,
-        *,
-        after: int | None = None,
-        as_of: int | None = None,
-        timeout: float = 5.0,
-    ) -> Any:
-        """What the handler answers.
-
-        With `after`, each model that it reads has reached that position; with `as_of`, each is seen as it was there.
-        A handler that touches a model which is behind is begun again once the model has come far enough;
-        `ReadModelBehind` when that takes longer than `timeout` seconds.
-        """
-        return await self.answering.answer(handler, query, after=after, as_of=as_of, timeout=timeout)
-
     async def status(self) -> list[ModelStatus]:
-        """Where each read model stands."""
+        """Return how far each read model is."""
         head = await self._store.head()
         holders: dict[str, str] = {}
-        with suppress(ModelsUnavailable):  # what the models' database cannot be asked is not known; the rest is
+        with suppress(ModelsUnavailable):  # the rest of the status is known
             holders = {entry.name: entry.holder for entry in await self.leases()}
         found: list[ModelStatus] = []
-        for definition, standing in self._standings.items():
-            seconds = await self._seconds(standing, head)
-            status = _status(definition, standing, head, self._count_parked(definition), seconds)
-            problem = status.problem or self._projecting.lease_trouble(definition)
+        for definition, progress in self._progress.items():
+            seconds = await self._seconds(progress, head)
+            status = _status(definition, progress, head, self._count_parked(definition), seconds)
+            problem = status.problem or self._projections.lease_trouble(definition)
             found.append(msgspec.structs.replace(status, holder=_holder_of(definition, holders), problem=problem))
         return found
 
     async def leases(self) -> list[Entry]:
-        """Which process folds each read model, and when it was last heard of; none for models in memory."""
-        return await self._projecting.leases(self._connect()) if self._definitions else []
+        """Return which process folds each read model, and when it renewed its lease; none for models in memory."""
+        return await self._projections.leases(self._connect()) if self._definitions else []
 
-    async def _seconds(self, standing: ProjectionProgress, head: int) -> float:
-        return 0.0 if standing.position >= head else await self.answering.seconds_behind(standing) or 0.0
+    async def _seconds(self, progress: ProjectionProgress, head: int) -> float:
+        return 0.0 if progress.position >= head else await self.answering.seconds_behind(progress) or 0.0
 
     def _count_parked(self, definition: ReadModelDefinition) -> int:
         return self._parked[definition].count if definition in self._parked else 0
@@ -245,7 +226,7 @@ class ReadSide:
         return definition
 
     def _connect(self) -> "ModelsDatabase":
-        """The database, opened when it is first needed; SQLAlchemy is imported no earlier."""
+        """Return the database, opened when it is first needed; SQLAlchemy is imported no earlier."""
         from leftfold.query.tables.models_database import ModelsDatabase
 
         if self._database is None:
@@ -264,22 +245,22 @@ class ReadSide:
 
 
 def _status(
-    definition: ReadModelDefinition, standing: ProjectionProgress, head: int, parked: int, seconds: float
+    definition: ReadModelDefinition, progress: ProjectionProgress, head: int, parked: int, seconds: float
 ) -> ModelStatus:
     return ModelStatus(
         name=definition.name,
         table=definition.table,
-        position=max(standing.position, 0),
-        lag=max(head - max(standing.position, 0), 0),
-        failed=standing.ended is not None,
-        problem=standing.ended or standing.trouble,
+        position=max(progress.position, 0),
+        lag=max(head - max(progress.position, 0), 0),
+        failed=progress.ended is not None,
+        problem=progress.ended or progress.trouble,
         parked=parked,
         seconds=seconds,
     )
 
 
 def _holder_of(definition: ReadModelDefinition, holders: Mapping[str, str]) -> str | None:
-    """Who folds the model; where several do, all of them in the order of the shards."""
+    """Return the process that folds the model; if several do, all of them in the order of the shards."""
     found = [holders[shard.lease] for shard in shards_of(definition) if shard.lease in holders]
     return ", ".join(dict.fromkeys(found)) or None
 

@@ -1,4 +1,4 @@
-"""Rebuilding a read model beside its present table, which answers queries until both are swapped."""
+"""Rebuilding a read model beside its present table, which answers queries until the new one replaces it."""
 
 import asyncio
 import logging
@@ -14,29 +14,28 @@ from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.follow.lease_store import Entry, LeaseStore
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
-from leftfold.query.anchors import Anchors
 from leftfold.query.parking import Skips
 from leftfold.query.past import OnProgress, Progress
 from leftfold.query.progress import CheckpointMoved
+from leftfold.query.projection import Anchors
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Rebuilt
 from leftfold.query.shard import Shard
 from leftfold.store.contract import Batch, EventStore
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.folding import StoredFolding
     from leftfold.query.tables.models_database import ModelsDatabase
-    from leftfold.query.tables.replace import Building
-    from leftfold.query.tables.replace_sql import SqlReplacement
+    from leftfold.query.tables.projector import Projector
+    from leftfold.query.tables.replace import Replacement
 
 T = TypeVar("T")
 
 
 class Splitting:
-    """Brings the shards in which a model is stored level, and puts those that it is defined with in their place.
+    """Brings the stored shards of a model to one position, and replaces them by the shards that it is defined with.
 
-    Both under the leases of the former shards, which are taken only when all are free: as long as a process of the
-    former number lives, it folds the model. The rows stay as they are; `attempt` is to be called now and then.
+    It does so under the leases of the stored shards, which it takes only when all are free: as long as a process with
+    the former number of shards runs, it folds the model. The rows stay as they are. Call `attempt` repeatedly.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Splitting:
         database: "ModelsDatabase",
         skips: Skips,
         writer: Executor,
-        book: Callable[[Sequence[Shard]], LeaseStore],
+        lease_store: Callable[[Sequence[Shard]], LeaseStore],
         terms: Terms,
     ) -> None:
         self._definition = definition
@@ -56,77 +55,77 @@ class Splitting:
         self._database = database
         self._skips = skips
         self._writer = writer
-        self._book = book
+        self._lease_store = lease_store
         self._terms = terms
         self._former: Sequence[Shard] = ()
-        self._keeper: LeaseHolder | None = None
+        self._holder: LeaseHolder | None = None
 
     def __repr__(self) -> str:
         return f"<Splitting {self._definition.name} into {self._definition.shards}>"
 
     async def attempt(self) -> bool:
-        """Do it if the model is stored otherwise, and nobody folds it; False if somebody does."""
+        """Do it if the model has other shards and no process folds it; return False if one does."""
         stored = await self._in_writer(self._database.shards, self._definition, self._store.log_id)
         if not stored or len(stored) == self._definition.shards:
             return True
-        keeper = self._keeper_of(stored)
-        if not await keeper.take_all():
+        holder = self._holder_of(stored)
+        if not await holder.take_all():
             return False
-        keeping = asyncio.create_task(keeper.run(), name=repr(self))
+        renewing = asyncio.create_task(holder.run(), name=repr(self))
         try:
             await self._split(stored)
             return True
         except (LeaseLost, CheckpointMoved):
-            return False  # a process of the former number folds it after all
+            return False  # a process with the former number of shards folds it after all
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await keeper.release()
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await holder.release()
 
-    def _keeper_of(self, stored: Sequence[Shard]) -> LeaseHolder:
-        """The same as long as the model is stored so: it knows for how long nothing was heard of whom."""
-        if self._keeper is None or self._former != stored:
+    def _holder_of(self, stored: Sequence[Shard]) -> LeaseHolder:
+        """Return the same one while the shards are the same: it knows how long ago each lease was renewed."""
+        if self._holder is None or self._former != stored:
             self._former = stored
-            names = [shard.lease for shard in stored]
-            self._keeper = LeaseHolder(self._book(stored), names, self._terms, on_gained=_note, on_lost=_note_loss)
-        return self._keeper
+            names, store = [shard.lease for shard in stored], self._lease_store(stored)
+            self._holder = LeaseHolder(store, names, self._terms, on_gained=_note, on_lost=_note_loss)
+        return self._holder
 
     async def _split(self, stored: Sequence[Shard]) -> None:
         leases = {shard: (shard.lease, self._terms.me) for shard in stored}
-        level = False
-        while not level:
+        done = False
+        while not done:
             lagging = partial(self._database.lagging, stored, self._registry.decode, self._skips, leases)
-            target, foldings = await self._in_writer(lagging)
-            for folding in foldings:
-                await self._fold(folding, target)
-            level = await self._in_writer(self._database.split, stored, leases)
+            target, projectors = await self._in_writer(lagging)
+            for projector in projectors:
+                await self._catch_up(projector, target)
+            done = await self._in_writer(self._database.split, stored, leases)
 
-    async def _fold(self, folding: "StoredFolding", target: int) -> None:
+    async def _catch_up(self, projector: "Projector", target: int) -> None:
         criteria = self._registry.stored(self._definition.fold.all_criteria())
-        async for batch in self._store.read(criteria, after=folding.position, upto=target):
-            await self._in_writer(folding.step, batch)
-        await self._in_writer(folding.step, Batch([], target))
+        async for batch in self._store.read(criteria, after=projector.position, upto=target):
+            await self._in_writer(projector.step, batch)
+        await self._in_writer(projector.step, Batch([], target))
 
     async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))
 
 
 async def _note(name: str, former: Entry | None) -> None:
-    """Nothing is done under the lease alone."""
+    """Do nothing: holding the lease starts nothing."""
 
 
 def _note_loss(name: str) -> None:
-    """What is written under the lease is refused."""
+    """Do nothing: writes under a lost lease are refused."""
 
 
-CLOSE_ENOUGH = 1_000  # positions that are folded while the tables are locked for the swap
+POSITIONS_UNDER_LOCK = 1_000  # that may be folded while the tables are locked for the swap
 log = logging.getLogger("leftfold.rebuild")
 
 
 class Rebuild:
-    """Folds a read model again from the log, up to where its present table is, and puts the new table in its place.
+    """Folds a read model again from the log, up to the position of its present table, and replaces that table.
 
-    Where the present table goes on meanwhile it is followed. An interrupted rebuild goes on from where it was.
+    The present table may move on meanwhile. An interrupted rebuild resumes where it was.
     """
 
     def __init__(
@@ -161,27 +160,27 @@ class Rebuild:
         return f"<Rebuild of {self._definition.name}{', dry run' if self._dry_run else ''}>"
 
     async def run(self) -> Rebuilt:
-        """Build, compare, swap; a dry run drops what it built instead. Nothing changes when it fails."""
+        """Build, compare, swap; a dry run drops what it built instead. Nothing changes if it fails."""
         self._begun = monotonic()
-        log.info("%s: its rebuild begins", self._definition.name)
+        log.info("%s: the rebuild begins", self._definition.name)
         await self._skips.read(self._store, self._registry.decode)
-        building = await self._build()
-        at = building.checkpoint
+        replacement = await self._build()
+        at = replacement.projector.checkpoint
         if at is not None and not await self._anchors.holds(at.position, at.identity, at.position, {}):
-            log.warning("%s: its interrupted rebuild is of another history of the log, and begins again", at.model)
-            await self._in_writer(building.discard)
-            building = await self._build()
+            log.warning("%s: its interrupted rebuild is of another history of the log, and starts again", at.model)
+            await self._in_writer(replacement.projector.discard)
+            replacement = await self._build()
         try:
-            await self._follow(building)
+            await self._catch_up(replacement)
             loop = asyncio.get_running_loop()
-            found = await self._in_writer(building.finish, partial(self._tail, loop), partial(self._head, loop))
+            found = await self._in_writer(replacement.finish, partial(self._tail, loop), partial(self._head, loop))
         finally:
-            await self._in_writer(building.discard if self._dry_run else building.close)
-        seconds = monotonic() - self._begun
-        log.info("%s: rebuilt through %s in %.1f s", self._definition.name, f"{building.position:,}", seconds)
-        return Rebuilt(self._definition.name, building.position, seconds, not self._dry_run, found)
+            await self._in_writer(replacement.close)
+        position, seconds = replacement.projector.position, monotonic() - self._begun
+        log.info("%s: rebuilt up to %s in %.1f s", self._definition.name, f"{position:,}", seconds)
+        return Rebuilt(self._definition.name, position, seconds, not self._dry_run, found)
 
-    async def _build(self) -> "Building | SqlReplacement":
+    async def _build(self) -> "Replacement":
         return await self._in_writer(
             self._database.build,
             self._definition,
@@ -193,31 +192,33 @@ class Rebuild:
             self._only_if_due,
         )
 
-    async def _target(self, building: "Building | SqlReplacement") -> int:
-        """How far to go: as far as the present tables are, if the log reaches that far."""
-        return min(await self._in_writer(building.target), await self._store.head())
+    async def _target(self, replacement: "Replacement") -> int:
+        """Return the position of the present tables, as far as the log reaches it."""
+        return min(await self._in_writer(replacement.present_position), await self._store.head())
 
-    async def _follow(self, building: "Building | SqlReplacement") -> None:
+    async def _catch_up(self, replacement: "Replacement") -> None:
+        projector = replacement.projector
         while True:
-            target = await self._target(building)
+            target = await self._target(replacement)
             try:
-                await self._fold(building, target)
+                await self._step_to(replacement, target)
             except CheckpointMoved:
-                await self._in_writer(building.reload)
-            if await self._target(building) - building.position <= CLOSE_ENOUGH:
+                await self._in_writer(projector.reload)
+            if await self._target(replacement) - projector.position <= POSITIONS_UNDER_LOCK:
                 return
 
-    async def _fold(self, building: "Building | SqlReplacement", target: int) -> None:
-        if building.position >= target:
+    async def _step_to(self, replacement: "Replacement", target: int) -> None:
+        projector = replacement.projector
+        if projector.position >= target:
             return
-        async for batch in self._store.read(self._criteria, after=building.position, upto=target):
-            await self._in_writer(building.step, batch)
+        async for batch in self._store.read(self._criteria, after=projector.position, upto=target):
+            await self._in_writer(projector.step, batch)
             if self._on_progress is not None:
                 seconds = monotonic() - self._begun
                 self._on_progress(Progress(self._definition.name, batch.through, target, seconds))
 
     def _tail(self, loop: asyncio.AbstractEventLoop, after: int, upto: int) -> list[StoredEvent]:
-        """The last events, read while the writer's thread holds the lock."""
+        """Read the last events while the writer's thread holds the lock."""
         return asyncio.run_coroutine_threadsafe(self._read(after, upto), loop).result()
 
     def _head(self, loop: asyncio.AbstractEventLoop) -> int:
@@ -255,7 +256,7 @@ async def rebuild(
 
 
 def drop_old(definition: ReadModelDefinition, url: str) -> bool:
-    """Drop the table that the last rebuild has kept; whether there was one."""
+    """Drop the table that the last rebuild has kept; return whether there was one."""
     from leftfold.query.tables.models_database import ModelsDatabase
 
     database = ModelsDatabase(url, [definition])

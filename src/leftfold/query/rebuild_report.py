@@ -1,4 +1,4 @@
-"""What a rebuild found: how the rows differ from those that were there."""
+"""The report of a rebuild: how the new rows differ from the former ones."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Fields = dict[str, Any]
 
 
 class Differences(msgspec.Struct, frozen=True):
-    """How many rows came, went and changed, with samples as they are stored; of a changed row before and after."""
+    """How many rows were added, removed and changed, with samples as they are stored, before and after a change."""
 
     added: int
     removed: int
@@ -25,7 +25,7 @@ class Differences(msgspec.Struct, frozen=True):
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """A rebuild that is done: the rows through `position`, folded in `seconds`, compared with those before."""
+    """A finished rebuild: the rows up to `position`, folded in `seconds`, compared with the former ones."""
 
     model: str
     position: int

@@ -1,4 +1,4 @@
-"""Shards: the parts of a read model that are folded by themselves, each by one process at a time."""
+"""Shards: the parts of a read model that are folded separately, each by one process at a time."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _of_shard = re.compile(r"#\d+/(\d+)$")
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """The keys of a read model whose hash falls to `number`, of 1 to `count`. A model that is not split is one shard.
+    """The keys of a read model whose hash selects `number`, of 1 to `count`. A model that is not split is one shard.
 
     The hash is of the key's JSON, so it is the same in every process, on every machine and in every release.
     """
@@ -34,18 +34,18 @@ class Shard(msgspec.Struct, frozen=True):
 
     @property
     def lease(self) -> str:
-        """The name under which one process at a time folds it, in this version of the model."""
+        """The name of its lease, in this version of the model."""
         whole = f"projection {self.definition.table} v{self.definition.version}"
         return whole if self.count == 1 else f"{whole} shard {self.number}/{self.count}"
 
     @property
     def is_first(self) -> bool:
-        """Whether what is done to the whole model is left to whoever folds this shard."""
+        """Whether the process that folds this shard does what concerns the whole model."""
         return self.number == 1
 
     @property
     def owns(self) -> Owns | None:
-        """Whether a key is of this shard; None where all are."""
+        """A function that says whether a key is of this shard; None if all are."""
         if self.count == 1:
             return None
         count, rest = self.count, self.number - 1
@@ -53,17 +53,17 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def shards_of(definition: ReadModelDefinition, count: int | None = None) -> list[Shard]:
-    """The shards of a model: as many as it is defined with, or as it is stored in."""
+    """Return the shards of a model: as many as it is defined with, or `count`."""
     wanted = definition.shards if count is None else count
     return [Shard(definition, number, wanted) for number in range(1, wanted + 1)]
 
 
 def model_of(checkpoint: str) -> str:
-    """The table of the model that a checkpoint is of."""
+    """Return the table of the model of a checkpoint."""
     return _of_shard.sub("", checkpoint)
 
 
 def count_in(checkpoint: str) -> int:
-    """Into how many shards a model is split that has a checkpoint of this name."""
+    """Return the number of shards of a model that has a checkpoint of this name."""
     found = _of_shard.search(checkpoint)
     return int(found[1]) if found else 1

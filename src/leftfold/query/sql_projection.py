@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class EventContext(msgspec.Struct, frozen=True):
-    """Where and when an event was recorded, and who, why and by what command."""
+    """Where and when an event was recorded, by whom, why and by what command."""
 
     position: int
     time: datetime
@@ -33,7 +33,7 @@ class EventContext(msgspec.Struct, frozen=True):
 
 
 def event_context(stored: StoredEvent) -> EventContext:
-    """What the log says of this event."""
+    """Return what the log says of this event."""
     return EventContext(stored.position, stored.time, decode_metadata(stored.metadata))
 
 
@@ -41,10 +41,12 @@ LONGEST_NAME = 100
 
 
 class SqlProjection(ReadModelDefinition):
-    """A free-form projection as an app has it. The read side keeps it as it keeps read models, without a key.
+    """An SQL projection as an app has it. The read side keeps it as it keeps read models, without a key.
 
-    Where a read model is named by its class, it is named by its name.
+    A read model is identified by its class, an SQL projection by its name.
     """
+
+    stops_at_errors = True
 
     def __init__(
         self,
@@ -84,14 +86,14 @@ class SqlProjection(ReadModelDefinition):
     @property
     def data_only(self) -> bool:
         """Whether the handler needs nothing of an event but its data."""
-        return not self.handler.asks_recorded
+        return not self.handler.takes_context
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when the handler or the tables do."""
+        """Return what changes when the handler or the tables do."""
         return fingerprint_of_function(self.handler.function, self.fold.events).joined(self._ddl)
 
     def changed(self, stored: int) -> LeftfoldError:
-        """The refusal of changed code whose version did not rise."""
+        """Return the error for code that changed without its version."""
         return ProjectionChanged(self.name, stored, self.version)
 
 
@@ -106,14 +108,14 @@ def _check_name(name: object) -> None:
         raise InvalidProjection(name, "its name begins with 'leftfold'", "a name that leftfold does not use itself")
 
 
-MANY = (collections.abc.Sequence, list)
+BATCH_TYPES = (collections.abc.Sequence, list)
 WRITTEN = "write def handle(event: Opened | Closed, connection: sqlalchemy.Connection) -> None"
 
 
 class ProjectionHandler:
-    """A handler function, understood when it is defined.
+    """A handler function, analysed when it is defined.
 
-    `many`: it takes a batch at once, as a sequence. `asks_recorded`: it has a third parameter for `EventContext`.
+    `many`: it takes a batch at once, as a sequence. `takes_context`: it has a third parameter, an `EventContext`.
     """
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -124,12 +126,12 @@ class ProjectionHandler:
         self.is_async = inspect.iscoroutinefunction(function)
         self._check_kind(function)
         hints = _parameters(function, self.name)
-        self.many = get_origin(hints[0]) in MANY
+        self.many = get_origin(hints[0]) in BATCH_TYPES
         self.bases = _events_of(self.name, get_args(hints[0])[0] if self.many else hints[0])
         self._check_connection(hints[1])
-        self.asks_recorded = len(hints) > 2
-        if self.asks_recorded:
-            self._check_recorded(hints[2])
+        self.takes_context = len(hints) > 2
+        if self.takes_context:
+            self._check_context(hints[2])
 
     def __repr__(self) -> str:
         return f"<ProjectionHandler {self.name} of {len(self.bases)} event types>"
@@ -145,15 +147,17 @@ class ProjectionHandler:
             kind = "async def takes sqlalchemy.ext.asyncio.AsyncConnection, def takes sqlalchemy.Connection"
             raise _invalid(f"the second parameter of {self.name} is annotated with {found}", kind)
 
-    def _check_recorded(self, hint: Any) -> None:
-        fits = get_origin(hint) in MANY and get_args(hint) == (EventContext,) if self.many else hint is EventContext
+    def _check_context(self, hint: Any) -> None:
+        fits = (
+            get_origin(hint) in BATCH_TYPES and get_args(hint) == (EventContext,) if self.many else hint is EventContext
+        )
         if not fits:
-            wanted = "Sequence[Recorded], as the events are a sequence" if self.many else "leftfold.Recorded"
+            wanted = "Sequence[EventContext], like the events" if self.many else "leftfold.EventContext"
             raise _invalid(f"the third parameter of {self.name} is annotated with {hint!r}", wanted)
 
 
 class HandledEvents(Fold):
-    """The events that a handler takes: what it has of a fold. There is no key and no state."""
+    """The events that a handler takes, in place of a fold; there is no key and no state."""
 
     __slots__ = ()
 
@@ -167,23 +171,23 @@ class HandledEvents(Fold):
         return f"<HandledEvents of {self.name}: {len(self.events)} event types>"
 
     def refresh(self) -> Self:
-        """Take in the subclasses of the event classes that have been defined since."""
+        """Include the subclasses of the event classes that were defined since."""
         self.events = tuple(MessageType(owner) for owner in with_subclasses(self.bases))
         return self
 
     def all_criteria(self) -> Criteria:
-        """Every event that the handler takes."""
+        """Return the criteria of every event that the handler takes."""
         return Criteria(Item(event.wire for event in self.events))
 
 
 def _parameters(function: Callable[..., Any], name: str) -> list[Any]:
-    """The annotations of the parameters, in order."""
+    """Return the annotations of the parameters, in order."""
     hints = hints_of(function)
     parameters = list(inspect.signature(function).parameters.values())
     in_order = all(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
     if len(parameters) not in (2, 3) or not in_order:
         found = ", ".join(map(str, parameters)) or "nothing"
-        raise _invalid(f"{name} takes {found}", "an event (or a sequence), a connection and, if wanted, Recorded")
+        raise _invalid(f"{name} takes {found}", "an event (or a sequence), a connection and perhaps an EventContext")
     return [unaliased(hints.get(parameter.name)) for parameter in parameters]
 
 

@@ -41,11 +41,11 @@ class Table:
 
     def fold(self, events: Iterable[StoredEvent]) -> None:
         """Fold one batch."""
-        concerns = self._fold.concerns(events)
-        for concern in concerns:
-            for key in concern.keys:
+        keyed = self._fold.keyed(events)
+        for each in keyed:
+            for key in each.keys:
                 self._rows.setdefault(key, NO_ROW)
-        self._fold.fold(concerns, self._rows, None)
+        self._fold.fold(keyed, self._rows, None)
 
 
 def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[StoredEvent]]:
@@ -62,7 +62,7 @@ class Tables:
         self._definitions = {definition.handle: definition for definition in definitions}
         self._database = ModelsDatabase(IN_MEMORY, self._definitions.values())
         self._database.checkpoints()
-        self._foldings = self._database.open(registry.decode, "")
+        self._projectors = self._database.open(registry.decode, "")
 
     def __enter__(self) -> Self:
         return self
@@ -75,17 +75,17 @@ class Tables:
     def fold(self, events: Sequence[StoredEvent]) -> None:
         """Fold one batch into every table."""
         if events:
-            for folding in self._foldings.values():
-                folding.step(Batch(events, events[-1].position))
+            for projector in self._projectors.values():
+                projector.step(Batch(events, events[-1].position))
             self._check_parked()
 
     def _check_parked(self) -> None:
-        for shard in (shard for shard, folding in self._foldings.items() if folding.parked):
+        for shard in (shard for shard, projector in self._projectors.items() if projector.parked_count):
             for parked in self._database.parked(shard.definition)[:1]:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:
         """What the function reads from the tables."""
-        reached = {shard.definition: folding.position for shard, folding in self._foldings.items()}
-        with self._database.present(reached, 0) as moment:
-            return function(ReadModels(self._definitions, moment))
+        reached = {shard.definition: projector.position for shard, projector in self._projectors.items()}
+        with self._database.present(reached, 0) as snapshot:
+            return function(ReadModels(self._definitions, snapshot))

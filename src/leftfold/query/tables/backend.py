@@ -1,4 +1,4 @@
-"""What depends on the kind of database: how connections are set up, how transactions begin, what its errors mean."""
+"""What depends on the kind of database: its connections, how transactions begin, and what its errors mean."""
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,14 +13,14 @@ from leftfold.query.tables.database_url import DatabaseUrl
 
 
 class Blame(Protocol):
-    """What the errors of a driver mean."""
+    """The meaning of a driver's errors."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
-        """Whether the database is to blame, not a statement or a value."""
+        """Return whether the database failed, rather than a statement or a value."""
         ...
 
     def is_write_refused(self, error: exc.StatementError) -> bool:
-        """Whether a statement was refused because the transaction only reads."""
+        """Return whether a statement was refused because the transaction only reads."""
         ...
 
 
@@ -29,54 +29,54 @@ class Backend(Protocol):
 
     @property
     def blame(self) -> Blame:
-        """What its driver's errors mean."""
+        """The meaning of its driver's errors."""
         ...
 
     @property
     def one_connection(self) -> bool:
-        """Whether there is a single connection, which everyone takes in turn."""
+        """Whether there is a single connection, which is used by one thread at a time."""
         ...
 
     @property
     def of_one_log(self) -> bool:
-        """Whether the database is the log's own, so that all in it may be begun anew; else others keep things there."""
+        """Whether the database belongs to one log, so that anything in it may be replaced."""
         ...
 
     @property
     def longest_name(self) -> int:
-        """How many characters the name of a table may have."""
+        """The most characters that a table's name may have."""
         ...
 
     def engine(self) -> sa.Engine:
-        """The engine; no connection is made yet."""
+        """Return the engine; it makes no connection yet."""
         ...
 
     def prepare(self, connection: sa.Connection) -> None:
-        """Make what has to be there before tables can be made. In a writing transaction of its own."""
+        """Create what tables need, in a writing transaction of its own."""
         ...
 
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
-        """Begin a transaction that no other one writes beside, but for those that are `shared` like it."""
+        """Begin a transaction that excludes all other writers; a `shared` one excludes only those that are not."""
         ...
 
     def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
-        """Begin a read-only transaction over one snapshot; with `scratch`, one that `writable_scratch` can open."""
+        """Begin a read-only transaction over one snapshot; `scratch` is for those that `writable_scratch` opens."""
         ...
 
     def before_renaming(self, connection: sa.Connection) -> None:
-        """Wait until no query is under way that could find one table before and another one after."""
+        """Wait for every query that could find one table before the renaming and another one after it."""
         ...
 
     def writable_scratch(self, connection: sa.Connection) -> AbstractContextManager[None]:
-        """Let a reading transaction write to temporary tables, which go when it ends."""
+        """Let a reading transaction write to temporary tables, which are dropped when it ends."""
         ...
 
-    def is_there(self) -> bool:
-        """Whether there can be anything to read; a server is taken to be there."""
+    def exists(self) -> bool:
+        """Return whether there can be anything to read; a server counts as existing."""
         ...
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
-        """Whether this user may write to a table."""
+        """Return whether this user may write to a table."""
         ...
 
 
@@ -84,19 +84,19 @@ STRICTEST = "SERIALIZABLE"
 
 
 class PlainBlame:
-    """What can be said of any driver's errors."""
+    """The meaning of the errors of any driver."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
-        """What the driver calls an operational error, or a lost connection."""
+        """Return whether the driver calls it an operational error, or a lost connection."""
         return isinstance(error, exc.OperationalError | exc.InterfaceError)
 
     def is_write_refused(self, error: exc.StatementError) -> bool:
-        """It cannot be told."""
+        """Return False: it is unknown."""
         return False
 
 
 class PlainBackend:
-    """Transactions as SQLAlchemy begins them, serializable where the database can: of two that clash one fails."""
+    """Transactions as SQLAlchemy begins them, serializable if the database can: of two that conflict one fails."""
 
     one_connection = False
     of_one_log = False
@@ -107,7 +107,7 @@ class PlainBackend:
         self._url = url
 
     def engine(self) -> sa.Engine:
-        """An engine with SQLAlchemy's own settings."""
+        """Return an engine with SQLAlchemy's own settings."""
         try:
             engine = sa.create_engine(self._url.url)
         except exc.NoSuchModuleError as error:
@@ -118,26 +118,26 @@ class PlainBackend:
         return engine.execution_options(isolation_level=STRICTEST) if knows_levels else engine
 
     def prepare(self, connection: sa.Connection) -> None:
-        """Nothing is known to be needed."""
+        """Do nothing: nothing is known to be needed."""
 
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
-        """It has begun."""
+        """Do nothing: it has begun."""
 
     def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
-        """It has begun."""
+        """Do nothing: it has begun."""
 
     def before_renaming(self, connection: sa.Connection) -> None:
-        """The database's own locks have to do."""
+        """Do nothing: the database's own locks have to suffice."""
 
     @contextmanager
     def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
-        """Everything is writable, and rolled back."""
+        """Do nothing: everything is writable, and rolled back."""
         yield
 
-    def is_there(self) -> bool:
-        """It is taken to be."""
+    def exists(self) -> bool:
+        """Return True: a server counts as existing."""
         return True
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
-        """It is taken to be so."""
+        """Return True: it is unknown."""
         return True

@@ -1,17 +1,23 @@
-"""Checkpoints: up to which position each table has been folded, from which log, by which code."""
+"""Checkpoints: the position up to which each table is folded, from which log, by which code."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
+from leftfold.errors import ModelsUnavailable, ReadModelChanged, ReadModelError, TableTaken
 from leftfold.model.fingerprint import is_in_form
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM
+from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard, model_of
-from leftfold.query.tables.model_table import KeptTables, drop
-from leftfold.query.tables.own_tables import checkpoint, create_own_tables
-from leftfold.query.tables.parked import ParkingLot
+from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.model_table import drop
+from leftfold.query.tables.own_tables import checkpoint, create_own_tables, own_tables_exist
+from leftfold.query.tables.parked import StoredParkedEvents
+from leftfold.query.tables.target import Tables
 from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.identity import BEGINNING
 
@@ -19,7 +25,7 @@ BESIDE = "__new_"
 
 
 class Checkpoint(NamedTuple):
-    """Where one model stands, or one shard of it, whose name has a number then."""
+    """How far one model is folded, or one shard of it, whose name ends in a number."""
 
     model: str
     position: int
@@ -32,72 +38,78 @@ class Checkpoint(NamedTuple):
 
     @property
     def identity(self) -> str | None:
-        """The identity of the event at its position; None where a release that kept none has moved it."""
+        """The identity of the event at its position; None if a release that stored none has moved it."""
         position, _, identity = (self.anchor or "").partition(":")
         return identity if position == str(self.position) else None
 
     def moved(self, position: int, identity: str) -> "Checkpoint":
-        """The same at another position, where the log has the event of this identity."""
+        """Return it at another position, where the log has the event of this identity."""
         return self._replace(position=position, anchor=anchor_at(position, identity))
 
 
 def anchor_at(position: int, identity: str) -> str:
-    """What is stored of an event; its position tells one that belongs to an older position of the checkpoint."""
+    """Return what is stored of an event: its position tells it from the anchor of a former position."""
     return f"{position}:{identity}"
 
 
 def create_checkpoints(connection: sa.Connection) -> None:
-    """Make leftfold's own tables if they are not there."""
+    """Create leftfold's own tables if they do not exist."""
     create_own_tables(connection)
 
 
-def find(connection: sa.Connection, table: KeptTables) -> Checkpoint | None:
-    """The checkpoint of a model, if it has been begun; of one in shards that of them all."""
-    return together(find_shards(connection, table.stem))
+# --- read
+
+
+def find(connection: sa.Connection, table: Tables) -> Checkpoint | None:
+    """Return the checkpoint of a model, if it has one; that of a model in shards combines theirs."""
+    return combined(find_shards(connection, table.stem))
 
 
 def find_one(connection: sa.Connection, name: str) -> Checkpoint | None:
-    """The checkpoint of this name, be it a model's or a shard's."""
+    """Return the checkpoint of this name, a model's or a shard's."""
     found = connection.execute(_stored().where(checkpoint.c.model == name)).mappings().first()
     return _of_row(found) if found else None
 
 
 def find_shards(connection: sa.Connection, stem: str) -> list[Checkpoint]:
-    """The checkpoints of a model, one for each shard in which it is stored."""
+    """Return the checkpoints of a model, one for each shard that is stored."""
     like = sa.or_(checkpoint.c.model == stem, checkpoint.c.model.startswith(f"{stem}#", autoescape=True))
     found = connection.execute(_stored().where(like).order_by(checkpoint.c.model)).mappings()
     return [_of_row(row) for row in found if model_of(row["model"]) == stem]
 
 
 def find_all(connection: sa.Connection) -> dict[str, Sequence[Checkpoint]]:
-    """The checkpoints of every model, by the name of its table."""
+    """Return the checkpoints of every model, by the name of its table."""
     rows = connection.execute(_stored().order_by(checkpoint.c.model)).mappings()
     found = [_of_row(row) for row in rows if _is_text(row["model"])]
     models = sorted(found, key=lambda each: model_of(each.model))
     return {stem: tuple(rows) for stem, rows in groupby(models, key=lambda each: model_of(each.model))}
 
 
-def together(shards: Sequence[Checkpoint]) -> Checkpoint | None:
-    """What holds for a model: it is as far as the last of its shards, and its build changes with any of theirs."""
+def combined(shards: Sequence[Checkpoint]) -> Checkpoint | None:
+    """Return what holds for a model: it has the lowest position of its shards, and its build changes with any."""
     if len(shards) < 2:
         return shards[0] if shards else None
     last, builds = min(shards, key=lambda shard: shard.position), " ".join(shard.build for shard in shards)
     return last._replace(model=model_of(last.model), build=builds)
 
 
-def furthest(connection: sa.Connection, table: KeptTables) -> int:
-    """The position of the shard that is furthest; 0 when the model has not been begun."""
+def highest_position(connection: sa.Connection, table: Tables) -> int:
+    """Return the highest position of a model's shards; 0 if it has no checkpoint."""
     return max((shard.position for shard in find_shards(connection, table.stem)), default=0)
 
 
-def position_of(connection: sa.Connection, table: KeptTables) -> int:
-    """The position that the model's rows stand for, in the connection's snapshot."""
+def position_of(connection: sa.Connection, table: Tables) -> int:
+    """Return the position of the model's rows, in the connection's snapshot."""
     found = find(connection, table)
     return found.position if found else 0
 
 
+# --- write
+
+
 def advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> bool:
-    """Move a checkpoint on, if it still stands where it is believed to; the row stays locked until the commit."""
+    """Move a checkpoint if it is where it is believed to be; the row stays locked until the commit."""
     moved = connection.execute(
         sa.update(checkpoint)
         .where(checkpoint.c.model == at.model, checkpoint.c.position == at.position, checkpoint.c.build == at.build)
@@ -107,18 +119,18 @@ def advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> bool:
 
 
 def put_anchor(connection: sa.Connection, at: Checkpoint, identity: str) -> bool:
-    """Keep which event stands at a checkpoint that a release has left which kept none; whether it still stands so."""
+    """Store which event is at a checkpoint that has no anchor; return whether the checkpoint has not moved."""
     return advance(connection, at, at.moved(at.position, identity))
 
 
-def disturb(connection: sa.Connection, table: KeptTables) -> None:
-    """Let whoever follows the log find its checkpoint changed: rows have been written that it may remember."""
+def disturb(connection: sa.Connection, table: Tables) -> None:
+    """Make every projector of a model reload its checkpoint: rows were written that it may have cached."""
     of_model = checkpoint.c.model.in_(_names(find_shards(connection, table.stem)))
     connection.execute(sa.update(checkpoint).where(of_model).values(build=uuid4().hex))
 
 
 def disturb_all(connection: sa.Connection, shard: Shard) -> None:
-    """The same for a shard and for what is built beside it: another process folds them from now on."""
+    """Do the same for a shard and for what is built beside it: another process folds them from now on."""
     concerned = checkpoint.c.model == shard.checkpoint
     if shard.is_first:
         built = checkpoint.c.model.startswith(f"{shard.definition.table}{BESIDE}", autoescape=True)
@@ -126,9 +138,9 @@ def disturb_all(connection: sa.Connection, shard: Shard) -> None:
     connection.execute(sa.update(checkpoint).where(concerned).values(build=uuid4().hex))
 
 
-def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Checkpoint:
-    """Empty tables of the present shape, a checkpoint at 0, and nothing parked."""
-    ParkingLot(table.definition, table.stem).clear(connection)
+def begin_anew(connection: sa.Connection, table: Tables, log_id: str) -> Checkpoint:
+    """Create empty tables in place of the former ones, with a checkpoint at 0 and nothing parked."""
+    StoredParkedEvents(table.definition, table.stem).clear(connection)
     former = find(connection, table)
     for name in former.tables.split() if former else ():
         drop(connection, name)
@@ -140,62 +152,95 @@ def begin_anew(connection: sa.Connection, table: KeptTables, log_id: str) -> Che
     return begun
 
 
-def put(connection: sa.Connection, table: KeptTables, begun: Checkpoint) -> None:
-    """Let a model stand here, in the shards that this code has for it, instead of those in which it stood."""
+def put(connection: sa.Connection, table: Tables, begun: Checkpoint) -> None:
+    """Store this position for a model, in the shards that this code defines, instead of those that are stored."""
     former = _names(find_shards(connection, table.stem))
     connection.execute(sa.delete(checkpoint).where(checkpoint.c.model.in_(former)))
     rows = [begun._replace(model=name, build=uuid4().hex)._asdict() for name in table.checkpoints]
     connection.execute(sa.insert(checkpoint), rows)
 
 
-def fits(found: Checkpoint, connection: sa.Connection, table: KeptTables, log_id: str) -> bool:
-    """Whether the tables are what this code makes of this log."""
+# --- compare with the code
+
+
+def fits(found: Checkpoint, connection: sa.Connection, table: Tables, log_id: str) -> bool:
+    """Return whether the tables are what this code makes of this log."""
     return found.log_id == log_id and table.exists(connection) and is_of(connection, found, table)
 
 
-def mark_of(table: KeptTables) -> str:
-    """What is kept as the fingerprint: of the code, and the form of the columns unless it is the first."""
+def mark_of(table: Tables) -> str:
+    """Return what is stored as the fingerprint: that of the code, and the form of the columns unless it is 1."""
     fingerprint = str(table.definition.fingerprint())
     return fingerprint if table.form == 1 else f"{fingerprint}/{table.form}"
 
 
 def form_in(found: Checkpoint) -> int:
-    """The form in which the columns are."""
+    """Return the form of the columns."""
     form = found.fingerprint.partition("/")[2] or "1"
     return int(form) if form.isdecimal() and len(form) < 10 else 0
 
 
-def is_in_former_form(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
-    """Whether the rows were made by this code, by a leftfold that kept some columns otherwise."""
+def is_in_former_form(connection: sa.Connection, found: Checkpoint, table: Tables) -> bool:
+    """Return whether this code made the rows, with a leftfold that stored some columns in another form."""
     return form_in(found) < table.form and _is_of_code(connection, found, table)
 
 
-def is_of(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
-    """Whether the rows were made by this code, under this version.
+def is_of(connection: sa.Connection, found: Checkpoint, table: Tables) -> bool:
+    """Return whether this code made the rows, under this version.
 
-    Where nothing but the version tells, because one of the fingerprints was made without the source or by an older
-    leftfold, they count as made by this code if the tables have its columns.
+    Where only the version can tell, because one of the fingerprints was made without the source or by an older
+    leftfold, the rows count as made by this code if the tables have its columns.
     """
     return form_in(found) == table.form and _is_of_code(connection, found, table)
 
 
-def _is_of_code(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> bool:
-    if found.version != table.definition.version:
-        return False
-    matches = table.definition.fingerprint().matches(_code_in(found))
-    if matches is None:
-        return found.tables.split() == list(table.tables) and table.answers(connection)
-    return matches
-
-
-def is_surely_of(found: Checkpoint, table: KeptTables) -> bool:
-    """The same, where the fingerprints tell."""
+def is_surely_of(found: Checkpoint, table: Tables) -> bool:
+    """Return whether this code made the rows according to the fingerprints alone."""
     alike = (found.version, form_in(found)) == (table.definition.version, table.form)
     return alike and table.definition.fingerprint().matches(_code_in(found)) is True
 
 
-def adopt(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> Checkpoint:
-    """Take rows over that an older leftfold made, or code without its source: from now on it is told if they change."""
+def is_due(connection: sa.Connection, found: Checkpoint, table: Tables, *, on_change: OnChange) -> bool:
+    """Return whether the table has to be rebuilt, for its version or the form of its columns.
+
+    Raise `ReadModelChanged` if the code changed without its version, unless `on_change` asks for a rebuild then.
+    """
+    if is_of(connection, found, table):
+        return False
+    raised = found.version < table.definition.version or is_in_former_form(connection, found, table)
+    if raised or on_change == "rebuild":
+        return True
+    raise table.definition.changed(found.version)
+
+
+def answers_until_swapped(connection: sa.Connection, table: Tables, found: Checkpoint) -> bool:
+    """Return whether the present table has the columns that the code selects, in a form that it can read."""
+    return table.reads(form_in(found)) and table.answers(connection)
+
+
+def check_owner(table: Tables, found: Checkpoint | None, where: str, log_id: str) -> None:
+    """Raise `TableTaken` if this database keeps the model of another log: the two would undo each other's work."""
+    if found is not None and found.log_id != log_id:
+        raise TableTaken(table.name, table.tables[0], where, found.log_id, log_id)
+
+
+def check_place(
+    connection: sa.Connection, database: Database, tables: Tables, found: Checkpoint | None, log_id: str
+) -> None:
+    """Raise `TableTaken` if tables of these names are not of this log.
+
+    In a database that belongs to one log, everything may be replaced.
+    """
+    if database.of_one_log or (found is not None and found.log_id == log_id):
+        return
+    present = sa.inspect(connection)
+    taken = [name for name in tables.tables if present.has_table(name)]
+    if taken:
+        raise TableTaken(tables.name, taken[0], str(database.url), found.log_id if found else None, log_id)
+
+
+def adopt(connection: sa.Connection, found: Checkpoint, table: Tables) -> Checkpoint:
+    """Take over rows that an older leftfold made, or code without its source; later changes will be noticed."""
     present = table.definition.fingerprint()
     if present.matches(_code_in(found)) is not None or (not present.code and is_in_form(found.fingerprint)):
         return found
@@ -205,17 +250,29 @@ def adopt(connection: sa.Connection, found: Checkpoint, table: KeptTables) -> Ch
     return found._replace(fingerprint=mark)
 
 
+def _is_of_code(connection: sa.Connection, found: Checkpoint, table: Tables) -> bool:
+    if found.version != table.definition.version:
+        return False
+    matches = table.definition.fingerprint().matches(_code_in(found))
+    if matches is None:
+        return found.tables.split() == list(table.tables) and table.answers(connection)
+    return matches
+
+
 def _code_in(found: Checkpoint) -> str:
     return found.fingerprint.partition("/")[0]
 
 
+# --- rows
+
+
 def _stored() -> sa.Select[Any]:
-    """All columns that are there: the table of a former release has fewer, until someone writes."""
+    """Select whatever columns there are: the table of a former release has fewer until something is written."""
     return sa.select(sa.text("*")).select_from(checkpoint)
 
 
 def _of_row(row: sa.RowMapping) -> Checkpoint:
-    """The checkpoint in a row. What is none, whoever has written it, stands where no log reaches, and is begun anew."""
+    """Return the checkpoint in a row; a damaged one is at a position that no log reaches, so the model starts again."""
     found = Checkpoint(**row)
     texts = found[2:6]  # from `build` to `tables`
     numbers = found.position, found.version
@@ -237,3 +294,99 @@ def _is_number(value: object) -> bool:
 
 def _names(shards: Iterable[Checkpoint]) -> list[str]:
     return [shard.model for shard in shards]
+
+
+# --- the checkpoints of models that other processes fold
+
+
+class Seen(NamedTuple):
+    """How far a model's table is, -1 where it cannot answer this code; and the problem that forbids following it."""
+
+    position: int
+    parked: int = 0
+    problem: ReadModelError | None = None
+    checkpoint: Checkpoint | None = None
+    identity: str | None = None  # of the event at the position, where it is known
+
+
+NOTHING = Seen(NOT_TO_BE_ANSWERED_FROM)
+
+
+class CheckpointReader:
+    """Reads how far models are, with one small query; it asks more of a model only if it moved or was rebuilt."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: Mapping[ReadModelDefinition, Tables],
+        log_id: str,
+        *,
+        on_change: OnChange,
+        named: bool = False,
+    ) -> None:
+        self._on_change: OnChange = on_change
+        self._named = named
+        self._database = database
+        self._tables = tables
+        self._log_id = log_id
+        self._own_tables_exist = False
+        self._last: dict[ReadModelDefinition, tuple[Sequence[Checkpoint], Seen]] = {}
+
+    def __repr__(self) -> str:
+        return f"<CheckpointReader of {self._database!r}>"
+
+    def read(self, shards: Collection[Shard]) -> dict[Shard, Seen]:
+        """Return how far each of these shards is; raise `ModelsUnavailable` if that cannot be read.
+
+        If a model is stored in other shards at present, each is as far as the last of the stored ones.
+        """
+        try:
+            with self._database.reading() as connection:
+                self._own_tables_exist = self._own_tables_exist or own_tables_exist(connection)
+                found = find_all(connection) if self._own_tables_exist else {}
+                return {each: self._seen(connection, each, found.get(each.definition.table, ())) for each in shards}
+        except exc.DBAPIError as error:
+            if not is_trouble(error):
+                raise
+            raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
+
+    def _seen(self, connection: sa.Connection, shard: Shard, stored: Sequence[Checkpoint]) -> Seen:
+        model = self._seen_model(connection, shard.definition, stored)
+        if model.checkpoint is None:
+            return model
+        own = next((each for each in stored if each.model == shard.checkpoint), model.checkpoint)
+        return model._replace(position=own.position, identity=own.identity)
+
+    def _seen_model(
+        self, connection: sa.Connection, definition: ReadModelDefinition, stored: Sequence[Checkpoint]
+    ) -> Seen:
+        found = combined(stored)
+        if found is None:
+            return NOTHING
+        before, last = self._last.get(definition, ((), NOTHING))
+        if before == stored:
+            return last
+        if [each.build for each in before] == [each.build for each in stored] and last.position >= 0:
+            seen = Seen(found.position, StoredParkedEvents(definition).recount(connection), checkpoint=found)
+        else:
+            seen = self._judge(connection, definition, found)
+        self._last[definition] = stored, seen
+        return seen
+
+    def _judge(self, connection: sa.Connection, definition: ReadModelDefinition, found: Checkpoint) -> Seen:
+        table = self._tables[definition]
+        if self._named:
+            try:
+                check_owner(table, found, str(self._database.url), self._log_id)
+            except TableTaken as taken:
+                return NOTHING._replace(problem=taken)
+        exists = all(sa.inspect(connection).has_table(name) for name in found.tables.split())
+        if found.log_id != self._log_id or not exists:
+            return NOTHING
+        try:
+            due = is_due(connection, found, table, on_change=self._on_change)
+        except ReadModelChanged as changed:
+            return Seen(found.position, problem=changed)
+        if due and not answers_until_swapped(connection, table, found):
+            return NOTHING
+        return Seen(found.position, StoredParkedEvents(definition).recount(connection), checkpoint=found)

@@ -26,7 +26,7 @@ from leftfold.model.stored_form import inner_types
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
 
 FORM = 2
-"""The form in which decimals, durations, times of day and JSON are kept; all other columns are still in form 1."""
+"""The form in which decimals, durations, times of day and JSON are stored; all other columns are in form 1."""
 
 POSTGRES_NUMERIC = 1700
 MICROSECOND = datetime.timedelta(microseconds=1)
@@ -39,60 +39,60 @@ def text() -> TypeEngine[str]:
 
 
 class Member(UserDefinedType[enum.Enum]):
-    """A member of an enumeration that is no text and no integer: no column of another type compares with it."""
+    """A member of an enumeration that is neither text nor an integer: it is not compared with other column types."""
 
     cache_ok = True
 
 
 class PlainText(sa.String):
-    """Text, which is not compared with members of enumerations: PostgreSQL's driver would take their names."""
+    """Text; it is not compared with members of enumerations: PostgreSQL's driver would send their names."""
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, where it is no text."""
+        """Return the type of the value, if it is not text."""
         return super().coerce_compared_value(op, value) if isinstance(value, str) else type_of_value(value) or self
 
 
 class Octets(sa.LargeBinary):
-    """Bytes, which are not compared with text."""
+    """Bytes; they are not compared with text."""
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
 
 class Whole(TypeDecorator[int]):
-    """An integer of 64 bits. A sum is an integer too, although PostgreSQL makes it a NUMERIC."""
+    """An integer of 64 bits. A sum is an integer too, although it is a NUMERIC in PostgreSQL."""
 
     impl = sa.BigInteger
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Needed for sums alone."""
+        """Convert sums, which PostgreSQL returns as decimals."""
         return _whole if dialect.name == "postgresql" and coltype == POSTGRES_NUMERIC else None
 
 
 class Real(TypeDecorator[float]):
-    """A float of 64 bits; NaN, which has no order, is refused."""
+    """A float of 64 bits; NaN is refused, since it has no order."""
 
     impl = sa.Double
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """The float."""
+        """Return the float."""
         if value != value:  # noqa: PLR0124 - the one value that is not equal to itself
             raise UnsupportedValue(value, "numbers that have an order", "keep None where there is no number")
         return value
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Drivers give floats."""
+        """Convert nothing: drivers return floats."""
         return None
 
 
@@ -103,15 +103,15 @@ class Instant(TypeDecorator[datetime.datetime]):
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite."""
+        """Use text on SQLite."""
         return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> Any:
-        """The form that the driver takes."""
+        """Convert to the form that the driver takes."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -120,7 +120,7 @@ class Instant(TypeDecorator[datetime.datetime]):
         return utc.isoformat(" ", "microseconds") if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime.datetime | None:
-        """The datetime, in UTC."""
+        """Return the datetime, in UTC."""
         if value is None:
             return None
         moment = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -128,40 +128,40 @@ class Instant(TypeDecorator[datetime.datetime]):
 
 
 class Number(UserDefinedType[decimal.Decimal]):
-    """PostgreSQL's NUMERIC without bounds, which its driver takes and gives as decimals."""
+    """PostgreSQL's NUMERIC without bounds, which its driver takes and returns as decimals."""
 
     cache_ok = True
 
     def get_col_spec(self, **options: Any) -> str:
-        """How it is called."""
+        """Return its name in SQL."""
         return "NUMERIC"
 
 
 class Exact(TypeDecorator[decimal.Decimal]):
-    """A decimal with every digit it has; on SQLite text that sorts and compares as the number does."""
+    """An exact decimal; on SQLite, text that sorts and compares as the number does."""
 
     impl = sa.Numeric()
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """A decimal, where the value is any number."""
+        """Return this type for any number."""
         return self if type(value) in (int, float) else type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite."""
+        """Use text on SQLite."""
         if dialect.name == "postgresql":
             return Number()
         return dialect.type_descriptor(sa.String(collation=COLLATION) if dialect.name == "sqlite" else sa.Numeric())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """The form that the driver takes."""
+        """Convert to the form that the driver takes."""
         if value is None:
             return None
         number = value if isinstance(value, decimal.Decimal) else number_of(value)
         return to_text(number) if dialect.name == "sqlite" else checked(number)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> decimal.Decimal | None:
-        """The decimal."""
+        """Return the decimal."""
         return value if value is None or isinstance(value, decimal.Decimal) else number_of(value)
 
 
@@ -172,15 +172,15 @@ class Duration(TypeDecorator[datetime.timedelta]):
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """An integer where there is no type of its own."""
+        """Use an integer where the database has no such type."""
         return dialect.type_descriptor(postgresql.INTERVAL() if dialect.name == "postgresql" else sa.BigInteger())
 
     def process_bind_param(self, value: datetime.timedelta | None, dialect: Dialect) -> Any:
-        """The form that the driver takes."""
+        """Convert to the form that the driver takes."""
         if value is None:
             return None
         if not -LONGEST <= value <= LONGEST:
@@ -188,7 +188,7 @@ class Duration(TypeDecorator[datetime.timedelta]):
         return value if dialect.name == "postgresql" else value // MICROSECOND
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime.timedelta | None:
-        """The duration; an average is rounded to a microsecond."""
+        """Return the duration; an average is rounded to a microsecond."""
         if value is None or isinstance(value, datetime.timedelta):
             return value
         return datetime.timedelta(microseconds=value if isinstance(value, int) else round(value))
@@ -201,15 +201,15 @@ class TimeOfDay(TypeDecorator[datetime.time]):
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite."""
+        """Use text on SQLite."""
         return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Time())
 
     def process_bind_param(self, value: datetime.time | None, dialect: Dialect) -> Any:
-        """The form that the driver takes."""
+        """Convert to the form that the driver takes."""
         if value is None:
             return None
         if value.tzinfo is not None:
@@ -217,35 +217,35 @@ class TimeOfDay(TypeDecorator[datetime.time]):
         return value.isoformat("microseconds") if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime.time | None:
-        """The time."""
+        """Return the time."""
         return datetime.time.fromisoformat(value) if isinstance(value, str) else value
 
 
 class Identity(TypeDecorator[uuid.UUID]):
-    """A UUID; on SQLite its usual text with dashes."""
+    """A UUID; on SQLite, its usual text with dashes."""
 
     impl = sa.Uuid()
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """The type of the value, not of the column that it is compared with."""
+        """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite."""
+        """Use text on SQLite."""
         return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Uuid())
 
     def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> Any:
-        """The form that the driver takes."""
+        """Convert to the form that the driver takes."""
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
-        """The UUID."""
+        """Return the UUID."""
         return uuid.UUID(value) if isinstance(value, str) else value
 
 
 class Choice(TypeDecorator[enum.Enum]):
-    """A member of an enumeration, kept by its value."""
+    """A member of an enumeration, stored as its value."""
 
     impl = sa.String()
     cache_ok = True
@@ -256,22 +256,22 @@ class Choice(TypeDecorator[enum.Enum]):
         self.kept = kept
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """This type for its members and for their values; another one is told from it by its type."""
+        """Return this type for its members and for their values; for others, the type of the value."""
         if isinstance(value, self.members):
             return self
         given = type_of_value(value.value if isinstance(value, enum.Enum) else value)
         return self if given is None or isinstance(given, type(self.kept)) else given
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The type of the members' values."""
+        """Use the type of the members' values."""
         return self.kept.dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """The member's value."""
+        """Convert to the member's value."""
         return value.value if isinstance(value, enum.Enum) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """The member; a sum of integers need not be one."""
+        """Return the member; a sum of integers need not be one."""
         if value is None:
             return None
         if isinstance(value, decimal.Decimal):
@@ -300,12 +300,12 @@ class Json(TypeDecorator[Any]):
         self.nests = nests_sets(hint)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """On PostgreSQL JSONB, which can be compared and indexed."""
+        """Use JSONB on PostgreSQL, which can be compared and indexed."""
         kept = postgresql.JSONB(none_as_null=True) if dialect.name == "postgresql" else sa.JSON(none_as_null=True)
         return dialect.type_descriptor(kept)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Plain lists, dicts and scalars."""
+        """Convert to plain lists, dicts and scalars."""
         if not self.nests:
             try:
                 return msgspec.to_builtins(value, str_keys=True, order="deterministic")
@@ -314,7 +314,7 @@ class Json(TypeDecorator[Any]):
         return msgspec.to_builtins(in_one_order(value), str_keys=True, order="deterministic")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """The value as the field's type has it."""
+        """Return the value in the field's type."""
         return None if value is None else msgspec.convert(value, self.hint, str_keys=True)
 
 
@@ -334,7 +334,7 @@ PLAIN: dict[type, Callable[[], TypeEngine[Any]]] = {
 
 
 def type_of_value(value: object) -> TypeEngine[Any] | None:
-    """The column type for exactly this kind of value, or None."""
+    """Return the column type for exactly this kind of value, or None."""
     if isinstance(value, enum.Enum) and not isinstance(value, str | int):
         return Member()
     make = PLAIN.get(type(value))
@@ -350,24 +350,24 @@ WITHOUT_ONE_FORM = (
     msgspec.inspect.RawType,
     msgspec.inspect.TimeType,
 )
-"""Types of which equal values, as 1.0 and 1.00, or noon in London and in Paris, are written differently."""
+"""Types whose equal values, such as 1.0 and 1.00, or one instant in two time zones, are written differently."""
 
 
 class ColumnType(NamedTuple):
-    """The SQL type of a field, and whether it can be NULL."""
+    """Return the SQL type of a field, and whether it can be NULL."""
 
     sql: TypeEngine[Any]
     nullable: bool
 
 
 def column_type(hint: Any) -> ColumnType:
-    """The column for a field of this type."""
+    """Return the column type for a field of this type."""
     inner, nullable = _unwrap(hint)
     return ColumnType(_sql_type(inner) or Json(inner), nullable)
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:
-    """The type within `Annotated`, `NewType` and `| None`, and whether None is allowed."""
+    """Return the type within `Annotated`, `NewType` and `| None`, and whether None is allowed."""
     if get_origin(hint) is Annotated:
         return _unwrap(hint.__origin__)
     if isinstance(hint, NewType):
@@ -393,17 +393,17 @@ def _sql_type(inner: Any) -> TypeEngine[Any] | None:
 
 
 def strict_json(value: Any) -> str:
-    """JSON as every database takes it: without NaN and the infinities."""
+    """Encode JSON that every database takes: without NaN and the infinities."""
     return json.dumps(value, allow_nan=False)
 
 
 def form_of(kind: TypeEngine[Any]) -> int:
-    """Which form a column of this type has."""
+    """Return the form of a column of this type."""
     return FORM if isinstance(kind, Exact | Duration | TimeOfDay | Json) else 1
 
 
 def is_read_alike(kind: TypeEngine[Any]) -> bool:
-    """Whether what is in the former form is read right by this code, although it sorts or compares otherwise."""
+    """Return whether this code reads the former form correctly, although it sorts or compares differently."""
     return form_of(kind) == 1 or isinstance(kind, Json)
 
 

@@ -1,4 +1,4 @@
-"""Statements as they are compiled for a models database: the same result on each, or a refusal by name."""
+"""Compiling statements for a models database: the same result on each kind, or an error that names the difference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -76,9 +76,9 @@ KINDS: Mapping[str, tuple[type[TypeEngine[Any]], ...]] = {
     "a UUID": (sa.Uuid, Identity),
     "a member of an enumeration": (Member,),
 }
-"""What can be compared with its own kind alone. A type that is not here is not judged."""
+"""Kinds that can be compared only with themselves. Types that are not here are not checked."""
 FIRST_WITH_EXTREMES = 18
-"""The version of PostgreSQL that has min and max of UUIDs and bytes."""
+"""The first version of PostgreSQL with min and max of UUIDs and bytes."""
 TIMES = (sa.Date, sa.DateTime, sa.Time, Instant, TimeOfDay)
 COUNTED = "count the True ones: func.count().filter(column)"
 AS_OTHER = "cast it to a float or a text, or compute in Python"
@@ -87,10 +87,10 @@ TYPED = "give it the type of the column: func.avg(column, type_=column.type)"
 
 
 class _Statements(SQLCompiler):
-    """What holds on every database: sums of numbers alone, no order of JSON, comparisons of values of one kind."""
+    """The rules for every database: sums of numbers only, no order of JSON, comparisons of values of one kind."""
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
-        """Refuse an aggregate that the databases do differently."""
+        """Refuse an aggregate that databases compute differently."""
         _check_aggregate(func)
         _check_numbers(func)
         compiler: Any = super()
@@ -98,7 +98,7 @@ class _Statements(SQLCompiler):
         return text
 
     def visit_binary(self, binary: Any, override_operator: Any = None, *more: Any, **options: Any) -> str:
-        """Refuse to compare different kinds, and JSON where equal values may differ or where there is no order."""
+        """Refuse to compare different kinds, and JSON whose equal values may differ or that has no order."""
         operator = override_operator or binary.operator
         if operator in COMPARISONS or operator in OVER_LISTS:
             _check_kinds(binary, operator)
@@ -126,7 +126,7 @@ class PostgresStatements(_Statements, PGCompiler_psycopg):
     """Statements for PostgreSQL, which has a type for everything else."""
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
-        """Refuse what only later versions of PostgreSQL have."""
+        """Refuse what the server's version of PostgreSQL does not have."""
         version = getattr(self.dialect, "server_version_info", None) or (FIRST_WITH_EXTREMES,)
         if func.name in EXTREMES and version[0] < FIRST_WITH_EXTREMES:
             for argument in _arguments(func):
@@ -136,7 +136,7 @@ class PostgresStatements(_Statements, PGCompiler_psycopg):
 
 
 class SQLiteStatements(_Statements, SQLiteCompiler):
-    """Statements for SQLite, which computes with decimals by functions of ours, and takes texts for numbers."""
+    """Statements for SQLite, which computes with decimals by our functions, and takes texts for numbers."""
 
     def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
         """Compute exactly with decimals."""
@@ -147,7 +147,7 @@ class SQLiteStatements(_Statements, SQLiteCompiler):
         return super().visit_function(func, add_to_result_map, **options)
 
     def visit_binary(self, binary: Any, override_operator: Any = None, *more: Any, **options: Any) -> str:
-        """Compute and compare with decimals; refuse to compute with times, which are texts."""
+        """Compute with decimals and compare them exactly; refuse to compute with times, which are texts."""
         operator = override_operator or binary.operator
         sides = (binary.left, binary.right)
         if any(isinstance(side.type, Exact) for side in sides):
@@ -164,7 +164,7 @@ class SQLiteStatements(_Statements, SQLiteCompiler):
         return super().visit_binary(binary, override_operator, *more, **options)
 
     def visit_unary(self, unary: Any, *more: Any, **options: Any) -> str:
-        """The negative of a decimal."""
+        """Negate a decimal."""
         if unary.operator is operators.neg and isinstance(unary.element.type, Exact):
             negative: Any = _function("leftfold_negative", [unary.element], unary.type)
             return self.process(negative, **options)
@@ -173,7 +173,7 @@ class SQLiteStatements(_Statements, SQLiteCompiler):
         return text
 
     def visit_case(self, clause: Any, **options: Any) -> str:
-        """Cases of a decimal are decimals."""
+        """Compile the cases of a decimal as decimals."""
         if isinstance(clause.type, Exact):
             whens = [(condition, _as_decimal(result)) for condition, result in clause.whens]
             otherwise = None if clause.else_ is None else _as_decimal(clause.else_)
@@ -184,7 +184,7 @@ class SQLiteStatements(_Statements, SQLiteCompiler):
         return text
 
     def visit_cast(self, cast: Any, **options: Any) -> str:
-        """A decimal as it is written, and anything else as a decimal."""
+        """Cast a decimal to the text that people write, and anything else to a decimal."""
         wanted, given = isinstance(cast.type, Exact), isinstance(cast.clause.type, Exact)
         if wanted:
             return self.process(_as_decimal(cast.clause), **options)
@@ -196,7 +196,7 @@ class SQLiteStatements(_Statements, SQLiteCompiler):
 
 
 def _check_aggregate(func: Any) -> None:
-    """Refuse an aggregate that no database does right, or one whose result the databases give in different forms."""
+    """Refuse an aggregate that no database computes correctly, or whose result has different forms."""
     for argument in _arguments(func):
         if func.name in AGGREGATES and isinstance(argument.type, Json):
             raise UnsupportedExpression(f"{func.name}()", _words(argument), IN_PYTHON)
@@ -205,7 +205,7 @@ def _check_aggregate(func: Any) -> None:
 
 
 def _check_numbers(func: Any) -> None:
-    """Refuse to add up what is no number, and to ask for the greatest of truth values."""
+    """Refuse sums of anything but numbers, and the greatest or least of truth values."""
     for argument in _arguments(func):
         if func.name in SUMS and (isinstance(argument.type, NOT_NUMBERS) or _is_choice_of_texts(argument.type)):
             remedy = COUNTED if _kind_of(argument) == TRUTH else IN_PYTHON
@@ -215,7 +215,7 @@ def _check_numbers(func: Any) -> None:
 
 
 def _check_kinds(binary: Any, operator: Any) -> None:
-    """Refuse to compare what is of different kinds: a database may find nothing, or convert one of them."""
+    """Refuse to compare values of different kinds: a database may find nothing, or convert one of them."""
     members: Any = getattr(binary.right, "clauses", [binary.right])
     left = _kind_of(binary.left)
     for member in members:
@@ -226,7 +226,7 @@ def _check_kinds(binary: Any, operator: Any) -> None:
 
 
 def _kind_of(element: Any) -> str | None:
-    """The kind of an expression; a collection, as in `= ANY (…)`, is none."""
+    """Return the kind of an expression; a collection, as in `= ANY (…)`, has none."""
     return None if isinstance(element, CollectionAggregate) else _kind_of_type(getattr(element, "type", None))
 
 
@@ -237,7 +237,7 @@ def _kind_of_type(kind: Any) -> str | None:
 
 
 def _with_decimals(func: Any, arguments: list[Any]) -> Any:
-    """The function that does with decimals what SQLite's does with numbers."""
+    """Return the function that does with decimals what SQLite's function does with numbers."""
     if func.name in OF_DECIMALS:
         if isinstance(func.type, NullType):
             raise UnsupportedExpression(f"{func.name}() on SQLite", "a decimal without a type", TYPED)
@@ -250,7 +250,7 @@ def _with_decimals(func: Any, arguments: list[Any]) -> Any:
 
 
 def _comparing_decimals(binary: Any, operator: Any) -> Any:
-    """The comparison with both sides as decimals."""
+    """Return the comparison with both sides as decimals."""
     if operator in NULL_TESTS:
         return binary
     if operator in OVER_LISTS:
@@ -264,7 +264,7 @@ def _comparing_decimals(binary: Any, operator: Any) -> Any:
 
 
 def _checked_list(binary: Any, operator: Any) -> Any:
-    """The comparison with a list, all of whose members are decimals."""
+    """Return the comparison with a list, all of whose members are decimals."""
     members: Any = getattr(binary.right, "clauses", [binary.right])
     for member in (binary.left, *members):
         if not isinstance(member.type, Exact | NullType):
@@ -273,7 +273,7 @@ def _checked_list(binary: Any, operator: Any) -> Any:
 
 
 def _as_decimal(element: Any) -> Any:
-    """An expression in the form in which decimals are kept."""
+    """Return an expression in the form in which decimals are stored."""
     if isinstance(element.type, Exact) or _is_null(element):
         return element
     return _function("leftfold_decimal", [element], Exact())
@@ -303,7 +303,7 @@ def _is_choice_of_texts(kind: TypeEngine[Any]) -> bool:
 
 
 def _words(element: Any) -> str:
-    """The column, or whatever it is, with its type."""
+    """Name the column, or other expression, with its type."""
     while isinstance(element, sa.UnaryExpression):  # DISTINCT, which is not compiled by itself
         element = element.element
     name = getattr(element, "name", None) or getattr(element, "key", None) or str(element)

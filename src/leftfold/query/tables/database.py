@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -10,22 +10,24 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import LeftfoldError, ModelsUnavailable, UnsupportedExpression, UsageError
-from leftfold.query.tables.backend import Backend
-from leftfold.query.tables.backends import backend_of, blame_of
-from leftfold.query.tables.database_url import database_url
+from leftfold.query.tables.backend import Backend, Blame, PlainBackend, PlainBlame
+from leftfold.query.tables.database_url import DatabaseUrl, database_url
+from leftfold.query.tables.postgres import PostgresBackend, PostgresBlame
+from leftfold.query.tables.sqlite import SQLiteBackend, SQLiteBlame
 from leftfold.store.home import keep_in_children
 
+BLAME: Mapping[str, Blame] = {"sqlite3": SQLiteBlame(), "psycopg": PostgresBlame()}
 BACKEND = "leftfold_backend"
 OVERFLOW = "integer overflow"
 NO_ORDER = "operators can be used with None/True/False"
 NOT_TAKEN = re.compile(r"cannot adapt type '(\w+)'|type '(\w+)' is not supported")
-"""What psycopg and sqlite3 say of a value for which they have no form."""
+"""What psycopg and sqlite3 say of a value that they cannot send."""
 
 
 class Database:
     """Connections to the models database, which is of the kind that the URL names.
 
-    A database in memory has one connection, which everyone takes in turn.
+    A database in memory has one connection, which is used by one thread at a time.
     """
 
     def __init__(self, url: str, backend: Backend | None = None) -> None:
@@ -41,25 +43,25 @@ class Database:
 
     @property
     def dialect(self) -> sa.Dialect:
-        """The dialect that statements are compiled for."""
+        """The dialect for which statements are compiled."""
         return self._engine.dialect
 
     @property
     def of_one_log(self) -> bool:
-        """Whether all that is kept here is of the log that it lies beside; else others may keep things here."""
+        """Whether the database belongs to one log; if not, it may hold other tables too."""
         return self._backend.of_one_log
 
     @property
     def longest_name(self) -> int:
-        """How many characters the name of a table may have."""
+        """The most characters that a table's name may have."""
         return self._backend.longest_name
 
     @contextmanager
     def writing(self, *, shared: bool = False) -> Generator[sa.Connection, None, None]:
-        """A transaction that holds the write lock from its start; `ModelsUnavailable` when it cannot be had.
+        """Begin a transaction that holds the write lock from its start; raise `ModelsUnavailable` if it cannot get it.
 
-        One that is `shared` may run beside others that are, where the database can do that. It writes rows alone, and
-        only those whose checkpoint it has moved.
+        `shared` transactions may run in parallel where the database can do that. Such a transaction writes only rows
+        whose checkpoint it has moved.
         """
         with self._turn, self._named_trouble(), self._engine.connect() as connection:
             self._prepare(connection)
@@ -68,9 +70,9 @@ class Database:
 
     @contextmanager
     def reading(self, *, scratch: bool = False) -> Generator[sa.Connection, None, None]:
-        """A read-only transaction, in which everything is seen as it was at the first statement.
+        """Begin a read-only transaction, which sees everything as it was at the first statement.
 
-        With `scratch` it can be made to write to temporary tables, by `writable_scratch`.
+        With `scratch`, `writable_scratch` lets it write to temporary tables.
         """
         with (
             self._turn,
@@ -83,25 +85,25 @@ class Database:
             transaction.rollback()
 
     def connect_alone(self) -> sa.Connection:
-        """A connection for temporary tables, which go when it is closed."""
+        """Return a connection for temporary tables, which are dropped when it is closed."""
         connection = self._engine.connect()
-        connection.detach()  # else it would go back to the pool with its temporary tables
+        connection.detach()  # otherwise it would return to the pool with its temporary tables
         return connection
 
     @contextmanager
     def transaction(
         self, connection: sa.Connection, *, writes: bool = False
     ) -> Generator[sa.RootTransaction, None, None]:
-        """A transaction on such a connection; one that `writes` is as `writing` has it."""
+        """Begin a transaction on such a connection, which reads, or `writes` as `writing` does."""
         with self._named_trouble(), self._begin(connection, writes=writes, scratch=not writes) as transaction:
             yield transaction
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether there can be anything to read."""
-        return self._backend.is_there()
+        return self._backend.exists()
 
     def may_write(self, table: str) -> bool:
-        """Whether this user may write to a table."""
+        """Return whether this user may write to a table."""
         with self.reading() as connection:
             return self._backend.may_write(connection, table)
 
@@ -112,7 +114,7 @@ class Database:
     def _begin(
         self, connection: sa.Connection, *, writes: bool = False, shared: bool = False, scratch: bool = False
     ) -> sa.RootTransaction:
-        """Begin; once more where a connection that has lain idle turns out to be dead."""
+        """Begin; try once more if an idle connection turns out to be dead."""
         try:
             return self._begin_once(connection, writes, shared, scratch)
         except exc.DBAPIError as error:
@@ -150,13 +152,27 @@ class Database:
             raise ModelsUnavailable(str(self.url), str(error.orig).strip()) from error
 
 
+def backend_of(url: DatabaseUrl) -> Backend:
+    """Return the backend for the kind of database that a URL names."""
+    kind = url.url.get_backend_name()
+    if kind == "sqlite":
+        return SQLiteBackend(url)
+    return PostgresBackend(url) if kind == "postgresql" else PlainBackend(url)
+
+
+def blame_of(error: exc.StatementError) -> Blame:
+    """Return what knows the meaning of an error, by the driver that raised it."""
+    driver = type(error.orig).__module__.partition(".")[0]
+    return BLAME.get(driver) or PlainBlame()
+
+
 def is_trouble(error: Exception) -> bool:
-    """Whether the database is to blame, not a statement or a value."""
+    """Return whether the database failed, rather than a statement or a value."""
     return isinstance(error, exc.StatementError) and blame_of(error).is_trouble(error)
 
 
 def rows_of(connection: sa.Connection, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-    """What a query reads. What it writes to a temporary table is refused here; the rest is by the database."""
+    """Return what a query reads; refuse a write to a temporary table (the database refuses any other)."""
     result = connection.execute(statement)
     if not result.returns_rows:
         raise _write_refused(str(statement))
@@ -164,12 +180,12 @@ def rows_of(connection: sa.Connection, statement: sa.Executable) -> Sequence[sa.
 
 
 def writable_scratch(connection: sa.Connection) -> AbstractContextManager[None]:
-    """Let a reading connection write to temporary tables, which go when its transaction ends."""
+    """Let a reading connection write to temporary tables, which are dropped when its transaction ends."""
     return _backend(connection).writable_scratch(connection)
 
 
 def before_renaming(connection: sa.Connection) -> None:
-    """Wait until no query is under way that could find one table before and another one after."""
+    """Wait for every query that could find one table before the renaming and another one after it."""
     _backend(connection).before_renaming(connection)
 
 
@@ -180,7 +196,7 @@ def _backend(connection: sa.Connection) -> Backend:
 
 @contextmanager
 def _named_misuse() -> Generator[None, None, None]:
-    """What a query handler did wrong, said in our words; SQLAlchemy's other errors speak for themselves."""
+    """Translate the errors of a misused query; SQLAlchemy's other errors are clear enough."""
     try:
         yield
     except exc.StatementError as error:
@@ -206,5 +222,5 @@ def _write_refused(statement: str | None) -> UsageError:
     return UsageError(
         f"a query tried to write: {statement}",
         "statements that read",
-        "change state by commands; what queries need is written by the read models' evolve",
+        "change state with commands; the read models' evolve writes what queries need",
     )

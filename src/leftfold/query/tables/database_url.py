@@ -15,7 +15,7 @@ from leftfold.store.open import check_path, path_in
 HOSTS = re.compile(
     r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*[,%][^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"
 )
-"""Several, or the folder of a socket."""
+"""Matches a URL of several hosts, or of the folder of a socket."""
 POSTGRES = ("postgresql", "postgres")
 DRIVER = "postgresql+psycopg"
 WITHOUT_TRANSACTIONS = ("mysql", "mariadb", "oracle")
@@ -25,9 +25,9 @@ NO_SECRETS: Mapping[str, str] = {}
 
 
 class DatabaseUrl(NamedTuple):
-    """`url` without what is leftfold's own; `schema` is "" where the database's default is meant.
+    """`url` without leftfold's own options; `schema` is "" for the database's default schema.
 
-    `secrets` are the options that are passwords: SQLAlchemy's own `repr` of a URL, and of an engine, shows options.
+    `secrets` are the options that are passwords: SQLAlchemy's `repr` of a URL, and of an engine, shows options.
     """
 
     url: sa.URL
@@ -35,7 +35,7 @@ class DatabaseUrl(NamedTuple):
     secrets: Mapping[str, str] = NO_SECRETS
 
     def __str__(self) -> str:
-        """For people: without the passwords."""
+        """Return it for people: without the passwords."""
         return without_password(self.url.render_as_string(hide_password=False))
 
     def __repr__(self) -> str:
@@ -43,9 +43,9 @@ class DatabaseUrl(NamedTuple):
 
 
 def database_url(text: str) -> DatabaseUrl:
-    """Understand a URL; `InvalidUrl` says what is wrong with it."""
+    """Parse a URL; raise `InvalidUrl` if something is wrong with it."""
     url = _parsed(text)
-    if url is None:  # and no cause: SQLAlchemy's and Python's own words quote passwords
+    if url is None:  # and no cause: the messages of SQLAlchemy and Python quote passwords
         raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form")
     if url.drivername in POSTGRES:
         url = url.set(drivername=DRIVER)
@@ -76,7 +76,7 @@ def _host_of(url: sa.URL) -> str:
 
 
 def _file(text: str, url: sa.URL) -> DatabaseUrl:
-    """Read a file's URL as that of a log is read; no path is a database in memory, `:memory:` too."""
+    """Parse a file's URL as that of a log is parsed; no path, or `:memory:`, means a database in memory."""
     path = path_in(text)
     check_path(text, path)
     if url.host or url.username or url.password:
@@ -90,7 +90,7 @@ def _file(text: str, url: sa.URL) -> DatabaseUrl:
 
 
 def _hosts_apart(text: str) -> str:
-    """A PostgreSQL URL of several hosts or a folder, as libpq has it, in SQLAlchemy's form."""
+    """Return libpq's URL of several hosts, or of a folder, in SQLAlchemy's form."""
     found = HOSTS.fullmatch(text)
     if found is None:
         return text

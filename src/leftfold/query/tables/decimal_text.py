@@ -16,7 +16,7 @@ from leftfold.errors import UnsupportedValue
 
 COLLATION = "RTRIM"
 FORMER_COLLATION = "leftfold_decimal"
-"""The collation of the tables of before, in which decimals were kept as they are written."""
+"""The collation of tables of a former form, in which decimals were stored as they are written."""
 
 MOST_DIGITS = 131_072
 MOST_PLACES = 16_383
@@ -28,7 +28,7 @@ QUOTIENTS = Context(prec=40)
 
 
 def checked(value: Decimal) -> Decimal:
-    """The number, if it can be ordered and fits what PostgreSQL takes; `UnsupportedValue` otherwise."""
+    """Return the number if it can be ordered and fits in PostgreSQL; raise `UnsupportedValue` otherwise."""
     shown = str(value)
     if "E" not in shown and shown[-1].isdigit() and len(shown) < MOST_PLACES:
         return value
@@ -41,7 +41,7 @@ def checked(value: Decimal) -> Decimal:
 
 
 def to_text(value: Decimal) -> str:
-    """The text of a number, which sorts as the number does."""
+    """Return the text of a number, which sorts as the number does."""
     shown = str(checked(value))
     if "E" in shown:
         shown = format(value, "f")
@@ -63,7 +63,7 @@ def to_text(value: Decimal) -> str:
 
 
 def from_text(text: str) -> Decimal:
-    """The number of such a text."""
+    """Return the number of such a text."""
     shown = text.partition(" ")[2]
     bare = shown.rstrip(" ")
     zeros = len(shown) - len(bare)
@@ -73,14 +73,14 @@ def from_text(text: str) -> Decimal:
 
 
 def number_of(value: Any) -> Decimal:
-    """The number that a column, a parameter or a computation has: such a text, plain text, an integer or a float."""
+    """Return the number in a column, a parameter or a computation: such a text, plain text, an integer or a float."""
     if isinstance(value, str):
         return from_text(value) if value[:1].isalpha() and " " in value else Decimal(value)
     return Decimal(repr(value) if isinstance(value, float) else value)
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Let a connection's statements compute with decimals, and read the tables of before."""
+    """Let a connection's statements compute with decimals, and read tables of a former form."""
     connection.create_collation(FORMER_COLLATION, _compared)
     for name, function in FUNCTIONS.items():
         connection.create_function(name, -1, function, deterministic=True)
@@ -90,7 +90,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
 
 
 class Sum:
-    """The exact sum; NULL of no values."""
+    """The exact sum; NULL if there are no values."""
 
     def __init__(self) -> None:
         self._sum = Decimal(0)
@@ -103,13 +103,13 @@ class Sum:
             self._count += 1
 
     def inverse(self, value: Any) -> None:
-        """Take out a value that has left the window."""
+        """Remove a value that has left the window."""
         if value is not None:
             self._sum = EXACT.subtract(self._sum, number_of(value))
             self._count -= 1
 
     def value(self) -> str | None:
-        """What it is now."""
+        """Return the present result."""
         return to_text(self._sum) if self._count else None
 
     finalize = value
@@ -119,7 +119,7 @@ class Average(Sum):
     """The sum, divided by the number of values."""
 
     def value(self) -> str | None:
-        """What it is now."""
+        """Return the present result."""
         return to_text(_quotient(self._sum, Decimal(self._count))) if self._count else None
 
     finalize = value
@@ -143,7 +143,7 @@ def _rounded(value: Decimal, places: Decimal = Decimal(0)) -> Decimal:
 
 
 def _each(function: Callable[..., Decimal]) -> Callable[..., str | None]:
-    """The function over what SQLite has: NULL where an argument is NULL."""
+    """Return the function over SQLite's values: NULL if an argument is NULL."""
 
     def compute(*values: Any) -> str | None:
         return None if None in values else to_text(function(*map(number_of, values)))

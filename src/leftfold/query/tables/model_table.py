@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,62 +12,11 @@ from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import column_type, form_of, is_read_alike
 
-
-class KeptTables(Protocol):
-    """The tables of one definition; `stem` names its checkpoint."""
-
-    @property
-    def definition(self) -> ReadModelDefinition:
-        """What is kept in them."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What users call it."""
-        ...
-
-    @property
-    def stem(self) -> str:
-        """The name of the checkpoint."""
-        ...
-
-    @property
-    def checkpoints(self) -> Sequence[str]:
-        """The names of its checkpoints: one, or one for each shard that is defined."""
-        ...
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables' names."""
-        ...
-
-    @property
-    def form(self) -> int:
-        """The form in which the columns are kept; tables in a former one are rebuilt."""
-        ...
-
-    def create(self, connection: sa.Connection) -> None:
-        """Make the tables anew, empty."""
-        ...
-
-    def exists(self, connection: sa.Connection) -> bool:
-        """Whether the tables are there."""
-        ...
-
-    def answers(self, connection: sa.Connection) -> bool:
-        """Whether the present tables have the columns that the code asks for."""
-        ...
-
-    def reads(self, form: int) -> bool:
-        """Whether this code reads rows right that are kept in a former form."""
-        ...
-
-
 LONGEST_NAME = 63
 
 
 class ModelTable:
-    """One read model in SQL: the table of its rows and, with history, that of their versions.
+    """One read model in SQL: the table of its rows and, with history, the table of their versions.
 
     They are named after the model, or after another `stem` while they are built beside the present ones.
     A version was true at the positions p with `valid_from` <= p < `valid_until`; the present one has no `valid_until`.
@@ -78,7 +27,7 @@ class ModelTable:
         self.stem = stem or definition.table
         self.tables = tables_of(self.stem, history=definition.history)
         shards = [shard.checkpoint for shard in shards_of(definition)]
-        self.checkpoints = [self.stem] if stem else shards  # what is built beside is folded by one process
+        self.checkpoints = [self.stem] if stem else shards  # one process folds what is built beside
         self.name = definition.name
         self.history = definition.history
         self.fields: tuple[str, ...] = definition.owner.__struct_fields__
@@ -88,48 +37,48 @@ class ModelTable:
         metadata = sa.MetaData()
         self.current = self._table(metadata, self.stem)
         self.versions = self._version_table(metadata) if definition.history else None
-        self.scratch = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
+        self._temporary = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
         self.form = max(form_of(column.type) for column in self.current.columns)
 
     def __repr__(self) -> str:
         return f"<ModelTable {' and '.join(self.tables)}>"
 
     def create(self, connection: sa.Connection) -> None:
-        """Make the tables anew, empty; what stood in their place is dropped, whatever its shape."""
+        """Create the tables, empty; drop whatever has their names."""
         for name in self.tables:
             drop(connection, name)
         for index in self.versions.indexes if self.versions is not None else ():
-            _drop_index(connection, str(index.name))  # a former table may have it still
+            _drop_index(connection, str(index.name))  # a former table may still have it
         self.current.create(connection)
         if self.versions is not None:
             self.versions.create(connection)
 
+    def create_temporary(self, connection: sa.Connection) -> None:
+        """Create an empty temporary table of the rows, which hides the stored one on this connection."""
+        self._temporary.create(connection)
+
     def exists(self, connection: sa.Connection) -> bool:
-        """Whether the tables are there."""
+        """Return whether the tables exist."""
         return all(sa.inspect(connection).has_table(name) for name in self.tables)
 
     def answers(self, connection: sa.Connection) -> bool:
-        """Whether the present table has the columns that the code asks for."""
+        """Return whether the stored table has the columns that the code selects."""
         if not self.exists(connection):
             return False
         return [column["name"] for column in sa.inspect(connection).get_columns(self.stem)] == list(self.fields)
 
     def reads(self, form: int) -> bool:
-        """Whether this code reads rows right that are kept in a former form."""
+        """Return whether this code reads rows of a former form correctly."""
         return form >= self.form or all(is_read_alike(column.type) for column in self.current.columns)
 
     def columns_after(self, form: int) -> set[str]:
-        """The columns that are kept otherwise than in a former form."""
+        """Return the columns whose form has changed since a former one."""
         return {column.name for column in self.current.columns if form_of(column.type) > form}
 
-    def key_columns(self, source: sa.FromClause) -> list[sa.ColumnElement[Any]]:
-        """The columns of the key in a table or subquery."""
-        return [source.c[name] for name in self.key]
-
     def as_of(self, position: int) -> sa.Subquery:
-        """The rows as they were at a position, under the table's own name."""
+        """Return the rows as they were at a position, under the table's own name."""
         versions = self.versions
-        assert versions is not None, "asked of a model without history"
+        assert versions is not None, "a model without history has no versions"
         until = versions.c.valid_until
         return (
             sa.select(*(versions.c[name] for name in self.fields))
@@ -161,12 +110,12 @@ class ModelTable:
 
 
 def tables_of(stem: str, *, history: bool = True) -> tuple[str, ...]:
-    """The names of a model's tables."""
+    """Return the names of a model's tables."""
     return (stem, f"{stem}_history") if history else (stem,)
 
 
 def drop(connection: sa.Connection, name: str) -> None:
-    """Drop a table if it is there."""
+    """Drop a table if it exists."""
     sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
 
 
@@ -176,13 +125,13 @@ def _drop_index(connection: sa.Connection, name: str) -> None:
 
 
 def _index_name(table: str) -> str:
-    """A name that no other table's index has, and that is not too long for PostgreSQL."""
+    """Return a name that no other table's index has, and that is not too long for PostgreSQL."""
     name = f"{table}_until"
     return name if len(name) <= LONGEST_NAME else f"{name[:40]}_{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _maker(owner: type, fields: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
-    """The function that makes an instance of a row's values; by position where the class allows it, which is faster."""
+    """Return the function that makes an instance from a row; by position where the class allows it, which is faster."""
     parameters = list(inspect.signature(owner).parameters.values())
     in_order = [parameter.name for parameter in parameters] == list(fields)
     if in_order and all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):

@@ -1,14 +1,21 @@
-"""The read models of one app in one database: opened, folded into, and seen at a moment."""
+"""The read models of one app in one database: opened, projected into, rebuilt, and read in snapshots."""
 
 import asyncio
 import logging
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import sqlalchemy as sa
 
-from leftfold.errors import LeaseLost, NotKept, ReadModelChanged, ReadModelsChanged
+from leftfold.errors import (
+    InvalidModel,
+    InvalidProjection,
+    LeaseLost,
+    NotKept,
+    ReadModelChanged,
+    ReadModelsChanged,
+)
 from leftfold.follow.lease_store import LeaseStore
 from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
@@ -16,32 +23,38 @@ from leftfold.query.parking import ParkedKey, Skips
 from leftfold.query.past import PastReplay
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
-from leftfold.query.shard import Shard, count_in, shards_of
-from leftfold.query.tables.checkpoint_reader import CheckpointReader
+from leftfold.query.shard import Owns, Shard, count_in, shards_of
+from leftfold.query.sql_projection import SqlProjection
 from leftfold.query.tables.checkpoints import (
     Checkpoint,
+    CheckpointReader,
     adopt,
+    answers_until_swapped,
     begin_anew,
+    check_owner,
+    check_place,
     create_checkpoints,
     find,
     find_shards,
     fits,
+    is_due,
     is_of,
     put,
     put_anchor,
 )
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.folding import Identify, Lease, SqlFolding, StoredFolding, unidentified
-from leftfold.query.tables.handling import Handling, SqlTables, tables_for
+from leftfold.query.tables.keyed_target import LONGEST_SUFFIX, KeyedTarget, drop_old, tables_beside
 from leftfold.query.tables.leases import ModelsLeaseStore, is_held
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.own_tables import own_tables_are_there
-from leftfold.query.tables.parked import ParkingLot
-from leftfold.query.tables.places import check_name, check_owner, check_place
+from leftfold.query.tables.own_schema import OLD
+from leftfold.query.tables.own_tables import checkpoint, own_tables_exist, parked
+from leftfold.query.tables.parked import StoredParkedEvents
+from leftfold.query.tables.projector import Identify, Lease, Projector, unidentified
 from leftfold.query.tables.read_snapshot import PastSnapshot, PresentSnapshot, ReadSnapshot
-from leftfold.query.tables.replace import Building, answers_until_swapped, beside, drop_old, is_due
-from leftfold.query.tables.replace_sql import SqlReplacement
-from leftfold.query.tables.replace_sql import drop_old as drop_old_tables
+from leftfold.query.tables.replace import BesideProjector, Replacement, TemporaryProjector
+from leftfold.query.tables.sql_target import SqlTables, SqlTarget
+from leftfold.query.tables.sql_target import drop_old as drop_old_tables
+from leftfold.query.tables.target import Tables
 
 NO_LEASES: Mapping[Shard, Lease] = {}
 
@@ -51,7 +64,7 @@ log = logging.getLogger("leftfold.models")
 class ModelsDatabase:
     """Where the read models and projections of an app are kept; async handlers run on `loop`.
 
-    A database that was `named`, rather than found beside the log, may be another log's too.
+    A database that was `named`, rather than found beside the log, may also keep the models of another log.
     """
 
     def __init__(
@@ -67,63 +80,79 @@ class ModelsDatabase:
         self._identify = identify
         self._named = named
         self._on_change: OnChange = on_change
-        self._database = Database(url)
-        self._tables: dict[ReadModelDefinition, ModelTable] = {}
-        self._free: dict[ReadModelDefinition, SqlTables] = {}
-        self._begun = False  # whether leftfold's own tables have been seen here
-        self._kept: dict[ReadModelDefinition, ModelTable | SqlTables] = {}
-        for definition in definitions:
-            check_name(definition, self._database)
-            table = self._kept[definition] = tables_for(definition)
-            if isinstance(table, SqlTables):
-                self._free[definition] = table
-                _log_inexact_columns(table, self._database.dialect)
-            else:
-                self._tables[definition] = table
-        self._lots: dict[ReadModelDefinition, ParkingLot] = {}
         self._loop = loop
+        self._database = Database(url)
+        self._own_tables_exist = False
+        self._tables: dict[ReadModelDefinition, ModelTable | SqlTables] = {}
+        self._models: dict[ReadModelDefinition, ModelTable] = {}
+        self._projections: dict[ReadModelDefinition, SqlTables] = {}
+        for definition in definitions:
+            _check_names(definition, self._database)
+            tables = self._tables[definition] = tables_for(definition)
+            if isinstance(tables, SqlTables):
+                tables.log_inexact_columns(self._database.dialect)
+                self._projections[definition] = tables
+            else:
+                self._models[definition] = tables
+        self._parked = {definition: StoredParkedEvents(definition) for definition in self._tables}
 
     def __repr__(self) -> str:
-        return f"<ModelsDatabase {self._database!r} of {len(self._kept)} read models>"
+        return f"<ModelsDatabase {self._database!r} of {len(self._tables)} read models>"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    # --- checkpoints
 
     def checkpoints(self) -> dict[ReadModelDefinition, list[Checkpoint]]:
-        """The stored checkpoints; of a model in shards one for each of them."""
+        """Return the stored checkpoints; of a model in shards, one for each."""
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            return {definition: find_shards(connection, table.stem) for definition, table in self._kept.items()}
+            return {definition: find_shards(connection, tables.stem) for definition, tables in self._tables.items()}
+
+    def checkpoint_reader(self, log_id: str) -> CheckpointReader:
+        """Return what reads how far the models are that other processes fold."""
+        return CheckpointReader(self._database, self._tables, log_id, on_change=self._on_change, named=self._named)
 
     def check_owner(self, log_id: str) -> None:
-        """`TableTaken` if a model is kept here for another log, in a database that was named."""
+        """Raise `TableTaken` if a database that was named keeps a model of this name for another log."""
         if not self._named:
             return
         with self._database.reading() as connection:
-            if own_tables_are_there(connection):
-                for table in self._kept.values():
-                    check_owner(table, find(connection, table), str(self._database.url), log_id)
+            if own_tables_exist(connection):
+                for tables in self._tables.values():
+                    check_owner(tables, find(connection, tables), str(self._database.url), log_id)
 
     def put_anchor(self, stored: Checkpoint, identity: str) -> bool:
-        """Keep which event stands at a checkpoint that has none with it; whether it still stands so."""
+        """Store which event is at a checkpoint that has no anchor; return whether the checkpoint has not moved."""
         with self._database.writing() as connection:
             return put_anchor(connection, stored, identity)
 
     def begin_anew(self, definition: ReadModelDefinition, diverged: Collection[Checkpoint]) -> bool:
-        """Empty the tables of a model whose checkpoints are of another history; whether they still stood so."""
-        table = self._kept[definition]
+        """Empty the tables of a model whose checkpoints are of another history; return whether they had not moved."""
+        tables = self._tables[definition]
         with self._database.writing() as connection:
-            found = find_shards(connection, table.stem)
+            found = find_shards(connection, tables.stem)
             if not set(diverged) <= set(found):
                 return False
-            begin_anew(connection, table, found[0].log_id)
+            begin_anew(connection, tables, found[0].log_id)
         return True
 
     def builds(self) -> dict[ReadModelDefinition, str]:
-        """What changes whenever others than who follows the log have written a model's rows."""
+        """Return what changes whenever anything but a projector has written a model's rows."""
         with self._database.reading() as connection:
-            self._begun = self._begun or own_tables_are_there(connection)
-            if not self._begun:
+            self._own_tables_exist = self._own_tables_exist or own_tables_exist(connection)
+            if not self._own_tables_exist:
                 return {}
-            found = {definition: find(connection, table) for definition, table in self._kept.items()}
+            found = {definition: find(connection, tables) for definition, tables in self._tables.items()}
         return {definition: checkpoint.build for definition, checkpoint in found.items() if checkpoint}
+
+    def lease_store(self, shards: Iterable[Shard], thread: Executor) -> LeaseStore:
+        """Return where the leases of these shards are written."""
+        return ModelsLeaseStore(self._database, shards, thread)
+
+    # --- projectors
 
     def open(
         self,
@@ -132,127 +161,92 @@ class ModelsDatabase:
         skips: Skips | None = None,
         only: Collection[Shard] | None = None,
         leases: Mapping[Shard, Lease] = NO_LEASES,
-    ) -> dict[Shard, StoredFolding | SqlFolding]:
-        """Each shard ready to be folded on; models that do not fit both the code and the log begin anew.
+    ) -> dict[Shard, Projector]:
+        """Return a projector for each shard; models that do not fit both the code and the log start again.
 
-        They do so with their first shard. Until then, and while the model is split otherwise, a shard is left out.
+        A model starts again with its first shard. Until then, and while it is stored in other shards, its shards are
+        left out.
         """
-        foldings: dict[Shard, StoredFolding | SqlFolding] = {}
-        unknown: dict[str, None] = {}
+        projectors: dict[Shard, Projector] = {}
+        adopted: set[str] = set()
         skips = skips or Skips()
         with self._database.writing() as connection:
-            for definition, table in self._kept.items():
+            for definition, tables in self._tables.items():
                 wanted = [shard for shard in shards_of(definition) if only is None or shard in only]
-                if not wanted or not self._is_ready(connection, table, wanted[0], log_id):
+                if not wanted or not self._is_ready(connection, tables, wanted[0], log_id):
                     continue
-                stored = {each.model: each for each in find_shards(connection, table.stem)}
-                for shard in wanted:
-                    found = stored.get(shard.checkpoint)
-                    if found is not None:
-                        adopted = adopt(connection, found, table)
-                        if adopted is not found:
-                            unknown.setdefault(definition.name)
-                        found = adopted
-                        foldings[shard] = self._folding(table, found, decode, skips, leases.get(shard), shard)
-                        foldings[shard].recount(connection)
-        _log_what_cannot_be_known(unknown, {shard.definition for shard in foldings})
-        return foldings
+                stored = {each.model: each for each in find_shards(connection, tables.stem)}
+                for shard in (each for each in wanted if each.checkpoint in stored):
+                    found = adopt(connection, stored[shard.checkpoint], tables)
+                    if found is not stored[shard.checkpoint]:
+                        adopted.add(definition.name)
+                    projectors[shard] = self._projector(tables, found, decode, skips, leases.get(shard), shard.owns)
+                    projectors[shard].recount(connection)
+        _log_what_cannot_be_known(adopted, {shard.definition for shard in projectors})
+        return projectors
 
-    def due(
-        self,
-        log_id: str,
-        only: Collection[ReadModelDefinition] | None = None,
-    ) -> dict[ReadModelDefinition, int]:
-        """The models that have to be rebuilt, and how far their present tables are; -1 when these cannot answer.
-
-        `ReadModelChanged` when the code of one has changed and its version has not risen; it names all that have.
-        """
-        found: dict[ReadModelDefinition, int] = {}
-        with self._database.reading() as connection:
-            for definition, table in self._kept.items():
-                if only is None or definition in only:
-                    try:
-                        due = self._due(connection, table, log_id)
-                    except ReadModelChanged as first:
-                        raise self._all_changed(connection, log_id, first) from first
-                    if due is not None:
-                        found[definition] = due
-        return found
-
-    def _due(self, connection: sa.Connection, table: ModelTable | SqlTables, log_id: str) -> int | None:
-        """How far the present tables of a model are that has to be rebuilt; None when it has not to be."""
-        stored = find(connection, table)
-        if stored is None or stored.log_id != log_id:
-            return None
-        there = all(sa.inspect(connection).has_table(name) for name in stored.tables.split())
-        if not there or not is_due(connection, stored, table, on_change=self._on_change):
-            return None
-        return stored.position if answers_until_swapped(connection, table, stored) else NOT_TO_BE_ANSWERED_FROM
-
-    def _all_changed(self, connection: sa.Connection, log_id: str, first: ReadModelChanged) -> ReadModelChanged:
-        """Every model that changed, in one error."""
-        changed: list[ReadModelChanged] = []
-        for table in self._kept.values():
-            try:
-                self._due(connection, table, log_id)
-            except ReadModelChanged as error:
-                changed.append(error)
-        return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
-
-    def book(self, shards: Iterable[Shard], thread: Executor) -> LeaseStore:
-        """Where the leases of these shards are written."""
-        return ModelsLeaseStore(self._database, shards, thread)
+    def attached(self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips) -> Projector:
+        """Return a projector for the parked keys alone, of any shard; another one follows the log."""
+        return self._projector(self._tables[definition], stored, decode, skips, None, None)
 
     def shards(self, definition: ReadModelDefinition, log_id: str) -> list[Shard]:
-        """The shards in which a model is stored; none when it is not kept, or was made by other code."""
-        table = self._kept[definition]
+        """Return the shards in which a model is stored; none if it is not kept, or if other code made it."""
+        tables = self._tables[definition]
         with self._database.reading() as connection:
-            found = find_shards(connection, table.stem)
-            if not found or not fits(found[0], connection, table, log_id):
+            found = find_shards(connection, tables.stem)
+            if not found or not fits(found[0], connection, tables, log_id):
                 return []
         return shards_of(definition, count_in(found[0].model))
 
     def lagging(
         self, shards: Sequence[Shard], decode: Decode, skips: Skips, leases: Mapping[Shard, Lease]
-    ) -> tuple[int, list[StoredFolding]]:
-        """How far the furthest of a model's shards is, and those that are not so far, ready to be folded on."""
-        table = self._tables[shards[0].definition]
+    ) -> tuple[int, list[Projector]]:
+        """Return the highest position of a model's shards, and projectors for the shards that are not so far."""
+        tables = self._tables[shards[0].definition]
         with self._database.reading() as connection:
-            found = {each.model: each for each in find_shards(connection, table.stem)}
+            found = {each.model: each for each in find_shards(connection, tables.stem)}
         target = max((each.position for each in found.values()), default=0)
-        behind = [shard for shard in shards if shard.checkpoint in found]
-        behind = [shard for shard in behind if found[shard.checkpoint].position < target]
+        behind = [shard for shard in shards if shard.checkpoint in found and found[shard.checkpoint].position < target]
         return target, [
-            self._stored_folding(table, found[shard.checkpoint], decode, skips, leases[shard], shard)
+            self._projector(tables, found[shard.checkpoint], decode, skips, leases[shard], shard.owns)
             for shard in behind
         ]
 
     def split(self, shards: Sequence[Shard], leases: Mapping[Shard, Lease]) -> bool:
-        """Let a model whose shards are level be in those that it is defined with; whether it is now.
+        """Store a model in the shards that it is defined with if its stored ones are equally far; return whether it is.
 
-        `LeaseLost` when the lease of one of its present shards is not held.
+        Raise `LeaseLost` if the lease of one of its stored shards is not held.
         """
-        table = self._tables[shards[0].definition]
+        tables = self._tables[shards[0].definition]
         with self._database.writing() as connection:
             lost = [name for name, holder in leases.values() if not is_held(connection, name, holder)]
             if lost:
                 raise LeaseLost(lost[0])
-            found = find_shards(connection, table.stem)
+            found = find_shards(connection, tables.stem)
             names = {shard.checkpoint for shard in shards}
             if {each.model for each in found} != names or len({each.position for each in found}) > 1:
                 return False
-            put(connection, table, found[0])
+            put(connection, tables, found[0])
         return True
 
-    def observer(self, log_id: str) -> CheckpointReader:
-        """What sees how far models are that other processes fold."""
-        return CheckpointReader(self._database, self._kept, log_id, on_change=self._on_change, named=self._named)
+    # --- rebuilds
 
-    def attached(
-        self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips
-    ) -> StoredFolding | SqlFolding:
-        """A model that another process folds, for its parked keys alone."""
-        return self._folding(self._kept[definition], stored, decode, skips, None, Shard(definition))
+    def due(self, log_id: str, only: Collection[ReadModelDefinition] | None = None) -> dict[ReadModelDefinition, int]:
+        """Return the models that have to be rebuilt, with the position of their present tables; -1 for unusable ones.
+
+        Raise `ReadModelChanged` if the code of one has changed without its version; the error names all such models.
+        """
+        found: dict[ReadModelDefinition, int] = {}
+        with self._database.reading() as connection:
+            for definition, tables in self._tables.items():
+                if only is None or definition in only:
+                    try:
+                        due = self._due(connection, tables, log_id)
+                    except ReadModelChanged as first:
+                        raise self._all_changed(connection, log_id, first) from first
+                    if due is not None:
+                        found[definition] = due
+        return found
 
     def build(
         self,
@@ -260,149 +254,236 @@ class ModelsDatabase:
         decode: Decode,
         log_id: str,
         skips: Skips,
-        trial: bool,
+        dry_run: bool,
         lease: Lease | None = None,
         only_if_due: bool = False,
-    ) -> Building | SqlReplacement:
-        """Tables beside the present ones, begun, or found as an interrupted rebuild has left them.
+    ) -> Replacement:
+        """Return tables to be built beside the present ones: new ones, or those that an interrupted rebuild left.
 
-        `CheckpointMoved` when they are wanted only if the present ones are of other code, and these are not any more.
+        Raise `CheckpointMoved` if they are wanted only while the present ones are of other code, and these are not.
         """
+        tables = self._tables[definition]
         with self._database.writing() as connection:
             create_checkpoints(connection)
-            present = find(connection, self._kept[definition])
-            check_place(connection, self._database, self._kept[definition], present, log_id)
+            present = find(connection, tables)
+            check_place(connection, self._database, tables, present, log_id)
             if present is None or present.log_id != log_id:
                 raise NotKept(definition.name)
-            if only_if_due and is_of(connection, present, self._kept[definition]):
+            if only_if_due and is_of(connection, present, tables):
                 raise CheckpointMoved
-            if definition in self._free:
-                return self._build_free(self._free[definition], present, decode, skips, lease, trial=trial)
-            table = beside(connection, definition, log_id, trial=trial)
-            at = find(connection, table)
-            assert at is not None, "a rebuild without a checkpoint"
-        skipped = skips.of(definition)
-        folding = StoredFolding(table, self._database, decode, at, skipped, lease, identify=self._identify)
-        return Building(table, self._database, folding, dry_run=trial)
+            if isinstance(tables, ModelTable):
+                beside = tables_beside(connection, definition, log_id, trial=dry_run)
+                at = find(connection, beside)
+                assert at is not None, "a rebuild without a checkpoint"
+                built = self._keyed_target(beside, decode, skips, None)
+                quiet = StoredParkedEvents(definition, beside.stem, quiet=dry_run)
+                projector = BesideProjector(
+                    built, self._database, at, parked=quiet, lease=lease, identify=self._identify
+                )
+                return Replacement(built, projector, tables, self._database, dry_run=dry_run)
+            target = self._sql_target(tables, decode, skips)
+            temporary = TemporaryProjector(target, self._database, present, lease=lease, identify=self._identify)
+            return Replacement(target, temporary, tables, self._database, dry_run=dry_run)
 
     def drop_old(self, definition: ReadModelDefinition) -> bool:
-        """Drop what the last swap kept; whether there was anything."""
+        """Drop what the last swap kept; return whether there was anything."""
         with self._database.writing() as connection:
-            if definition in self._free:
+            if isinstance(definition, SqlProjection):
                 return drop_old_tables(connection, definition.tables)
             return drop_old(connection, definition)
 
-    def parked(self, definition: ReadModelDefinition) -> list[ParkedKey]:
-        """Every parked key of a model."""
-        with self._database.reading() as connection:
-            return ParkingLot(definition).all(connection)
+    # --- parked events
 
-    def parked_key(self, definition: ReadModelDefinition, key: Key) -> ParkedKey | None:
-        """This key, if it is parked."""
+    def parked(self, definition: ReadModelDefinition, key: Key | None = None) -> list[ParkedKey]:
+        """Return every parked key of a model, or this key if it is parked."""
         with self._database.reading() as connection:
-            return next(iter(ParkingLot(definition).all(connection, key)), None)
+            return StoredParkedEvents(definition).all(connection, key)
 
     def parked_traceback(self, definition: ReadModelDefinition, key: Key) -> str | None:
-        """The traceback of the error that holds up a key; None where none was kept."""
+        """Return the traceback of the error that holds up a key; None where none was kept."""
         with self._database.reading() as connection:
-            return ParkingLot(definition).traceback(connection, key)
+            return StoredParkedEvents(definition).traceback(connection, key)
 
-    def parked_count(self, definition: ReadModelDefinition) -> int:
-        """How many keys of a model are parked."""
+    def parked_positions(self, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
+        """Return the positions of the first events that wait under a key."""
         with self._database.reading() as connection:
-            return ParkingLot(definition).count(connection)
+            return StoredParkedEvents(definition).positions(connection, key, limit)
 
-    def queue(self, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
-        """The positions of the first events that a key waits with."""
-        with self._database.reading() as connection:
-            return ParkingLot(definition).queue(connection, key, limit)
+    # --- snapshots
 
     @contextmanager
     def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[ReadSnapshot, None, None]:
-        """The tables as they stand, in one snapshot."""
+        """Read the tables as they are, in one snapshot."""
         with self._database.reading() as connection:
-            yield PresentSnapshot(connection, self._tables, reached, after, self._free)
+            yield PresentSnapshot(connection, self._models, self._projections, reached, after)
 
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], past: PastReplay) -> Generator[ReadSnapshot, None, None]:
-        """The tables as they were, in one snapshot."""
+        """Read the tables as they were, in one snapshot."""
         with self._database.reading(scratch=True) as connection:
-            yield PastSnapshot(connection, self._tables, reached, past, self._free)
+            yield PastSnapshot(connection, self._models, self._projections, reached, past)
 
-    def close(self) -> None:
-        """Close every connection."""
-        self._database.close()
+    # --- private
 
-    def _folding(
+    def _projector(
         self,
-        table: ModelTable | SqlTables,
+        tables: ModelTable | SqlTables,
         found: Checkpoint,
         decode: Decode,
         skips: Skips,
         lease: Lease | None,
-        shard: Shard,
-    ) -> StoredFolding | SqlFolding:
-        if isinstance(table, SqlTables):
-            handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-            return SqlFolding(table, self._database, handling, found, lease, self._identify)
-        return self._stored_folding(table, found, decode, skips, lease, shard)
+        owns: Owns | None,
+    ) -> Projector:
+        target = (
+            self._sql_target(tables, decode, skips)
+            if isinstance(tables, SqlTables)
+            else self._keyed_target(tables, decode, skips, owns)
+        )
+        parked = self._parked[tables.definition]
+        return Projector(target, self._database, found, parked=parked, lease=lease, identify=self._identify)
 
-    def _stored_folding(
-        self, table: ModelTable, found: Checkpoint, decode: Decode, skips: Skips, lease: Lease | None, shard: Shard
-    ) -> StoredFolding:
-        lot = self._lots.setdefault(table.definition, ParkingLot(table.definition))
-        skipped = skips.of(table.definition)
-        return StoredFolding(table, self._database, decode, found, skipped, lease, shard.owns, lot, self._identify)
+    def _keyed_target(self, tables: ModelTable, decode: Decode, skips: Skips, owns: Owns | None) -> KeyedTarget:
+        skipped, dialect = skips.of(tables.definition), self._database.dialect
+        return KeyedTarget(tables, decode, dialect, history=tables.history, skipped=skipped, owns=owns)
 
-    def _is_ready(self, connection: sa.Connection, table: ModelTable | SqlTables, first: Shard, log_id: str) -> bool:
-        """Whether a model's tables are there to be folded on; with its first shard they are made so."""
-        found = find(connection, table)
-        check_place(connection, self._database, table, found, log_id)
+    def _sql_target(self, tables: SqlTables, decode: Decode, skips: Skips) -> SqlTarget:
+        return SqlTarget(tables, decode, self._loop, skips.of(tables.definition))
+
+    def _is_ready(self, connection: sa.Connection, tables: Tables, first: Shard, log_id: str) -> bool:
+        """Return whether a model's tables can be projected into; for its first shard they are created if not."""
+        found = find(connection, tables)
+        check_place(connection, self._database, tables, found, log_id)
         if self._named:
-            check_owner(table, found, str(self._database.url), log_id)
-        if found is not None and fits(found, connection, table, log_id):
+            check_owner(tables, found, str(self._database.url), log_id)
+        if found is not None and fits(found, connection, tables, log_id):
             return True
         if first.is_first:
-            begin_anew(connection, table, log_id)
+            begin_anew(connection, tables, log_id)
         return first.is_first
 
-    def _build_free(
-        self,
-        table: SqlTables,
-        present: Checkpoint,
-        decode: Decode,
-        skips: Skips,
-        lease: Lease | None,
-        *,
-        trial: bool,
-    ) -> SqlReplacement:
-        handling = Handling(table.definition, decode, self._loop, skips.of(table.definition))
-        return SqlReplacement(table, self._database, handling, present, lease, self._identify, dry_run=trial)
+    def _due(self, connection: sa.Connection, tables: Tables, log_id: str) -> int | None:
+        """Return the position of the present tables of a model that has to be rebuilt; None if it has not to be."""
+        stored = find(connection, tables)
+        if stored is None or stored.log_id != log_id:
+            return None
+        exists = all(sa.inspect(connection).has_table(name) for name in stored.tables.split())
+        if not exists or not is_due(connection, stored, tables, on_change=self._on_change):
+            return None
+        return stored.position if answers_until_swapped(connection, tables, stored) else NOT_TO_BE_ANSWERED_FROM
+
+    def _all_changed(self, connection: sa.Connection, log_id: str, first: ReadModelChanged) -> ReadModelChanged:
+        """Return one error for every model that changed."""
+        changed: list[ReadModelChanged] = []
+        for tables in self._tables.values():
+            try:
+                self._due(connection, tables, log_id)
+            except ReadModelChanged as error:
+                changed.append(error)
+        return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
 
 
-def _log_inexact_columns(table: SqlTables, dialect: sa.Dialect) -> None:
-    """SQLite keeps `sa.Numeric` as a float."""
-    for column in (column for each in table.schema for column in each.columns if dialect.name == "sqlite"):
-        if isinstance(column.type, sa.Numeric) and not isinstance(column.type, sa.Float):
-            log.warning(
-                "%s: SQLite keeps the column %s, an sa.Numeric, as a float, and adds it up as one; "
-                "leftfold.columns.Exact keeps and adds up decimals exactly on every database",
-                table.name,
-                column,
-            )
+def tables_for(definition: ReadModelDefinition) -> ModelTable | SqlTables:
+    """Return the tables of a read model, or of an SQL projection."""
+    return SqlTables(definition) if isinstance(definition, SqlProjection) else ModelTable(definition)
 
 
-def _log_what_cannot_be_known(adopted: Iterable[str], opened: Iterable[ReadModelDefinition]) -> None:
-    names = sorted(adopted)
-    if names:
+# --- a database that nothing is opened, created or projected in
+
+
+def stored_positions(
+    url: str, definitions: Iterable[ReadModelDefinition], log_id: str
+) -> dict[ReadModelDefinition, int]:
+    """Return the checkpoints of those models whose tables are what this code makes of this log."""
+    with _looked_at(url) as connection:
+        return dict(_fitting(connection, definitions, log_id)) if connection is not None else {}
+
+
+def stored_parked(url: str, definitions: Iterable[ReadModelDefinition]) -> list[ParkedKey]:
+    """Return every parked key of these models."""
+    with _looked_at(url) as connection:
+        if connection is None or not sa.inspect(connection).has_table(parked.name):
+            return []
+        return [key for definition in definitions for key in StoredParkedEvents(definition).all(connection)]
+
+
+def stored_traceback(url: str, definition: ReadModelDefinition, key: Key) -> str | None:
+    """Return the traceback of the error that holds up a key; None where none was kept."""
+    with _looked_at(url) as connection:
+        return None if connection is None else StoredParkedEvents(definition).traceback(connection, key)
+
+
+def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
+    """Return the positions of the first events that wait under a parked key."""
+    with _looked_at(url) as connection:
+        return [] if connection is None else StoredParkedEvents(definition).positions(connection, key, limit)
+
+
+def exists(url: str) -> bool:
+    """Return whether there is such a file; a server counts as existing."""
+    with closing(Database(url)) as database:
+        return database.exists()
+
+
+def is_writable(url: str) -> bool:
+    """Return whether this user may write to the models database."""
+    with closing(Database(url)) as database:
+        return database.may_write(checkpoint.name)
+
+
+@contextmanager
+def _looked_at(url: str) -> Generator[sa.Connection | None, None, None]:
+    """Read a models database; None if there is no such file."""
+    with closing(Database(url)) as database:
+        if not database.exists():
+            yield None
+            return
+        with database.reading() as connection:
+            yield connection
+
+
+def _fitting(
+    connection: sa.Connection, definitions: Iterable[ReadModelDefinition], log_id: str
+) -> Iterator[tuple[ReadModelDefinition, int]]:
+    if not sa.inspect(connection).has_table(checkpoint.name):
+        return
+    for definition in definitions:
+        tables = tables_for(definition)
+        found = find(connection, tables)
+        if found is not None and fits(found, connection, tables, log_id):
+            yield definition, found.position
+
+
+# --- checks
+
+
+def _check_names(definition: ReadModelDefinition, database: Database) -> None:
+    """Raise if a table's name, with what a rebuild adds to it, is too long for the database."""
+    if isinstance(definition, SqlProjection):
+        longest = database.longest_name - len(OLD)
+        for name in definition.tables:
+            if len(name) > longest:
+                problem = f"the table {name!r} has a name of {len(name)} characters"
+                raise InvalidProjection(definition.name, problem, f"at most {longest}: a rebuild adds {OLD!r}")
+        return
+    longest = database.longest_name - LONGEST_SUFFIX
+    if len(definition.table) > longest:
+        raise InvalidModel(
+            f"{definition.name} is kept in the table {definition.table!r}, which is {len(definition.table)} long",
+            f"at most {longest} characters, which with those that a rebuild adds are {database.longest_name}",
+            "give the class a shorter name",
+        )
+
+
+def _log_what_cannot_be_known(adopted: Collection[str], opened: Iterable[ReadModelDefinition]) -> None:
+    if adopted:
         log.warning(
             "the rows of %s were made by an older leftfold, or by code without its source: they are taken to be what "
             "this code makes; `leftfold rebuild --dry-run` shows whether they are",
-            ", ".join(names),
+            ", ".join(sorted(adopted)),
         )
     without = sorted(definition.name for definition in opened if not definition.fingerprint().code)
     if without:
         log.warning(
-            "the source of %s cannot be had: a change of it is not noticed unless the version is raised too",
+            "the source of %s cannot be read: a change of it is not noticed unless the version is raised too",
             ", ".join(without),
         )

@@ -1,4 +1,4 @@
-"""The tables that a free-form projection declares: what they may be, and what they say in one text."""
+"""The tables that an SQL projection declares: which are allowed, and their definition as one text."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ OLD = "__old"
 
 
 def checked_tables(projection: str, declared: sa.MetaData | Sequence[sa.Table]) -> tuple[sa.Table, ...]:
-    """The tables, those that others refer to first; `InvalidProjection` for what cannot be kept."""
+    """Return the tables, those that others refer to first; raise `InvalidProjection` for one that cannot be kept."""
     tables = _listed(projection, declared)
     if not tables:
         raise InvalidProjection(projection, "it has no tables", "tables that are defined above the handler")
@@ -25,12 +25,12 @@ def checked_tables(projection: str, declared: sa.MetaData | Sequence[sa.Table]) 
 
 
 def ddl_of(tables: Sequence[sa.Table]) -> str:
-    """What changes when the tables' columns, keys or indexes do."""
+    """Return what changes when the tables' columns, keys or indexes do."""
     return "; ".join(" ".join(_parts_of(table)) for table in sorted(tables, key=lambda table: table.name))
 
 
 def _listed(projection: str, declared: Any) -> list[sa.Table]:
-    """What was declared, which may be anything."""
+    """Return the declared tables; anything may have been declared."""
     if isinstance(declared, sa.MetaData):
         return list(declared.tables.values())
     if isinstance(declared, list | tuple):
@@ -44,9 +44,9 @@ def _problem_with(table: sa.Table) -> str | None:
     if table.schema is not None:
         return f"is in the schema {table.schema!r}: a rebuild puts temporary tables in front of it by name"
     if table.name.startswith("leftfold_"):
-        return "is named like leftfold's own"
+        return "is named like leftfold's own tables"
     if OLD in table.name:
-        return f"has {OLD!r} in its name: so a table is called that a rebuild has replaced"
+        return f"has {OLD!r} in its name, which marks a table that a rebuild has replaced"
     return "has a blank in its name" if len(table.name.split()) != 1 else None
 
 

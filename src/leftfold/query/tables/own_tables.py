@@ -1,4 +1,4 @@
-"""What is kept beside the read models: how far each has come, and what waits, who folds."""
+"""The tables that are kept beside the read models: checkpoints, parked events and leases."""
 
 import sqlalchemy as sa
 
@@ -10,7 +10,7 @@ checkpoint = sa.Table(
     metadata,
     sa.Column("model", sa.String, primary_key=True),  # the table's name
     sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("build", sa.String, nullable=False),  # another one each time that others than who follows write
+    sa.Column("build", sa.String, nullable=False),  # changes whenever anything but a projector writes
     sa.Column("fingerprint", sa.String, nullable=False),
     sa.Column("log_id", sa.String, nullable=False),
     sa.Column("tables", sa.String, nullable=False),  # their names, with spaces between them
@@ -24,7 +24,7 @@ parked = sa.Table(
     sa.Column("key", text(), primary_key=True),  # a JSON list
     sa.Column("position", sa.BigInteger, nullable=False),  # of the event that could not be folded
     sa.Column("problem", sa.String, nullable=False),
-    sa.Column("traceback", sa.String),  # NULL where a version before this column parked the key
+    sa.Column("traceback", sa.String),  # NULL if a release without this column parked the key
     sqlite_with_rowid=False,
 )
 waiting = sa.Table(
@@ -40,14 +40,14 @@ lease = sa.Table(
     metadata,
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("holder", sa.String, nullable=False),
-    sa.Column("beat", sa.BigInteger, nullable=False),  # how often the holder was heard of
-    sa.Column("microseconds", sa.BigInteger, nullable=False),  # when last, by the holder's clock; for people
+    sa.Column("beat", sa.BigInteger, nullable=False),  # how often the lease was renewed
+    sa.Column("microseconds", sa.BigInteger, nullable=False),  # when it was renewed last; for people
     sqlite_with_rowid=False,
 )
 
 
-def own_tables_are_there(connection: sa.Connection) -> bool:
-    """Whether leftfold's own tables have been made, in their present form."""
+def own_tables_exist(connection: sa.Connection) -> bool:
+    """Return whether leftfold's own tables exist in their present form."""
     inspector = sa.inspect(connection)
     if not all(inspector.has_table(table.name) for table in (checkpoint, parked, waiting)):
         return False
@@ -55,7 +55,7 @@ def own_tables_are_there(connection: sa.Connection) -> bool:
 
 
 def create_own_tables(connection: sa.Connection) -> None:
-    """Make leftfold's own tables if they are not there; tables of a former release get their new columns."""
+    """Create leftfold's own tables if they do not exist; add new columns to tables of a former release."""
     metadata.create_all(connection)
     found = {column["name"] for column in sa.inspect(connection).get_columns(checkpoint.name)}
     for name, kind in (("version", "BIGINT NOT NULL DEFAULT 1"), ("anchor", "VARCHAR")):
@@ -66,5 +66,5 @@ def create_own_tables(connection: sa.Connection) -> None:
 
 
 def keeps_tracebacks(connection: sa.Connection) -> bool:
-    """Say whether the table of parked keys has the column for tracebacks."""
+    """Return whether the table of parked keys has the column for tracebacks."""
     return "traceback" in {column["name"] for column in sa.inspect(connection).get_columns(parked.name)}

@@ -20,7 +20,7 @@ SETTINGS = {"lock_timeout": "10s", "timezone": "UTC"}
 CONNECTING = {
     "connect_timeout": "10",
     "application_name": "leftfold",
-    "tcp_user_timeout": "10000",  # milliseconds without an answer after which a peer is given up
+    "tcp_user_timeout": "10000",  # milliseconds without an answer until the connection counts as lost
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
@@ -38,30 +38,31 @@ TROUBLE = {
     "42501",  # not permitted
     "55P03",  # a lock that was not given in time
 }
-"""SQLSTATEs of what is wrong with the server, or with who may do what there, not with a statement or a value."""
+"""SQLSTATEs for problems of the server or its permissions, rather than of a statement or a value."""
 
 
 class PostgresBlame:
     """The meaning of PostgreSQL's SQLSTATEs."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
-        """By its SQLSTATE; a connection that is lost or cannot be had comes without one."""
+        """Decide by its SQLSTATE; a lost or failed connection comes without one."""
         state = _state(error)
         if state is None:
             return isinstance(error, exc.OperationalError | exc.InterfaceError)
         return state in TROUBLE or state[:2] in TROUBLE_CLASSES
 
     def is_write_refused(self, error: exc.StatementError) -> bool:
-        """By its SQLSTATE."""
+        """Decide by its SQLSTATE."""
         return _state(error) == WRITE_REFUSED
 
 
 class PostgresBackend:
-    """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server falls alone.
+    """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server can fail alone.
 
-    Whoever changes which tables there are holds an advisory lock, which those that write rows share. Queries read one
-    snapshot; but the names of tables are not part of it. So they hold the table of checkpoints from before their
-    snapshot, and who renames tables waits until nobody has it: no query finds another table than it began with.
+    A transaction that creates, renames or drops tables holds an advisory lock, which transactions that write rows
+    share. Queries read one snapshot, but the names of tables are not part of it. So they lock the table of checkpoints
+    before their snapshot, and a renaming waits until no query holds that lock: no query finds a different table than
+    it began with.
     """
 
     one_connection = False
@@ -73,7 +74,7 @@ class PostgresBackend:
         self._url, self._schema, self._secrets = url
 
     def engine(self) -> sa.Engine:
-        """An engine of few connections, which leave the beginning of transactions to us."""
+        """Return an engine of few connections, which leave it to us to begin transactions."""
         try:
             importlib.import_module("psycopg")
         except ImportError as error:
@@ -101,21 +102,21 @@ class PostgresBackend:
         return engine
 
     def prepare(self, connection: sa.Connection) -> None:
-        """Make the schema that the URL names."""
+        """Create the schema that the URL names."""
         if not self._schema:
             return
         known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
         if connection.execute(known, {"name": self._schema}).first() is None:
-            _run(connection, SCHEMA_LOCK)  # of two that make it at once one would fail, IF NOT EXISTS or not
+            _run(connection, SCHEMA_LOCK)  # of two that create it at once one would fail, even with IF NOT EXISTS
             connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
 
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
-        """Each statement sees what is committed by then, and those before it in line have been waited for."""
+        """Begin; each statement sees what is committed by then, including what the lock waited for."""
         lock = f"{LOCK}_shared" if shared else LOCK
         _run(connection, f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {lock}({LOCK_KEY})")
 
     def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
-        """The snapshot is taken when nobody is about to rename tables."""
+        """Begin; take the snapshot while no transaction renames tables."""
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ {'READ WRITE' if scratch else 'READ ONLY'}"
         guard = f"; {GUARD}" if scratch else ""
         locked = f"; {READING.format(table=checkpoint.name)}"
@@ -124,31 +125,31 @@ class PostgresBackend:
         except exc.DBAPIError as error:
             if _state(error) != NO_TABLE:
                 raise
-            _run(connection, f"ROLLBACK; {begin}{guard}")  # nothing is kept yet, so nothing can be renamed
+            _run(connection, f"ROLLBACK; {begin}{guard}")  # there are no tables yet, so none can be renamed
 
     def before_renaming(self, connection: sa.Connection) -> None:
-        """Wait until no query is under way, and let no other begin."""
+        """Wait until no query runs, and let no other begin."""
         _run(connection, f"LOCK TABLE {checkpoint.name} IN ACCESS EXCLUSIVE MODE")
 
     @contextmanager
     def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
-        """The transaction itself may write, a savepoint of it may not: it is left, and set again."""
+        """Leave the savepoint that only reads, and set it again afterwards; the transaction itself may write."""
         _run(connection, "RELEASE SAVEPOINT leftfold_reading")
         yield  # what fails here ends the transaction
         _run(connection, GUARD)
 
-    def is_there(self) -> bool:
-        """It is."""
+    def exists(self) -> bool:
+        """Return True: a server counts as existing."""
         return True
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
-        """As the server's grants have it."""
+        """Ask the server for the user's grants."""
         asked = sa.text("SELECT has_table_privilege(:table, 'UPDATE')")
         return bool(connection.execute(asked, {"table": table}).scalar_one())
 
 
 def _check_parameters(url: sa.URL) -> None:
-    """Refuse what libpq would, with what may be meant."""
+    """Refuse what libpq would refuse, and suggest what may be meant."""
     from psycopg.pq import Conninfo
 
     known = sorted(option.keyword.decode() for option in Conninfo.get_defaults())
@@ -171,7 +172,7 @@ def _run(connection: sa.Connection, statements: str) -> None:
 
 
 def _options(schema: str, given: str) -> str:
-    """The session's settings; those of the URL have the last word, but for the schema that the tables are kept in."""
+    """Return the session's settings; the URL may override them, except for the schema of the tables."""
     settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
     quoted = schema.replace('"', '""').replace("\\", "\\\\").replace(" ", "\\ ")
     kept = [f'-c search_path="{quoted}"'] if schema else []

@@ -1,4 +1,4 @@
-"""Reading and writing the rows of a read model, many at once, on each kind of database."""
+"""Reading and writing the rows of a read model in bulk, on each kind of database."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -31,32 +31,32 @@ class RowCodec:
         self._make = table.make
 
     def encode(self, states: Iterable[Any]) -> list[Values]:
-        """The values of rows, each in the order of the fields."""
+        """Return the values of rows, each in the order of the fields."""
         rows = map(self._read, states)
         return list(rows if self._bind is None else map(self._bind, rows))
 
     def encode_key(self, key: Values) -> Values:
-        """The values of a key."""
+        """Return the values of a key."""
         return self._encode_key(key)
 
     def decode(self, row: Values) -> Any:
-        """The instance that a row stands for."""
+        """Return the instance in a row."""
         return self._make(self._decode(row))
 
 
 class PlainCodec:
-    """Lets SQLAlchemy do it, statement by statement."""
+    """Leaves encoding and decoding to SQLAlchemy, statement by statement."""
 
     def __init__(self, table: ModelTable) -> None:
         self._read = _reader(table.fields)
         self.decode = table.make
 
     def encode(self, states: Iterable[Any]) -> list[Values]:
-        """The values of rows, each in the order of the fields."""
+        """Return the values of rows, each in the order of the fields."""
         return list(map(self._read, states))
 
     def encode_key(self, key: Values) -> Values:
-        """The key."""
+        """Return the key as it is."""
         return key
 
 
@@ -76,21 +76,21 @@ def _each(processes: Iterable[Process | None]) -> Callable[[Values], Values]:
     return process
 
 
-SIZES = (256, 16, 1)
-VARIABLES = 30_000  # SQLite takes 32,766 since 3.32
+BULK_SIZES = (256, 16, 1)  # rows in one statement
+BULK_VARIABLES = 30_000  # in one statement; SQLite takes 32,766 since 3.32
 
 
 class Bulk:
-    """A statement for a number of rows, each of `width` values in the order in which the statement has them."""
+    """A statement for many rows, each of `width` values in the order of the statement."""
 
     def __init__(self, statement: Callable[[int], str], width: int) -> None:
-        limit = VARIABLES // max(width, 1)
-        self._sizes = [size for size in SIZES if size <= limit]
+        limit = BULK_VARIABLES // max(width, 1)
+        self._sizes = [size for size in BULK_SIZES if size <= limit]
         self._statement = statement
         self._made: dict[int, str] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Iterator[sa.CursorResult[Any]]:
-        """Execute for all rows, in as few statements as the sizes allow."""
+        """Execute it for all rows, in as few statements as the sizes allow."""
         start = 0
         for size in self._sizes:
             while len(rows) - start >= size:
@@ -106,27 +106,27 @@ class Bulk:
 
 
 class RowStatements(Protocol):
-    """What is done to one model's tables with values that the driver takes; a key's values are in its order."""
+    """The statements of one model's tables, with values as the driver takes them."""
 
     def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[Any]:
-        """The rows of these keys, each with the position since which it is so behind its fields."""
+        """Return the rows of these keys: the fields, then the position of the row's last change."""
         ...
 
     def delete(self, connection: sa.Connection, keys: Sequence[Values]) -> None:
-        """Take out the rows of these keys."""
+        """Delete the rows of these keys."""
         ...
 
     def put(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Put rows in the place of those with the same keys."""
+        """Insert rows, or replace those with the same keys."""
         ...
 
     def put_versions(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """The same with versions of rows: behind the fields is the position since which, and that until which."""
+        """Do the same with versions of rows: the fields, then `valid_from` and `valid_until`."""
         ...
 
 
 def since(table: ModelTable) -> sa.ColumnElement[int]:
-    """The position since which the present version of a row is true; 0 where no versions are kept."""
+    """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
     versions = table.versions
     if versions is None:
         return sa.literal_column("0")
@@ -135,7 +135,7 @@ def since(table: ModelTable) -> sa.ColumnElement[int]:
 
 
 class PlainRows:
-    """The statements of one model's tables. Rows are replaced by taking them out first."""
+    """The statements of one model's tables on any database. A row is deleted before it is replaced."""
 
     def __init__(self, table: ModelTable) -> None:
         current, versions = table.current, table.versions
@@ -151,17 +151,17 @@ class PlainRows:
             self._insert_versions = sa.insert(versions)
 
     def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[Any]:
-        """The rows of these keys, one after the other."""
+        """Return the rows of these keys, one after the other."""
         for key in keys:
             yield from connection.execute(self._select, _named(self._key, key)).all()
 
     def delete(self, connection: sa.Connection, keys: Sequence[Values]) -> None:
-        """Take them out."""
+        """Delete the rows of these keys."""
         if keys:
             connection.execute(self._delete, [_named(self._key, key) for key in keys])
 
     def put(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Take out what is there, then insert."""
+        """Delete the rows with the same keys, then insert."""
         if not rows:
             return
         if self._key:
@@ -169,7 +169,7 @@ class PlainRows:
         connection.execute(self._insert, [dict(zip(self._fields, row, strict=True)) for row in rows])
 
     def put_versions(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """The same with versions."""
+        """Do the same with versions."""
         if not rows:
             return
         key, fields = (*self._key, "valid_from"), (*self._fields, "valid_from", "valid_until")
@@ -213,23 +213,23 @@ class SQLiteRows:
         self._put_versions = Bulk(ended, len(version))
 
     def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterator[Any]:
-        """The rows of these keys."""
+        """Return the rows of these keys."""
         return chain.from_iterable(self._select.run(connection, keys))
 
     def delete(self, connection: sa.Connection, keys: Sequence[Values]) -> None:
-        """Take them out."""
+        """Delete the rows of these keys."""
         _exhaust(self._delete, connection, keys)
 
     def put(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Insert or replace them."""
+        """Insert or replace rows."""
         _exhaust(self._put, connection, rows)
 
     def put_versions(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Insert versions, or end those that are there."""
+        """Insert versions, or end those that exist."""
         _exhaust(self._put_versions, connection, rows)
 
     def _insert(self, table: str, fields: Sequence[str], key: Sequence[str], rest: Sequence[str], size: int) -> str:
-        """Insert rows; where one with the key is there, its `rest` is replaced."""
+        """Insert rows; where the key exists, replace its `rest`."""
         one = f"({', '.join('?' * len(fields))})"
         conflict = self._conflict(key, rest) if key else ""
         return SQLITE_INSERT.format(
@@ -241,7 +241,7 @@ class SQLiteRows:
         return f" ON CONFLICT ({self._list(key)}) DO {f'UPDATE SET {replaced}' if rest else 'NOTHING'}"
 
     def _since(self, table: ModelTable) -> str:
-        """The position since which the present version of a row is true; 0 where no versions are kept."""
+        """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
         if table.versions is None:
             return "0"
         same = (f"versions.{self._quoted(name)} = {self._name}.{self._quoted(name)}" for name in table.key)
@@ -251,7 +251,7 @@ class SQLiteRows:
         return "" if table.versions is None else self._quoted(table.versions.name)
 
     def _wanted(self, size: int) -> str:
-        """Keys of several values each by themselves: with `IN` they would not be looked up by the primary key."""
+        """Compare keys of several values one by one: with `IN`, SQLite would not look them up by the primary key."""
         if len(self._key) == 1:
             return f"{self._list(self._key)} IN ({', '.join('?' * size)})"
         one = " AND ".join(f"{self._quoted(name)} = ?" for name in self._key)
@@ -289,21 +289,21 @@ class PostgresRows:
             self._put_versions = self._insert(table.versions, (*table.fields, *VERSION), key, ["valid_until"])
 
     def select(self, connection: sa.Connection, keys: Sequence[Values]) -> Iterable[Any]:
-        """The rows of these keys."""
+        """Return the rows of these keys."""
         return self._run(connection, self._select, keys, self._key) if keys else ()
 
     def delete(self, connection: sa.Connection, keys: Sequence[Values]) -> None:
-        """Take them out."""
+        """Delete the rows of these keys."""
         if keys:
             self._run(connection, self._delete, keys, self._key)
 
     def put(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Insert or replace them."""
+        """Insert or replace rows."""
         if rows:
             self._run(connection, self._put, rows)
 
     def put_versions(self, connection: sa.Connection, rows: Sequence[Values]) -> None:
-        """Insert versions, or end those that are there."""
+        """Insert versions, or end those that exist."""
         if rows:
             self._run(connection, self._put_versions, rows)
 
@@ -330,7 +330,7 @@ class PostgresRows:
         return where + (f"UPDATE SET {replaced}" if rest else "NOTHING")
 
     def _since(self, table: ModelTable) -> str:
-        """The position since which the present version of a row is true; 0 where no versions are kept."""
+        """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
         if table.versions is None:
             return "0"
         same = (f"versions.{self._quoted(name)} = {self._name}.{self._quoted(name)}" for name in table.key)
@@ -364,7 +364,7 @@ class Rows:
         self._key_of = key_of(table.definition.fold)
 
     def load(self, connection: sa.Connection, keys: Collection[Key]) -> dict[Key, Row]:
-        """The rows of these keys; those that are not in the table have no state."""
+        """Return the rows of these keys; those that are not in the table have no state."""
         rows = dict.fromkeys(keys, NO_ROW)
         for row in self._statements.select(connection, [self._codec.encode_key(key) for key in keys]):
             state = self._codec.decode(row[:-1])
@@ -372,10 +372,10 @@ class Rows:
         return rows
 
     def write(self, connection: sa.Connection, changes: Changes) -> None:
-        """Bring the table, and its history, up to date."""
+        """Write the changes to the table, and to its history."""
         gone = changes.gone
         if changes.present and not self._table.key:
-            gone = [()]  # the one row has no key by which it could be replaced
+            gone = [()]  # the one row has no key to replace it by
         self._statements.delete(connection, [self._codec.encode_key(key) for key in gone])
         self._statements.put(connection, self._codec.encode(changes.present))
         if changes.versions:

@@ -1,4 +1,4 @@
-"""What queries ask of one table or subquery: rows by key, by condition, in an order, counted."""
+"""Selecting from one table or subquery: rows by key, by condition, in an order, counted."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,25 +9,25 @@ from sqlalchemy.sql import ClauseElement, visitors
 
 from leftfold.errors import InvalidKey, UnsupportedExpression, UsageError
 from leftfold.query.tables.column_types import Exact
-from leftfold.query.tables.handling import SqlTables
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.sql_target import SqlTables
 
 COMPUTES = (
     r"""(?ix) (\b (sum|avg|total|abs|round) \s*\(\s* (distinct\s+)? (\w+\.)? | [-+*/%] \s* (\w+\.)?) "?\b{column}\b"""
     r"""| \b{column}\b"? \s* ([-+*/%] | (<=?|>=?|==?|<>|!=|\bin\b|\bbetween\b) \s* \(? \s* ['\d.:?+-])"""
 )
-"""Where a text computes with a column, or compares it with a literal or a parameter."""
+"""Matches text that computes with a column, or compares it with a literal or a parameter."""
 
 Where = Mapping[str, Any] | sa.ColumnElement[bool] | Sequence[sa.ColumnElement[bool]]
 
 
 def is_text(statement: sa.Executable) -> bool:
-    """Whether a statement is plain text, so that it cannot be known which tables it reads."""
+    """Return whether a statement is plain text, so that the tables that it reads are unknown."""
     return isinstance(statement, sa.TextClause | sa.TextualSelect)
 
 
 def tables_in(statement: sa.Executable) -> set[sa.FromClause]:
-    """The tables that a statement names, also in its subqueries; a stretch of text in it is one that nobody knows."""
+    """Return the tables that a statement names, also in subqueries; any text in it counts as an unknown table."""
     found: set[sa.FromClause] = set()
     if isinstance(statement, sa.ClauseElement):
         parts: Iterator[Any] = visitors.iterate(statement)
@@ -40,9 +40,9 @@ def tables_in(statement: sa.Executable) -> set[sa.FromClause]:
 
 
 def check_texts(statement: sa.Executable, tables: Iterable[ModelTable], connection: sa.Connection) -> None:
-    """Refuse plain text that computes with a decimal on SQLite, or compares one with a number: it is no number there.
+    """Refuse plain text that computes with a decimal on SQLite, or compares one with a number: there it is text.
 
-    A column that is sorted, grouped, counted or selected is left alone.
+    Sorting, grouping, counting and selecting decimals is allowed.
     """
     texts = "\n".join(_texts_in(statement)) if connection.dialect.name == "sqlite" else ""
     if not texts:
@@ -79,7 +79,7 @@ class Selection:
         self._connection = connection
 
     def get(self, key: Sequence[Any]) -> Any:
-        """The row with this key, or None."""
+        """Return the row with this key, or None."""
         if len(key) != len(self._table.key):
             raise InvalidKey(self._table.name, key, self._table.key)
         wanted = dict(zip(self._table.key, key, strict=True))
@@ -94,7 +94,7 @@ class Selection:
         limit: int | None,
         offset: int,
     ) -> list[Any]:
-        """The instances that meet all conditions."""
+        """Return the instances that meet all conditions."""
         statement = sa.select(*(self._source.c[name] for name in self._table.fields)).where(
             *self._conditions(where), *self._equalities(equal)
         )
@@ -106,7 +106,7 @@ class Selection:
         return [self._table.make(row) for row in rows]
 
     def count(self, where: Where | None, equal: Mapping[str, Any]) -> int:
-        """How many rows meet all conditions."""
+        """Return how many rows meet all conditions."""
         counted = sa.select(sa.func.count()).select_from(self._source)
         statement = counted.where(*self._conditions(where), *self._equalities(equal))
         return int(self._connection.execute(statement).scalar_one())
@@ -124,7 +124,7 @@ class Selection:
             yield self._column(name) == value
 
     def _ordered(self, name: str, *, descending: bool) -> sa.ColumnElement[Any]:
-        """NULL comes before every value, whatever the database makes of it otherwise."""
+        """Order NULL before every value, whatever the database does by default."""
         column = self._column(name)
         if not self._table.current.c[name].nullable:
             return column.desc() if descending else column
@@ -134,14 +134,14 @@ class Selection:
         if name in self._table.fields:
             return self._source.c[name]
         raise UsageError(
-            f"{self._table.name} was asked for its column {name!r}",
+            f"{self._table.name} has no column {name!r}",
             f"one of {', '.join(self._table.fields)}",
             "name a field of the read model; a minus in front of it in order_by means descending",
         )
 
 
 def projections_read(statement: sa.Executable, projections: Iterable[SqlTables]) -> Iterator[SqlTables]:
-    """Those of the projections, each once."""
+    """Return the projections whose tables a statement names, each once."""
     if not isinstance(statement, ClauseElement):
         return
     names = {element.name for element in visitors.iterate(statement) if isinstance(element, sa.Table)}

@@ -40,26 +40,26 @@ TROUBLE = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
-"""SQLite's codes for what is wrong with the file or the machine, not with a statement or a value."""
+"""SQLite's codes for problems of the file or the machine, rather than of a statement or a value."""
 
 
 class SQLiteBlame:
     """The meaning of SQLite's codes."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
-        """By SQLite's code."""
+        """Decide by SQLite's code."""
         return _code(error) in TROUBLE
 
     def is_write_refused(self, error: exc.StatementError) -> bool:
-        """By SQLite's code, which `query_only` gives too."""
+        """Decide by SQLite's code, which `query_only` gives too."""
         return _code(error) == sqlite3.SQLITE_READONLY
 
 
 class SQLiteBackend:
     """A file is in WAL mode, so readers and the writer do not wait for each other.
 
-    It syncs less than the log (`synchronous=NORMAL`): a power failure may take it back to an earlier commit, never to
-    half of one, and then the events since are folded again.
+    It syncs less than the log (`synchronous=NORMAL`): after a power failure it may be at an earlier commit, never at
+    half of one; the events since are then folded again.
     """
 
     of_one_log = True
@@ -71,7 +71,7 @@ class SQLiteBackend:
         self.one_connection = not url.url.database or url.url.database == ":memory:"
 
     def engine(self) -> sa.Engine:
-        """An engine whose connections leave the beginning of transactions to us."""
+        """Return an engine whose connections leave it to us to begin transactions."""
         options: dict[str, Any] = {"poolclass": StaticPool} if self.one_connection else {}
         if not self.one_connection:
             self._check_folder()
@@ -98,36 +98,36 @@ class SQLiteBackend:
             raise ModelsUnavailable(str(self._url), f"{path} is a folder")
 
     def prepare(self, connection: sa.Connection) -> None:
-        """Nothing is needed."""
+        """Do nothing: nothing is needed."""
 
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
-        """There is one writer at a time."""
+        """Begin as the only writer."""
         connection.exec_driver_sql("PRAGMA query_only = OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
-        """The snapshot is that of the first statement."""
+        """Begin; the first statement takes the snapshot."""
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.exec_driver_sql("BEGIN")
 
     def before_renaming(self, connection: sa.Connection) -> None:
-        """The names of tables are part of every snapshot."""
+        """Do nothing: the names of tables are part of every snapshot."""
 
     @contextmanager
     def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
-        """Every table is writable meanwhile, and only temporary ones are written to."""
+        """Make every table writable meanwhile; only temporary ones are written to."""
         connection.exec_driver_sql("PRAGMA query_only = OFF")
         try:
             yield
         finally:
             connection.exec_driver_sql("PRAGMA query_only = ON")
 
-    def is_there(self) -> bool:
-        """Whether there is such a file."""
+    def exists(self) -> bool:
+        """Return whether there is such a file."""
         return Path(self._url.database or "").is_file()
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
-        """Whether the file may be written."""
+        """Return whether the file may be written."""
         return os.access(self._url.database or "", os.W_OK)
 
 

@@ -21,7 +21,8 @@ from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
 from tests.patience import PATIENCE, examples
 from tests.query.bank import Audited, Deposited, Opened, Transferred, append, ask, registry_of
-from tests.query.free_bank import (
+from tests.query.places import place, url
+from tests.query.sql_bank import (
     HANDLERS,
     expected_positions,
     expected_totals,
@@ -33,7 +34,6 @@ from tests.query.free_bank import (
     totals,
     totals_of,
 )
-from tests.query.places import place, url
 
 __all__ = ["place", "url"]
 
@@ -77,7 +77,7 @@ async def test_a_query_waits_for_the_projections_whose_tables_it_reads(store: Me
 async def test_a_projection_is_asked_by_its_tables_not_as_a_read_model(store: MemoryStore) -> None:
     async with projecting(store, totals_of()) as read_side:
         for question in (lambda models: models.select("account totals"), lambda models: models.table("account totals")):
-            with pytest.raises(UsageError, match="as those of a read model"):
+            with pytest.raises(UsageError, match="was queried like a read model"):
                 await ask(read_side, question)
         with pytest.raises(UnknownReadModel, match="account totals"):
             await ask(read_side, lambda models: models.position("account total"))
@@ -202,7 +202,7 @@ async def test_a_batch_is_handled_at_once(store: MemoryStore) -> None:
 
 
 async def test_slow_handlers_are_given_shorter_transactions(store: MemoryStore, monkeypatch: Any) -> None:
-    monkeypatch.setattr("leftfold.query.tables.folding.LONG", 0.0)
+    monkeypatch.setattr("leftfold.query.tables.sql_target.SLOW_SECONDS", 0.0)
     sizes: list[int] = []
     table = sa.Table("sizes", sa.MetaData(), sa.Column("n", sa.Integer))
 
@@ -282,8 +282,8 @@ def test_neither_the_size_of_batches_nor_restarts_change_the_tables(
     for start, end in _pieces(cuts, len(stored)):
         database = ModelsDatabase(f"sqlite:///{path}", [definition])  # each piece by another process, as it were
         database.checkpoints()
-        folding = database.open(registry.decode, "")[Shard(definition)]
-        folding.step(Batch(stored[start:end], end))
+        projector = database.open(registry.decode, "")[Shard(definition)]
+        projector.step(Batch(stored[start:end], end))
         database.close()
 
     engine = sa.create_engine(f"sqlite:///{path}")

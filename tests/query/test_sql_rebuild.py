@@ -18,9 +18,9 @@ from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
 from tests.query.bank import Deposited, append, ask, registry_of
-from tests.query.free_bank import add, expected_totals, ledger, projecting, rows, totals, totals_of
-from tests.query.free_bank import metadata as both
 from tests.query.places import Place, outside, place, url
+from tests.query.sql_bank import add, expected_totals, ledger, projecting, rows, totals, totals_of
+from tests.query.sql_bank import metadata as both
 
 __all__ = ["place", "url"]
 
@@ -308,8 +308,8 @@ async def test_an_event_that_new_code_cannot_handle_leaves_the_present_tables(st
         with pytest.raises(ProjectionParked, match="waits at position 2"):
             await read_side.wait(NAME, 4)
         assert await rows(read_side) == [("a", 1), ("b", 2), ("c", 3)]
-        [standing] = await read_side.status()
-        assert standing.failed
+        [status] = await read_side.status()
+        assert status.failed
     assert in_file(url)[0] == ["ledger", "totals"]
 
     async with projecting(store, projection(once), url=url) as read_side:

@@ -10,12 +10,12 @@ from leftfold.errors import ModelsUnavailable, NotParked, ProjectionParked, Read
 from leftfold.model.metadata import Metadata
 from leftfold.query import ParkedKey, SqlProjection
 from leftfold.query.rebuild import rebuild
-from leftfold.query.tables.folding import SqlFolding
+from leftfold.query.tables.projector import Projector
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading, registry_of
-from tests.query.free_bank import add, metadata, projecting, rows, totals_of
 from tests.query.places import place, url
+from tests.query.sql_bank import add, metadata, projecting, rows, totals_of
 
 __all__ = ["place", "url"]
 
@@ -58,9 +58,9 @@ async def test_it_stops_before_the_event_and_others_go_on(store: MemoryStore, ur
 
         assert await read_side.parked() == [ParkedKey("lines", "lines", (), 2, "ValueError: 2 is bad", 3)]
         assert [event.position for event in await read_side.parked_keys("lines").events((), 10)] == [2, 3, 4]
-        [standing] = [each for each in await read_side.status() if each.name == "lines"]
-        assert (standing.position, standing.lag, standing.parked, standing.failed) == (1, 3, 1, False)
-        assert isinstance(standing.problem, ProjectionParked)
+        [status] = [each for each in await read_side.status() if each.name == "lines"]
+        assert (status.position, status.lag, status.parked, status.failed) == (1, 3, 1, False)
+        assert isinstance(status.problem, ProjectionParked)
         assert await amounts(read_side) == [1]
         assert await rows(read_side, after=position) == [("a", 10)]
 
@@ -99,14 +99,14 @@ async def test_a_database_that_is_away_when_it_may_go_on_is_waited_out(
     store: MemoryStore, bad: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = [ModelsUnavailable("lines", "away"), ModelsUnavailable("lines", "still away")]
-    reload = SqlFolding.reload
+    reload = Projector.reload
 
-    def reload_later(folding: SqlFolding) -> None:
+    def reload_later(projector: Projector) -> None:
         if away:
             raise away.pop()
-        reload(folding)
+        reload(projector)
 
-    monkeypatch.setattr(SqlFolding, "reload", reload_later)
+    monkeypatch.setattr(Projector, "reload", reload_later)
     bad.add(2)
     async with projecting(store, LINES) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3)))

@@ -11,7 +11,7 @@ from leftfold.query import models_url
 from leftfold.store import open_store
 from tests.patience import PATIENCE
 from tests.query.bank import Deposited, Opened, Transferred, append
-from tests.query.free_bank import (
+from tests.query.sql_bank import (
     HANDLERS,
     expected_positions,
     expected_totals,
@@ -31,7 +31,7 @@ from itertools import count
 import sqlalchemy as sa
 from leftfold.query import models_url
 from leftfold.store import open_store
-from tests.query.free_bank import HANDLERS, projecting, totals_of
+from tests.query.sql_bank import HANDLERS, projecting, totals_of
 
 statements = count(1)
 

@@ -12,7 +12,7 @@ from leftfold.errors import DefinitionError, InvalidHandler, InvalidModel, Inval
 from leftfold.query import SqlProjection
 from leftfold.store import MemoryStore
 from tests.query.bank import Deposited, Opened
-from tests.query.free_bank import metadata, projecting, total, totals_of
+from tests.query.sql_bank import metadata, projecting, total, totals_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
