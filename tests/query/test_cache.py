@@ -56,7 +56,7 @@ class Counting:
             rows = (models.get(Balance, account) for account in query.accounts)
             return [row.amount for row in rows if row is not None]
 
-        self.free = QueryHandler(answer, cache=cache)
+        self.rows = QueryHandler(answer, cache=cache)
         self.amounts = QueryHandler(amounts, cache=cache)
 
 
@@ -146,12 +146,12 @@ async def test_it_is_never_given_for_a_position_that_its_models_have_not_reached
 async def test_plain_sql_text_is_kept_until_any_model_changes(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
     query = Rows(lambda models: models.execute(sa.text("SELECT count(*) FROM balance"))[0][0])
-    assert [await answered(bank, counting.free, query) for _ in range(2)] == [1, 1]
+    assert [await answered(bank, counting.rows, query) for _ in range(2)] == [1, 1]
 
     position = await append(store, Opened("b"))
     await caught_up(bank, position)
 
-    assert await answered(bank, counting.free, query) == 2
+    assert await answered(bank, counting.rows, query) == 2
     assert counting.calls == 2
 
 
@@ -159,28 +159,28 @@ async def test_a_table_that_was_not_asked_for_is_taken_for_any_model(store: Memo
     counting = Counting()
     foreign = sa.table("balance", sa.column("account"))
     query = Rows(lambda models: len(models.execute(sa.select(foreign))))
-    assert await answered(bank, counting.free, query) == 1
+    assert await answered(bank, counting.rows, query) == 1
 
     position = await append(store, Opened("b"))
 
-    assert await answered(bank, counting.free, query, after=position) == 2
+    assert await answered(bank, counting.rows, query, after=position) == 2
 
 
 async def test_an_answer_that_tells_a_position_is_not_kept(store: MemoryStore, bank: ReadSide) -> None:
     counting = Counting()
     query = Rows(lambda models: models.position(Balance))
-    assert await answered(bank, counting.free, query) == 2
+    assert await answered(bank, counting.rows, query) == 2
 
     position = await append(store, Audited("a"))
 
-    assert await answered(bank, counting.free, query, after=position) == 3
+    assert await answered(bank, counting.rows, query, after=position) == 3
 
 
 async def test_an_answer_that_read_nothing_is_not_kept(bank: ReadSide) -> None:
     counting = Counting()
 
     for _ in range(2):
-        assert await answered(bank, counting.free, Rows(lambda models: 7)) == 7
+        assert await answered(bank, counting.rows, Rows(lambda models: 7)) == 7
 
     assert counting.calls == 2
 
@@ -203,7 +203,7 @@ async def test_what_a_handler_raises_is_not_kept(bank: ReadSide) -> None:
     query = Rows(failing)
     for _ in range(2):
         with pytest.raises(LookupError):
-            await answered(bank, counting.free, query)
+            await answered(bank, counting.rows, query)
 
     assert counting.calls == 2
 
@@ -275,7 +275,7 @@ async def test_of_the_same_query_asked_at_once_one_is_computed(bank: ReadSide) -
         return counted(models)
 
     query = Rows(slow)
-    asking = [asyncio.create_task(answered(bank, counting.free, query)) for _ in range(10)]
+    asking = [asyncio.create_task(answered(bank, counting.rows, query)) for _ in range(10)]
     await asyncio.sleep(0)  # each of them has begun
     gate.set()
 
@@ -291,7 +291,7 @@ async def test_who_waits_for_another_one_is_not_cancelled_with_it(bank: ReadSide
         return counted(models)
 
     query = Rows(slow)
-    first, second = (asyncio.create_task(answered(bank, counting.free, query)) for _ in range(2))
+    first, second = (asyncio.create_task(answered(bank, counting.rows, query)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     gate.set()
@@ -314,9 +314,9 @@ async def test_an_answer_that_became_old_while_it_was_computed_is_asked_again(
     query = Rows(slow)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as bank:
         await bank.wait(Balance, await append(store, Opened("a")))
-        first = asyncio.create_task(answered(bank, counting.free, query))
+        first = asyncio.create_task(answered(bank, counting.rows, query))
         await asyncio.to_thread(read.wait)
-        second = asyncio.create_task(answered(bank, counting.free, query))
+        second = asyncio.create_task(answered(bank, counting.rows, query))
         await bank.wait(Balance, await append(store, Opened("b")))
         gate.set()
 
@@ -342,12 +342,12 @@ async def test_a_retried_key_makes_its_models_answers_be_asked_again(store: Memo
     counting, query = Counting(), Rows(lambda models: models.get(Strict, "a"))
     async with reading(store, Strict) as read_side:
         await read_side.wait(Strict, await append(store, Deposited("a", 1), Deposited("a", 13)))
-        assert await answered(read_side, counting.free, query) == Strict("a", 1)
+        assert await answered(read_side, counting.rows, query) == Strict("a", 1)
         bad.clear()
 
         await read_side.parked_keys(Strict).retry(("a",))
 
-        assert await answered(read_side, counting.free, query) == Strict("a", 14)
+        assert await answered(read_side, counting.rows, query) == Strict("a", 14)
 
 
 async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_again(
@@ -431,7 +431,7 @@ async def test_a_query_that_is_no_key_is_asked_each_time(bank: ReadSide) -> None
 
     counting, query = Counting(), Rows(Unhashable())
 
-    assert [await answered(bank, counting.free, query) for _ in range(2)] == [1, 1]
+    assert [await answered(bank, counting.rows, query) for _ in range(2)] == [1, 1]
     assert counting.calls == 2
 
 

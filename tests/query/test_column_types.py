@@ -170,7 +170,7 @@ async def test_decimals_and_times_sort_by_their_meaning(store: MemoryStore) -> N
         assert await names(read_side, over_nine) == ["ten"]
 
 
-async def test_free_sql_gets_typed_values_and_reaches_into_json(store: MemoryStore) -> None:
+async def test_your_own_sql_gets_typed_values_and_reaches_into_json(store: MemoryStore) -> None:
     def question(models: ReadModels) -> Any:
         c = models.table(Measure).c
         (extremes,) = models.execute(sa.select(sa.func.max(c.exact), sa.func.min(c.moment)))

@@ -1,4 +1,4 @@
-"""Queries: rows by key and condition, free SQL, consistency, and the past."""
+"""Queries: rows by key and condition, your own SQL, consistency, and the past."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -133,7 +133,7 @@ async def test_a_column_that_is_not_there_is_named_with_those_that_are(bank: Rea
             await accounts(bank, **options)
 
 
-async def test_free_sql_joins_tables(bank: ReadSide) -> None:
+async def test_your_own_sql_joins_tables(bank: ReadSide) -> None:
     def question(models: ReadModels) -> list[Any]:
         balance, turnover = models.table(Balance), models.table(Turnover)
         joined = sa.select(balance.c.account, turnover.c.total).where(turnover.c.total > 2 * balance.c.amount)
@@ -292,7 +292,7 @@ def every_way(models: ReadModels) -> dict[str, Any]:
         "got": sorted_rows(row for name in "abcd" if (row := models.get(Balance, name)) is not None),
         "selected": sorted_rows(models.select(Balance)),
         "by condition": sorted_rows(models.select(Balance, where=table.c.account > "")),
-        "by free SQL": sorted_rows(Balance(*row) for row in models.execute(sa.select(table))),
+        "by SQL": sorted_rows(Balance(*row) for row in models.execute(sa.select(table))),
         "by text": sorted_rows(
             Balance(*row) for row in models.execute(sa.text("SELECT account, owner, amount, changes FROM balance"))
         ),

@@ -458,15 +458,15 @@ def test_no_sequence_of_numbers_of_shards_changes_the_rows(
 async def open_again_and_again(
     place: str, openings: Sequence[tuple[int, Sequence[Event], bool]]
 ) -> tuple[list[Any], Sequence[Event]]:
-    """Each time with another number of shards, and closed before it is level, or once it is."""
+    """Each time with another number of shards, and closed before or after it has caught up."""
     events: list[Event] = []
     async with MemoryStore() as store:
-        for shards, more, level in openings:
+        for shards, more, catch_up in openings:
             async with reading(store, Balance, url=place, shards=shards) as read_side:
                 if more:
                     await append(store, *more)
                     events.extend(more)
-                if level:
+                if catch_up:
                     await read_side.wait(Balance, len(events))
         async with reading(store, Balance, url=place, shards=openings[-1][0]) as read_side:
             rows = await ask(read_side, lambda models: models.select(Balance), after=len(events), timeout=PATIENCE)

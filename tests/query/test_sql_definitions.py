@@ -1,4 +1,4 @@
-"""What a free-form projection may look like is checked when it is defined."""
+"""The definition of an SQL projection is checked when it is defined."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any

@@ -45,7 +45,7 @@ async def main(url, handler):
     definition = totals_of(HANDLERS[int(handler)])
     async with open_store(url) as store, projecting(store, definition, url=models_url(url)) as read_side:
         await read_side.wait("account totals", await store.head())
-    print("level", flush=True)
+    print("caught up", flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -57,7 +57,7 @@ def project_until_killed(url: str, handler: int, statements: int) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            assert line != "level\n", "it was to be killed before it has handled everything"
+            assert line != "caught up\n", "it was to be killed before it had handled everything"
             if int(line) >= statements:
                 break
         process.kill()

@@ -65,7 +65,7 @@ async def test_it_stops_before_the_event_and_others_go_on(store: MemoryStore, ur
         assert await rows(read_side, after=position) == [("a", 10)]
 
 
-async def test_who_waits_for_more_hears_why_it_does_not_come(store: MemoryStore, bad: set[int]) -> None:
+async def test_a_task_that_waits_for_more_learns_why_it_does_not_come(store: MemoryStore, bad: set[int]) -> None:
     bad.add(1)
     async with projecting(store, LINES) as read_side:
         position = await append(store, Deposited("a", 1))
@@ -78,7 +78,7 @@ async def test_who_waits_for_more_hears_why_it_does_not_come(store: MemoryStore,
     assert "lines waits at position 1: ValueError: 1 is bad" in str(caught.value.__cause__)
 
 
-async def test_a_retry_after_the_cause_is_gone_brings_it_level(store: MemoryStore, url: str, bad: set[int]) -> None:
+async def test_a_retry_after_the_cause_is_gone_lets_it_catch_up(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.update((2, 4))
     async with projecting(store, LINES, url=url) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3, 4, 5)))
@@ -95,7 +95,7 @@ async def test_a_retry_after_the_cause_is_gone_brings_it_level(store: MemoryStor
         assert await amounts(read_side, after=await append(store, Deposited("a", 6))) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_database_that_is_away_when_it_may_go_on_is_waited_out(
+async def test_a_database_that_is_unavailable_when_it_may_go_on_is_waited_out(
     store: MemoryStore, bad: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = [ModelsUnavailable("lines", "away"), ModelsUnavailable("lines", "still away")]
@@ -185,7 +185,7 @@ async def test_an_event_that_cannot_be_read_holds_it_up(store: MemoryStore) -> N
         assert parked.problem.startswith("deposited v1 at position 1 cannot be read: ")
 
 
-async def test_the_past_beyond_an_event_that_cannot_be_handled_is_not_told(store: MemoryStore, bad: set[int]) -> None:
+async def test_the_past_beyond_an_event_that_cannot_be_handled_is_refused(store: MemoryStore, bad: set[int]) -> None:
     bad.add(2)
     async with projecting(store, LINES) as read_side:
         await read_side.settle(await append(store, Deposited("a", 1), Deposited("a", 2), Deposited("a", 3)))
@@ -197,9 +197,9 @@ async def test_the_past_beyond_an_event_that_cannot_be_handled_is_not_told(store
 
 async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.add(1)
-    async with projecting(store, LINES, url=url) as free, reading(store, Balance, url=url) as keyed:
+    async with projecting(store, LINES, url=url) as sql, reading(store, Balance, url=url) as keyed:
         position = await append(store, Opened("a"), Deposited("a", 1))
-        await free.settle(position)
+        await sql.settle(position)
 
         balance = await ask(keyed, lambda models: models.get(Balance, "a"), after=position)
 

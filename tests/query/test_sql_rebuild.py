@@ -1,4 +1,4 @@
-"""Rebuilding free-form projections: beside the present tables, compared, taken over in one transaction."""
+"""Rebuilding SQL projections: beside the present tables, compared, taken over in one transaction."""
 
 import asyncio
 import datetime as dt

@@ -37,11 +37,11 @@ async def store() -> AsyncIterator[MemoryStore]:
 @pytest.fixture
 async def bank(store: MemoryStore) -> AsyncIterator[ReadSide]:
     async with reading(store, Balance, Turnover) as read_side:
-        await level(read_side, await append(store, Opened("a")))
+        await caught_up(read_side, await append(store, Opened("a")))
         yield read_side
 
 
-async def level(read_side: ReadSide, position: int) -> None:
+async def caught_up(read_side: ReadSide, position: int) -> None:
     await read_side.wait(Balance, position)
     await read_side.wait(Turnover, position)
 
@@ -91,7 +91,7 @@ async def test_changes_of_models_that_the_answer_did_not_read_bring_none(store: 
     watch = watching(bank, lambda models: models.get(Turnover))
     assert await next_of(watch) is None
 
-    await level(bank, await append(store, Opened("b"), Audited("a")))
+    await caught_up(bank, await append(store, Opened("b"), Audited("a")))
     waiting = await no_answer_yet(watch)
     await append(store, Deposited("a", 5))
 
@@ -102,7 +102,7 @@ async def test_a_position_without_a_change_brings_none(store: MemoryStore, bank:
     watch = watching(bank, accounts)
     await next_of(watch)
 
-    await level(bank, await append(store, Audited("a")))
+    await caught_up(bank, await append(store, Audited("a")))
 
     (await no_answer_yet(watch)).cancel()
 
@@ -114,9 +114,9 @@ async def test_which_models_are_watched_is_learnt_from_each_answer(store: Memory
     watch = watching(bank, question)
     assert await next_of(watch) == "too few accounts"
 
-    await level(bank, await append(store, Opened("b")))
+    await caught_up(bank, await append(store, Opened("b")))
     assert await next_of(watch) is None
-    await level(bank, await append(store, Deposited("x", 1)))
+    await caught_up(bank, await append(store, Deposited("x", 1)))
 
     assert await next_of(watch) == Turnover(1, 1)
 
@@ -125,7 +125,7 @@ async def test_plain_sql_text_is_watched_by_every_model(store: MemoryStore, bank
     watch = watching(bank, lambda models: models.execute(sa.text("SELECT count(*) FROM turnover"))[0][0])
     assert await next_of(watch) == 0
 
-    await level(bank, await append(store, Deposited("a", 1)))
+    await caught_up(bank, await append(store, Deposited("a", 1)))
 
     assert await next_of(watch) == 1
 
@@ -135,7 +135,7 @@ async def test_a_slow_consumer_gets_the_newest_answer_and_no_backlog(store: Memo
     await next_of(watch)
 
     for number in range(50):
-        await level(bank, await append(store, Opened(f"{number}")))
+        await caught_up(bank, await append(store, Opened(f"{number}")))
 
     assert await next_of(watch) == 51
     (await no_answer_yet(watch)).cancel()
@@ -150,7 +150,7 @@ async def test_the_loop_can_be_left(store: MemoryStore, bank: ReadSide) -> None:
         assert answer == 1
         break
 
-    await level(bank, await append(store, Opened("b")))
+    await caught_up(bank, await append(store, Opened("b")))
     assert bank.answering.watch(HANDLER, Rows(accounts), after=None, timeout=PATIENCE) is not None
 
 

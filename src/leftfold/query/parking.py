@@ -1,12 +1,9 @@
 """Parking: an event that cannot be applied holds up its key, and the key's later events wait behind it."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Executor
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -16,20 +13,18 @@ from leftfold.model.criteria import Criteria, Item
 from leftfold.model.message import Event
 from leftfold.model.metadata import Metadata, encode_metadata
 from leftfold.model.record import StoredEvent
-from leftfold.model.registry import Registry
 from leftfold.model.tag import Tag
 from leftfold.query.event_keys import Key, text_of_key
+from leftfold.query.projection_context import ProjectionContext
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.store.contract import EventStore
 from leftfold.store.time_travel import event_at
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.projector import Projector
 
 RETRIED_EVENTS = 500  # in one transaction
 NOTHING_HELD: AbstractSet[Key] = frozenset()
-T = TypeVar("T")
 
 log = logging.getLogger("leftfold.projections")
 
@@ -135,20 +130,15 @@ class ParkedKeys:
         self,
         definition: ReadModelDefinition,
         projector: "Projector",
-        database: "ModelsDatabase",
-        store: EventStore,
-        registry: Registry,
-        skips: Skips,
-        writer: Executor,
+        context: ProjectionContext,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._definition = definition
         self._projector = projector
-        self._database = database
-        self._store = store
-        self._registry = registry
-        self._skips = skips
-        self._writer = writer
+        self._context = context
+        self._store = context.store
+        self._registry = context.registry
+        self._database = context.database
         self._on_change = on_change
 
     def __repr__(self) -> str:
@@ -170,7 +160,7 @@ class ParkedKeys:
     async def events(self, key: Key, limit: int) -> list[StoredEvent]:
         """Return the first events that wait under a key; the first of them is the one that failed."""
         if not self._definition.stops_at_errors:
-            positions = await self._in_writer(self._database.parked_positions, self._definition, key, limit)
+            positions = await self._context.in_writer(self._database.parked_positions, self._definition, key, limit)
             return [await event_at(self._store, position) for position in positions]
         criteria = self._registry.stored(self._definition.fold.all_criteria())
         parked = await self._find(key)
@@ -179,11 +169,11 @@ class ParkedKeys:
     async def traceback(self, key: Key) -> str | None:
         """Return the traceback of the error that holds up the key; None if a former version parked it without one."""
         await self._get(key)
-        return await self._in_writer(self._database.parked_traceback, self._definition, key)
+        return await self._context.in_writer(self._database.parked_traceback, self._definition, key)
 
     async def retry(self, key: Key) -> list[ParkedKey]:
         """Apply the events of a key, or without one those of every parked key; return the keys that are stuck again."""
-        await self._skips.read(self._store, self._registry.decode)
+        await self._context.read_skips()
         parked = [await self._get(key)] if key or not self._definition.fold.key else await self._parked()
         stuck = [await self._retry(each) for each in parked]
         return await self._with_queues([each for each in stuck if each is not None])
@@ -216,7 +206,7 @@ class ParkedKeys:
     async def _release(self, key: Key) -> None:
         events = await self.events(key, RETRIED_EVENTS)
         try:
-            await self._in_writer(self._projector.release, key, events)
+            await self._context.in_writer(self._projector.release, key, events)
         finally:
             self._on_change()  # the row may have changed; the position has not
 
@@ -230,16 +220,13 @@ class ParkedKeys:
         return next(iter(await self._parked(key)), None)
 
     async def _parked(self, key: Key | None = None) -> list[ParkedKey]:
-        return await self._in_writer(self._database.parked, self._definition, key)
+        return await self._context.in_writer(self._database.parked, self._definition, key)
 
     async def _with_queues(self, parked: list[ParkedKey]) -> list[ParkedKey]:
         if not (parked and self._definition.stops_at_errors):
             return parked
         head = await self._store.head()
         return [with_queue(each, head) for each in parked]
-
-    async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))
 
 
 def with_queue(parked: ParkedKey, head: int) -> ParkedKey:

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Executor
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from leftfold.errors import (
     LeaseLost,
@@ -20,6 +18,7 @@ from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.failure import in_words
 from leftfold.model.record import StoredEvent
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress
+from leftfold.query.projection_context import ProjectionContext
 from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.contract import Batch, EventStore
 from leftfold.store.identity import BEGINNING, identity_at, identity_of
@@ -34,8 +33,6 @@ EVENTS_PER_TRANSACTION, BYTES_PER_TRANSACTION = 16_000, 4_194_304
 NEAR_POSITIONS = 16  # read at once: this costs more than one event, and less than two reads
 NOTED_IDENTITIES = 256
 
-T = TypeVar("T")
-
 
 class Projection:
     """Keeps one read model up with the log until it is cancelled, or until an event cannot be applied.
@@ -45,22 +42,21 @@ class Projection:
 
     def __init__(
         self,
-        store: EventStore,
+        context: ProjectionContext,
         criteria: Criteria,
         projector: "Projector",
         progress: ProjectionProgress,
-        writer: Executor,
         anchors: "Anchors",
         *,
         data_only: bool = True,
     ) -> None:
         self.progress = progress
-        self._store = store
+        self._store = context.store
+        self._in_writer = context.in_writer
         self._criteria = criteria
         self._projector = projector
-        self._writer = writer
         self._anchors = anchors
-        self._reads = LiveReads(store, criteria, data_only=data_only)
+        self._reads = LiveReads(context.store, criteria, data_only=data_only)
         self._data_only = data_only
         self._pause = SHORTEST_PAUSE
         self._held_up = False
@@ -109,7 +105,7 @@ class Projection:
             if not await self._anchors.holds(at.position, at.identity, batch.through, self._reads.seen):
                 raise ReadModelDiverged(self.progress.model, at.position)  # it does not follow on what was folded last
             try:
-                await self._in_writer(partial(self._projector.step, batch))
+                await self._in_writer(self._projector.step, batch)
             except ProjectionFailed:
                 if not self._data_only:
                     raise
@@ -120,7 +116,7 @@ class Projection:
     async def _step_with_tags(self, upto: int) -> None:
         """Go on with whole events: the tags of an event that cannot be decoded name its keys."""
         async for batch in self._store.read(self._criteria, after=self._projector.position, upto=upto):
-            await self._in_writer(partial(self._projector.step, batch))
+            await self._in_writer(self._projector.step, batch)
 
     async def _full_batches(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
         """Join batches while the log is far ahead: a row that many events concern is then written once."""
@@ -151,9 +147,6 @@ class Projection:
             raise ReadModelDiverged(self.progress.model, at.position)
         self.progress.reached(self._projector.position)
         self._moved = False
-
-    async def _in_writer(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, step)
 
 
 class Anchors:

@@ -19,9 +19,9 @@ from leftfold.errors import (
     ReadModelsChanged,
     StoreClosed,
 )
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import Terms, is_presence
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import Entry, LeaseStore, is_declaration
+from leftfold.follow.lease_store import Entry, LeaseStore
 from leftfold.model.failure import in_words
 from leftfold.model.registry import Registry
 from leftfold.query.checkpoint_watcher import CheckpointWatcher
@@ -30,6 +30,7 @@ from leftfold.query.parking import ParkedKeys, Skips
 from leftfold.query.past import OnProgress
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress, ShardedProgress, progress_of
 from leftfold.query.projection import Anchors, Projection
+from leftfold.query.projection_context import ProjectionContext
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import Rebuild, Splitting
 from leftfold.query.shard import Shard, shards_of
@@ -86,7 +87,7 @@ class ProjectionTasks:
         self._tasks: list[asyncio.Task[None]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold models leases")
-        self._database: ModelsDatabase | None = None
+        self._started: ProjectionContext | None = None
         self.parked: dict[ReadModelDefinition, ParkedKeys] = {}
         self.progress = {definition: self._new_progress(definition) for definition in definitions}
 
@@ -95,11 +96,11 @@ class ProjectionTasks:
 
     async def start(self, database: "ModelsDatabase", anchors: Anchors) -> None:
         """Fold what no other process folds, now and later, and watch the rest."""
-        self._database = database
+        self._started = ProjectionContext(self._store, self._registry, database, self._skips, self._writer)
         self._anchors = anchors
         if isinstance(self._store, Replaceable):
             self._store.replacement.listen(self._refuse)
-        await self._skips.read(self._store, self._registry.decode)
+        await self._context.read_skips()
         self._reader = database.checkpoint_reader(self._store.log_id)
         begun = await self._fold(self._folds) if self._in_memory else await self._take_part() if self._folds else ()
         if not self._in_memory:
@@ -125,7 +126,7 @@ class ProjectionTasks:
         if self._in_memory or not self._shards:
             return []
         entries = await database.lease_store(self._shards, self._lease_thread).read()
-        return [entry for entry in entries.values() if not is_declaration(entry)]
+        return [entry for entry in entries.values() if not is_presence(entry)]
 
     def lease_trouble(self, definition: ReadModelDefinition) -> LeftfoldError | None:
         """Return what prevents this process from taking the lease of a model that it would fold."""
@@ -150,9 +151,13 @@ class ProjectionTasks:
         return progress_of(shard, self.progress[shard.definition])
 
     @property
+    def _context(self) -> ProjectionContext:
+        assert self._started is not None, "nothing is folded before it is started"
+        return self._started
+
+    @property
     def _models(self) -> "ModelsDatabase":
-        assert self._database is not None, "nothing is folded before it is started"
-        return self._database
+        return self._context.database
 
     @property
     def _logged(self) -> Anchors:
@@ -237,19 +242,10 @@ class ProjectionTasks:
     async def _take_up(self, shard: Shard) -> None:
         """Fold a shard as soon as its model can be folded on, in the shards that it is defined with."""
         progress = self._progress_of(shard)
-        splitting = Splitting(
-            shard.definition,
-            self._store,
-            self._registry,
-            self._models,
-            self._skips,
-            self._writer,
-            self._lease_store,
-            self._terms,
-        )
+        splitting = Splitting(shard.definition, self._context, self._lease_store, self._terms)
         while True:
             try:
-                await self._skips.read(self._store, self._registry.decode)
+                await self._context.read_skips()
                 await self._check_histories([shard.definition])
                 ready = await splitting.attempt() if shard.is_first else await self._is_split_so(shard)
                 if ready and await self._fold([shard]):
@@ -264,8 +260,8 @@ class ProjectionTasks:
 
     async def _is_split_so(self, shard: Shard) -> bool:
         """Return whether this code stored the model, in as many shards; without writing."""
-        stored = partial(self._models.shards, shard.definition, self._store.log_id)
-        return len(await asyncio.get_running_loop().run_in_executor(self._writer, stored)) == shard.count
+        stored = await self._context.in_writer(self._models.shards, shard.definition, self._store.log_id)
+        return len(stored) == shard.count
 
     def _wake_other_shards(self) -> None:
         """Let the other shards of a model begin without waiting until their next look."""
@@ -276,8 +272,7 @@ class ProjectionTasks:
         """Begin to fold those that can be folded now, or have to be rebuilt first; return which these are."""
         models = {shard.definition for shard in shards}
         await self._check_histories(models)
-        loop = asyncio.get_running_loop()
-        due = await loop.run_in_executor(self._writer, self._models.due, self._store.log_id, models)
+        due = await self._context.in_writer(self._models.due, self._store.log_id, models)
         rebuilt = [shard for shard in shards if shard.definition in due and shard.is_first]
         for shard in rebuilt:
             self._take_over(shard, due[shard.definition])
@@ -295,23 +290,21 @@ class ProjectionTasks:
 
     async def _check_histories(self, models: Collection[ReadModelDefinition]) -> None:
         """Start those models again that were folded from another history than the log has."""
-        loop, log_id = asyncio.get_running_loop(), self._store.log_id
-        stored = await loop.run_in_executor(self._writer, self._models.checkpoints)
+        log_id, stored = self._store.log_id, await self._context.in_writer(self._models.checkpoints)
         for definition in models:
             own = [each for each in stored[definition] if each.log_id == log_id]
             diverged = [each for each in own if not await self._is_of_this_history(each)]
             if diverged:
                 if not isinstance(self.progress[definition].trouble, ReadModelDiverged):  # which is logged
                     history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
-                await loop.run_in_executor(self._writer, self._models.begin_anew, definition, diverged)
+                await self._context.in_writer(self._models.begin_anew, definition, diverged)
 
     async def _is_of_this_history(self, stored: "Checkpoint") -> bool:
         """Return whether the log has the event that was folded last; if its identity is unknown, note it now."""
         identity = await self._logged.at(stored.position)
         if stored.identity is not None or identity is None:
             return stored.identity == identity and identity is not None
-        note = partial(self._models.put_anchor, stored, identity)
-        if await asyncio.get_running_loop().run_in_executor(self._writer, note):
+        if await self._context.in_writer(self._models.put_anchor, stored, identity):
             history.info(
                 "%s: from now on its checkpoint distinguishes one history of the log from another", stored.model
             )
@@ -319,8 +312,8 @@ class ProjectionTasks:
 
     async def _open(self, only: Collection[Shard]) -> "dict[Shard, Projector]":
         leases = {} if self._lease_holder is None else {shard: (shard.lease, self._terms.me) for shard in only}
-        opening = partial(self._models.open, self._registry.decode, self._store.log_id, self._skips, only, leases)
-        return await asyncio.get_running_loop().run_in_executor(self._writer, opening)
+        decode, log_id = self._registry.decode, self._store.log_id
+        return await self._context.in_writer(self._models.open, decode, log_id, self._skips, only, leases)
 
     def _start(self, shard: Shard, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"projection {shard.definition.name}")
@@ -347,9 +340,7 @@ class ProjectionTasks:
         self.parked[definition] = self._parked_keys_of(definition, whole)
         criteria = self._registry.stored(definition.fold.all_criteria())
         progress, data_only = self._progress_of(shard), definition.data_only
-        projection = Projection(
-            self._store, criteria, projector, progress, self._writer, self._logged, data_only=data_only
-        )
+        projection = Projection(self._context, criteria, projector, progress, self._logged, data_only=data_only)
         return self._follow_log(shard, projection)
 
     async def _follow_log(self, shard: Shard, projection: Projection) -> None:
@@ -361,20 +352,14 @@ class ProjectionTasks:
 
     def _parked_keys_of(self, definition: ReadModelDefinition, projector: "Projector") -> ParkedKeys:
         on_change = self.progress[definition].rows_changed
-        return ParkedKeys(
-            definition, projector, self._models, self._store, self._registry, self._skips, self._writer, on_change
-        )
+        return ParkedKeys(definition, projector, self._context, on_change)
 
     async def _rebuild_and_follow(self, shard: Shard) -> None:
         """Rebuild the model beside its present table, wait out trouble with the database, then follow the log."""
         progress, definition = self._progress_of(shard), shard.definition
         rebuild = Rebuild(
             definition,
-            self._store,
-            self._registry,
-            self._models,
-            self._skips,
-            self._writer,
+            self._context,
             only_if_due=True,
             on_progress=self._on_progress,
             lease=None if self._lease_holder is None else (shard.lease, self._terms.me),
@@ -406,5 +391,4 @@ class ProjectionTasks:
         return None
 
     async def _is_due(self, definition: ReadModelDefinition) -> bool:
-        due = partial(self._models.due, self._store.log_id, [definition])
-        return definition in await asyncio.get_running_loop().run_in_executor(self._writer, due)
+        return definition in await self._context.in_writer(self._models.due, self._store.log_id, [definition])

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from leftfold.errors import LeaseLost
 from leftfold.follow.lease import Terms
@@ -18,13 +18,13 @@ from leftfold.query.parking import Skips
 from leftfold.query.past import OnProgress, Progress
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.projection import Anchors
+from leftfold.query.projection_context import ProjectionContext
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Rebuilt
 from leftfold.query.shard import Shard
 from leftfold.store.contract import Batch, EventStore
 
 if TYPE_CHECKING:
-    from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.projector import Projector
     from leftfold.query.tables.replace import Replacement
 
@@ -41,20 +41,13 @@ class Splitting:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        store: EventStore,
-        registry: Registry,
-        database: "ModelsDatabase",
-        skips: Skips,
-        writer: Executor,
+        context: ProjectionContext,
         lease_store: Callable[[Sequence[Shard]], LeaseStore],
         terms: Terms,
     ) -> None:
         self._definition = definition
-        self._store = store
-        self._registry = registry
-        self._database = database
-        self._skips = skips
-        self._writer = writer
+        self._context = context
+        self._database = context.database
         self._lease_store = lease_store
         self._terms = terms
         self._former: Sequence[Shard] = ()
@@ -65,7 +58,7 @@ class Splitting:
 
     async def attempt(self) -> bool:
         """Do it if the model has other shards and no process folds it; return False if one does."""
-        stored = await self._in_writer(self._database.shards, self._definition, self._store.log_id)
+        stored = await self._context.in_writer(self._database.shards, self._definition, self._context.store.log_id)
         if not stored or len(stored) == self._definition.shards:
             return True
         holder = self._holder_of(stored)
@@ -94,20 +87,17 @@ class Splitting:
         leases = {shard: (shard.lease, self._terms.me) for shard in stored}
         done = False
         while not done:
-            lagging = partial(self._database.lagging, stored, self._registry.decode, self._skips, leases)
-            target, projectors = await self._in_writer(lagging)
+            decode, skips = self._context.registry.decode, self._context.skips
+            target, projectors = await self._context.in_writer(self._database.lagging, stored, decode, skips, leases)
             for projector in projectors:
                 await self._catch_up(projector, target)
-            done = await self._in_writer(self._database.split, stored, leases)
+            done = await self._context.in_writer(self._database.split, stored, leases)
 
     async def _catch_up(self, projector: "Projector", target: int) -> None:
-        criteria = self._registry.stored(self._definition.fold.all_criteria())
-        async for batch in self._store.read(criteria, after=projector.position, upto=target):
-            await self._in_writer(projector.step, batch)
-        await self._in_writer(projector.step, Batch([], target))
-
-    async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))
+        criteria = self._context.registry.stored(self._definition.fold.all_criteria())
+        async for batch in self._context.store.read(criteria, after=projector.position, upto=target):
+            await self._context.in_writer(projector.step, batch)
+        await self._context.in_writer(projector.step, Batch([], target))
 
 
 async def _note(name: str, former: Entry | None) -> None:
@@ -131,11 +121,7 @@ class Rebuild:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        store: EventStore,
-        registry: Registry,
-        database: "ModelsDatabase",
-        skips: Skips,
-        writer: Executor,
+        context: ProjectionContext,
         *,
         dry_run: bool = False,
         only_if_due: bool = False,
@@ -144,16 +130,13 @@ class Rebuild:
     ) -> None:
         self._definition = definition
         self._lease = lease
-        self._store = store
-        self._registry = registry
-        self._database = database
-        self._skips = skips
-        self._writer = writer
+        self._context = context
+        self._store = context.store
         self._dry_run = dry_run
         self._only_if_due = only_if_due
         self._on_progress = on_progress
-        self._criteria = registry.stored(definition.fold.all_criteria())
-        self._anchors = Anchors(store)
+        self._criteria = context.registry.stored(definition.fold.all_criteria())
+        self._anchors = Anchors(context.store)
         self._begun = 0.0
 
     def __repr__(self) -> str:
@@ -163,30 +146,32 @@ class Rebuild:
         """Build, compare, swap; a dry run drops what it built instead. Nothing changes if it fails."""
         self._begun = monotonic()
         log.info("%s: the rebuild begins", self._definition.name)
-        await self._skips.read(self._store, self._registry.decode)
+        await self._context.read_skips()
         replacement = await self._build()
         at = replacement.projector.checkpoint
         if at is not None and not await self._anchors.holds(at.position, at.identity, at.position, {}):
             log.warning("%s: its interrupted rebuild is of another history of the log, and starts again", at.model)
-            await self._in_writer(replacement.projector.discard)
+            await self._context.in_writer(replacement.projector.discard)
             replacement = await self._build()
         try:
             await self._catch_up(replacement)
             loop = asyncio.get_running_loop()
-            found = await self._in_writer(replacement.finish, partial(self._tail, loop), partial(self._head, loop))
+            found = await self._context.in_writer(
+                replacement.finish, partial(self._tail, loop), partial(self._head, loop)
+            )
         finally:
-            await self._in_writer(replacement.close)
+            await self._context.in_writer(replacement.close)
         position, seconds = replacement.projector.position, monotonic() - self._begun
         log.info("%s: rebuilt up to %s in %.1f s", self._definition.name, f"{position:,}", seconds)
         return Rebuilt(self._definition.name, position, seconds, not self._dry_run, found)
 
     async def _build(self) -> "Replacement":
-        return await self._in_writer(
-            self._database.build,
+        return await self._context.in_writer(
+            self._context.database.build,
             self._definition,
-            self._registry.decode,
+            self._context.registry.decode,
             self._store.log_id,
-            self._skips,
+            self._context.skips,
             self._dry_run,
             self._lease,
             self._only_if_due,
@@ -194,7 +179,7 @@ class Rebuild:
 
     async def _target(self, replacement: "Replacement") -> int:
         """Return the position of the present tables, as far as the log reaches it."""
-        return min(await self._in_writer(replacement.present_position), await self._store.head())
+        return min(await self._context.in_writer(replacement.present_position), await self._store.head())
 
     async def _catch_up(self, replacement: "Replacement") -> None:
         projector = replacement.projector
@@ -203,7 +188,7 @@ class Rebuild:
             try:
                 await self._step_to(replacement, target)
             except CheckpointMoved:
-                await self._in_writer(projector.reload)
+                await self._context.in_writer(projector.reload)
             if await self._target(replacement) - projector.position <= POSITIONS_UNDER_LOCK:
                 return
 
@@ -212,7 +197,7 @@ class Rebuild:
         if projector.position >= target:
             return
         async for batch in self._store.read(self._criteria, after=projector.position, upto=target):
-            await self._in_writer(projector.step, batch)
+            await self._context.in_writer(projector.step, batch)
             if self._on_progress is not None:
                 seconds = monotonic() - self._begun
                 self._on_progress(Progress(self._definition.name, batch.through, target, seconds))
@@ -227,9 +212,6 @@ class Rebuild:
     async def _read(self, after: int, upto: int) -> list[StoredEvent]:
         batches = self._store.read(self._criteria, after=after, upto=upto)
         return [event async for batch in batches for event in batch.events]
-
-    async def _in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(work, *arguments))
 
 
 async def rebuild(
@@ -249,8 +231,8 @@ async def rebuild(
     database = ModelsDatabase(url, [definition], anchors.loop, anchors.identify)
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="leftfold rebuild") as writer:
-            arguments = (definition, store, registry, database, Skips(), writer)
-            return await Rebuild(*arguments, dry_run=dry_run, on_progress=on_progress).run()
+            context = ProjectionContext(store, registry, database, Skips(), writer)
+            return await Rebuild(definition, context, dry_run=dry_run, on_progress=on_progress).run()
     finally:
         database.close()
 

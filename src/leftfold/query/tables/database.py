@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from leftfold.errors import LeftfoldError, ModelsUnavailable, UnsupportedExpression, UsageError
-from leftfold.query.tables.backend import Backend, Blame, PlainBackend, PlainBlame
+from leftfold.query.tables.backend import Backend, Blame
 from leftfold.query.tables.database_url import DatabaseUrl, database_url
 from leftfold.query.tables.postgres import PostgresBackend, PostgresBlame
 from leftfold.query.tables.sqlite import SQLiteBackend, SQLiteBlame
@@ -157,13 +157,13 @@ def backend_of(url: DatabaseUrl) -> Backend:
     kind = url.url.get_backend_name()
     if kind == "sqlite":
         return SQLiteBackend(url)
-    return PostgresBackend(url) if kind == "postgresql" else PlainBackend(url)
+    return PostgresBackend(url) if kind == "postgresql" else Backend(url)
 
 
 def blame_of(error: exc.StatementError) -> Blame:
     """Return what knows the meaning of an error, by the driver that raised it."""
     driver = type(error.orig).__module__.partition(".")[0]
-    return BLAME.get(driver) or PlainBlame()
+    return BLAME.get(driver) or Blame()
 
 
 def is_trouble(error: Exception) -> bool:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from leftfold.errors import InvalidUrl, MissingExtra, unknown_option
+from leftfold.query.tables.backend import Backend, Blame
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.own_tables import checkpoint
@@ -41,7 +42,7 @@ TROUBLE = {
 """SQLSTATEs for problems of the server or its permissions, rather than of a statement or a value."""
 
 
-class PostgresBlame:
+class PostgresBlame(Blame):
     """The meaning of PostgreSQL's SQLSTATEs."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
@@ -56,7 +57,7 @@ class PostgresBlame:
         return _state(error) == WRITE_REFUSED
 
 
-class PostgresBackend:
+class PostgresBackend(Backend):
     """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server can fail alone.
 
     A transaction that creates, renames or drops tables holds an advisory lock, which transactions that write rows
@@ -65,12 +66,10 @@ class PostgresBackend:
     it began with.
     """
 
-    one_connection = False
-    of_one_log = False
     blame = PostgresBlame()
-    longest_name = 63
 
     def __init__(self, url: DatabaseUrl) -> None:
+        super().__init__(url)
         self._url, self._schema, self._secrets = url
 
     def engine(self) -> sa.Engine:
@@ -137,10 +136,6 @@ class PostgresBackend:
         _run(connection, "RELEASE SAVEPOINT leftfold_reading")
         yield  # what fails here ends the transaction
         _run(connection, GUARD)
-
-    def exists(self) -> bool:
-        """Return True: a server counts as existing."""
-        return True
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
         """Ask the server for the user's grants."""

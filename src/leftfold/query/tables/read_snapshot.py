@@ -1,7 +1,8 @@
 """What one query sees: every model at one position, the present or a past one."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,41 +22,56 @@ Models = Mapping[ReadModelDefinition, ModelTable]
 Projections = Mapping[ReadModelDefinition, SqlTables]
 
 
-class ReadSnapshot(Protocol):
-    """The tables of one query, over one connection."""
+class ReadSnapshot(ABC):
+    """The tables of one query, over one connection.
 
-    def source(self, definition: ReadModelDefinition) -> sa.FromClause:
-        """Return what to select from to read the model's rows."""
-        ...
+    `touched` are the models that have been read so far. `lasting` says whether the answer stays the same as long as no
+    row of these models changes.
+    """
+
+    lasting = False
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        models: Models,
+        projections: Projections,
+        reached: Mapping[ReadModelDefinition, int],
+    ) -> None:
+        self.touched: set[ReadModelDefinition] = set()
+        self._connection = connection
+        self._models = models
+        self._projections = projections
+        self._reached = reached
 
     def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
         """Return one row, or None."""
-        ...
+        return self.selection(definition).get(key)
 
     def selection(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be selected from."""
-        ...
+        return Selection(self._models[definition], self.source(definition), self._connection)
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run a statement over sources; plain text counts as reading every model."""
-        ...
+        check_texts(statement, self._models.values(), self._connection)
+        self._prepare(statement)
+        return rows_of(self._connection, statement)
 
+    @abstractmethod
+    def source(self, definition: ReadModelDefinition) -> sa.FromClause:
+        """Return what to select from to read the model's rows."""
+
+    @abstractmethod
     def position(self, definition: ReadModelDefinition) -> int:
         """Return the position of the model's rows."""
-        ...
 
-    @property
-    def touched(self) -> Collection[ReadModelDefinition]:
-        """The models that have been read so far."""
-        ...
-
-    @property
-    def lasting(self) -> bool:
-        """Whether the answer stays the same as long as no row of these models changes."""
-        ...
+    @abstractmethod
+    def _prepare(self, statement: sa.Executable) -> None:
+        """Prepare the tables that a statement reads."""
 
 
-class PresentSnapshot:
+class PresentSnapshot(ReadSnapshot):
     """The tables as they are; with `after`, each model that is touched must have reached that position.
 
     `reached` is how far the models were known to be before the connection's snapshot was taken: in the snapshot they
@@ -70,12 +86,8 @@ class PresentSnapshot:
         reached: Mapping[ReadModelDefinition, int],
         after: int,
     ) -> None:
-        self._connection = connection
-        self._models = models
-        self._projections = projections
-        self._reached = reached
+        super().__init__(connection, models, projections, reached)
         self._after = after
-        self.touched: set[ReadModelDefinition] = set()
         self.lasting = True
 
     def source(self, definition: ReadModelDefinition) -> sa.FromClause:
@@ -83,30 +95,20 @@ class PresentSnapshot:
         self._touch((definition,))
         return self._models[definition].current
 
-    def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
-        """Return the row with this key."""
-        return self.selection(definition).get(key)
+    def position(self, definition: ReadModelDefinition) -> int:
+        """Return the checkpoint in this snapshot."""
+        self._touch((definition,))
+        self.lasting = False  # the position goes on without the rows
+        return position_of(self._connection, self._models.get(definition) or self._projections[definition])
 
-    def selection(self, definition: ReadModelDefinition) -> Selection:
-        """Return the model's rows."""
-        return Selection(self._models[definition], self.source(definition), self._connection)
-
-    def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        """Run a statement; one over unknown tables counts as reading everything."""
-        check_texts(statement, self._models.values(), self._connection)
+    def _prepare(self, statement: sa.Executable) -> None:
+        """Touch what the statement reads; one over unknown tables counts as reading everything."""
         read = set(projections_read(statement, self._projections.values()))
         self._touch(tables.definition for tables in read)
         known: set[sa.FromClause] = {self._models[each].current for each in self.touched if each in self._models}
         known.update(table for tables in read for table in tables.schema)
         if is_text(statement) or not tables_in(statement) <= known:
             self._touch([*self._models, *self._projections])
-        return rows_of(self._connection, statement)
-
-    def position(self, definition: ReadModelDefinition) -> int:
-        """Return the checkpoint in this snapshot."""
-        self._touch((definition,))
-        self.lasting = False  # the position goes on without the rows
-        return position_of(self._connection, self._models.get(definition) or self._projections[definition])
 
     def _touch(self, definitions: Iterable[ReadModelDefinition]) -> None:
         for definition in definitions:
@@ -115,15 +117,12 @@ class PresentSnapshot:
             self.touched.add(definition)
 
 
-class PastSnapshot:
+class PastSnapshot(ReadSnapshot):
     """The tables as they were at a position.
 
     With history they are read from their versions. Without it, a single row is folded from the log; for anything else
     the events up to the position are applied again, to temporary tables that hide the stored ones.
     """
-
-    touched: Collection[ReadModelDefinition] = ()
-    lasting = False
 
     def __init__(
         self,
@@ -133,10 +132,7 @@ class PastSnapshot:
         reached: Mapping[ReadModelDefinition, int],
         past: PastReplay,
     ) -> None:
-        self._connection = connection
-        self._models = models
-        self._projections = projections
-        self._reached = reached
+        super().__init__(connection, models, projections, reached)
         self._past = past
         self._versions: dict[ReadModelDefinition, sa.FromClause] = {}
         self._replayed: set[ReadModelDefinition] = set()
@@ -154,16 +150,15 @@ class PastSnapshot:
     def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
         """Return the row with this key."""
         if definition.history or definition in self._replayed:
-            return self.selection(definition).get(key)
+            return super().get(definition, key)
         return self._past.row(definition, key)
 
-    def selection(self, definition: ReadModelDefinition) -> Selection:
-        """Return the model's rows."""
-        return Selection(self._models[definition], self.source(definition), self._connection)
+    def position(self, definition: ReadModelDefinition) -> int:
+        """Return the position that was asked for."""
+        return self._past.position
 
-    def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        """Run a statement; the tables that plain text names are temporary ones."""
-        check_texts(statement, self._models.values(), self._connection)
+    def _prepare(self, statement: sa.Executable) -> None:
+        """Fill temporary tables for projections, and for every model that plain text may name."""
         projections: Iterable[SqlTables] = self._projections.values()
         if is_text(statement):
             for definition in self._models:
@@ -173,11 +168,6 @@ class PastSnapshot:
         for tables in projections:
             past = self._past
             self._replay(SqlTarget(tables, past.decode, past.loop, past.skips.of(tables.definition)))
-        return rows_of(self._connection, statement)
-
-    def position(self, definition: ReadModelDefinition) -> int:
-        """Return the position that was asked for."""
-        return self._past.position
 
     def _as_of(self, definition: ReadModelDefinition) -> sa.FromClause:
         if self._reached[definition] < self._past.position:

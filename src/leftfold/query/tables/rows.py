@@ -194,12 +194,39 @@ SINCE = "(SELECT max(versions.valid_from) FROM {table} AS versions WHERE {same})
 SQLITE_INSERT = "INSERT INTO {table} ({fields}) VALUES {rows}{conflict}"
 
 
-class SQLiteRows:
+class Upserts:
+    """The parts of statements that SQLite and PostgreSQL share."""
+
+    def __init__(self, table: ModelTable, dialect: sa.Dialect) -> None:
+        self._dialect = dialect
+        self._name = self._quoted(table.current.name)
+
+    def _quoted(self, name: str) -> str:
+        return self._dialect.identifier_preparer.quote(name)
+
+    def _list(self, names: Sequence[str]) -> str:
+        return ", ".join(map(self._quoted, names))
+
+    def _conflict(self, key: Sequence[str], rest: Sequence[str]) -> str:
+        """Return the clause that replaces the `rest` of a row whose key exists."""
+        if not key:
+            return ""
+        replaced = ", ".join(f"{self._quoted(name)} = excluded.{self._quoted(name)}" for name in rest)
+        return f" ON CONFLICT ({self._list(key)}) DO {f'UPDATE SET {replaced}' if rest else 'NOTHING'}"
+
+    def _since(self, table: ModelTable) -> str:
+        """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
+        if table.versions is None:
+            return "0"
+        same = (f"versions.{self._quoted(name)} = {self._name}.{self._quoted(name)}" for name in table.key)
+        return SINCE.format(table=self._quoted(table.versions.name), same=" AND ".join(["true", *same]))
+
+
+class SQLiteRows(Upserts):
     """The statements of one model's tables."""
 
     def __init__(self, table: ModelTable, dialect: sa.Dialect) -> None:
-        self._quoted = dialect.identifier_preparer.quote
-        self._name = self._quoted(table.current.name)
+        super().__init__(table, dialect)
         self._key = table.key
         select = SELECT.format(fields=self._list(table.fields), since=self._since(table), table=self._name, wanted="{}")
         delete = DELETE.format(table=self._name, wanted="{}")
@@ -231,21 +258,8 @@ class SQLiteRows:
     def _insert(self, table: str, fields: Sequence[str], key: Sequence[str], rest: Sequence[str], size: int) -> str:
         """Insert rows; where the key exists, replace its `rest`."""
         one = f"({', '.join('?' * len(fields))})"
-        conflict = self._conflict(key, rest) if key else ""
-        return SQLITE_INSERT.format(
-            table=table, fields=self._list(fields), rows=", ".join([one] * size), conflict=conflict
-        )
-
-    def _conflict(self, key: Sequence[str], rest: Sequence[str]) -> str:
-        replaced = ", ".join(f"{self._quoted(name)} = excluded.{self._quoted(name)}" for name in rest)
-        return f" ON CONFLICT ({self._list(key)}) DO {f'UPDATE SET {replaced}' if rest else 'NOTHING'}"
-
-    def _since(self, table: ModelTable) -> str:
-        """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
-        if table.versions is None:
-            return "0"
-        same = (f"versions.{self._quoted(name)} = {self._name}.{self._quoted(name)}" for name in table.key)
-        return SINCE.format(table=self._history(table), same=" AND ".join(["true", *same]))
+        rows, conflict = ", ".join([one] * size), self._conflict(key, rest)
+        return SQLITE_INSERT.format(table=table, fields=self._list(fields), rows=rows, conflict=conflict)
 
     def _history(self, table: ModelTable) -> str:
         return "" if table.versions is None else self._quoted(table.versions.name)
@@ -257,9 +271,6 @@ class SQLiteRows:
         one = " AND ".join(f"{self._quoted(name)} = ?" for name in self._key)
         return " OR ".join([one] * size) if one else "true"
 
-    def _list(self, names: Sequence[str]) -> str:
-        return ", ".join(map(self._quoted, names))
-
 
 def _exhaust(bulk: Bulk, connection: sa.Connection, rows: Sequence[Values]) -> None:
     for _ in bulk.run(connection, rows):
@@ -270,13 +281,12 @@ _collation = re.compile(r' COLLATE "\w+"')
 POSTGRES_INSERT = "INSERT INTO {table} ({fields}) SELECT * FROM unnest({arrays}){conflict}"
 
 
-class PostgresRows:
+class PostgresRows(Upserts):
     """The statements of one model's tables, as text with a placeholder for each column."""
 
     def __init__(self, table: ModelTable, dialect: sa.Dialect) -> None:
-        self._dialect = dialect
+        super().__init__(table, dialect)
         self._key = table.key
-        self._name = self._quoted(table.current.name)
         wanted = self._wanted(table)
         fields = ", ".join(f"{self._name}.{self._quoted(name)}" for name in table.fields)
         self._select = SELECT.format(fields=fields, since=self._since(table), table=self._name, wanted=wanted)
@@ -317,24 +327,10 @@ class PostgresRows:
     def _insert(self, table: sa.Table, fields: Sequence[str], key: Sequence[str], rest: Sequence[str]) -> str:
         return POSTGRES_INSERT.format(
             table=self._quoted(table.name),
-            fields=", ".join(map(self._quoted, fields)),
+            fields=self._list(fields),
             arrays=", ".join(f"CAST(%s AS {self._type(table.c[name])}[])" for name in fields),
             conflict=self._conflict(key, rest),
         )
-
-    def _conflict(self, key: Sequence[str], rest: Sequence[str]) -> str:
-        if not key:
-            return ""
-        where = f" ON CONFLICT ({', '.join(map(self._quoted, key))}) DO "
-        replaced = ", ".join(f"{self._quoted(name)} = excluded.{self._quoted(name)}" for name in rest)
-        return where + (f"UPDATE SET {replaced}" if rest else "NOTHING")
-
-    def _since(self, table: ModelTable) -> str:
-        """Return `valid_from` of the present version of a row; 0 where no versions are kept."""
-        if table.versions is None:
-            return "0"
-        same = (f"versions.{self._quoted(name)} = {self._name}.{self._quoted(name)}" for name in table.key)
-        return SINCE.format(table=self._quoted(table.versions.name), same=" AND ".join(["true", *same]))
 
     def _wanted(self, table: ModelTable) -> str:
         if not table.key:

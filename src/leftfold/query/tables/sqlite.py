@@ -12,6 +12,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
 from leftfold.errors import InvalidUrl, ModelsUnavailable
+from leftfold.query.tables.backend import Backend, Blame
 from leftfold.query.tables.column_types import strict_json
 from leftfold.query.tables.compiling import SQLiteStatements
 from leftfold.query.tables.database_url import DatabaseUrl
@@ -43,7 +44,7 @@ TROUBLE = {
 """SQLite's codes for problems of the file or the machine, rather than of a statement or a value."""
 
 
-class SQLiteBlame:
+class SQLiteBlame(Blame):
     """The meaning of SQLite's codes."""
 
     def is_trouble(self, error: exc.StatementError) -> bool:
@@ -55,11 +56,12 @@ class SQLiteBlame:
         return _code(error) == sqlite3.SQLITE_READONLY
 
 
-class SQLiteBackend:
+class SQLiteBackend(Backend):
     """A file is in WAL mode, so readers and the writer do not wait for each other.
 
     It syncs less than the log (`synchronous=NORMAL`): after a power failure it may be at an earlier commit, never at
-    half of one; the events since are then folded again.
+    half of one; the events since are then folded again. The names of tables are part of every snapshot, so a renaming
+    waits for no query.
     """
 
     of_one_log = True
@@ -67,6 +69,7 @@ class SQLiteBackend:
     longest_name = 1_000
 
     def __init__(self, url: DatabaseUrl) -> None:
+        super().__init__(url)
         self._url = url.url
         self.one_connection = not url.url.database or url.url.database == ":memory:"
 
@@ -97,9 +100,6 @@ class SQLiteBackend:
         if path.is_dir():
             raise ModelsUnavailable(str(self._url), f"{path} is a folder")
 
-    def prepare(self, connection: sa.Connection) -> None:
-        """Do nothing: nothing is needed."""
-
     def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
         """Begin as the only writer."""
         connection.exec_driver_sql("PRAGMA query_only = OFF")
@@ -109,9 +109,6 @@ class SQLiteBackend:
         """Begin; the first statement takes the snapshot."""
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.exec_driver_sql("BEGIN")
-
-    def before_renaming(self, connection: sa.Connection) -> None:
-        """Do nothing: the names of tables are part of every snapshot."""
 
     @contextmanager
     def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
