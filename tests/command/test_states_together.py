@@ -7,7 +7,7 @@ import pytest
 
 from leftfold import EventStore
 from leftfold.command import Snapshots, States
-from leftfold.command.states import LONG_HISTORY, TOGETHER
+from leftfold.command.states import LONG_HISTORY, STATES_PER_READ
 from leftfold.model.fold import fold_of
 from leftfold.model.registry import Registry
 from leftfold.store import MemoryStore
@@ -70,7 +70,7 @@ async def test_states_at_different_positions_fold_only_what_is_new_to_each(store
 
 
 async def test_many_states_take_some_reads_and_none_is_forgotten(store: CountsReads, states: States) -> None:
-    names = [f"account {number}" for number in range(2 * TOGETHER + 1)]
+    names = [f"account {number}" for number in range(2 * STATES_PER_READ + 1)]
     await append(store, *(Deposited(name, number) for number, name in enumerate(names)))
     loaded = [states.of(FOLD, (name,)) for name in names]
 

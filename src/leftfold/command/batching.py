@@ -1,198 +1,290 @@
-"""Commands on the same states are decided one after another and appended together."""
+"""Batches of commands: decided one after another on staged states, appended together."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 import msgspec
 
-from leftfold.command.decision import Decision, StagedStates
+from leftfold.command.context import Context
 from leftfold.command.receipt import Receipt
-from leftfold.command.states import State
-from leftfold.model.clock import Clock
+from leftfold.command.states import StagedStates, State
+from leftfold.errors import Rejected
+from leftfold.model.message import MessageType
+from leftfold.model.metadata import Metadata, encode_metadata
 from leftfold.model.record import NewEvent
 from leftfold.model.registry import Registry
-from leftfold.store.contract import IdempotencyKey
+from leftfold.store.contract import Appended, IdempotencyKey
 
-Outcome = Receipt | Exception
+MAX_COMMANDS_PER_APPEND = 500
 
 
-class CommandBatch:
-    """Decisions in order with their keys; those that have an outcome already are left out of the append."""
-
-    def __init__(self, decisions: Sequence[Decision], keys: Sequence[IdempotencyKey | None]) -> None:
-        self._decisions = decisions
-        self._keys = keys
-        self._settled: dict[int, Outcome] = {}
-
-    def __repr__(self) -> str:
-        return f"<CommandBatch of {len(self._decisions)} commands, {len(self._settled)} settled>"
+class Decider(Protocol):
+    """What decides a command: its handler, or one that also records the outcome of a submitted command."""
 
     @property
-    def records(self) -> list[NewEvent]:
-        """What is to be appended."""
-        return [record for decision in self._decisions for record in decision.records]
+    def command(self) -> MessageType:
+        """The type of the command."""
+        ...
 
-    def decide(self, registry: Registry, working: StagedStates, clock: Clock) -> StagedStates:
-        """Decide in order. One that fails leaves nothing behind: the others are decided as if it had not come."""
-        while (failed := self._first_to_fail(registry, working, clock)) is not None:
-            self.settle(*failed)
-            working = working.anew()
-        return working
-
-    def _first_to_fail(
-        self, registry: Registry, working: StagedStates, clock: Clock
-    ) -> tuple[Decision, Exception] | None:
-        now = clock.now()
-        for decision in self._decisions:
-            if id(decision) in self._settled:
-                continue
-            try:
-                decision.decide(registry, working, now)
-            except Exception as error:  # noqa: BLE001 whatever the handler raises
-                return decision, error
-        return None
-
-    def settle(self, decision: Decision, outcome: Outcome) -> None:
-        """This is what came of a command, whatever is appended."""
-        decision.forget()
-        self._settled[id(decision)] = outcome
-
-    def keyed(self, *, without_events: bool) -> Iterator[tuple[Decision, IdempotencyKey]]:
-        """The open ones with a key; or only those of them that made no event, and so have no place for it."""
-        for decision, key in zip(self._decisions, self._keys, strict=True):
-            if key is not None and id(decision) not in self._settled and not (without_events and decision.records):
-                yield decision, key
-
-    def parts(self) -> list[IdempotencyKey]:
-        """The keys, each with the events that it stands for."""
-        found: list[IdempotencyKey] = []
-        place = 0
-        for decision, key in zip(self._decisions, self._keys, strict=True):
-            events = len(decision.records)
-            if key is not None and events:
-                found.append(msgspec.structs.replace(key, place=place, events=events))
-            place += events
-        return found
-
-    def outcomes(self, first: int) -> list[Outcome]:
-        """What came of each, when the first event lies at `first`."""
-        found: list[Outcome] = []
-        position = first - 1
-        for decision in self._decisions:
-            position += len(decision.events)
-            receipt = Receipt(max(position, 0), tuple(decision.events), str(decision.metadata.command))
-            found.append(self._settled.get(id(decision)) or decision.rejected or receipt)
-        return found
+    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
+        """Return the events."""
+        ...
 
 
-TOGETHER = 500
+class Decision:
+    """A command, the states it is decided on, and what the handler decided."""
 
-Alone = Callable[[Decision, IdempotencyKey | None], Awaitable[Receipt]]
-Together = Callable[[Sequence[Decision], Sequence[IdempotencyKey | None]], Awaitable[Sequence[Outcome]]]
+    __slots__ = ("command", "events", "handler", "metadata", "records", "rejected", "states", "time")
+
+    def __init__(
+        self, handler: Decider, command: Any, states: Sequence[State], metadata: Metadata, time: datetime | None
+    ) -> None:
+        self.handler = handler
+        self.command = command
+        self.states = states
+        self.metadata = metadata
+        self.time = time
+        self.events: Sequence[Any] = ()
+        self.records: Sequence[NewEvent] = ()
+        self.rejected: Rejected | None = None
+
+    def __repr__(self) -> str:
+        return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
+
+    def forget(self) -> None:
+        """Return to the state before the decision."""
+        self.events, self.records, self.rejected = (), (), None
+
+    def decide(self, registry: Registry, staged: StagedStates, now: datetime) -> Sequence[NewEvent]:
+        """Call the handler and stage its events; an event that its own models cannot fold is never stored."""
+        self.forget()
+        context = Context(self.time or now, self.metadata)
+        try:
+            decided = self.handler.decide(self.command, map(staged.value, self.states), context)
+        except Rejected as rejected:
+            self.rejected = rejected
+            return ()
+        metadata, records, events = encode_metadata(self.metadata), list[NewEvent](), list[Any]()
+        for each in decided:
+            record, event = registry.admit(each, metadata, self.time)
+            staged.apply(record, event)
+            records.append(record)
+            events.append(event)
+        self.records, self.events = records, events
+        return records
 
 
-class WaitingCommand:
-    """One command in a chain, and the caller who waits for it."""
+class Execution:
+    """One call to the executor: its commands are decided one after another and appended under one key, or not at all.
 
-    __slots__ = ("abandoned", "decision", "key", "outcome")
+    Afterwards `known` is where an earlier call with the same key put its events, `error` is what the handler or the
+    key's check raised. As long as the execution is open it has neither; `first` is the position of its first event.
+    """
 
-    def __init__(self, decision: Decision, key: IdempotencyKey | None, outcome: asyncio.Future[Receipt]) -> None:
-        self.decision = decision
+    __slots__ = ("abandoned", "decisions", "error", "first", "is_open", "key", "known", "records", "states", "waiter")
+
+    def __init__(self, decisions: Sequence[Decision], key: IdempotencyKey | None) -> None:
+        self.decisions = decisions
         self.key = key
-        self.outcome = outcome
+        self.states = _states_of(decisions)
+        self.records: list[NewEvent] = []
+        self.is_open = True
+        self.known: Appended | None = None
+        self.error: Exception | None = None
+        self.first = 0
+        self.waiter: asyncio.Future[None] | None = None
         self.abandoned = False
 
     def __repr__(self) -> str:
-        return f"<WaitingCommand {self.decision!r}{', abandoned' if self.abandoned else ''}>"
+        return f"<Execution {list(self.decisions)!r}{', abandoned' if self.abandoned else ''}>"
 
-    def settle(self, outcome: Outcome) -> None:
-        """Answer the caller, who may have gone."""
-        if self.outcome.done():
-            return
-        if isinstance(outcome, Receipt):
-            self.outcome.set_result(outcome)
+    @property
+    def commands(self) -> list[Any]:
+        """Return the commands in order."""
+        return [decision.command for decision in self.decisions]
+
+    @property
+    def last(self) -> int:
+        """The position of the last event, or the one that a decision without events was made at."""
+        return max(self.first + len(self.records) - 1, 0)
+
+    def close(self, outcome: Appended | Exception) -> None:
+        """Leave the commands out of the append: they failed, or an earlier call has appended their events."""
+        self.records, self.is_open = [], False
+        if isinstance(outcome, Exception):
+            self.error = outcome
         else:
-            self.outcome.set_exception(outcome)
+            self.known = outcome
+
+    def reopen(self) -> None:
+        """Forget an error, to decide again."""
+        self.error, self.is_open = None, self.known is None
+
+    def outcomes(self) -> tuple[Receipt | Rejected, ...]:
+        """Return the receipt or rejection of each command; raise the error if there was one."""
+        if self.error is not None:
+            raise self.error
+        outcomes: list[Receipt | Rejected] = []
+        position = self.first - 1
+        for decision in self.decisions:
+            position += len(decision.events)
+            receipt = Receipt(max(position, 0), tuple(decision.events), str(decision.metadata.command))
+            outcomes.append(decision.rejected or receipt)
+        return tuple(outcomes)
+
+    async def wait(self) -> None:
+        """Wait for `wake`. A caller who is cancelled while waiting abandons the commands."""
+        self.waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self.waiter
+        except asyncio.CancelledError:
+            self.abandoned = True
+            raise
+
+    def wake(self) -> None:
+        """Wake the waiting caller, if it was not cancelled."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+def _states_of(decisions: Sequence[Decision]) -> Sequence[State]:
+    """Return the states of all decisions, each once."""
+    if len(decisions) == 1 and len(decisions[0].states) == 1:
+        return decisions[0].states
+    return list(dict.fromkeys(state for decision in decisions for state in decision.states))
+
+
+class CommandBatch:
+    """Executions on the same states: decided in order, appended at once; one that fails does not fail the others."""
+
+    __slots__ = ("executions", "states")
+
+    def __init__(self, executions: Sequence[Execution]) -> None:
+        self.executions = executions
+        self.states = executions[0].states
+
+    def __repr__(self) -> str:
+        return f"<CommandBatch of {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The command, or how many there are."""
+        decisions = [decision for execution in self.executions for decision in execution.decisions]
+        return decisions[0].handler.command.wire if len(decisions) == 1 else f"a batch of {len(decisions)} commands"
+
+    @property
+    def open(self) -> list[Execution]:
+        """Return the executions without an outcome."""
+        return [execution for execution in self.executions if execution.is_open]
+
+    @property
+    def records(self) -> list[NewEvent]:
+        """Return the events to append."""
+        if len(self.executions) == 1:
+            return self.executions[0].records
+        return [record for execution in self.executions for record in execution.records]
+
+    @property
+    def keys(self) -> list[IdempotencyKey] | None:
+        """Return the keys to append, each with the place of its events among the others; None if there are none."""
+        found: list[IdempotencyKey] | None = None
+        place = 0
+        for execution in self.executions:
+            events = len(execution.records)
+            if execution.key is not None and events:
+                found = found or []
+                found.append(msgspec.structs.replace(execution.key, place=place, events=events))
+            place += events
+        return found
+
+    def decide(self, registry: Registry, now: datetime) -> StagedStates:
+        """Decide all open executions in order, each on the outcome of those before; an error undoes its own only."""
+        staged = StagedStates(self.states)
+        for execution in self.executions:
+            if execution.is_open:
+                saved, records = staged.saved(), list[NewEvent]()
+                try:
+                    for decision in execution.decisions:
+                        records += decision.decide(registry, staged, now)
+                    execution.records = records
+                except Exception as error:  # noqa: BLE001 whatever the handler raises is the caller's
+                    execution.close(error)
+                    staged.restore(saved)
+        return staged
+
+    def place(self, first: int) -> None:
+        """Tell each execution the position of its first event, given that of the first of all."""
+        for execution in self.executions:
+            execution.first = first
+            first += len(execution.records)
 
 
 class CommandQueue:
-    """The commands of one process, by the states that they are decided on.
+    """Runs the commands of one process in turn, by the states that they are decided on.
 
-    The first on its states goes ahead alone. Those that come before it is done are decided one on the outcome of the
-    other as soon as it is, and committed with one append; so many callers on one entity wait for few commits, first
-    come first served. A caller who is cancelled while he waits leaves the chain; what has been begun is finished.
+    The first command on its states runs alone. Commands that arrive meanwhile wait, and are then decided and appended
+    together, in the order of their arrival: many callers on one entity share few commits. A caller who is cancelled
+    while waiting leaves the queue; what has been started is finished.
     """
 
-    def __init__(self, alone: Alone, together: Together) -> None:
-        self._alone = alone
-        self._together = together
-        self._waiting: dict[frozenset[State], deque[WaitingCommand]] = {}
+    def __init__(self, run: Callable[[Sequence[Execution]], Awaitable[None]]) -> None:
+        self._run = run
+        self._waiting: dict[frozenset[State], deque[Execution]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<CommandQueue {len(self._waiting)} under way>"
+        return f"<CommandQueue of {len(self._waiting)} running>"
 
-    async def carry_out(self, decision: Decision, key: IdempotencyKey | None) -> Receipt:
-        """Carry out one command in its turn."""
-        states = frozenset(decision.states)
-        waiting = self._waiting.get(states)
-        if waiting is None:
-            return await self._go_ahead(states, decision, key)
-        link = WaitingCommand(decision, key, asyncio.get_running_loop().create_future())
-        waiting.append(link)
-        try:
-            return await link.outcome
-        except asyncio.CancelledError:
-            link.abandoned = True
-            raise
+    async def run(self, execution: Execution) -> None:
+        """Run one command when it is its turn."""
+        turn = frozenset(execution.states)
+        if turn in self._waiting:
+            self._waiting[turn].append(execution)
+            await execution.wait()
+        elif turn:
+            self._waiting[turn] = deque()
+            try:
+                await self._run([execution])
+            finally:
+                self._start_next(turn)
+        else:
+            await self._run([execution])  # it depends on no state, so it need not wait
 
-    async def _go_ahead(self, states: frozenset[State], decision: Decision, key: IdempotencyKey | None) -> Receipt:
-        if not states:
-            return await self._alone(decision, key)  # it depends on nothing, so it waits for nobody
-        self._waiting[states] = deque()
-        try:
-            return await self._alone(decision, key)
-        finally:
-            self._go_on(states)
-
-    def _go_on(self, states: frozenset[State]) -> None:
-        """Let those go ahead who have gathered; in a task of its own, which no caller can cancel."""
-        waiting = self._waiting[states]
-        links = _next(waiting)
-        if not links:
-            del self._waiting[states]
+    def _start_next(self, turn: frozenset[State]) -> None:
+        """Start the waiting commands in a task of its own, which no caller can cancel."""
+        executions = _next_batch(self._waiting[turn])
+        if not executions:
+            del self._waiting[turn]
             return
-        task = asyncio.create_task(self._settle(states, links))
+        task = asyncio.create_task(self._run_waiting(turn, executions))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _settle(self, states: frozenset[State], links: Sequence[WaitingCommand]) -> None:
+    async def _run_waiting(self, turn: frozenset[State], executions: Sequence[Execution]) -> None:
         try:
-            outcomes = await self._outcomes(links)
-        except Exception as error:  # noqa: BLE001 whatever it was is the callers'
-            outcomes = [error] * len(links)
+            await self._run(executions)
+        except Exception as error:  # noqa: BLE001 whatever it is, each caller gets it
+            for execution in [each for each in executions if each.is_open]:
+                execution.close(error)
         finally:
-            self._go_on(states)
-        for link, outcome in zip(links, outcomes, strict=True):
-            link.settle(outcome)
-
-    async def _outcomes(self, links: Sequence[WaitingCommand]) -> Sequence[Outcome]:
-        if len(links) == 1:
-            return [await self._alone(links[0].decision, links[0].key)]
-        return await self._together([link.decision for link in links], [link.key for link in links])
+            self._start_next(turn)
+        for execution in executions:
+            execution.wake()
 
 
-def _next(waiting: deque[WaitingCommand]) -> list[WaitingCommand]:
-    """Those who are decided together; one whose key is among them already has to wait for its outcome."""
-    links: list[WaitingCommand] = []
+def _next_batch(waiting: deque[Execution]) -> list[Execution]:
+    """Take the commands that can share an append; a second command with the same key waits for the first's outcome."""
+    executions: list[Execution] = []
     keys: set[str] = set()
-    while waiting and len(links) < TOGETHER:
-        link = waiting[0]
-        if link.key is not None and link.key.value in keys:
+    while waiting and len(executions) < MAX_COMMANDS_PER_APPEND:
+        key = waiting[0].key
+        if key is not None and key.value in keys:
             break
-        waiting.popleft()
-        if not link.abandoned:
-            links.append(link)
-            keys.update([link.key.value] if link.key else ())
-    return links
+        execution = waiting.popleft()
+        if not execution.abandoned:
+            executions.append(execution)
+            keys.update([key.value] if key else ())
+    return executions

@@ -1,25 +1,28 @@
-"""States of decision models held in memory: bounded, keyed by model and key, brought up to date by the tail."""
+"""States of decision models: held in memory within bounds, brought up to date from the log, locked and staged."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
 from typing import Any
 
 from leftfold.command.snapshots import Snapshots
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold
-from leftfold.model.record import StoredEvent
+from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
-from leftfold.store.contract import EventStore
+from leftfold.store.contract import AppendCondition, EventStore
 
-LONG_HISTORY = 1_000
-LEAST_BYTES = 1_000  # of a state's criteria, lock and place among the others
-TOGETHER = 25  # states that are read at once; more cost more to put together than they save
+LONG_HISTORY = 1_000  # events; a state of so many is kept as a snapshot
+STATE_OVERHEAD_BYTES = 1_000  # of a state's criteria, lock and dictionary entry
+STATES_PER_READ = 25  # a larger criteria costs more than the reads it saves
+FEW_STATES = 4  # so few are asked one by one whether an event concerns them
+NO_TAG = ""  # stands for the tags of a criteria item that has none
 
 
 class State:
-    """One model's state for one key, true at `position`; 0 and the model's start when nothing has been read."""
+    """The state of one model for one key as of `position`; the model's start at 0 until it has been read."""
 
     __slots__ = (
         "busy",
@@ -43,7 +46,7 @@ class State:
         self.position = 0
         self.loaded = False
         self.since_snapshot = 0
-        self.size = LEAST_BYTES
+        self.size = STATE_OVERHEAD_BYTES
         self.grown = 0
         self.is_held = True
         self.busy = asyncio.Lock()
@@ -52,7 +55,7 @@ class State:
         return f"<State {self.value!r} at {self.position}>"
 
     def advance(self, value: Any, position: int, folded: int, grown: int = 0) -> None:
-        """Take a newer state, and count the events folded into it and their bytes; an older one is left aside."""
+        """Replace the value by that of a later position, and count the events and bytes that were folded into it."""
         if position >= self.position:
             self.value, self.position, self.loaded = value, position, True
             self.since_snapshot += folded
@@ -60,15 +63,109 @@ class State:
 
 
 def criteria_of(fold: Fold, start: Any) -> Criteria:
-    """The model's own criteria where it states them, else those that its key and evolve imply."""
+    """Return the criteria that the model defines, or those that follow from its key and `evolve`."""
     stated: Callable[[], Criteria] | None = getattr(start, "criteria", None)
     return fold.criteria(fold.key_of(start)) if stated is None else stated()
 
 
-class States:
-    """The states that a live app holds: at most `capacity`, of about `most_bytes`; the longest unused are let go.
+class StateLocks:
+    """Hold the locks of states, taken in one global order, so that commands of one process do not race each other."""
 
-    A state is measured again when as many bytes of events have been folded into it as it had: it may have doubled.
+    __slots__ = ("_held", "_states")
+
+    def __init__(self, states: Iterable[State]) -> None:
+        self._states = sorted(set(states), key=id)
+        self._held: list[State] = []
+
+    async def __aenter__(self) -> None:
+        try:
+            for state in self._states:
+                await state.busy.acquire()
+                self._held.append(state)
+        except BaseException:
+            self._release()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        for state in self._held:
+            state.busy.release()
+        self._held.clear()
+
+
+def locks_of(states: Sequence[State]) -> asyncio.Lock | StateLocks:
+    """Return what holds the locks of states while it is entered."""
+    return states[0].busy if len(states) == 1 else StateLocks(states)
+
+
+Staged = dict[State, tuple[Any, int, int]]
+"""For each changed state its new value, how many events were folded into it, and their bytes."""
+
+
+class StagedStates:
+    """States with the decided events folded in; `commit` makes the staged values the states' own."""
+
+    __slots__ = ("_by_tag", "_staged", "_states")
+
+    def __init__(self, states: Sequence[State]) -> None:
+        self._states = states
+        self._staged: Staged = {}
+        self._by_tag = _by_tag(self._states) if len(self._states) > FEW_STATES else None
+
+    def value(self, state: State) -> Any:
+        """Return the state's value with the decided events folded in."""
+        staged = self._staged.get(state)
+        return state.value if staged is None else staged[0]
+
+    def conditions(self) -> list[AppendCondition]:
+        """Return the conditions under which the decisions hold: no event that the states have not seen."""
+        return [AppendCondition(state.criteria, state.position) for state in self._states]
+
+    def apply(self, record: NewEvent, event: Any) -> None:
+        """Fold a decided event into every state that it concerns."""
+        for state in self._candidates(record):
+            if state.criteria.matches(record.type, record.tags):
+                value, events, size = self._staged.get(state) or (state.value, 0, 0)
+                self._staged[state] = state.fold.step(value, event), events + 1, size + len(record.data)
+
+    def saved(self) -> Staged:
+        """Return what is staged now, for `restore`."""
+        return self._staged.copy()
+
+    def restore(self, saved: Staged) -> None:
+        """Forget what was staged since `saved`."""
+        self._staged = saved
+
+    def commit(self, position: int) -> None:
+        """Make the staged values the states' own, as of the last position of the append."""
+        for state in self._states:
+            value, events, size = self._staged.get(state) or (state.value, 0, 0)
+            state.advance(value, position, events, size)
+
+    def _candidates(self, record: NewEvent) -> Iterable[State]:
+        by_tag = self._by_tag
+        if by_tag is None:
+            return self._states
+        return dict.fromkeys(state for tag in (NO_TAG, *record.tags) for state in by_tag.get(tag, ()))
+
+
+def _by_tag(states: Iterable[State]) -> dict[str, list[State]]:
+    """Index states by tag, so that each event of a large batch is compared with few of them."""
+    found: defaultdict[str, list[State]] = defaultdict(list)
+    for state in states:
+        for tag in {tag for item in state.criteria.items for tag in item.tags or (NO_TAG,)}:
+            found[tag].append(state)
+    return found
+
+
+class States:
+    """The states that a live app holds: at most `capacity`, about `most_bytes`; the least recently used go first.
+
+    A state is measured again after as many bytes of events were folded into it as it had: it may have doubled.
     """
 
     def __init__(
@@ -89,20 +186,20 @@ class States:
         return len(self._held)
 
     def of(self, fold: Fold, key: tuple[Any, ...]) -> State:
-        """The state as it is held, or a new one that has not been loaded."""
+        """Return the state that is held, or a new one that has not been loaded."""
         name = (fold, key)
         state = self._held.get(name)
         if state is None:
             state = self._held[name] = State(fold, key, self._registry)
             self._bytes += state.size
             if len(self._held) > self._capacity:
-                self._let_go()
+                self._evict()
         else:
             self._held.move_to_end(name)
         return state
 
     async def refresh(self, state: State) -> bool:
-        """Bring a state up to the head; whether any event changed it."""
+        """Bring a state up to the head, and return whether any event changed it."""
         value, position, folded, seen, grown = state.value, state.position, 0, 0, 0
         limit = None if state.loaded else LONG_HISTORY
         async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=True):
@@ -115,13 +212,13 @@ class States:
         if seen == limit:
             return await self._from_snapshot(state, value, position, folded)
         state.advance(value, position, folded, grown)
-        await self.have_changed([state])
+        await self.note_changes([state])
         return folded > 0
 
     async def refresh_all(self, states: Iterable[State]) -> bool:
-        """Bring states up to the head, several with each read; whether any event changed one of them."""
+        """Bring states up to the head, many with each read, and return whether any event changed one of them."""
         waiting = sorted(states, key=lambda state: state.position)
-        groups = [waiting[start : start + TOGETHER] for start in range(0, len(waiting), TOGETHER)]
+        groups = [waiting[start : start + STATES_PER_READ] for start in range(0, len(waiting), STATES_PER_READ)]
         return any([await self._refresh_together(group) for group in groups])
 
     async def _refresh_together(self, states: Sequence[State]) -> bool:
@@ -138,11 +235,11 @@ class States:
         changed = [self._fold_own(state, events, through) for state in states]  # each of them, so no generator
         for state in states:
             if state.grown > state.size:
-                self._weigh(state)
+                self._measure(state)
         return any(changed)
 
     def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
-        """Fold those of the events that are the state's own and new to it."""
+        """Fold the events that belong to the state and are new to it."""
         matches, position = state.criteria.matches, state.position
         own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
         new = self._registry.decode_all(own)
@@ -151,12 +248,12 @@ class States:
         return bool(new)
 
     async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
-        """The state as of a position, from the nearest snapshot before it."""
+        """Return the state as of a position, starting from the nearest snapshot before it."""
         snapshot = await self._snapshots.find(fold, key, upto=position)
         return await self._folded(fold, key, position, snapshot)
 
     async def replay(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
-        """The state as of a position, from the events alone."""
+        """Return the state as of a position, folded from the events alone."""
         return await self._folded(fold, key, position, None)
 
     async def _folded(self, fold: Fold, key: tuple[Any, ...], position: int, snapshot: tuple[Any, int] | None) -> Any:
@@ -166,31 +263,31 @@ class States:
             value = fold.fold(value, self._registry.decode_all(batch.events), batch.events)
         return value
 
-    async def have_changed(self, states: Iterable[State]) -> None:
-        """Keep to the bounds, and keep snapshots of states into which enough events were folded since their last."""
+    async def note_changes(self, states: Iterable[State]) -> None:
+        """Keep changed states within the bounds, and snapshot those that gained enough events since the last one."""
         for state in states:
             if state.grown > state.size:
-                self._weigh(state)
+                self._measure(state)
             if state.since_snapshot >= LONG_HISTORY:
                 state.since_snapshot = 0
                 await self._snapshots.keep(state.fold, state.key, state.value, state.position)
 
-    def _weigh(self, state: State) -> None:
-        """Measure a state that has grown, and let states go while all of them take too much."""
-        before, state.size, state.grown = state.size, LEAST_BYTES + size_of(state.value), 0
+    def _measure(self, state: State) -> None:
+        """Measure a state that has grown, and evict states while all of them take too many bytes."""
+        before, state.size, state.grown = state.size, STATE_OVERHEAD_BYTES + size_of(state.value), 0
         if state.is_held:
             self._bytes += state.size - before
         while self._bytes > self._most_bytes and len(self._held) > 1:
-            self._let_go()
+            self._evict()
 
-    def _let_go(self) -> None:
-        """Forget the state that was used least lately."""
+    def _evict(self) -> None:
+        """Drop the least recently used state."""
         _, state = self._held.popitem(last=False)
         state.is_held = False
         self._bytes -= state.size
 
     async def _from_snapshot(self, state: State, value: Any, position: int, folded: int) -> bool:
-        """The history is long: go on from a snapshot when there is one, else from where reading stands."""
+        """Continue a long history from a snapshot if there is one, else from where reading stopped."""
         snapshot = await self._snapshots.find(state.fold, state.key, upto=await self._store.head())
         if snapshot is not None and snapshot[1] > position:
             (value, position), folded = snapshot, 0

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from leftfold.app import App
-from leftfold.command.decision import Decision, StagedStates, stamped
-from leftfold.command.states import State
+from leftfold.command.batching import Decision
+from leftfold.command.handler import CommandHandler
+from leftfold.command.states import StagedStates, State
 from leftfold.errors import NotHandled, Rejected, UnknownReadModel
 from leftfold.model.fold import Fold
 from leftfold.model.message import CommandLike, EventLike, Query
@@ -99,10 +100,11 @@ class Given:
             raise NotHandled(type(command).__qualname__, sorted(each.__qualname__ for each in known))
         handler = known[type(command)].unchanging()
         states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
-        decision = Decision(handler, command, states, stamped(metadata, handler, lambda: UUID(int=1)), None)
-        decision.decide(self._app.registry, StagedStates(states), now)
+        own = metadata.of_command(metadata.command or UUID(int=1).hex, handler.command.wire)
+        decision = Decision(handler, command, states, own, None)
+        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)]), now)
         check(decision.records)
-        return Decided(decision)
+        return Decided(handler, decision)
 
     def _states(self, wanted: Iterable[tuple[Fold, tuple[Any, ...]]]) -> list[State]:
         """The states that the live app would hold: one for each model and key, folded by the model's criteria."""
@@ -139,13 +141,12 @@ class Given:
 class Decided:
     """What came of a command: `events`, or `rejected`."""
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, handler: CommandHandler, decision: Decision) -> None:
         self.events: tuple[Any, ...] = tuple(decision.events)
         self.rejected = decision.rejected
-        self._name = decision.handler.name
+        self._name = handler.name
         self._states = {
-            parameter.name: state.value
-            for parameter, state in zip(decision.handler.models, decision.states, strict=True)
+            parameter.name: state.value for parameter, state in zip(handler.models, decision.states, strict=True)
         }
 
     def __repr__(self) -> str:

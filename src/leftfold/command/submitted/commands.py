@@ -138,7 +138,7 @@ class Inbox:
         """The event of a submitted command; one that recurs begins a series."""
         if due is not None:
             to_microseconds(due)  # refuses a naive one
-        stamped = self._executor.stamped(command, metadata, ticket)
+        stamped = self._executor.metadata_of(command, metadata, ticket)
         encoded, codec = self._commands.encode(command, b""), self._commands.codec
         # the event carries JSON: other codecs than ours may write anything
         data = encoded.data if type(codec) is JsonCodec else msgspec.json.encode(codec.fields(encoded.data))

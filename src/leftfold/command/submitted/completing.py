@@ -1,4 +1,4 @@
-"""Settling: a submitted command is decided together with what is said of its ticket, and both are one append."""
+"""Completing: a submitted command's events and the outcome of its ticket are one append."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,28 +10,36 @@ from leftfold.command.handler import CommandHandler
 from leftfold.command.submitted.events import CommandHandled, CommandRejected
 from leftfold.command.submitted.submission import Submission
 from leftfold.errors import Rejected, shown
+from leftfold.model.message import MessageType
 
 
-class TicketSettled(Exception):
-    """Another worker, or someone who cancelled, was first."""
+class TicketSettled(Rejected):
+    """The ticket is not open: another worker has handled the command, or someone has cancelled it."""
+
+    def __init__(self) -> None:
+        super().__init__("the ticket is not open")
 
 
-class Completing(CommandHandler):
-    """A command handler whose last model is the ticket's `Submission`.
+class Completing:
+    """Decides like a command handler, on one more state: the ticket's `Submission`, which comes last.
 
-    The append of the command's events also says that the ticket is handled, on condition that nobody has said
-    anything of it: so a command is handled once, however many workers try, and never after it was cancelled.
+    The append of the command's events also records that the ticket is handled, on condition that no other event
+    concerns the ticket. So a command is handled once, however many workers try, and never after it was cancelled.
     """
 
     def __init__(self, handler: CommandHandler) -> None:
-        vars(self).update(vars(handler))
         self._handler = handler
 
     def __repr__(self) -> str:
-        return f"<Completing {self.name}>"
+        return f"<Completing {self._handler.name}>"
+
+    @property
+    def command(self) -> MessageType:
+        """The type of the command."""
+        return self._handler.command
 
     def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
-        """The command's events and the outcome, a rejection being one too, and the next command of a series."""
+        """Return the command's events, its outcome, which may be a rejection, and the next command of a series."""
         *models, ticket = states
         outcome: list[Any]
         assert isinstance(ticket, Submission)
@@ -48,7 +56,7 @@ class Completing(CommandHandler):
 
 
 def _plain(details: dict[str, Any]) -> dict[str, Any]:
-    """Details as they can be stored and read back; what has no JSON form is kept by its repr."""
+    """Return details that can be stored; a value without a JSON form is replaced by its repr."""
     return {storable_text(name): _plain_value(value) for name, value in details.items()}
 
 
@@ -60,5 +68,5 @@ def _plain_value(value: Any) -> Any:
 
 
 def storable_text(text: object) -> str:
-    """Text as UTF-8 can hold it."""
+    """Return text that UTF-8 can encode."""
     return str(text).encode("utf-8", "replace").decode()

@@ -208,7 +208,7 @@ class CommandFollower:
         """Handle tickets with one append; if that fails, each by itself."""
         orders = [order for ticket in tickets if (order := await self._order(ticket))]
         try:
-            await self._executor.settle_all((command, record.state, record.metadata) for record, command in orders)
+            await self._executor.complete_all((command, record.state, record.metadata) for record, command in orders)
         except (LeaseLost, StoreClosed):
             raise
         except Exception:  # noqa: BLE001 it is raised again for the ticket that causes it
@@ -250,7 +250,7 @@ class CommandFollower:
             await asyncio.wait(before)
         ticket = record.submission.ticket
         try:
-            await self._executor.settle(command, record.state, record.metadata)
+            await self._executor.complete(command, record.state, record.metadata)
         except TicketSettled:
             self._schedule.discard(ticket)
         except TROUBLE:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from leftfold import Command, LiveApp, Rejected
-from leftfold.command.executing import ENOUGH
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store import Batch, MemoryStore
 from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Frozen, Withdraw, Withdrawn
+
+PRACTICE = 8  # commands that meet new entities, after which the next is expected to meet one, too
 
 
 class CountsReads(MemoryStore):
@@ -33,7 +34,7 @@ def store() -> CountsReads:
 
 async def practise(live: LiveApp, command: Callable[[str], Command]) -> None:
     """Give commands of one kind that all meet accounts without a history."""
-    for number in range(ENOUGH):
+    for number in range(PRACTICE):
         with suppress(Rejected):
             await live.execute(command(f"earlier-{number}"))
 
@@ -41,7 +42,7 @@ async def practise(live: LiveApp, command: Callable[[str], Command]) -> None:
 async def test_the_states_of_the_first_few_are_read(live: LiveApp, store: CountsReads) -> None:
     await practise(live, lambda account: Deposit(account, 1))
 
-    assert store.asked == [f"account:earlier-{number}" for number in range(ENOUGH)]
+    assert store.asked == [f"account:earlier-{number}" for number in range(PRACTICE)]
 
 
 async def test_then_an_entity_is_begun_without_a_read(live: LiveApp, store: CountsReads, calls: Calls) -> None:
@@ -52,7 +53,7 @@ async def test_then_an_entity_is_begun_without_a_read(live: LiveApp, store: Coun
     receipt = await live.execute(Deposit("a", 5))
 
     assert store.asked == []
-    assert receipt.position == ENOUGH + 1
+    assert receipt.position == PRACTICE + 1
     assert calls.balances == [0]
     assert (await live.state(Account, "a")).balance == 5
 
