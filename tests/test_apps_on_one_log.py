@@ -413,7 +413,10 @@ def test_a_name_that_two_apps_share_is_said_once_and_kept_as_trouble(caplog: pyt
     lease.may_be_taken(None)
 
     [record] = caplog.records
-    assert "'process chase' of the app 'sales' waits: the app 'billing' works on this log" in record.getMessage()
+    assert (
+        "'process chase' of the app 'sales' waits: the app 'billing' uses the same name on this log"
+        in record.getMessage()
+    )
     assert in_between is not None
     assert in_between.holder == "billing"
     assert lease.trouble is None
@@ -423,6 +426,6 @@ async def test_the_status_of_an_app_shows_that_another_one_has_its_worker_s_name
     async with chasing(Chase, "sales").open(url) as one:
         await until_held_by(one, "process chase", 1)
         async with chasing(Chase, "billing").open(url, lease=timedelta(seconds=0.5)) as two:
-            while not any("works on this log under the same name" in str(each.trouble) for each in two.workers()):
+            while not any("uses the same name on this log" in str(each.trouble) for each in two.workers()):
                 await two.store.wait(await two.store.head(), 0.05)
             assert [each.trouble for each in one.workers()] == [None, None]

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import inspect
 import pkgutil
 import re
 import shutil
@@ -20,6 +19,7 @@ from hypothesis import settings
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 from leftfold.testing.postgres_server import PostgresServer
+from tests.error_classes import error_classes
 from tests.pages import PageRunner, blocks_of
 from tests.postgres import fresh_schema
 from tests.query.places import outside
@@ -116,15 +116,6 @@ def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-def error_classes() -> dict[str, type[Exception]]:
-    """Every error of leftfold by its name, in the order of their definition."""
-    return {
-        name: value
-        for name, value in vars(errors).items()
-        if inspect.isclass(value) and issubclass(value, errors.LeftfoldError)
-    }
-
-
 def text_of(page: Path) -> str:
     """A page's text, in which no comment of a code block looks like a heading."""
     return FENCED.sub(lambda block: block[0].replace("\n#", "\n #"), page.read_text(encoding="utf-8"))
@@ -139,23 +130,19 @@ def test_every_error_has_its_heading_and_no_heading_is_stale() -> None:
     title, *documented = headings_of(DOCS / "errors.md")
 
     assert title == "Errors"
-    assert sorted(documented) == sorted(error_classes())
+    assert sorted(documented) == sorted(["LeftfoldError", *(each.__name__ for each in error_classes())])
 
 
 def test_the_tree_in_the_docstring_of_errors_is_the_tree_of_classes() -> None:
-    drawn: list[str] = []
-    parents: dict[str, str] = {}
-    path: list[tuple[int, str]] = []
-    for line in (errors.__doc__ or "").splitlines():
-        if entry := re.match(r"(?P<indent>[ │├└─]*)(?P<name>[A-Z]\w+)(?: {2,}|$)", line):
-            while path and path[-1][0] >= len(entry["indent"]):
-                path.pop()
-            drawn.append(entry["name"])
-            parents[entry["name"]] = path[-1][1] if path else "Exception"
-            path.append((len(entry["indent"]), entry["name"]))
+    tree = (errors.__doc__ or "").partition("LeftfoldError\n")[2]
+    drawn = dict[str, str]()
+    for line in re.sub(r",\n[ │]*", ", ", tree).splitlines():
+        owner, _, below = line.strip(" │├└─").partition(": ")
+        drawn.setdefault(owner, "LeftfoldError")
+        drawn |= {name: owner for name in below.split(", ") if name}
 
-    assert sorted(drawn) == sorted(error_classes())
-    assert parents == {name: error.__bases__[0].__name__ for name, error in error_classes().items()}
+    here = [each for each in error_classes() if each.__module__ == errors.__name__]
+    assert drawn == {each.__name__: each.__bases__[0].__name__ for each in here}
 
 
 def test_every_option_of_a_store_url_has_its_heading() -> None:

@@ -5,10 +5,9 @@ import importlib
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 from uuid import UUID
 
 import pytest
@@ -27,8 +26,7 @@ from leftfold import (
     StoredEvent,
     Tag,
 )
-from leftfold import errors as errors_module
-from leftfold.errors import Conflict, LeftfoldError, Rejected
+from leftfold.errors import Rejected
 from leftfold.model.codec import JsonCodec
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, criteria
 from leftfold.model.message import MessageType
@@ -158,56 +156,6 @@ def test_the_command_line_says_which_extra_is_missing() -> None:
 
 
 # --- errors
-
-SAMPLES: dict[Any, Any] = {
-    "str": "text",
-    "int": 3,
-    "float": 1.5,
-    "bool": True,
-    "datetime": MOMENT,
-    "object": object(),
-    "Conflict": Conflict(criteria("a").items[0], 3, []),
-    "type": int,
-    "ReadModelChanged": errors_module.ReadModelChanged("Total", 1, 1),
-    "Sequence[str]": ["one", "two"],
-    "Sequence[type]": [int, str],
-    "bytes": b"bytes",
-}
-
-
-def error_classes() -> list[type[LeftfoldError]]:
-    return [
-        value
-        for value in vars(errors_module).values()
-        if inspect.isclass(value) and issubclass(value, LeftfoldError) and value is not LeftfoldError
-    ]
-
-
-def arguments_of(owner: type[LeftfoldError]) -> Iterator[Any]:
-    """A value for each parameter of an error, by its annotation."""
-    for parameter in list(inspect.signature(owner.__init__).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
-            continue
-        hint = parameter.annotation
-        kinds = get_args(hint) or (hint,)
-        yield sample(kinds, str(hint))
-
-
-def sample(kinds: tuple[Any, ...], hint: str) -> Any:
-    if "Sequence" in hint:
-        return [SAMPLES[kinds[0].__name__]] if kinds[0].__name__ in ("str", "type") else []
-    if hint == "typing.Any":
-        return criteria("a").items[0]
-    return SAMPLES[kinds[0].__name__]
-
-
-@pytest.mark.parametrize("owner", error_classes(), ids=lambda owner: owner.__name__)
-def test_an_error_says_what_was_found_what_was_expected_and_what_to_do(owner: type[LeftfoldError]) -> None:
-    error = owner(*arguments_of(owner))
-
-    assert all((error.found, error.expected, error.remedy))
-    assert str(error) == f"{error.found}\n  expected: {error.expected}\n  to do: {error.remedy}"
-    assert owner.__doc__
 
 
 def test_a_rejection_is_equal_to_one_with_the_same_reason_and_details() -> None:

@@ -435,8 +435,8 @@ async def test_a_server_says_once_what_a_restored_log_means_for_each_model(
         for kind, name in (("keyed", "Balance"), ("shards", "Divided"), ("free", "totals")):
             with pytest.raises(ReadModelBehind) as behind:
                 await server.query(Balances(kind), timeout=0.05)
-            assert behind.value.found == f"{name} has no rows yet that this code has folded from this log, after 0.05 s"
-            assert f"see that a process runs that folds {name}" in behind.value.remedy
+            assert behind.value.found == f"{name} has not been built from this log by this code yet, after 0.05 s"
+            assert f"make sure that a process builds {name}" in behind.value.remedy
             assert isinstance(behind.value.__cause__, ReadModelDiverged)
         said = [each.getMessage().split(":")[0] for each in caplog.records if each.levelno >= logging.WARNING]
     assert sorted(said) == sorted(f"{name} waits" for name in NAMED)

@@ -1,152 +1,203 @@
-"""Every error that leftfold raises on purpose.
+"""Every error that leftfold raises on purpose. Most have a standard parent too, so `except TimeoutError` works.
 
 LeftfoldError
-├── Rejected                    a handler said no; the only one that users raise
-├── DefinitionError             the app is put together wrongly; raised while it is defined
-│   ├── UnresolvedAnnotation    an annotation names something that cannot be found
-│   ├── NotAMessage             a class is used as a message but is not one
-│   ├── AbstractMessage         a class that is only a base for others is used as a message
-│   ├── DefinedTooLate          an event class was defined after the app whose models fold its base was opened
-│   ├── InvalidCriteria         criteria name a class that stands for no events
-│   ├── UntaggableType          a Tag sits on a type that has no stable text
-│   ├── UnstorableType          a field's type has no stored form that gives its values back
-│   ├── ShadowedField           a property or constant has the name of a field
-│   ├── TaglessEvent            a model folds an event that carries none of its tags
-│   ├── InvalidModel            a model's fields or evolve do not have the needed shape
-│   ├── InvalidHandler          a handler's signature does not have the needed shape
-│   ├── InvalidProjection       a projection's name, version or tables cannot be used
-│   ├── UnmatchedParameter      no field of the command keys a handler's parameter
-│   ├── AmbiguousParameter      several fields of the command could key it
-│   ├── DuplicateHandler        two handlers for one command or query
-│   ├── WireNameClash           two message types with one wire name
-│   └── ReservedWireName        a message type is named like leftfold's own
-├── UsageError                  a call asks for what cannot be done
-│   ├── NotHandled              no handler for this command or query
-│   ├── NaiveDatetime           a datetime without a time zone
-│   ├── UnsupportedValue        a value that no column can hold so that it keeps its order and comes back equal
-│   ├── UnsupportedExpression   SQL that would not give the same on every database
-│   ├── PositionAhead           as_of or after lies beyond the newest event
-│   ├── InvalidPosition         a read, a condition or a limit asks for what is no position or number of events
-│   ├── InvalidKey              a key does not fit the model
-│   ├── InvalidMetadata         metadata that could not be read back as it is
-│   ├── NotAnEvent              a handler decided something that is no event
-│   ├── WrongAnswer             a query handler answered something else than the query's type
-│   ├── InvalidUrl              a store URL that is not understood
-│   ├── MissingExtra            an optional dependency is not installed
-│   ├── AppNotFound             `--app` names no app that can be imported
-│   ├── MissingOption           a store object was given to `open` without `models=` or `work=`
-│   ├── InvalidOption           an option of `open` has a value that cannot be meant
-│   ├── UnknownRole             `work=` names something that is no role of a process
-│   ├── NothingToRun            a worker was started that has nothing to do
-│   ├── PortUnavailable         the health of a worker cannot be served on this port
-│   ├── UnknownProcess          the app has no such process manager
-│   ├── InstanceNotParked       a process that is not parked was to be retried
-│   ├── InstanceEnded           a process that is done or cancelled was to be cancelled
-│   ├── UnknownInstance         no event of the log concerns this instance of a process
-│   ├── UnknownReactor          the app has no such reactor
-│   ├── EventNotWaiting         a reactor was to retry or skip an event that neither waits nor is parked
-│   ├── UnknownModel            the command line asks for a model that the app does not have
-│   ├── LogNotEmpty             a log that is to be tortured holds events
-│   ├── SameLog                 a log is to be copied onto itself
-│   ├── ForeignTarget           the log to copy to holds something else than the beginning of the copy
-│   ├── UnknownNemesis          `leftfold torture` knows no such fault
-│   ├── WrongLoop               a store or a live app was used from another event loop than its own
-│   ├── ForkedStore             a store or a live app was used in a forked child of the process that opened it
-│   └── InsideRunningLoop       the sync facade was called from async code
-├── CodecError
-│   ├── CannotDecode            stored data does not fit its type
-│   └── InvalidMessage          a message would not be read back as it is; nothing was written
-│       └── CannotEncode        a message cannot be written as data
-├── StoreError
-│   ├── InvalidAppend           nothing was written
-│   │   ├── EmptyAppend
-│   │   ├── AppendTooLarge
-│   │   ├── EventTooLarge
-│   │   ├── CriteriaTooLarge
-│   │   ├── InvalidEvent
-│   │   ├── InvalidIdempotencyKey
-│   │   │   └── ReservedKey     it begins like leftfold's own keys
-│   │   ├── InvalidTag
-│   │   ├── InvalidType
-│   │   └── TimeRefused
-│   ├── Conflict                an append condition failed; nothing was written
-│   ├── KeyReused               an idempotency key came back with another payload
-│   ├── LeaseLost               another process does this work now; nothing was written
-│   ├── LeaseOfAnotherApp       another app on this log has a worker of the same name
-│   ├── PartsAppended           keys of parts of an append were used before; nothing was written
-│   ├── OutcomeUnknown          the commit may or may not have happened
-│   └── StoreUnavailable        nothing was written
-│       ├── StoreClosed
-│       ├── StoreNotFound
-│       ├── LogUnderFormerName
-│       ├── StoreUnreachable
-│       ├── StoreBusy
-│       ├── StoreFull
-│       ├── StoreReadOnly
-│       ├── ClockJumped         an event would be dated further ahead than is plausible
-│       ├── UnsuitableDatabase
-│       ├── RoleTaken
-│       ├── StoreCorrupt
-│       │   └── StoreCopied     the file and its -wal are not of one moment: a copy, or a backup beside another -wal
-│       └── StoreFailed
-│           └── LogReplaced     the log was moved, replaced or restored while it was open
-├── EvolveFailed                a model's evolve raised, or returned something that is no state
-├── ArgumentMutated             a handler, evolve or react changed what it was given
-├── TooManyConflicts           a command lost to concurrent ones too often
-├── TicketError                 a submitted command has no receipt, or cannot be changed
-│   ├── UnknownTicket           nothing was submitted under this id
-│   ├── TicketOpen              it was not settled in time
-│   ├── TicketFailed            its last attempt failed
-│   ├── TicketCancelled         someone cancelled it
-│   └── TicketClosed            it cannot be retried or cancelled any more
-└── ReadModelError
-    ├── ReadModelBehind         a read model did not reach the asked position in time
-    │   └── ExecutedButBehind   nor did one that `execute` was to wait for; the command was carried out
-    ├── ProjectionFailed        a read model stopped: which keys an event concerns cannot be known
-    ├── ProjectionParked        a projection waits at an event that its handler could not handle
-    ├── ReadModelChanged        the code of a read model has changed, its version has not
-    │   ├── ProjectionChanged   the same of a free-form projection
-    │   └── ReadModelsChanged   the same of several at once
-    ├── ReadModelDiverged       a read model was folded from another history than the log has now
-    ├── NotKept                 a read model was to be rebuilt that has no table yet
-    ├── NotParked               a key was to be retried or skipped that is not parked
-    ├── TableTaken              a table of this name is another log's, or none of leftfold's
-    ├── ModelsUnavailable       the models database cannot be used as it stands
-    └── UnknownReadModel        a query uses a read model that the app does not have
+├── Rejected
+├── DefinitionError: UnresolvedAnnotation, NotAMessage, AbstractMessage, DefinedTooLate, InvalidCriteria,
+│       UntaggableType, UnstorableType, ShadowedField, TaglessEvent, InvalidModel, InvalidHandler, InvalidProjection,
+│       UnmatchedParameter, AmbiguousParameter, DuplicateHandler, WireNameClash, ReservedWireName
+├── UsageError: NotHandled, NaiveDatetime, UnsupportedValue, UnsupportedExpression, PositionAhead,
+│       InvalidPosition, InvalidKey, InvalidMetadata, NotAnEvent, WrongAnswer, InvalidUrl, MissingExtra, SameLog,
+│       ForeignTarget, MissingOption, InvalidOption, UnknownRole, UnknownProcess, InstanceNotParked, InstanceEnded,
+│       UnknownInstance, UnknownReactor, EventNotWaiting, WrongLoop, ForkedStore, InsideRunningLoop
+├── CodecError: CannotDecode, InvalidMessage
+│   └── InvalidMessage: CannotEncode
+├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
+│   │   StoreUnavailable
+│   ├── InvalidAppend: EmptyAppend, AppendTooLarge, EventTooLarge, CriteriaTooLarge, InvalidEvent,
+│   │   │   InvalidIdempotencyKey, InvalidTag, InvalidType, TimeRefused
+│   │   └── InvalidIdempotencyKey: ReservedKey
+│   └── StoreUnavailable: StoreClosed, StoreNotFound, LogUnderFormerName, StoreUnreachable, StoreBusy, StoreFull,
+│       │   StoreReadOnly, ClockJumped, UnsuitableDatabase, RoleTaken, StoreCorrupt, StoreFailed
+│       ├── StoreCorrupt: StoreCopied
+│       └── StoreFailed: LogReplaced
+├── EvolveFailed
+├── ArgumentMutated
+├── TooManyConflicts
+├── TicketError: UnknownTicket, TicketOpen, TicketFailed, TicketCancelled, TicketClosed
+└── ReadModelError: ReadModelBehind, ProjectionFailed, ProjectionParked, ReadModelChanged, ReadModelDiverged, NotKept,
+    │   NotParked, TableTaken, ModelsUnavailable, UnknownReadModel
+    ├── ReadModelBehind: ExecutedButBehind
+    └── ReadModelChanged: ProjectionChanged, ReadModelsChanged
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
 from shlex import quote
-from typing import Any
+from typing import Any, cast, dataclass_transform
 
 from leftfold.passwords import without_password, without_password_of, without_passwords
 
-SHOWN_CHARACTERS = 200
+PARTS = ("found", "expected", "remedy")
+REQUIRED: Any = object()
+LONGEST_SHOWN = 120
 
 
 class LeftfoldError(Exception):
-    """The root: what was found, what was expected, what to do next. None of it shows the password of a URL."""
+    """The root: what was found, what was expected, what to do next. No text shows the password of a URL.
+
+    A copied or unpickled error equals the original: its class and its attributes are the same. Notes are kept; the
+    cause, the context and the traceback are not pickled, as with every Python exception.
+    """
+
+    found: str
+    expected: str
+    remedy: str
 
     def __init__(self, found: str, expected: str, remedy: str) -> None:
         self.found, self.expected, self.remedy = map(without_passwords, (found, expected, remedy))
         super().__init__(f"{self.found}\n  expected: {self.expected}\n  to do: {self.remedy}")
 
+    def __repr__(self) -> str:
+        names = getattr(type(self), "_fields", ()) or PARTS
+        shown_fields = ", ".join(f"{name}={shown(getattr(self, name))}" for name in names)
+        return without_passwords(f"{type(self).__name__}({shown_fields})")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _without_notes(self) == _without_notes(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args), vars(self)
+
+
+def _without_notes(error: object) -> dict[str, Any]:
+    return {name: value for name, value in vars(error).items() if name != "__notes__"}
+
+
+def _restored(owner: type[LeftfoldError], args: tuple[Any, ...]) -> LeftfoldError:
+    """Make an error without its constructor, whose parameters may differ from its attributes."""
+    error = owner.__new__(owner)
+    super(LeftfoldError, error).__init__(*args)
+    return error
+
+
+def fill(self: LeftfoldError, *values: Any, **named: Any) -> None:
+    """Set the fields of an error, and format the templates of its class: the constructor of most errors."""
+    owner: Any = type(self)
+    given = dict(zip(owner._fields, values, strict=False)) | named
+    held = owner._fields | given
+    is_complete = len(held) == len(owner._fields) and not any(value is REQUIRED for value in held.values())
+    if not is_complete or len(given) < len(values) + len(named):
+        inspect.signature(owner).bind(*values, **named)  # raises a TypeError that says what is wrong
+    for name, value in held.items():
+        setattr(self, name, tuple(value) if _is_sequence(owner._hints[name]) else value)
+    texts = _Texts(self)
+    LeftfoldError.__init__(
+        self, *(held[part] if part in held else getattr(self, part).format_map(texts) for part in PARTS)
+    )
+
+
+def _is_sequence(hint: Any) -> bool:
+    return getattr(hint, "__origin__", None) is Sequence
+
+
+@dataclass_transform(eq_default=False)
+class Declared(type):
+    """Gives an error class a constructor with its annotated fields as parameters.
+
+    `found`, `expected` and `remedy` are templates over the fields and properties; as a field, one is given in full.
+    """
+
+    _fields: dict[str, Any]
+    _hints: dict[str, Any]
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
+        super().__init__(name, bases, namespace)
+        hints, base = inspect.get_annotations(cls), bases[0]
+        cls._hints = getattr(base, "_hints", {}) | hints
+        cls._fields = getattr(base, "_fields", {}) | {each: namespace.get(each, REQUIRED) for each in hints}
+        if "__init__" not in namespace and (cls._fields or hasattr(cls, "found")):
+            type.__setattr__(cls, "__init__", fill)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """Return the signature of the constructor that is made from the fields."""
+        if cls.__dict__.get("__init__") is not fill:
+            raise AttributeError("the constructor is written out")
+        kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+        parameters = [
+            inspect.Parameter(
+                name, kind, default=empty if default is REQUIRED else default, annotation=cls._hints[name]
+            )
+            for name, default in cls._fields.items()
+        ]
+        return inspect.Signature(parameters)
+
+
+class _Texts:
+    """The values of an error's templates, by name."""
+
+    def __init__(self, error: LeftfoldError) -> None:
+        self._error = error
+
+    def __getitem__(self, name: str) -> "_Text":
+        return _Text(getattr(self._error, name))
+
+
+class _Text:
+    """A value in a template: a tuple as a list of names, a datetime in ISO format, `!r` in at most 120 characters."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return shown(self._value)
+
+    def __format__(self, form: str) -> str:
+        value: Any = self._value
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return _listed(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else format(value, form)
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+def shown(value: object) -> str:
+    """Return the `repr` of a value for a message, in at most 120 characters, even if its `repr` raises."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} that is nested too deeply to be shown"
+    except Exception as error:  # noqa: BLE001 the message is about something else and must not be lost
+        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+def unknown_option(name: str, known: Sequence[str]) -> str:
+    """Say that an option does not exist, and name similar ones or else all that exist."""
+    near = get_close_matches(name, known, 3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the options are {', '.join(known)}"
+    return f"there is no option {name!r}; {hint}"
+
 
 class Rejected(LeftfoldError):
-    """A command handler's no: `raise Rejected("insufficient funds", balance=12)`."""
+    """A command handler refuses a command: `raise Rejected("insufficient funds", balance=12)`."""
 
     def __init__(self, reason: str, **details: Any) -> None:
-        self.reason = reason
-        self.details = details
+        self.reason, self.details = reason, details
         given = ", ".join(f"{name}={value!r}" for name, value in details.items())
         super().__init__(
             f"rejected: {reason}" + (f" ({given})" if given else ""),
-            "a command that the present state allows",
-            "show the reason to whoever sent the command",
+            "a command that the current state allows",
+            "show the reason to the sender of the command",
         )
 
     def __repr__(self) -> str:
@@ -160,1359 +211,1326 @@ class Rejected(LeftfoldError):
         return hash(self.reason)
 
 
-class DefinitionError(LeftfoldError):
-    """The app is put together wrongly."""
+class DefinitionError(LeftfoldError, metaclass=Declared):
+    """The app is defined incorrectly."""
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        LeftfoldError.__init__(self, found, expected, remedy)
 
 
-class UnresolvedAnnotation(DefinitionError):
-    """An annotation names something that cannot be found."""
+class UnresolvedAnnotation(DefinitionError, NameError):
+    """An annotation refers to a name that does not exist at run time."""
 
-    def __init__(self, owner: str, problem: str) -> None:
-        self.owner = owner
-        super().__init__(
-            f"the annotations of {owner} cannot be resolved: {problem}",
-            "annotations that name what the module defines or imports at run time",
-            "define the classes at module level and import them outside `if TYPE_CHECKING`",
-        )
+    owner: str
+    problem: str
+    found = "the annotations of {owner} cannot be resolved: {problem}"
+    expected = "annotations whose names the module defines or imports at run time"
+    remedy = "define the classes at module level and import them outside `if TYPE_CHECKING`"
 
 
-class NotAMessage(DefinitionError):
+class NotAMessage(DefinitionError, TypeError):
     """A class is used as a message but is not one."""
 
-    def __init__(self, owner: object) -> None:
-        self.owner = owner
-        super().__init__(
-            f"{getattr(owner, '__qualname__', owner)!r} is used as a message",
-            "a subclass of Event, Command or Query, or a class marked with @message(...)",
-            "derive from Event, or put @message(wire=..., version=...) above the class itself",
-        )
+    owner: object
+    found = "{_name!r} is used as a message"
+    expected = "a subclass of Event, Command or Query, or a class decorated with @message(...)"
+    remedy = "derive the class from Event, or put @message(wire=..., version=...) above the class itself"
+
+    @property
+    def _name(self) -> object:
+        return getattr(self.owner, "__qualname__", self.owner)
 
 
-class AbstractMessage(DefinitionError):
-    """A class that is only a base for others is used as a message."""
+class AbstractMessage(DefinitionError, TypeError):
+    """An abstract class is used as a message."""
 
-    def __init__(self, owner: type) -> None:
-        self.owner = owner
-        super().__init__(
-            f"{owner.__qualname__} is defined with abstract=True and is used as a message",
-            "a class that is not abstract: there are no messages of an abstract one",
-            f"use a subclass of {owner.__qualname__}, or leave out abstract=True",
-        )
+    owner: type
+    found = "{_name} is defined with abstract=True and is used as a message"
+    expected = "a class that is not abstract: an abstract class has no messages of its own"
+    remedy = "use a subclass of {_name}, or remove abstract=True"
+
+    @property
+    def _name(self) -> str:
+        return self.owner.__qualname__
 
 
 class DefinedTooLate(DefinitionError):
-    """An event class was defined after the app whose models fold its base was opened."""
+    """An event class was defined after an app whose models fold its base class was opened."""
 
-    def __init__(self, owner: type, base: type) -> None:
-        self.owner, self.base = owner, base
-        super().__init__(
-            f"{owner.__qualname__} was defined after the app was opened, and its models fold {base.__qualname__}",
-            "every subclass of an event class that models fold to be defined before the app is opened",
-            f"import the module that defines {owner.__qualname__} first, and open the app again",
-        )
+    owner: type
+    base: type
+    found = "{_name} was defined after the app was opened, and the app's models fold {_base}"
+    expected = "all subclasses of an event class that a model folds to be defined before the app is opened"
+    remedy = "import the module that defines {_name} first, then open the app again"
 
+    @property
+    def _name(self) -> str:
+        return self.owner.__qualname__
 
-class InvalidCriteria(DefinitionError):
-    """Criteria name a class that stands for no events."""
-
-    def __init__(self, owner: type, problem: str) -> None:
-        self.owner = owner
-        super().__init__(
-            f"criteria({getattr(owner, '__qualname__', owner)}): {problem}",
-            "wire names, event classes, or base classes whose subclasses are defined by now",
-            "name the events, or make the criteria in a function that is called once all events are defined",
-        )
+    @property
+    def _base(self) -> str:
+        return self.base.__qualname__
 
 
-class UntaggableType(DefinitionError):
-    """A Tag sits on a type that has no stable text."""
+class InvalidCriteria(DefinitionError, ValueError):
+    """Criteria name a class that has no events."""
 
-    def __init__(self, owner: str, field: str, found: object) -> None:
-        self.owner, self.field = owner, field
-        super().__init__(
-            f"{owner}.{field} is tagged but holds {getattr(found, '__name__', found)}",
-            "str, int, UUID, Enum or date, optional or in a list, tuple or set",
-            "tag a field of one of these types",
-        )
+    owner: object
+    problem: str
+    found = "criteria({_name}): {problem}"
+    expected = "wire names, event classes, or base classes whose subclasses are already defined"
+    remedy = "name the events, or call criteria(...) in a function that runs after all events are defined"
 
-
-class UnstorableType(DefinitionError):
-    """A field's type has no stored form that gives its values back."""
-
-    def __init__(self, owner: str, field: str, problem: str) -> None:
-        self.owner, self.field, self.problem = owner, field, problem
-        super().__init__(
-            f"{owner}{field and '.'}{field} has a type that cannot be stored: {problem}",
-            "types whose values come back equal from JSON; docs/events.md lists them",
-            "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
-            "written as text; for any other type, use one of the list",
-        )
+    @property
+    def _name(self) -> object:
+        return getattr(self.owner, "__qualname__", self.owner)
 
 
-class ShadowedField(DefinitionError):
-    """A property, method or constant has the name of a field, so Python reads another value than is stored."""
+class UntaggableType(DefinitionError, TypeError):
+    """A Tag annotates a type that has no stable text form."""
 
-    def __init__(self, owner: str, field: str, found: object) -> None:
-        self.owner, self.field, self.hidden_by = owner, field, found
-        super().__init__(
-            f"{owner}.{field} is a field, and also {_kind_of_attribute(found)}",
-            "one meaning a name: the value that is stored is the one that Python reads",
-            "rename one of the two; to compute a value, give the property a name of its own",
-        )
+    owner: str
+    field: str
+    type: object
+    found = "{owner}.{field} is tagged but has the type {_name}"
+    expected = "str, int, UUID, Enum or date, optional or in a list, tuple or set"
+    remedy = "tag a field of one of these types"
 
-
-def _kind_of_attribute(found: object) -> str:
-    if isinstance(found, property):
-        return "a property"
-    return "a method" if callable(found) else f"the constant {shown(found)}"
+    @property
+    def _name(self) -> object:
+        return getattr(self.type, "__name__", self.type)
 
 
-class TaglessEvent(DefinitionError):
-    """A model folds an event that carries none of its tags."""
+class UnstorableType(DefinitionError, TypeError):
+    """A field has a type whose values cannot all be stored and read back equal."""
 
-    def __init__(
-        self, model: str, event: str, missing: Sequence[str], carried: Sequence[str], *, criteria: bool = False
-    ) -> None:
-        self.model, self.event, self.missing, self.carried = model, event, tuple(missing), tuple(carried)
-        super().__init__(
-            f"{model}.evolve takes {event}, which carries {_listed(carried)}",
-            f"an event that carries {_listed(missing)}",
-            f"type the field of {event} that names the entity with the tagged type, drop the event from evolve, "
-            + ("define `criteria(self)` on the model, " if criteria else "")
-            + f"or, if {event} is only a base for other events, say class {event}(..., abstract=True)",
-        )
+    owner: str
+    field: str
+    problem: str
+    found = "{_place} has a type that cannot be stored: {problem}"
+    expected = "types whose values come back equal from JSON; docs/events.md lists them"
+    remedy = (
+        "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
+        "written as text; otherwise use a type from the list"
+    )
 
-
-class InvalidModel(DefinitionError):
-    """A model's fields or evolve do not have the needed shape."""
+    @property
+    def _place(self) -> str:
+        return f"{self.owner}.{self.field}" if self.field else self.owner
 
 
-class InvalidHandler(DefinitionError):
-    """A handler's signature does not have the needed shape."""
+class ShadowedField(DefinitionError, TypeError):
+    """A property, method or constant has the name of a field, so Python reads another value than the stored one."""
+
+    owner: str
+    field: str
+    hidden_by: object
+    found = "{owner}.{field} is a field and also {_kind}"
+    expected = "one meaning for a name: Python reads the value that is stored"
+    remedy = "rename one of the two; give a property that computes a value a name of its own"
+
+    @property
+    def _kind(self) -> str:
+        if isinstance(self.hidden_by, property):
+            return "a property"
+        return "a method" if callable(self.hidden_by) else f"the constant {shown(self.hidden_by)}"
 
 
-class InvalidProjection(DefinitionError):
-    """A projection's name, version or tables cannot be used."""
+class TaglessEvent(DefinitionError, TypeError):
+    """A model folds an event that carries none of the model's tags."""
 
-    def __init__(self, projection: str, problem: str, expected: str) -> None:
-        self.projection = projection
-        super().__init__(
-            f"the projection {projection}: {problem}",
-            expected,
-            "write @app.projection('daily totals', version=1, tables=[daily_totals]) above its handler",
-        )
+    model: str
+    event: str
+    missing: Sequence[str]
+    carried: Sequence[str]
+    criteria: bool = False
+    found = "{model}.evolve takes {event}, which carries the tags: {carried}"
+    expected = "an event that carries the tags: {missing}"
+    remedy = (
+        "type the field of {event} that identifies the entity with the tagged type, remove the event from "
+        "evolve,{_criteria} or, if {event} is only a base class for other events, define it as "
+        "class {event}(..., abstract=True)"
+    )
 
-
-class UnmatchedParameter(DefinitionError):
-    """No field of the command keys a handler's parameter."""
-
-    def __init__(self, handler: str, parameter: str, tag: str, choices: Sequence[str]) -> None:
-        self.handler, self.parameter, self.tag, self.choices = handler, parameter, tag, tuple(choices)
-        super().__init__(
-            f"parameter {parameter!r} of {handler} needs a key tagged {tag!r}; the command has {_listed(choices)}",
-            f"a command field that carries the tag {tag!r}",
-            "add the field to the command, typed with the tagged type",
-        )
+    @property
+    def _criteria(self) -> str:
+        return " define `criteria(self)` on the model," if self.criteria else ""
 
 
-class AmbiguousParameter(DefinitionError):
-    """Several fields of the command could key a handler's parameter."""
+class InvalidModel(DefinitionError, TypeError):
+    """The fields or the evolve method of a model are not usable."""
 
-    def __init__(self, handler: str, parameter: str, tag: str, choices: Sequence[str]) -> None:
-        self.handler, self.parameter, self.tag, self.choices = handler, parameter, tag, tuple(choices)
-        super().__init__(
-            f"parameter {parameter!r} of {handler} could be keyed by {_listed(choices)}",
-            f"one command field that carries the tag {tag!r}, or one with the parameter's name",
-            f"name the parameter like the field it means: {_listed(choices)}",
-        )
+    found: str
+    expected: str
+    remedy: str
 
 
-class DuplicateHandler(DefinitionError):
-    """Two handlers for one command or query."""
+class InvalidHandler(DefinitionError, TypeError):
+    """The signature of a handler is not usable."""
 
-    def __init__(self, message: str, first: str, second: str) -> None:
-        self.message, self.first, self.second = message, first, second
-        super().__init__(
-            f"{message} is handled by {first} and by {second}",
-            "one handler for each command and each query",
-            "remove one of them, or give it a message type of its own",
-        )
+    found: str
+    expected: str
+    remedy: str
 
 
-class WireNameClash(DefinitionError):
-    """Two message types with one wire name."""
+class InvalidProjection(DefinitionError, ValueError):
+    """The name, version or tables of an SQL projection are not usable."""
 
-    def __init__(self, wire: str, first: str, second: str) -> None:
-        self.wire, self.first, self.second = wire, first, second
-        super().__init__(
-            f"{first} and {second} both have the wire name {wire!r}",
-            "a wire name of its own for each type",
-            f"give one of them another name: class {second.rpartition('.')[2]}(Event, wire=...)",
-        )
+    projection: str
+    problem: str
+    expected: str
+    found = "the projection {projection}: {problem}"
+    remedy = "write @app.projection('daily totals', version=1, tables=[daily_totals]) above its handler"
 
 
-class ReservedWireName(DefinitionError):
-    """A message type is named like leftfold's own."""
+class UnmatchedParameter(DefinitionError, TypeError):
+    """No field of the command provides the key for a handler's parameter."""
 
-    def __init__(self, wire: str, owner: str) -> None:
-        self.wire, self.owner = wire, owner
-        super().__init__(
-            f"{owner} has the wire name {wire!r}",
-            "a name that does not begin with 'leftfold.': so the log's own events are called",
-            f"give it another name: class {owner.rpartition('.')[2]}(Event, wire=...)",
-        )
-
-
-class UsageError(LeftfoldError):
-    """A call asks for what cannot be done."""
+    handler: str
+    parameter: str
+    tag: str
+    choices: Sequence[str]
+    found = "parameter {parameter!r} of {handler} needs a key tagged {tag!r}; the command's tagged fields: {choices}"
+    expected = "a command field with the tag {tag!r}"
+    remedy = "add the field to the command, with the tagged type"
 
 
-class NotHandled(UsageError):
-    """No handler for this command or query."""
+class AmbiguousParameter(DefinitionError, TypeError):
+    """Several fields of the command could provide the key for a handler's parameter."""
 
-    def __init__(self, message: str, known: Sequence[str]) -> None:
-        self.message, self.known = message, tuple(known)
-        super().__init__(
-            f"nothing handles {message}",
-            f"one of {_listed(known)}",
-            "define a handler with @app.handles or @app.answers before the app is opened",
-        )
-
-
-class NaiveDatetime(UsageError):
-    """A datetime without a time zone."""
-
-    def __init__(self, found: datetime) -> None:
-        self.value = found
-        super().__init__(
-            f"the datetime {found.isoformat()} has no time zone",
-            "an aware datetime",
-            "say which zone is meant: datetime(..., tzinfo=UTC), or 2026-01-31T09:30Z in text",
-        )
+    handler: str
+    parameter: str
+    tag: str
+    choices: Sequence[str]
+    found = "the key for parameter {parameter!r} of {handler} could come from several fields: {choices}"
+    expected = "exactly one command field with the tag {tag!r}, or one with the name of the parameter"
+    remedy = "give the parameter the name of the field that you mean: {choices}"
 
 
-class UnsupportedValue(UsageError):
-    """A value that no column can hold so that it keeps its order and comes back equal."""
+class DuplicateHandler(DefinitionError, ValueError):
+    """A command or query has two handlers."""
 
-    def __init__(self, found: object, expected: str, remedy: str) -> None:
-        self.value = found
-        super().__init__(f"{found!r} cannot be kept in a column", expected, remedy)
-
-
-class UnsupportedExpression(UsageError):
-    """SQL over a column of a type with which the databases do not do the same, or nothing right."""
-
-    def __init__(self, operation: str, kind: str, remedy: str) -> None:
-        self.operation, self.kind = operation, kind
-        super().__init__(f"{operation} of {kind}", "what gives the same on every database, and in Python", remedy)
+    message: str
+    first: str
+    second: str
+    found = "{message} is handled by {first} and by {second}"
+    expected = "one handler for each command and each query"
+    remedy = "remove one handler, or give it its own message type"
 
 
-class PositionAhead(UsageError):
-    """as_of or after lies beyond the newest event."""
+class WireNameClash(DefinitionError, ValueError):
+    """Two message types have the same wire name."""
 
-    def __init__(self, asked: int | datetime, head: int, option: str = "as_of") -> None:
-        self.asked, self.head, self.option = asked, head, option
-        super().__init__(
-            f"{option} {asked} has not happened yet; the newest event is at position {head}",
-            f"a position from 0 to {head}" + (", or a time that is past" if option == "as_of" else ""),
-            f"leave {option} out to ask for the present"
-            if option == "as_of"
-            else "take the position from a receipt of this log, or leave after out",
-        )
+    wire: str
+    first: str
+    second: str
+    found = "{first} and {second} both have the wire name {wire!r}"
+    expected = "a different wire name for each type"
+    remedy = "give one of them another name: class {_name}(Event, wire=...)"
 
-
-class InvalidPosition(UsageError):
-    """A read, a condition or a limit asks for what is no position or number of events."""
-
-    def __init__(self, name: str, found: object) -> None:
-        self.name, self.value = name, found
-        super().__init__(
-            f"{name}={found!r}",
-            "a whole number from 0 to 9,223,372,036,854,775,807",
-            f"pass the position of an event, or 0 for the beginning; leave {name} out for no bound",
-        )
+    @property
+    def _name(self) -> str:
+        return self.second.rpartition(".")[2]
 
 
-class InvalidKey(UsageError):
+class ReservedWireName(DefinitionError, ValueError):
+    """A message type has a wire name that leftfold reserves for its own events."""
+
+    wire: str
+    owner: str
+    found = "{owner} has the wire name {wire!r}"
+    expected = "a name that does not begin with 'leftfold.', which is the prefix of leftfold's own events"
+    remedy = "give it another name: class {_name}(Event, wire=...)"
+
+    @property
+    def _name(self) -> str:
+        return self.owner.rpartition(".")[2]
+
+
+class UsageError(LeftfoldError, metaclass=Declared):
+    """A call asks for something that cannot be done."""
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        LeftfoldError.__init__(self, found, expected, remedy)
+
+
+class NotHandled(UsageError, LookupError):
+    """The app has no handler for this command or query."""
+
+    message: str
+    known: Sequence[str]
+    found = "the app has no handler for {message}"
+    expected = "one of {known}"
+    remedy = "define a handler with @app.handles or @app.answers before the app is opened"
+
+
+class NaiveDatetime(UsageError, ValueError):
+    """A datetime has no time zone."""
+
+    value: datetime
+    found = "the datetime {value} has no time zone"
+    expected = "an aware datetime"
+    remedy = "add the time zone: datetime(..., tzinfo=UTC), or 2026-01-31T09:30Z as text"
+
+
+class UnsupportedValue(UsageError, ValueError):
+    """A column cannot store this value so that it keeps its order and is read back equal."""
+
+    value: object
+    expected: str
+    remedy: str
+    found = "{value!r} cannot be stored in a column"
+
+
+class UnsupportedExpression(UsageError, TypeError):
+    """An SQL expression whose result would differ between databases, or would be wrong."""
+
+    operation: str
+    kind: str
+    remedy: str
+    found = "{operation} of {kind}"
+    expected = "an expression that gives the same result on every database and in Python"
+
+
+class PositionAhead(UsageError, ValueError):
+    """`as_of` or `after` is beyond the newest event."""
+
+    asked: int | datetime
+    head: int
+    option: str = "as_of"
+    found = "{option} {asked} has not happened yet; the newest event is at position {head}"
+    expected = "a position from 0 to {head}{_or_time}"
+    remedy = "{_remedy}"
+
+    @property
+    def _or_time(self) -> str:
+        return ", or a time in the past" if self.option == "as_of" else ""
+
+    @property
+    def _remedy(self) -> str:
+        if self.option == "as_of":
+            return "leave out as_of to ask for the current state"
+        return f"take the position from a receipt of this log, or leave out {self.option}"
+
+
+class InvalidPosition(UsageError, ValueError):
+    """A position or a number of events is not a whole number in the allowed range."""
+
+    name: str
+    value: object
+    found = "{name}={value!r}"
+    expected = "a whole number from 0 to 9,223,372,036,854,775,807"
+    remedy = "pass the position of an event, or 0 for the beginning; leave out {name} for no limit"
+
+
+class InvalidKey(UsageError, ValueError):
     """A key does not fit the model."""
 
-    def __init__(self, model: str, found: Sequence[object], fields: Sequence[str]) -> None:
-        self.model, self.fields = model, tuple(fields)
-        super().__init__(
-            f"{model} was asked for with the key {tuple(found)!r}",
-            f"one value for each of {_listed(fields)}, of the field's type",
-            "pass the key's values in the order of the model's fields",
-        )
+    model: str
+    key: Sequence[object]
+    fields: Sequence[str]
+    found = "{model} was requested with the key {key!r}"
+    expected = "one value of the field's type for each of {fields}"
+    remedy = "pass the values of the key in the order of the model's fields"
 
 
-class InvalidMetadata(UsageError):
-    """Metadata that could not be read back as it is; nothing was written."""
+class InvalidMetadata(UsageError, ValueError):
+    """Metadata has a value that would not be read back equal; nothing was written."""
 
-    def __init__(self, field: str, given: object, expected: str) -> None:
-        self.field, self.given = field, given
-        super().__init__(
-            f"{field} is {shown(given)}, of type {type(given).__name__}",
-            expected,
-            f"give it as text, as in {field}=str(...)",
-        )
+    field: str
+    given: object
+    expected: str
+    found = "{field} is {given!r}, of type {_type}"
+    remedy = "pass text, as in {field}=str(...)"
 
-
-class NotAnEvent(UsageError):
-    """A handler decided something that is no event."""
-
-    def __init__(self, handler: str, found: object) -> None:
-        self.handler, self.value = handler, found
-        super().__init__(
-            f"{handler} returned {found!r}",
-            "an event, several events, or None",
-            "return instances of Event (or of classes marked with @message)",
-        )
+    @property
+    def _type(self) -> str:
+        return type(self.given).__name__
 
 
-class WrongAnswer(UsageError):
-    """A query handler answered something else than the query's type."""
+class NotAnEvent(UsageError, TypeError):
+    """A command handler returned something that is not an event."""
 
-    def __init__(self, handler: str, query: str, expected: Sequence[type], found: object, place: str = "") -> None:
-        self.handler, self.query, self.value, self.place = handler, query, found, place
-        super().__init__(
-            f"{handler} answered {query} with {f'{place} ' if place else ''}{type(found).__name__}: {shown(found)}",
-            " or ".join(each.__name__ for each in expected),
-            f"return what {query} says, or correct the type in `class {query}(Query[...])`",
-        )
+    handler: str
+    value: object
+    found = "{handler} returned {value!r}"
+    expected = "an event, several events, or None"
+    remedy = "return instances of Event, or of classes decorated with @message"
 
 
-class InvalidUrl(UsageError):
-    """A store URL that is not understood."""
+class WrongAnswer(UsageError, TypeError):
+    """A query handler returned a value that is not of the query's type."""
+
+    handler: str
+    query: str
+    types: Sequence[type]
+    value: object
+    place: str = ""
+    found = "{handler} answered {query} with {_place}{_type}: {value!r}"
+    expected = "{_expected}"
+    remedy = "return what {query} declares, or correct the type in `class {query}(Query[...])`"
+
+    @property
+    def _place(self) -> str:
+        return f"{self.place} " if self.place else ""
+
+    @property
+    def _type(self) -> str:
+        return type(self.value).__name__
+
+    @property
+    def _expected(self) -> str:
+        return " or ".join(each.__name__ for each in self.types)
+
+
+class InvalidUrl(UsageError, ValueError):
+    """The URL of a store or of a database for read models is not valid."""
+
+    url: str
+    problem: str
+    found = "the store URL '{url}' is not valid: {problem}"
+    expected = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://host/database?log=name, memory: or a Path"
+    remedy = "correct the URL; docs/store.md lists the options"
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url = without_password(url)
-        super().__init__(
-            f"the store URL {self.url!r} is not understood: {without_password_of(url, problem)}",
-            "sqlite:///relative.db, sqlite:////absolute.db, postgresql://host/database?log=name, memory: or a Path",
-            "correct the URL; the options are listed in docs/store.md",
-        )
+        fill(self, without_password(url), without_password_of(url, problem))
 
 
-def unknown_option(name: str, known: Sequence[str]) -> str:
-    """What to say of an option that there is not: what may be meant, or all that there are."""
-    near = get_close_matches(name, known, 3)
-    said = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the options are {', '.join(known)}"
-    return f"there is no option {name!r}; {said}"
-
-
-class MissingExtra(UsageError):
+class MissingExtra(UsageError, ImportError):
     """An optional dependency is not installed."""
 
-    def __init__(self, module: str, extra: str) -> None:
-        self.module, self.extra = module, extra
-        super().__init__(
-            f"the package {module!r} is not installed",
-            f"leftfold with the extra {extra!r}",
-            f"pip install 'leftfold[{extra}]'",
-        )
+    module: str
+    extra: str
+    found = "the package {module!r} is not installed"
+    expected = "leftfold with the extra {extra!r}"
+    remedy = "pip install 'leftfold[{extra}]'"
 
 
-class AppNotFound(UsageError):
-    """The app that the command line names cannot be imported."""
+class SameLog(UsageError, ValueError):
+    """The source and the target of a copy are the same log."""
 
-    def __init__(self, target: str, problem: str, known: Sequence[str] = ()) -> None:
-        self.target, self.known = without_password(target), tuple(known)
-        super().__init__(
-            f"--app {self.target}: {problem}",
-            "module:attribute of an App in the working directory or on the Python path, like bank:bank",
-            f"try --app {known[0]}" if known else "correct the name, or go to the folder that has the module",
-        )
-
-
-class UnknownModel(UsageError):
-    """The command line asks for a model that the app does not have."""
-
-    def __init__(self, model: str, known: Sequence[str], kind: str = "decision model or read model") -> None:
-        self.model, self.known, self.kind = without_password(model), tuple(known), kind
-        super().__init__(
-            f"the app has no {kind} {self.model!r}",
-            f"one of {_listed(known)}",
-            "correct the name; a decision model is found if a command handler takes it"
-            if "decision" in kind
-            else "correct the name; a read model goes by its class's name, a projection by the name that it was given",
-        )
-
-
-class LogNotEmpty(UsageError):
-    """A log that is to be tortured holds events."""
-
-    def __init__(self, url: str, head: int) -> None:
-        self.url, self.head = without_password(url), head
-        super().__init__(
-            f"the log {self.url} has {head} events, and torture fills it with nonsense",
-            "an empty log",
-            "name a new file or schema",
-        )
-
-
-class SameLog(UsageError):
-    """A log is to be copied onto itself."""
+    log: str
+    found = "the source and the target are the same log, {log}"
+    expected = "two different logs: a copy has its own identity"
+    remedy = "name another file or schema as the target; a file that was copied with cp is still the same log"
 
     def __init__(self, log: str) -> None:
-        self.log = without_password(log)
-        super().__init__(
-            f"both are the log {self.log}",
-            "two logs: a copy has an identity of its own",
-            "name another file or schema to copy to; a file that was copied by other means is still the same log",
-        )
+        fill(self, without_password(log))
 
 
-class ForeignTarget(UsageError):
-    """The log to copy to holds something else than the beginning of the copy."""
+class ForeignTarget(UsageError, ValueError):
+    """The target of a copy contains something other than the beginning of the source."""
 
-    def __init__(self, position: int, difference: str) -> None:
-        self.position, self.difference = position, difference
-        super().__init__(
-            f"the log to copy to differs from the source at position {position}: {difference}",
-            "a log that is empty, or holds what an earlier copy of this source has written, and no other writer",
-            "copy to a new file or schema, or delete this one if nobody needs it",
-        )
+    position: int
+    difference: str
+    found = "the target log differs from the source at position {position}: {difference}"
+    expected = "an empty log, or one that an earlier copy of this source has written and nobody else has changed"
+    remedy = "copy to a new file or schema, or delete this one if nobody needs it"
 
 
-class UnknownNemesis(UsageError):
-    """`leftfold torture` knows no such fault."""
+class MissingOption(UsageError, TypeError):
+    """`open` was given a store object without an option that the URL of a log would imply."""
 
-    def __init__(self, nemesis: str, known: Sequence[str]) -> None:
-        self.nemesis, self.known = nemesis, tuple(known)
-        super().__init__(
-            f"there is no fault {nemesis!r}",
-            f"one of {_listed(known)}, or none",
-            "correct the name; leave it out for all that are available",
-        )
+    name: str
+    store: str
+    found = "open was given {store} without {name}="
+    expected = "{name}=, because a store object does not say where its log is kept"
+    remedy = "add {name}=, or open the log by its URL"
 
 
-class MissingOption(UsageError):
-    """A store object was given to `open` without an option that its URL would have stood for."""
+class InvalidOption(UsageError, ValueError):
+    """An option of `open` has a value that is not allowed."""
 
-    def __init__(self, name: str, store: str) -> None:
-        self.name, self.store = name, store
-        super().__init__(
-            f"open was given {store} without {name}=",
-            f"{name}=, because a store object does not say where its log is kept",
-            f"add {name}=, or open the log by its URL",
-        )
+    name: str
+    value: object
+    expected: str
+    found = "{name}={value!r}"
+    remedy = "correct the value, or leave out {name}= for the default"
 
 
-class InvalidOption(UsageError):
-    """An option of `open` has a value that cannot be meant."""
+class UnknownRole(UsageError, ValueError):
+    """`work=` contains something that is not a role of a process."""
 
-    def __init__(self, name: str, value: object, expected: str) -> None:
-        self.name, self.value = name, value
-        super().__init__(f"{name}={value!r:.100}", expected, f"correct the value, or leave out {name}= for the default")
+    role: object
+    known: Sequence[str]
+    found = "{_found}"
+    expected = "True, False, or a collection of {known}"
+    remedy = "{_remedy}"
 
+    @property
+    def _found(self) -> str:
+        is_bare = self.role in self.known
+        return f"work={self.role!r} is not a collection of roles" if is_bare else f"work= has {self.role!r}, not a role"
 
-class UnknownRole(UsageError):
-    """`work=` names something that is no role of a process."""
-
-    def __init__(self, role: object, known: Sequence[str]) -> None:
-        self.role, self.known = role, tuple(known)
-        super().__init__(
-            f"work={role!r} is no collection of roles" if role in known else f"work= names {role!r}, which is no role",
-            f"True, False, or a collection of {_listed(known)}",
-            _role_remedy(role, known),
-        )
-
-
-def _role_remedy(role: object, known: Sequence[str]) -> str:
-    near = get_close_matches(str(role), known, 1)
-    if near:
-        return f'write work=("{near[0]}",), a tuple'
-    return f"name only such roles, as in work={tuple(known[:2])}, or leave work= out to have all of them"
+    @property
+    def _remedy(self) -> str:
+        if near := get_close_matches(str(self.role), self.known, 1):
+            return f'write work=("{near[0]}",), a tuple'
+        return f"name only these roles, as in work={self.known[:2]}, or leave out work= for all of them"
 
 
-class NothingToRun(UsageError):
-    """A worker was started that has nothing to do."""
+class UnknownProcess(UsageError, LookupError):
+    """The app has no process manager of this name."""
 
-    def __init__(self, app: str, roles: Sequence[str]) -> None:
-        self.app, self.roles = app, tuple(roles)
-        super().__init__(
-            f"the app {app} has nothing to run: no {', no '.join(roles)}",
-            "command handlers, process managers or read models that the chosen roles run",
-            "choose other roles with --only, or leave it out",
-        )
+    process: str
+    known: Sequence[str]
+    found = "the app has no process manager {process}"
+    expected = "one of {known}"
+    remedy = "put @app.process above the class, or correct the name"
 
 
-class PortUnavailable(UsageError):
-    """The health of a worker cannot be served on this port."""
+class InstanceNotParked(UsageError, LookupError):
+    """A process instance cannot be retried, because it is not parked."""
 
-    def __init__(self, host: str, port: int, problem: str) -> None:
-        self.host, self.port = host, port
-        super().__init__(
-            f"port {port} of {host} cannot be used: {problem}",
-            "a free port that this user may use",
-            "stop what uses it, or choose another; 0 takes any free one and prints which",
-        )
-
-
-class UnknownProcess(UsageError):
-    """The app has no such process manager."""
-
-    def __init__(self, process: str, known: Sequence[str]) -> None:
-        self.process, self.known = process, tuple(known)
-        super().__init__(
-            f"{process} is not a process of this app",
-            f"one of {_listed(known)}",
-            "put @app.process above the class, or correct the name",
-        )
-
-
-class InstanceNotParked(UsageError):
-    """A process that is not parked was to be retried."""
-
-    def __init__(self, instance: str, standing: str) -> None:
-        self.instance, self.standing = instance, standing
-        super().__init__(
-            f"the process {instance} is {standing}",
-            "one that is parked at an event that it could not answer",
-            "nothing has to be done; `leftfold processes` lists those that are parked",
-        )
+    instance: str
+    standing: str
+    found = "the process {instance} is {standing}"
+    expected = "an instance that is parked at an event that it could not handle"
+    remedy = "nothing needs to be done; `leftfold processes` lists the parked instances"
 
 
 class InstanceEnded(UsageError):
-    """A process that is done or cancelled was to be cancelled."""
+    """A process instance cannot be cancelled, because it has already ended."""
 
-    def __init__(self, instance: str, standing: str) -> None:
-        self.instance, self.standing = instance, standing
-        super().__init__(
-            f"the process {instance} is {standing}",
-            "one that still answers events",
-            "nothing has to be done: it answers no more events",
-        )
+    instance: str
+    standing: str
+    found = "the process {instance} is {standing}"
+    expected = "an instance that still reacts to events"
+    remedy = "nothing needs to be done: it no longer reacts to events"
 
 
-class UnknownInstance(UsageError):
-    """No event of the log concerns this instance of a process."""
+class UnknownInstance(UsageError, LookupError):
+    """The log has no event for this process instance."""
 
-    def __init__(self, instance: str) -> None:
-        self.instance = instance
-        super().__init__(
-            f"no event of the log concerns the process {instance}",
-            "the key of an instance whose events are in the log",
-            "correct the key; `leftfold processes` lists the instances that have answered anything",
-        )
+    instance: str
+    found = "the log has no event for the process {instance}"
+    expected = "the key of an instance that has events in the log"
+    remedy = "correct the key; `leftfold processes` lists the instances"
 
 
-class UnknownReactor(UsageError):
-    """The app has no such reactor."""
+class UnknownReactor(UsageError, LookupError):
+    """The app has no reactor of this name."""
 
-    def __init__(self, reactor: str, known: Sequence[str]) -> None:
-        self.reactor, self.known = reactor, tuple(known)
-        super().__init__(
-            f"{reactor!r} is not a reactor of this app",
-            f"one of {_listed(known)}",
-            "put @app.reactor above the function, or correct the name",
-        )
+    reactor: str
+    known: Sequence[str]
+    found = "the app has no reactor {reactor!r}"
+    expected = "one of {known}"
+    remedy = "put @app.reactor above the function, or correct the name"
 
 
-class EventNotWaiting(UsageError):
-    """A reactor was to retry or skip an event that neither waits nor is parked."""
+class EventNotWaiting(UsageError, LookupError):
+    """A reactor cannot retry or skip an event that is neither waiting nor parked."""
 
-    def __init__(self, reactor: str, position: int, outstanding: int) -> None:
-        self.reactor, self.position, self.outstanding = reactor, position, outstanding
-        super().__init__(
-            f"the reactor {reactor!r} does not wait with the event at position {position}",
-            f"one of the {outstanding} events that wait or are parked"
-            if outstanding
-            else "an event that waits or is parked; there is none",
-            "list them with `leftfold reactors show`; what was reacted to needs nothing",
-        )
+    reactor: str
+    position: int
+    outstanding: int
+    found = "for the reactor {reactor!r}, the event at position {position} is neither waiting nor parked"
+    expected = "{_expected}"
+    remedy = "list the events with `leftfold reactors show`; an event that was handled needs nothing"
 
-
-class WrongLoop(UsageError):
-    """A store or a live app was used from another event loop than its own."""
-
-    def __init__(self, closed: bool = False) -> None:
-        self.closed = closed
-        super().__init__(
-            "this was first used in another event loop" + (", which is closed by now" if closed else ""),
-            "the event loop that opened it: a store and a live app belong to one",
-            "open it inside each asyncio.run, or share one loop between threads by app.open_sync(url)",
-        )
+    @property
+    def _expected(self) -> str:
+        many = f"one of the {self.outstanding} events that are waiting or parked"
+        return many if self.outstanding else "an event that is waiting or parked; there is none"
 
 
-class ForkedStore(UsageError):
+class WrongLoop(UsageError, RuntimeError):
+    """A store or a live app was used from an event loop other than its own."""
+
+    closed: bool = False
+    found = "this was first used in another event loop{_closed}"
+    expected = "the event loop that opened it: a store and a live app belong to one event loop"
+    remedy = "open it inside each asyncio.run, or share one loop between threads with app.open_sync(url)"
+
+    @property
+    def _closed(self) -> str:
+        return ", which is closed now" if self.closed else ""
+
+
+class ForkedStore(UsageError, RuntimeError):
     """A store or a live app was used in a forked child of the process that opened it."""
 
-    def __init__(self, opened_in: int, used_in: int) -> None:
-        self.opened_in, self.used_in = opened_in, used_in
-        super().__init__(
-            f"this was opened in process {opened_in} and is used in process {used_in}, which was forked from it",
-            "the process that opened it: threads and connections do not survive a fork",
-            "open it in each worker, after the fork: on the first request, or in gunicorn's post_fork",
-        )
+    opened_in: int
+    used_in: int
+    found = "this was opened in process {opened_in} and is used in process {used_in}, which was forked from it"
+    expected = "the process that opened it: threads and connections do not survive a fork"
+    remedy = "open it in each worker after the fork: on the first request, or in gunicorn's post_fork"
 
 
-class InsideRunningLoop(UsageError):
-    """The sync facade was called from async code."""
+class InsideRunningLoop(UsageError, RuntimeError):
+    """The synchronous API was called from async code."""
 
-    def __init__(self, instead: str = "async with app.open(url) as live:") -> None:
-        super().__init__(
-            "the sync facade was called from inside a running event loop",
-            "a thread without a running loop",
-            f"use `{instead}` and await its methods",
-        )
+    instead: str = "async with app.open(url) as live:"
+    found = "the synchronous API was called inside a running event loop"
+    expected = "a thread without a running event loop"
+    remedy = "use `{instead}` and await its methods"
 
 
-class CodecError(LeftfoldError):
-    """Data and types do not fit together."""
+class CodecError(LeftfoldError, metaclass=Declared):
+    """A message and its stored data do not fit together."""
 
 
-class CannotDecode(CodecError):
+class CannotDecode(CodecError, ValueError):
     """Stored data does not fit its type."""
 
-    def __init__(self, wire: str, version: int, position: int | None, problem: str) -> None:
-        self.wire, self.version, self.position = wire, version, position
-        where = f" at position {position}" if position else ""
-        super().__init__(
-            f"{wire} v{version}{where} cannot be read: {problem}",
-            f"data that fits the class registered for {wire!r}",
-            "add an upcaster for this version, or deploy the code that knows it",
-        )
+    wire: str
+    version: int
+    position: int | None
+    problem: str
+    found = "{wire} v{version}{_place} cannot be read: {problem}"
+    expected = "data that fits the class registered for {wire!r}"
+    remedy = "add an upcaster for this version, or deploy the code that knows it"
+
+    @property
+    def _place(self) -> str:
+        return f" at position {self.position}" if self.position else ""
 
 
-class InvalidMessage(CodecError):
-    """A message would not be read back as it is; nothing was written.
+class InvalidMessage(CodecError, ValueError):
+    """A message would not be read back equal; nothing was written.
 
-    `field` is the place in the message, such as `lines[2].price`, and `given` the value that stands there.
+    `field` is the place in the message, such as `lines[2].price`, and `given` is the value there.
     """
 
+    owner: str
+    field: str
+    given: object
+    problem: str
+    found = "{owner}{_place} is {given!r}, which {problem}"
+    expected = "values that come back equal from their stored form"
+    remedy = "{_remedy}; nothing was written"
+
     def __init__(self, message: object, place: str, given: object, problem: str) -> None:
-        self.owner, self.field, self.given = type(message).__qualname__, place.removeprefix("."), given
-        super().__init__(
-            f"{self.owner}{place} is {shown(given)}, which {problem}",
-            "values that come back equal from their stored form",
-            f"{_value_remedy(self.field or 'each field', given, problem)}; nothing was written",
-        )
+        fill(self, type(message).__qualname__, place.removeprefix("."), given, problem)
 
+    @property
+    def _place(self) -> str:
+        return f".{self.field}" if self.field[:1].isidentifier() else self.field
 
-def _value_remedy(field: str, given: object, problem: str) -> str:
-    """What to do about a value that would not come back as it is."""
-    if "is also a tag of" in problem:
-        return f"give {field} another value, or one of the two tags a name without a colon"
-    if "nested too deeply" in problem:
-        return f"keep {field} flatter: some 100 levels are always read back"
-    if isinstance(given, datetime) and given.tzinfo is None:
-        return f"give {field} a time zone, as in datetime.now(UTC)"
-    if (isinstance(given, float) and not isfinite(given)) or (isinstance(given, Decimal) and not given.is_finite()):
-        return f"keep None in {field} where there is no finite number, and annotate it so"
-    return f"give {field} a value of its annotated type, or annotate the type that it has"
+    @property
+    def _remedy(self) -> str:
+        field, given = self.field or "each field", self.given
+        if "is also a tag of" in self.problem:
+            return f"give {field} another value, or give one of the two tags a name without a colon"
+        if "nested too deeply" in self.problem:
+            return f"make {field} flatter: about 100 levels can always be read back"
+        if isinstance(given, datetime) and given.tzinfo is None:
+            return f"give {field} a time zone, as in datetime.now(UTC)"
+        if (isinstance(given, float) and not isfinite(given)) or (isinstance(given, Decimal) and not given.is_finite()):
+            return f"use None in {field} where there is no finite number, and annotate it accordingly"
+        return f"give {field} a value of its annotated type, or annotate the type that it has"
 
 
 class CannotEncode(InvalidMessage):
     """A message cannot be written as data."""
 
+    found = "{owner} cannot be encoded: {_value}{problem}"
+    expected = "fields of types that have a JSON form"
+    remedy = "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these"
+
     def __init__(self, message: object, problem: str, field: str = "", given: object = None) -> None:
-        self.owner, self.field, self.given = type(message).__qualname__, field, given
-        CodecError.__init__(
-            self,
-            f"{self.owner} cannot be encoded: {f'{field} is {shown(given)}: ' if field else ''}{problem}",
-            "fields of types that have a JSON form",
-            "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these",
-        )
+        fill(self, type(message).__qualname__, field, given, problem)
+
+    @property
+    def _value(self) -> str:
+        return f"{self.field} is {shown(self.given)}: " if self.field else ""
 
 
-class StoreError(LeftfoldError):
-    """The event store said no, or could not do its work."""
+class StoreError(LeftfoldError, metaclass=Declared):
+    """The event store refused a call, or could not do its work."""
 
 
-class InvalidAppend(StoreError):
-    """The append itself is malformed; nothing was written."""
+class InvalidAppend(StoreError, ValueError):
+    """The append is malformed; nothing was written."""
 
 
 class EmptyAppend(InvalidAppend):
-    """An append without events."""
+    """An append has no events."""
+
+    found = "an append of 0 events"
+    expected = "at least one event"
+    remedy = "do not call append when there is nothing to append"
 
     def __init__(self) -> None:
-        super().__init__(
-            "an append of 0 events", "at least one event", "leave the call out when there is nothing to say"
-        )
+        fill(self)
 
 
 class AppendTooLarge(InvalidAppend):
-    """More than one append may hold."""
+    """An append has too many events, tags or bytes."""
 
-    def __init__(self, found: str, limit: str) -> None:
-        super().__init__(f"the append has {found}", f"at most {limit}", "divide it into several appends")
+    size: str
+    limit: str
+    found = "the append has {size}"
+    expected = "at most {limit}"
+    remedy = "split it into several appends"
 
 
 class EventTooLarge(InvalidAppend):
-    """An event over the size limit. Sizes are bytes of data, metadata and tags."""
+    """An event exceeds the size limit, which counts the bytes of data, metadata and tags."""
 
-    def __init__(self, index: int, type: str, size: int, limit: int) -> None:
-        self.index, self.type, self.size, self.limit = index, type, size, limit
-        super().__init__(
-            f"event {index} of the append ({type}) has {size:,} bytes of data, metadata and tags",
-            f"at most {limit:,} bytes",
-            "store the large part elsewhere and its address in the event, or open the log with a larger ?event_limit=",
-        )
+    index: int
+    type: str
+    size: int
+    limit: int
+    found = "event {index} of the append ({type}) has {size:,} bytes of data, metadata and tags"
+    expected = "at most {limit:,} bytes"
+    remedy = "store the large part elsewhere and its address in the event, or open the log with a larger ?event_limit="
 
 
 class CriteriaTooLarge(InvalidAppend):
-    """Criteria have more items, or an item has more tags, than can be looked for."""
+    """Criteria have too many items, or an item has too many tags."""
 
-    def __init__(self, found: str, limit: str) -> None:
-        super().__init__(
-            f"the criteria have {found}",
-            f"at most {limit}",
-            "ask for fewer entities at once, or for the events by their types alone",
-        )
+    size: str
+    limit: str
+    found = "the criteria have {size}"
+    expected = "at most {limit}"
+    remedy = "ask for fewer entities at once, or select the events by their types alone"
 
 
 class InvalidEvent(InvalidAppend):
-    """An event whose parts are not of the types that a log keeps."""
+    """A part of an event has a type that a log cannot store."""
 
-    def __init__(self, index: int, problem: str) -> None:
-        self.index = index
-        super().__init__(
-            f"event {index} of the append {problem}",
-            "a NewEvent of str, bytes, a tuple of up to 10,000 tags, int, bytes, and a datetime or None",
-            "encode data and metadata to bytes first, and pass tags as a tuple",
-        )
+    index: int
+    problem: str
+    found = "event {index} of the append {problem}"
+    expected = "a NewEvent of str, bytes, a tuple of up to 10,000 tags, int, bytes, and a datetime or None"
+    remedy = "encode data and metadata to bytes first, and pass tags as a tuple"
 
 
 class InvalidIdempotencyKey(InvalidAppend):
-    """An idempotency key that cannot be kept."""
+    """An idempotency key cannot be stored."""
 
-    def __init__(
-        self,
-        key: object,
-        problem: str,
-        remedy: str = "use a shorter name for the request, such as its UUID or a digest of it",
-    ) -> None:
-        self.key = key
-        super().__init__(
-            f"the idempotency key {_cut(key)} {problem}",
-            "text of 1 to 1,024 bytes in UTF-8, used once in an append",
-            remedy,
-        )
+    key: object
+    problem: str
+    remedy: str = "use a shorter name for the request, such as its UUID or a digest of it"
+    found = "the idempotency key {key!r} {problem}"
+    expected = "text of 1 to 1,024 bytes in UTF-8, used once in an append"
 
 
 class ReservedKey(InvalidIdempotencyKey):
-    """An idempotency key that begins like those that leftfold makes."""
+    """An idempotency key has the prefix of leftfold's own keys."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(
-            key,
-            "begins with 'leftfold.', as leftfold's own keys do",
-            "put a name of your own in front of keys that come from elsewhere, such as 'api/'",
-        )
+        remedy = "add a prefix of your own to keys that come from elsewhere, such as 'api/'"
+        fill(self, key, "begins with 'leftfold.', the prefix of leftfold's own keys", remedy)
 
 
 class InvalidTag(InvalidAppend):
-    """A tag that is empty, too long, or has characters that cannot be kept; `index` is None in criteria."""
+    """A tag is empty, too long, or has characters that cannot be stored; `index` is None in criteria."""
 
-    def __init__(self, index: int | None, tag: object, problem: str) -> None:
-        self.index, self.tag = index, tag
-        super().__init__(
-            f"{_event_or_criteria(index)} the tag {_cut(tag)}, which {problem}",
-            "1 to 512 printable characters, no control characters",
-            "clean the value before it becomes part of an event or of criteria",
-        )
+    index: int | None
+    tag: object
+    problem: str
+    found = "{_place} the tag {tag!r}, which {problem}"
+    expected = "1 to 512 printable characters, no control characters"
+    remedy = "clean the value before you put it into an event or into criteria"
+
+    @property
+    def _place(self) -> str:
+        return _event_or_criteria(self.index)
 
 
 class InvalidType(InvalidAppend):
-    """A type name or version that cannot be kept; `index` is None in criteria."""
+    """A type name or version cannot be stored; `index` is None in criteria."""
 
-    def __init__(self, index: int | None, type: object, problem: str) -> None:
-        self.index, self.type = index, type
-        super().__init__(
-            f"{_event_or_criteria(index)} the type {_cut(type)}, which {problem}",
-            "a name of 1 to 256 printable characters and a version from 1 to 2,147,483,647",
-            "correct the wire name of the event class",
-        )
+    index: int | None
+    type: object
+    problem: str
+    found = "{_place} the type {type!r}, which {problem}"
+    expected = "a name of 1 to 256 printable characters and a version from 1 to 2,147,483,647"
+    remedy = "correct the wire name of the event class"
+
+    @property
+    def _place(self) -> str:
+        return _event_or_criteria(self.index)
 
 
 def _event_or_criteria(index: int | None) -> str:
     return "the criteria have" if index is None else f"event {index} of the append has"
 
 
-def _cut(found: object) -> str:
-    """The text of a value, cut where it is long."""
-    text = shown(found)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-
-
 class TimeRefused(InvalidAppend):
-    """An imported event's time lies before its predecessor's or in the future."""
+    """The time of an imported event is before its predecessor's or in the future."""
 
-    def __init__(self, index: int, time: datetime, earliest: datetime, now: datetime) -> None:
-        self.index, self.time, self.earliest, self.now = index, time, earliest, now
-        super().__init__(
-            f"event {index} of the append has the time {time.isoformat()}",
-            f"a time from {earliest.isoformat()} (the newest event's) to {now.isoformat()} (now)",
-            "import events in the order of their times, into a log that has no later ones",
-        )
+    index: int
+    time: datetime
+    earliest: datetime
+    now: datetime
+    found = "event {index} of the append has the time {time}"
+    expected = "a time from {earliest} (the newest event's) to {now} (now)"
+    remedy = "import events in the order of their times, into a log that has no later events"
 
 
 class Conflict(StoreError):
-    """An append condition failed; nothing of the append was written.
+    """An append condition failed; nothing was written.
 
-    `item` is the failing criteria item, `matches` the first stored events that match it after `after`.
+    `item` is the criteria item that failed; `matches` are the first stored events after `after` that match it.
     """
 
-    def __init__(self, item: Any, after: int, matches: Sequence[Any]) -> None:
-        self.item, self.after, self.matches = item, after, tuple(matches)
-        shown = "; ".join(f"{match.type} at {match.position} with {_listed(match.tags)}" for match in self.matches)
-        super().__init__(
-            f"events that match {item!r} were appended after position {after}: {shown}",
-            f"no such event after position {after}",
-            "read again from that position, decide again, append with the new position",
-        )
+    item: Any
+    after: int
+    matches: Sequence[Any]
+    found = "events that match {item!r} were appended after position {after}: {_events}"
+    expected = "no such event after position {after}"
+    remedy = "read again from that position, decide again, and append with the new position"
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """The positions of the first matching events."""
+        """Return the positions of the first matching events."""
         return tuple(match.position for match in self.matches)
 
+    @property
+    def _events(self) -> str:
+        return "; ".join(f"{match.type} at {match.position} with {_listed(match.tags)}" for match in self.matches)
 
-class KeyReused(StoreError):
-    """An idempotency key came back with another payload."""
 
-    def __init__(self, key: str, first: int, last: int, digest: bytes | None = None) -> None:
-        self.key, self.first, self.last, self.digest = key, first, last, digest
-        super().__init__(
-            f"the key {key!r} was used before, for other content, at positions {first} to {last}",
-            "the same content with the same key",
-            "use a new key for a new request",
-        )
+class KeyReused(StoreError, ValueError):
+    """An idempotency key was used again with different content."""
+
+    key: str
+    first: int
+    last: int
+    digest: bytes | None = None
+    found = "the key {key!r} was used before, for different content, at positions {first} to {last}"
+    expected = "the same content for the same key"
+    remedy = "use a new key for a new request"
 
 
 class LeaseLost(StoreError):
-    """Another process does this work now; nothing was written."""
+    """Another process has taken over this work; nothing was written."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"another process has taken over {name!r}; nothing was written",
-            "one process at a time to do it",
-            "nothing: this process stops doing it, and takes over again when the other one ends",
-        )
+    name: str
+    found = "another process has taken over {name!r}; nothing was written"
+    expected = "one process at a time to do this work"
+    remedy = "nothing: this process stops the work, and takes over again when the other process ends"
 
 
 class LeaseOfAnotherApp(StoreError):
-    """Another app on this log has a worker of the same name, and does the work; shown in the status, not raised."""
+    """Another app on this log runs a worker of the same name; shown in the status, not raised."""
 
-    def __init__(self, name: str, app: str, holder: str) -> None:
-        self.name = name
-        self.app = app
-        self.holder = holder
-        super().__init__(
-            f"{name!r} of the app {app!r} waits: the app {holder!r} works on this log under the same name",
-            "a name for each process manager and reactor that only one of the apps on a log uses",
-            "give it another name in one of the apps (a process manager by `wire=`), or stop running it in one of them",
-        )
+    name: str
+    app: str
+    holder: str
+    found = "{name!r} of the app {app!r} waits: the app {holder!r} uses the same name on this log"
+    expected = "process managers and reactors whose names are unique among the apps on a log"
+    remedy = "rename it in one of the apps (a process manager with `wire=`), or stop running it in one of them"
 
 
 class PartsAppended(StoreError):
-    """Some of an append's several keys were used before, for the same content; nothing was written."""
+    """Some of an append's idempotency keys were used before, for the same content; nothing was written."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self.keys = tuple(keys)
-        super().__init__(
-            f"of an append in parts these were appended before: {', '.join(map(repr, self.keys))}",
-            "parts whose keys are new",
-            "ask `lookup` where those parts lie, and append the others without them",
-        )
+    keys: Sequence[str]
+    found = "these parts of the append were appended before: {keys}"
+    expected = "parts whose keys are new"
+    remedy = "find the positions of these parts with `lookup`, and append the other parts without them"
 
 
-class OutcomeUnknown(StoreError):
+class OutcomeUnknown(StoreError, ConnectionError):
     """The commit may or may not have happened."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"the connection failed while a commit was on its way: {problem}",
-            "an answer to the commit",
-            "append again with the same idempotency key; without one, read first",
-        )
+    problem: str
+    found = "the connection failed during a commit: {problem}"
+    expected = "an answer to the commit"
+    remedy = "append again with the same idempotency key; without a key, read first"
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be used as it stands; nothing was written."""
+    """The store cannot be used at present; nothing was written."""
 
 
 class StoreClosed(StoreUnavailable):
     """The store has been closed."""
 
+    found = "the store is closed"
+    expected = "an open store"
+    remedy = "open it again, or keep it open for as long as you use it"
+
     def __init__(self) -> None:
-        super().__init__(
-            "the store is closed", "an open store", "open it again, or keep it open for as long as it is used"
-        )
+        fill(self)
 
 
-class StoreNotFound(StoreUnavailable):
-    """There is no log to read."""
+class StoreNotFound(StoreUnavailable, FileNotFoundError):
+    """The log does not exist, or this user may not read it."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
-        super().__init__(
-            f"there is no {where} that this user may read",
-            "a log; reading creates none",
-            "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
-            "a log in PostgreSQL is made by `leftfold init`",
-        )
-
-
-class LogUnderFormerName(StoreUnavailable):
-    """The log of a URL with a `#` lies in the file that earlier releases opened for it."""
-
-    def __init__(self, path: str, former: str) -> None:
-        self.path, self.former = path, former
-        super().__init__(
-            f"there is no file {path}, and {former} is a log: earlier releases ended a file's name at '#'",
-            f"the file {path}",
-            f"while no program has it open, rename {former} (and {former}-wal, if it is there) to {path}; where "
-            f"several URLs shared it, open it as {former}; or write %23 for the '#' to begin a new log",
-        )
+    where: str
+    found = "there is no {where} that this user may read"
+    expected = "an existing log; opening a log for reading does not create it"
+    remedy = (
+        "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
+        "`leftfold init` creates a log in PostgreSQL"
+    )
 
 
-class StoreUnreachable(StoreUnavailable):
-    """The server of the log does not answer."""
+class LogUnderFormerName(StoreUnavailable, FileNotFoundError):
+    """The log of a URL with a `#` is in the file that earlier releases opened for that URL."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"the server of {where} cannot be reached: {problem}",
-            "a PostgreSQL server that answers at the URL's host and port",
-            "start the server or correct the URL; the next call connects again by itself",
-        )
+    path: str
+    former: str
+    found = "there is no file {path}, but {former} is a log: earlier releases ended the name of a file at '#'"
+    expected = "the file {path}"
+    remedy = (
+        "while no program has it open, rename {former} (and {former}-wal, if it exists) to {path}; if several URLs "
+        "shared the file, open it as {former}; or write %23 for the '#' to start a new log"
+    )
 
 
-class StoreBusy(StoreUnavailable):
+class StoreUnreachable(StoreUnavailable, ConnectionError):
+    """The database server does not answer."""
+
+    where: str
+    problem: str
+    found = "the server of {where} cannot be reached: {problem}"
+    expected = "a PostgreSQL server that answers at the URL's host and port"
+    remedy = "start the server or correct the URL; the next call reconnects automatically"
+
+
+class StoreBusy(StoreUnavailable, TimeoutError):
     """Another process held the write lock for too long."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"{where} stayed locked by another process: {problem}",
-            "other writers that commit within the busy timeout",
-            "find the process that holds a write transaction open, or raise ?busy_timeout= (seconds)",
-        )
+    where: str
+    problem: str
+    found = "{where} stayed locked by another process: {problem}"
+    expected = "other writers to commit within the busy timeout"
+    remedy = "find the process that holds a write transaction open, or raise ?busy_timeout= (seconds)"
 
 
-class StoreFull(StoreUnavailable):
-    """No space is left."""
+class StoreFull(StoreUnavailable, OSError):
+    """There is no space left."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"no space is left for {where}: {problem}",
-            "room for the append and its journal",
-            "free disk space and append again; nothing was written",
-        )
+    where: str
+    problem: str
+    found = "there is no space left for {where}: {problem}"
+    expected = "space for the append and its journal"
+    remedy = "free disk space and append again; nothing was written"
 
 
-class StoreReadOnly(StoreUnavailable):
-    """The file or its folder cannot be written."""
+class StoreReadOnly(StoreUnavailable, PermissionError):
+    """The log cannot be written to."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"{where} cannot be written: {problem}",
-            "a file and a folder, or a log in PostgreSQL, that this user may write",
-            "correct the permissions; reading works with ?mode=ro",
-        )
+    where: str
+    problem: str
+    found = "{where} cannot be written to: {problem}"
+    expected = "a file and a folder, or a log in PostgreSQL, that this user may write to"
+    remedy = "correct the permissions; for reading only, open it with ?mode=ro"
 
 
 class ClockJumped(StoreUnavailable):
-    """An append would date an event further ahead than is plausible; nothing was written."""
+    """An append would date an event implausibly far ahead; nothing was written."""
 
-    def __init__(self, time: datetime, latest: datetime, now: datetime) -> None:
-        self.time, self.latest, self.now = time, latest, now
-        if now < time:
-            found = f"the newest event of the log has the time {time.isoformat()}, and the clock says {now.isoformat()}"
-        else:
-            found = f"the clock says {now.isoformat()}, and the log and the time that has passed speak against it"
-        moment = time.isoformat(timespec="seconds").replace("+00:00", "Z")
-        super().__init__(
-            f"an event would be dated too far ahead: {found}",
-            f"a time up to {latest.isoformat()}",
-            f"set the clock right; if it is right, open the log with ?accept_time={moment}; if events of the "
-            "log have a wrong time, repair it with `leftfold copy --latest`",
-        )
+    time: datetime
+    latest: datetime
+    now: datetime
+    found = "an event would be dated too far ahead: {_reason}"
+    expected = "a time up to {latest}"
+    remedy = (
+        "correct the clock; if the clock is right, open the log with ?accept_time={_accepted}; if events in the log "
+        "have a wrong time, repair it with `leftfold copy --latest`"
+    )
+
+    @property
+    def _reason(self) -> str:
+        now = self.now.isoformat()
+        if self.now < self.time:
+            return f"the newest event of the log has the time {self.time.isoformat()}, but the clock says {now}"
+        return f"the clock says {now}, which does not fit the log and the time that has passed"
+
+    @property
+    def _accepted(self) -> str:
+        return self.time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class UnsuitableDatabase(StoreUnavailable):
-    """A database on a server that cannot hold a log or read models."""
+    """The database cannot store a log or read models."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        self.where = where
-        super().__init__(
-            f"{where} cannot be used: {problem}",
-            "a database in UTF-8",
-            "make another one: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
-        )
+    where: str
+    problem: str
+    found = "{where} cannot be used: {problem}"
+    expected = "a database with the encoding UTF-8"
+    remedy = "create another database: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
 
 
 class RoleTaken(StoreUnavailable):
-    """A role that is to be made for a log has rights elsewhere on the server."""
+    """A role that should be created for a log already has rights elsewhere on the server."""
 
-    def __init__(self, role: str, elsewhere: str) -> None:
-        self.role, self.elsewhere = role, elsewhere
-        super().__init__(
-            f"the role {role} has rights in {elsewhere}: roles belong to the whole server, so it would reach both",
-            "roles of this log alone",
-            "name them otherwise: `leftfold init URL --roles --called NAME` makes NAME_writer and NAME_reader",
-        )
+    role: str
+    elsewhere: str
+    found = "the role {role} has rights in {elsewhere}: a role belongs to the whole server, so it could access both"
+    expected = "roles that only this log uses"
+    remedy = "choose other names: `leftfold init URL --roles --called NAME` creates NAME_writer and NAME_reader"
 
 
 class StoreCorrupt(StoreUnavailable):
-    """The file is not a leftfold log, or is damaged."""
+    """The file is not a leftfold log, or it is corrupt."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"{where} is not an undamaged leftfold log: {problem}",
-            "a file that leftfold made",
-            "check the path; if it is right, keep the file, restore a backup beside it and run `leftfold verify`",
-        )
+    where: str
+    problem: str
+    found = "{where} is not a leftfold log, or it is corrupt: {problem}"
+    expected = "a file that leftfold created"
+    remedy = "check the path; if it is right, keep the file, restore a backup next to it and run `leftfold verify`"
 
 
 class StoreCopied(StoreCorrupt):
-    """The parts of a log's file, or the file and its -wal, are not of one moment."""
+    """The pages of a log's file, or the file and its -wal file, are from different moments."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(where, problem)
-        LeftfoldError.__init__(
-            self,
-            f"{where} is not of one moment: {problem}",
-            "a file as SQLite left it, with the -wal file that was beside it",
-            "if it is a backup that was put in place, move the -wal and -shm files beside it away and keep them; if it "
-            "was copied while it was written, make the copy again with sqlite3's .backup or VACUUM INTO",
-        )
+    found = "{where} mixes data from different moments: {problem}"
+    expected = "a file as SQLite left it, with the -wal file that belongs to it"
+    remedy = (
+        "if a backup was put in its place, move the -wal and -shm files next to it elsewhere and keep them; if it "
+        "was copied during a write, copy it again with sqlite3's .backup or VACUUM INTO"
+    )
 
 
-class StoreFailed(StoreUnavailable):
-    """The store's database reported an error that has no name of its own."""
+class StoreFailed(StoreUnavailable, OSError):
+    """The store's database reported an error for which there is no class of its own."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"{where} failed: {problem}",
-            "a file on a working local disk, or a server without trouble of its own",
-            "look at the log of the system or of the server; nothing was written",
-        )
+    where: str
+    problem: str
+    found = "{where} failed: {problem}"
+    expected = "a file on a working local disk, or a server that works"
+    remedy = "check the system log or the server log; nothing was written"
 
 
 class LogReplaced(StoreFailed):
-    """The log under an open store is not the one any more that the store was reading and writing."""
+    """The log under an open store is no longer the log that the store was reading and writing."""
 
-    def __init__(self, where: str, problem: str, *, written: bool = False) -> None:
-        super().__init__(where, problem)
-        LeftfoldError.__init__(
-            self,
-            f"{where} is another log, or an older copy: {problem}",
-            "the log that was opened, with everything that was seen of it",
-            "open it again: what is kept outside of the log is then compared with it"
-            + ("" if written else "; nothing was written"),
-        )
+    written: bool = False
+    found = "{where} is another log, or an older copy: {problem}"
+    expected = "the log that was opened, with all events that were read from it or written to it"
+    remedy = "open it again, which compares everything that is kept outside the log with it{_written}"
+
+    @property
+    def _written(self) -> str:
+        return "" if self.written else "; nothing was written"
 
 
-class EvolveFailed(LeftfoldError):
-    """A model's evolve raised, or returned something that is no state.
+class EvolveFailed(LeftfoldError, metaclass=Declared):
+    """A model's evolve raised an exception, or did not return a state.
 
-    What it raised is the cause. `position` is None for an event that was just decided and is not stored.
+    The exception is the `__cause__`. `position` is None for an event that was just decided and is not stored.
     """
 
-    def __init__(self, model: str, key: Sequence[object], event: str, position: int | None, problem: str) -> None:
-        self.model, self.key, self.event, self.position, self.problem = model, tuple(key), event, position, problem
-        where = "which was just decided" if position is None else f"at position {position}"
-        super().__init__(
-            f"{model}({', '.join(map(repr, key))}).evolve {problem}, for {event} {where}",
-            f"an evolve that returns a {model} for every event of its types that was ever stored",
-            "correct evolve; nothing was written",
-        )
+    model: str
+    key: Sequence[object]
+    event: str
+    position: int | None
+    problem: str
+    found = "{model}({_key}).evolve {problem}, for {event} {_place}"
+    expected = "an evolve that returns a {model} for every stored event of its types"
+    remedy = "correct evolve; nothing was written"
+
+    @property
+    def _key(self) -> str:
+        return ", ".join(map(repr, self.key))
+
+    @property
+    def _place(self) -> str:
+        return "which was just decided" if self.position is None else f"at position {self.position}"
 
 
-class ArgumentMutated(LeftfoldError):
-    """A handler, `evolve` or `react` changed what it was given; seen with `python -X dev` and in `leftfold.testing`."""
+class ArgumentMutated(LeftfoldError, metaclass=Declared):
+    """A handler, `evolve` or `react` changed its argument; checked with `python -X dev` and in `leftfold.testing`."""
 
-    def __init__(self, function: str, place: str, before: object, after: object) -> None:
-        self.function, self.place, self.before, self.after = function, place, before, after
-        super().__init__(
-            f"{function} changed its argument {place}: {shown(before)} became {shown(after)}",
-            "arguments left as they are: a state that is held serves later decisions too, also after a rejection",
-            "return a changed copy, as in replace(self, items=[*self.items, item]), or use tuples, frozensets and "
-            "frozen classes",
-        )
-
-
-class TooManyConflicts(LeftfoldError):
-    """A command lost to concurrent ones too often."""
-
-    def __init__(self, command: str, attempts: int, conflict: Conflict) -> None:
-        self.command, self.attempts, self.conflict = command, attempts, conflict
-        super().__init__(
-            f"{command} was decided {attempts} times and lost each time; the last conflict: {conflict.found}",
-            "fewer writers on the same entities at once",
-            "send the command again, or open the app with more attempts=",
-        )
+    function: str
+    place: str
+    before: object
+    after: object
+    found = "{function} changed its argument {place}: {before!r} became {after!r}"
+    expected = "unchanged arguments: a cached state is used for later decisions too, even after a rejection"
+    remedy = (
+        "return a changed copy, as in replace(self, items=[*self.items, item]), or use tuples, frozensets and frozen "
+        "classes"
+    )
 
 
-class TicketError(LeftfoldError):
+class TooManyConflicts(LeftfoldError, metaclass=Declared):
+    """A command lost against concurrent commands too often."""
+
+    command: str
+    attempts: int
+    conflict: Conflict
+    found = "{command} was decided {attempts} times and had a conflict each time; the last conflict: {_conflict}"
+    expected = "fewer concurrent writers on the same entities"
+    remedy = "send the command again, or open the app with more attempts="
+
+    @property
+    def _conflict(self) -> str:
+        return self.conflict.found
+
+
+class TicketError(LeftfoldError, metaclass=Declared):
     """A submitted command has no receipt, or cannot be changed."""
 
 
-class UnknownTicket(TicketError):
-    """Nothing was submitted under this id."""
+class UnknownTicket(TicketError, LookupError):
+    """The log has no submitted command with this id."""
 
-    def __init__(self, ticket: str) -> None:
-        self.ticket = ticket
-        super().__init__(
-            f"the log has no submitted command {ticket!r}",
-            "the id of a ticket that `submit` returned",
-            "list them: live.commands(), or `leftfold commands`",
-        )
+    ticket: str
+    found = "the log has no submitted command {ticket!r}"
+    expected = "the id of a ticket that `submit` returned"
+    remedy = "list the submitted commands: live.commands(), or `leftfold commands`"
 
 
-class TicketOpen(TicketError):
-    """It was not settled in time."""
+class TicketOpen(TicketError, TimeoutError):
+    """A submitted command was not handled in time."""
 
-    def __init__(self, ticket: str, timeout: float) -> None:
-        self.ticket, self.timeout = ticket, timeout
-        super().__init__(
-            f"the command {ticket!r} has no outcome after {timeout:g} s",
-            "a worker that handles it, once its time has come",
-            "ask again later (nothing is lost), and see that an app with workers is open on this log",
-        )
+    ticket: str
+    timeout: float
+    found = "the command {ticket!r} has no outcome after {timeout:g} s"
+    expected = "a worker that handles the command when it is due"
+    remedy = "ask again later (nothing is lost), and check that an app with workers is open on this log"
 
 
 class TicketFailed(TicketError):
-    """Its last attempt failed."""
+    """The last attempt to handle a submitted command failed."""
 
-    def __init__(self, ticket: str, attempts: int, error: str) -> None:
-        self.ticket, self.attempts, self.error = ticket, attempts, error
-        super().__init__(
-            f"the command {ticket!r} failed {attempts} times, the last time with {error}",
-            "a handler that decides",
-            "remove the cause, then retry it: live.ticket(id).retry(), or `leftfold commands --retry`",
-        )
+    ticket: str
+    attempts: int
+    error: str
+    found = "the command {ticket!r} failed {attempts} times, the last time with {error}"
+    expected = "a handler that decides without an exception"
+    remedy = "remove the cause, then retry it: live.ticket(id).retry(), or `leftfold commands --retry`"
 
 
 class TicketCancelled(TicketError):
-    """Someone cancelled it."""
+    """A submitted command was cancelled."""
 
-    def __init__(self, ticket: str) -> None:
-        self.ticket = ticket
-        super().__init__(
-            f"the command {ticket!r} was cancelled",
-            "a command that is handled",
-            "submit it anew if it is wanted after all; the log says who cancelled it",
-        )
+    ticket: str
+    found = "the command {ticket!r} was cancelled"
+    expected = "a command that is handled"
+    remedy = "submit it again if you still want it; the log records who cancelled it"
 
 
 class TicketClosed(TicketError):
-    """It cannot be retried or cancelled any more."""
+    """A submitted command can no longer be retried or cancelled."""
 
-    def __init__(self, ticket: str, verb: str, state: str) -> None:
-        self.ticket, self.verb, self.state = ticket, verb, state
-        super().__init__(
-            f"{verb}: the command {ticket!r} is {state}",
-            "a command that failed or was postponed, to retry it; one that is not settled, to cancel it",
-            "submit a new command if something else has to happen",
-        )
+    ticket: str
+    verb: str
+    state: str
+    found = "cannot {verb} the command {ticket!r}: it is {state}"
+    expected = "a failed or postponed command to retry, or an unfinished command to cancel"
+    remedy = "submit a new command if something else has to happen"
 
 
-class ReadModelError(LeftfoldError):
+class ReadModelError(LeftfoldError, metaclass=Declared):
     """A read model cannot answer."""
 
 
-class ReadModelBehind(ReadModelError):
-    """A read model did not reach the asked position in time.
+class ReadModelBehind(ReadModelError, TimeoutError):
+    """A read model did not reach the requested position in time.
 
-    `lag` is what is missing in positions, `seconds` for how long the oldest event of it has been in the log, where
-    that is known. A `position` below 0 says that nothing was folded from this log; it is kept as 0.
+    `lag` is the number of positions that are missing. `seconds` is how long the oldest of these events has been in the
+    log, if that is known. `begun` is False if nothing has been built from this log yet; `position` is then 0.
     """
 
+    model: str
+    position: int
+    asked: int
+    timeout: float
+    seconds: float | None = None
+    found = "{_progress}"
+    expected = "{_expected}"
+    remedy = "{_remedy}"
+
     def __init__(self, model: str, position: int, asked: int, timeout: float, seconds: float | None = None) -> None:
-        self.model, self.position, self.asked, self.timeout = model, max(position, 0), asked, timeout
-        self.lag, self.seconds = asked - self.position, seconds
-        self.begun = position >= 0
-        super().__init__(
-            f"{_standing(self)}, after {timeout:g} s",
-            f"{model} at position {asked} or later" if self.begun else f"{model} folded from this log by this code",
-            "ask again, give a longer timeout=, or ask without after= for the answer as it stands"
-            if self.begun
-            else f"see that a process runs that folds {model} (`leftfold work`, or an app opened with work=): it folds "
-            "the log from the beginning, then the query is answered",
+        self.begun, self.lag = position >= 0, asked - max(position, 0)
+        fill(self, model, max(position, 0), asked, timeout, seconds)
+
+    @property
+    def _progress(self) -> str:
+        waited = f", after {self.timeout:g} s" if self.timeout else ""
+        if not self.begun:
+            return f"{self.model} has not been built from this log by this code yet{waited}"
+        since = f" for {self.seconds:.3g} s" if self.seconds else ""
+        behind = f", {self.lag} behind position {self.asked}{since}" if self.lag > 0 else ""
+        return f"{self.model} is at position {self.position}{behind}{waited}"
+
+    @property
+    def _expected(self) -> str:
+        return f"{self.model} at position {self.asked} or later" if self.begun else f"{self.model} built from this log"
+
+    @property
+    def _remedy(self) -> str:
+        if self.begun:
+            return "ask again, pass a longer timeout=, or leave out after= to get the current answer"
+        return (
+            f"make sure that a process builds {self.model} (`leftfold work`, or an app opened with work=); it folds "
+            "the log from the beginning, then the query is answered"
         )
 
 
 class ExecutedButBehind(ReadModelBehind):
-    """A command was carried out, and a read model that was to include it did not come so far in time.
+    """A command succeeded, but a read model did not catch up within the timeout; `receipt` is the command's."""
 
-    `receipt` is the command's.
-    """
+    receipt: Any = None
+    found = "the command succeeded, but {_progress}"
+    expected = "{model} at position {asked} or later"
+    remedy = "do not execute the command again: take this error's receipt, and query with after=receipt"
 
     def __init__(
         self, model: str, position: int, asked: int, timeout: float, seconds: float | None, receipt: Any
     ) -> None:
-        super().__init__(model, position, asked, timeout, seconds)
-        self.receipt = receipt
-        LeftfoldError.__init__(
-            self,
-            f"the command was carried out, but {_standing(self)}, after {timeout:g} s",
-            f"{model} at position {asked} or later",
-            "do not execute the command again: take this error's receipt, and query with after=receipt",
-        )
+        self.begun, self.lag = position >= 0, asked - max(position, 0)
+        fill(self, model, max(position, 0), asked, timeout, seconds, receipt)
 
 
 class ProjectionFailed(ReadModelError):
-    """A read model stopped: which keys an event concerns cannot be known."""
+    """A read model stopped, because it cannot be known which keys an event concerns."""
 
-    def __init__(self, model: str, position: int, problem: str) -> None:
-        self.model, self.position, self.problem = model, position, problem
-        super().__init__(
-            f"{model} stopped at position {position}: {problem}",
-            "an event that can be decoded, or whose tags tell the keys of its rows, and an evolve that folds it",
-            "correct evolve, or add an upcaster for the event, and open the app again",
-        )
+    model: str
+    position: int
+    problem: str
+    found = "{model} stopped at position {position}: {problem}"
+    expected = "an event that can be decoded, or whose tags identify the keys of its rows, and an evolve that folds it"
+    remedy = "correct evolve, or add an upcaster for the event, then open the app again"
+
+
+class ProjectionParked(ReadModelError):
+    """An SQL projection is parked at an event that its handler could not handle."""
+
+    projection: str
+    position: int
+    problem: str
+    found = "{projection} is parked at position {position}: {problem}"
+    expected = "a handler that handles the event at this position"
+    remedy = (
+        "remove the cause, then `leftfold projections ... retry {_quoted}`, or skip the event with a reason; "
+        "a corrected handler with a higher version is rebuilt and continues by itself"
+    )
+
+    @property
+    def _quoted(self) -> str:
+        return quote(self.projection)
 
 
 class ReadModelChanged(ReadModelError):
-    """The code of a read model has changed, its version has not."""
+    """The code of a read model has changed, but its version has not."""
 
-    def __init__(self, model: str, stored: int, version: int) -> None:
-        self.model, self.stored, self.version = model, stored, version
-        super().__init__(
-            f"{model} is version {version} in the code, and its table was made by other code, as version {stored}",
-            "the code that made the table, or a higher version",
-            f"{self._how_to_raise()}, or run `leftfold rebuild --app MODULE:ATTR URL {quote(model)}`",
-        )
+    model: str
+    stored: int
+    version: int
+    found = "{model} is version {version} in the code, but its table was built by other code, as version {stored}"
+    expected = "the code that built the table, or a higher version"
+    remedy = "write {_decorator}, or run `leftfold rebuild --app MODULE:ATTR URL {_quoted}`"
 
-    def _how_to_raise(self) -> str:
-        return f"write @app.read_model(version={self.stored + 1})"
+    @property
+    def _decorator(self) -> str:
+        return f"@app.read_model(version={self.stored + 1})"
+
+    @property
+    def _quoted(self) -> str:
+        return quote(self.model)
 
 
 class ProjectionChanged(ReadModelChanged):
-    """The code or the tables of a free-form projection have changed, its version has not."""
+    """The code or the tables of an SQL projection have changed, but its version has not."""
 
-    def _how_to_raise(self) -> str:
-        return f"write @app.projection({self.model!r}, version={self.stored + 1}, ...)"
+    @property
+    def _decorator(self) -> str:
+        return f"@app.projection({self.model!r}, version={self.stored + 1}, ...)"
 
 
 class ReadModelsChanged(ReadModelChanged):
-    """The code of several read models or projections has changed, their versions have not: `changed` has each of them.
+    """The code of several read models or projections has changed; `changed` has an error for each of them.
 
     `model`, `stored` and `version` are those of the first.
     """
 
+    changed: Sequence[ReadModelChanged] = ()
+    found = "{_found}"
+    expected = "the code that built the tables, or higher versions"
+    remedy = '{_remedies}; during development, open(..., on_change="rebuild")'
+
     def __init__(self, first: ReadModelChanged, others: Sequence[ReadModelChanged]) -> None:
-        self.changed = changed = (first, *others)
-        self.model, self.stored, self.version = first.model, first.stored, first.version
-        LeftfoldError.__init__(
-            self,
-            "; ".join(each.found for each in changed),
-            "the code that made the tables, or higher versions",
-            "; ".join(each.remedy for each in changed) + '; while developing, open(..., on_change="rebuild")',
-        )
+        fill(self, first.model, first.stored, first.version, (first, *others))
 
+    @property
+    def _found(self) -> str:
+        return "; ".join(each.found for each in self.changed)
 
-class ProjectionParked(ReadModelError):
-    """A projection waits at an event that its handler could not handle."""
-
-    def __init__(self, projection: str, position: int, problem: str) -> None:
-        self.projection, self.position, self.problem = projection, position, problem
-        super().__init__(
-            f"{projection} waits at position {position}: {problem}",
-            "a handler that handles the event there",
-            f"remove the cause, then `leftfold projections ... retry {quote(projection)}`, or skip the event with a "
-            "reason; a corrected handler with a raised version is rebuilt, and goes on by itself",
-        )
+    @property
+    def _remedies(self) -> str:
+        return "; ".join(each.remedy for each in self.changed)
 
 
 class ReadModelDiverged(ReadModelError):
-    """A read model was folded from another history than the log has now."""
+    """A read model was built from a history that the log no longer has."""
 
-    def __init__(self, model: str, position: int) -> None:
-        self.model = model
-        self.position = position
-        super().__init__(
-            f"the log does not have the event at position {position} that {model} folded last",
-            "the log that the read model was folded from, or a later state of it",
-            "nothing, if the log was restored or replaced on purpose: the process that folds the read model empties it "
-            "and folds it again, and it answers no query until then",
-        )
-
-
-class NotKept(ReadModelError):
-    """A read model was to be rebuilt that has no table yet."""
-
-    def __init__(self, model: str) -> None:
-        self.model = model
-        super().__init__(
-            f"{model} has no table that was made from this log",
-            "a read model that is kept in a database beside the log",
-            "open the app: its tables are made then",
-        )
+    model: str
+    position: int
+    found = "the log does not contain the event at position {position} that {model} folded last"
+    expected = "the log that the read model was built from, or a later state of it"
+    remedy = (
+        "nothing, if the log was restored or replaced on purpose: the process that folds the read model empties it "
+        "and builds it again, and it answers no queries until then"
+    )
 
 
-class NotParked(ReadModelError):
-    """A key was to be retried or skipped that is not parked."""
+class NotKept(ReadModelError, LookupError):
+    """A read model cannot be rebuilt, because it has no table yet."""
 
-    def __init__(self, model: str, key: Sequence[object], parked: int) -> None:
-        self.model, self.key, self.parked = model, tuple(key), parked
-        super().__init__(
-            f"{model} has no parked key {', '.join(map(str, key)) or '()'}",
-            f"one of its {parked} parked keys" if parked else "a parked key; none is parked",
-            "list them with `leftfold projections`; a key that is level needs nothing",
-        )
+    model: str
+    found = "{model} has no table that was built from this log"
+    expected = "a read model that is stored in a database next to the log"
+    remedy = "open the app, which creates the tables"
+
+
+class NotParked(ReadModelError, LookupError):
+    """A key cannot be retried or skipped, because it is not parked."""
+
+    model: str
+    key: Sequence[object]
+    parked: int
+    found = "{model} has no parked key {_key}"
+    expected = "{_expected}"
+    remedy = "list the parked keys with `leftfold projections`; a key that is not parked needs nothing"
+
+    @property
+    def _key(self) -> str:
+        return ", ".join(map(str, self.key)) or "()"
+
+    @property
+    def _expected(self) -> str:
+        return f"one of its {self.parked} parked keys" if self.parked else "a parked key; none is parked"
 
 
 class TableTaken(ReadModelError):
-    """A table of this name is another log's, or none of leftfold's."""
+    """A table of this name belongs to another log, or was not created by leftfold."""
 
-    def __init__(self, model: str, table: str, where: str, owner: str | None, log_id: str) -> None:
-        self.model, self.table, self.where, self.owner = model, table, where, owner
-        whose = f"was made from the log {owner}" if owner else "was not made by leftfold"
-        super().__init__(
-            f"{model} is to be kept in the table {table!r} of {where}, and the one that is there {whose}",
-            f"no table of that name, or one that was made from this log, {log_id}",
-            "keep these models in a database or schema of their own, with ?schema=NAME behind the URL; "
-            "if nobody needs what is there, drop the table or delete the file: read models are folded again",
-        )
+    model: str
+    table: str
+    where: str
+    owner: str | None
+    log_id: str
+    found = "{model} needs the table {table!r} of {where}, but the existing table {_whose}"
+    expected = "no table of that name, or one that was built from this log, {log_id}"
+    remedy = (
+        "keep these models in their own database or schema, with ?schema=NAME at the end of the URL; if nobody needs "
+        "the existing table, drop it or delete the file: read models are built again"
+    )
 
-
-class ModelsUnavailable(ReadModelError):
-    """The models database cannot be used as it stands."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        self.where = where
-        super().__init__(
-            f"the models database {where} cannot be used: {problem}",
-            "a database that can be reached and written, with room for the read models",
-            "see that the server runs, free space, or correct the permissions; a damaged file may be deleted: "
-            "read models are rebuilt from the log",
-        )
+    @property
+    def _whose(self) -> str:
+        return f"was built from the log {self.owner}" if self.owner else "was not created by leftfold"
 
 
-class UnknownReadModel(ReadModelError):
-    """A query uses a read model that the app does not have."""
+class ModelsUnavailable(ReadModelError, OSError):
+    """The database of the read models cannot be used at present."""
 
-    def __init__(self, model: str, known: Sequence[str]) -> None:
-        self.model, self.known = model, tuple(known)
-        super().__init__(
-            f"{model} is not a read model of this app",
-            f"one of {_listed(known)}",
-            "put @app.read_model above the class",
-        )
-
-
-def _standing(behind: ReadModelBehind) -> str:
-    if not behind.begun:
-        return f"{behind.model} has no rows yet that this code has folded from this log"
-    lag = f"{behind.lag} short of {behind.asked}" + (f" for {behind.seconds:.3g} s" if behind.seconds else "")
-    return f"{behind.model} stands at position {behind.position}, {lag}"
+    where: str
+    problem: str
+    found = "the models database {where} cannot be used: {problem}"
+    expected = "a database that can be reached and written to, with space for the read models"
+    remedy = (
+        "check that the server runs, free space, or correct the permissions; a damaged file may be deleted: "
+        "read models are rebuilt from the log"
+    )
 
 
-def shown(value: object) -> str:
-    """Show a value in a message, in up to 120 characters, whatever its own `repr` does."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = f"a {type(value).__name__} that is nested too deeply to be shown"
-    except Exception as error:  # noqa: BLE001 the message says something else, and is not to be lost
-        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
-    return text if len(text) <= 120 else f"{text[:117]}..."
+class UnknownReadModel(ReadModelError, LookupError):
+    """The app has no read model of this name."""
 
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names) or "none"
+    model: str
+    known: Sequence[str]
+    found = "the app has no read model {model}"
+    expected = "one of {known}"
+    remedy = "put @app.read_model above the class"

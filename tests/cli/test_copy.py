@@ -151,7 +151,7 @@ def test_a_log_is_not_copied_onto_itself(run: Run, log: str, target: str) -> Non
     ended = run("copy", log, target)
 
     assert ended.code == 3
-    assert "error: both are the log " in ended.err
+    assert "error: the source and the target are the same log, " in ended.err
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -172,7 +172,7 @@ async def test_a_target_with_events_of_its_own_is_refused_and_left_as_it_is(run:
     ended = await asyncio.to_thread(run, "copy", log, "sqlite:///other.db")
 
     assert ended.code == 3
-    assert "error: the log to copy to differs from the source at position 1: its time is " in ended.err
+    assert "error: the target log differs from the source at position 1: its time is " in ended.err
     async with open_store("sqlite:///other.db") as other:
         assert await other.head() == 1
 

@@ -62,7 +62,7 @@ def test_a_file_that_is_no_log_is_an_error(run: Run, folder: Path, command: str)
         ended = run(command, f"sqlite:///{name}", *COMMANDS[command])
 
         assert (ended.code, ended.out) == (3, "")
-        assert f"error: {name} is not an undamaged leftfold log" in ended.err
+        assert f"error: {name} is not a leftfold log, or it is corrupt" in ended.err
     assert (folder / "notes.db").read_text() == "shopping list\n" * 100
 
 

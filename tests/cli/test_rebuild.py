@@ -65,5 +65,5 @@ def test_what_is_not_there_is_said(run: Run, kept: str, folder: Path) -> None:
     ended = run("rebuild", *BANK, kept, "Balance")
 
     assert ended.code == 3
-    assert "error: Balance has no table that was made from this log" in ended.err
+    assert "error: Balance has no table that was built from this log" in ended.err
     assert list(folder.glob("bank.models.db*")) == []

@@ -154,7 +154,7 @@ def test_a_key_of_the_wrong_length_names_the_key_s_fields(run: Run, log: str, ke
     ended = run("state", *BANK, log, "Account", *key)
 
     assert ended.code == 3
-    assert "one value for each of 'account'" in ended.err
+    assert "one value of the field's type for each of 'account'" in ended.err
 
 
 def test_a_moment_that_is_still_to_come_is_an_error(run: Run, log: str) -> None:

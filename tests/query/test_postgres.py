@@ -46,9 +46,7 @@ async def test_the_models_of_another_log_are_left_alone(store: MemoryStore, url:
         await read_side.wait(Balance, await append(store, Opened("a")))
 
     async with MemoryStore() as other:
-        with pytest.raises(
-            TableTaken, match=r"Balance is to be kept in the table 'balance' .* made from the log"
-        ) as caught:
+        with pytest.raises(TableTaken, match=r"Balance needs the table 'balance' .* built from the log") as caught:
             async with reading(other, Balance, url=url):
                 pass
         with pytest.raises(TableTaken):
@@ -65,7 +63,7 @@ async def test_a_table_that_is_none_of_leftfolds_is_left_alone(store: MemoryStor
     with outside(url) as connection:
         connection.exec_driver_sql("CREATE TABLE balance (dear text)")
 
-    with pytest.raises(TableTaken, match="was not made by leftfold"):
+    with pytest.raises(TableTaken, match="was not created by leftfold"):
         async with reading(store, Balance, url=url):
             pass
 

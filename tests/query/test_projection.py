@@ -338,7 +338,7 @@ async def test_closing_sends_waiters_home(store: MemoryStore) -> None:
 
 async def test_waiting_for_an_unknown_model_names_the_known_ones(store: MemoryStore) -> None:
     async with reading(store, Balance) as read_side:
-        with pytest.raises(UnknownReadModel, match="Turnover is not a read model of this app"):
+        with pytest.raises(UnknownReadModel, match="the app has no read model Turnover"):
             await read_side.wait(Turnover, 1)
 
 

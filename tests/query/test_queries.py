@@ -88,7 +88,7 @@ async def test_a_row_is_got_by_its_key(bank: ReadSide) -> None:
 
 async def test_a_key_of_the_wrong_length_is_refused(bank: ReadSide) -> None:
     for as_of in (None, 3):
-        with pytest.raises(InvalidKey, match="Balance was asked for with the key"):
+        with pytest.raises(InvalidKey, match="Balance was requested with the key"):
             await ask(bank, lambda models: models.get(Balance, "a", "b"), as_of=as_of)
 
 

@@ -197,7 +197,7 @@ async def test_tables_of_an_old_fingerprint_that_lack_a_column_are_of_other_code
 async def test_an_older_version_does_not_undo_a_newer_one(store: MemoryStore, url: str) -> None:
     await keep(store, url, FIRST, 1, version=2)
 
-    with pytest.raises(ReadModelChanged, match=r"Total is version 1 in the code, and its table was made .* version 2"):
+    with pytest.raises(ReadModelChanged, match=r"Total is version 1 in the code, but its table was built .* version 2"):
         async with reading(store, FIRST, url=url):
             pass
 
@@ -335,7 +335,7 @@ async def test_the_old_table_is_kept_until_it_is_dropped(store: MemoryStore, url
 
 
 async def test_what_is_not_kept_cannot_be_rebuilt(store: MemoryStore, url: str) -> None:
-    with pytest.raises(NotKept, match="Total has no table that was made from this log"):
+    with pytest.raises(NotKept, match="Total has no table that was built from this log"):
         await rebuild(ReadModelDefinition(FIRST), store, registry_of(), url)
 
 

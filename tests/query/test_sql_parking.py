@@ -75,7 +75,7 @@ async def test_a_task_that_waits_for_more_learns_why_it_does_not_come(store: Mem
             await amounts(read_side, after=position, timeout=0.05)
 
     assert isinstance(caught.value.__cause__, ProjectionParked)
-    assert "lines waits at position 1: ValueError: 1 is bad" in str(caught.value.__cause__)
+    assert "lines is parked at position 1: ValueError: 1 is bad" in str(caught.value.__cause__)
 
 
 async def test_a_retry_after_the_cause_is_gone_lets_it_catch_up(store: MemoryStore, url: str, bad: set[int]) -> None:

@@ -305,7 +305,7 @@ async def test_an_event_that_new_code_cannot_handle_leaves_the_present_tables(st
     with pytest.raises(ProjectionParked):
         await rebuild(projection(refusing, 2), store, registry_of(), url)
     async with projecting(store, projection(refusing, 2), url=url) as read_side:
-        with pytest.raises(ProjectionParked, match="waits at position 2"):
+        with pytest.raises(ProjectionParked, match="is parked at position 2"):
             await read_side.wait(NAME, 4)
         assert await rows(read_side) == [("a", 1), ("b", 2), ("c", 3)]
         [status] = await read_side.status()

@@ -160,7 +160,7 @@ async def test_a_backup_beside_the_commits_of_a_crash_is_refused_and_left_as_it_
         before = content(found)
 
         for read_only in (True, False):
-            with pytest.raises(StoreCopied, match="is not of one moment"):
+            with pytest.raises(StoreCopied, match="mixes data from different moments"):
                 SQLiteStore(found, read_only=read_only)
         assert content(found) == before
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.errors import LogNotEmpty, UnknownNemesis
 from leftfold.store import MemoryStore, NewEvent, open_store
 from leftfold.testing.history import NEMESES, Habits, Nemesis, Plan, Report, check, history_in, schedule, torture
 from leftfold.testing.history.disk import FaultyDisk
 from leftfold.testing.history.nemesis import FailingDisk, FullDisk
+from leftfold.testing.history.run import LogNotEmpty, UnknownNemesis
 from leftfold.testing.history.workload import Workload
 from tests.testing import planted
 

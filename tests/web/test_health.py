@@ -13,9 +13,10 @@ from urllib.request import urlopen
 import pytest
 
 from leftfold import App, Event, ReadModel, Tag, replace
-from leftfold.errors import PortUnavailable, StoreFailed
+from leftfold.errors import StoreFailed
 from leftfold.store import Batch, MemoryStore
 from leftfold.web import serve_health
+from leftfold.web.health import PortUnavailable
 from tests.accounts import Deposit, accounts_app
 from tests.patience import PATIENCE
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from leftfold.app import App
-from leftfold.errors import InvalidUrl, NotKept, NotParked, UnknownModel
+from leftfold.cli.models import UnknownModel
+from leftfold.errors import InvalidUrl, NotKept, NotParked
 from leftfold.query import ParkedKey, ReadModelDefinition, models_url
 from leftfold.query.event_keys import Key
 

@@ -4,18 +4,37 @@ import copy
 import importlib
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 
 from leftfold.app import App
-from leftfold.errors import AppNotFound, InvalidUrl, LeftfoldError, StoreNotFound
+from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError, fill
 from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
+from leftfold.passwords import without_password
 from leftfold.query import OnChange
 from leftfold.store import EventStore, open_store
 from leftfold.store.open import check_former_name, is_read_only, path_in, split_url
+
+
+class AppNotFound(UsageError, ImportError):
+    """The app that the command line names cannot be imported."""
+
+    target: str
+    problem: str
+    known: Sequence[str] = ()
+    found = "--app {target}: {problem}"
+    expected = "module:attribute of an App in the working directory or on the Python path, like bank:bank"
+    remedy = "{_remedy}"
+
+    def __init__(self, target: str, problem: str, known: Sequence[str] = ()) -> None:
+        fill(self, without_password(target), problem, known)
+
+    @property
+    def _remedy(self) -> str:
+        return f"try --app {self.known[0]}" if self.known else "correct the name, or go to the folder with the module"
 
 
 def open_log(url: str) -> EventStore:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from enum import StrEnum
 from time import monotonic
@@ -17,7 +17,7 @@ from leftfold.cli.opening import load_app, open_app_to_work
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.stopping import stopping
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
-from leftfold.errors import LeftfoldError, NothingToRun
+from leftfold.errors import LeftfoldError, UsageError
 from leftfold.follow.workers import ROLES, Role
 from leftfold.health import Work, in_words, work_of
 from leftfold.live import LiveApp
@@ -26,6 +26,20 @@ from leftfold.query import OnChange
 
 LOOK_SECONDS = 0.5
 HOST = "127.0.0.1"
+
+
+class NothingToRun(UsageError):
+    """The app has nothing to do for the chosen roles."""
+
+    app: str
+    roles: Sequence[str]
+    found = "the app {app} has nothing to run: no {_roles}"
+    expected = "command handlers, process managers or read models for the chosen roles"
+    remedy = "choose other roles with --only, or leave it out"
+
+    @property
+    def _roles(self) -> str:
+        return ", no ".join(self.roles)
 
 
 class RoleName(StrEnum):

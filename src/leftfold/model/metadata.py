@@ -88,11 +88,12 @@ def _plain(extra: object) -> dict[str, Any]:
     given = cast("dict[str, Any]", extra)
     for name, value in given.items():
         try:
-            if _has_no_number(value):
-                raise InvalidMetadata(name, value, "a finite number, or text")
+            is_unwritable = _has_no_number(value)
             _encoder.encode({name: value})
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidMetadata(name, value, "a value that JSON can hold") from error
+        if is_unwritable:
+            raise InvalidMetadata(name, value, "a finite number, or text")
     return _decode_extra(_encoder.encode(given))
 
 

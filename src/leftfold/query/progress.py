@@ -119,12 +119,15 @@ class ProjectionProgress:
 
     async def wait_for(self, position: int, timeout: float | None) -> None:
         """Wait until the model has reached `position`; raise `ReadModelBehind` after `timeout` seconds."""
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 while self.position < position:
                     self.check_going_on()
                     await _woken((self,))
         except TimeoutError:
+            if not limit.expired():  # what the model has ended with
+                raise
             raise ReadModelBehind(self.model, self.position, position, timeout or 0) from self.trouble
 
     async def wait_until_held_up(self, position: int) -> None:

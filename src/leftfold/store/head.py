@@ -45,12 +45,14 @@ class Head:
 
     async def beyond(self, after: int, timeout: float | None) -> int:
         """Return once the head is beyond `after`, or when `timeout` seconds have passed."""
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 while self.known <= after:
                     await self._next(after)
         except TimeoutError:
-            pass
+            if not limit.expired():  # an error of the store, such as StoreBusy
+                raise
         return self.known
 
     async def _next(self, after: int) -> None:

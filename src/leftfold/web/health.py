@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leftfold.errors import LeftfoldError, PortUnavailable
+from leftfold.errors import LeftfoldError, UsageError
 from leftfold.health import Health, failing, health_of, in_words, work_of
 from leftfold.live import LiveApp
 from leftfold.web.guard import GuardedProtocol, KnownHosts, Limits, Refusals
@@ -24,6 +24,17 @@ CLOSING_SECONDS = 2
 WAITING = 128  # connections that the kernel keeps until they are accepted
 LARGEST_HEADER = 16_384
 DEFAULT_LIMITS = Limits()
+
+
+class PortUnavailable(UsageError, OSError):
+    """The health of a worker cannot be served on this port."""
+
+    host: str
+    port: int
+    problem: str
+    found = "port {port} of {host} cannot be used: {problem}"
+    expected = "a free port that this user may use"
+    remedy = "stop the program that uses it, or choose another port; 0 takes any free one and prints which"
 
 
 class Server(uvicorn.Server):

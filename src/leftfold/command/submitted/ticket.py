@@ -90,10 +90,13 @@ class Ticket:
         Raises `Rejected` as the handler did, `TicketFailed` after the last attempt, or `TicketCancelled`.
         """
         self._home.check()
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 await self._completed()
         except TimeoutError:
+            if not limit.expired():  # an error of the store, such as StoreBusy
+                raise
             raise TicketOpen(self.id, timeout or 0) from None
         record = await self._inbox.read(self.id)
         submission = record.submission

@@ -13,7 +13,7 @@ from time import monotonic
 
 import msgspec
 
-from leftfold.errors import LogNotEmpty, StoreError, UnknownNemesis
+from leftfold.errors import StoreError, UsageError, fill
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.record import NewEvent, StoredEvent
@@ -40,6 +40,29 @@ OPENING_SECONDS = 60.0
 LONGEST = 60.0  # seconds more than planned, where the machine is slow
 
 OpenStore = Callable[[str, Clock | None], EventStore]
+
+
+class LogNotEmpty(UsageError, ValueError):
+    """The log for `leftfold torture` already has events."""
+
+    url: str
+    head: int
+    found = "the log {url} has {head} events, and torture would fill it with nonsense"
+    expected = "an empty log"
+    remedy = "name a new file or schema"
+
+    def __init__(self, url: str, head: int) -> None:
+        fill(self, without_password(url), head)
+
+
+class UnknownNemesis(UsageError, LookupError):
+    """`leftfold torture` has no fault of this name."""
+
+    nemesis: str
+    known: Sequence[str]
+    found = "there is no fault {nemesis!r}"
+    expected = "one of {known}, or none"
+    remedy = "correct the name; leave it out for all faults that are available"
 
 
 class Plan(msgspec.Struct, frozen=True):

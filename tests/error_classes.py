@@ -1,0 +1,56 @@
+"""Every error class of leftfold, and an instance of each with made-up values."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, get_args, get_origin
+
+import leftfold
+from leftfold.errors import Conflict, LeftfoldError, ReadModelChanged, Rejected
+from leftfold.model.criteria import criteria
+from leftfold.store import StoredEvent
+
+SAMPLES: dict[Any, Any] = {
+    str: "text",
+    int: 3,
+    float: 1.5,
+    bool: True,
+    bytes: b"bytes",
+    datetime: datetime(2026, 1, 1, tzinfo=UTC),
+    object: 4.5,
+    type: int,
+    Any: criteria("a").items[0],
+    Conflict: Conflict(criteria("a").items[0], 3, [StoredEvent(4, 1, "a", 1, b"{}", b"{}", ("x:1",))]),
+    ReadModelChanged: ReadModelChanged("Total", 1, 1),
+}
+
+
+def error_classes() -> list[type[LeftfoldError]]:
+    """Return every subclass of `LeftfoldError` that any module of leftfold defines."""
+    for module in pkgutil.walk_packages(leftfold.__path__, "leftfold."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = [each for each in _below(LeftfoldError) if each.__module__.startswith("leftfold.")]
+    return sorted(set(found), key=lambda each: (each.__module__, each.__name__))
+
+
+def made_up(owner: type[LeftfoldError]) -> LeftfoldError:
+    """Make an error with a value for each parameter, according to its annotation."""
+    if owner is Rejected:
+        return Rejected("insufficient funds", balance=1)
+    return owner(*[_sample(each.annotation) for each in inspect.signature(owner).parameters.values()])
+
+
+def _below(owner: type[LeftfoldError]) -> Iterator[type[LeftfoldError]]:
+    for each in owner.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def _sample(hint: Any) -> Any:
+    arguments = get_args(hint)
+    if get_origin(hint) is not None and "Sequence" in str(hint):
+        return [SAMPLES[arguments[0]]] if arguments[0] is not Any else []
+    return SAMPLES[arguments[0] if arguments else hint]
