@@ -1,10 +1,50 @@
-"""Time as a test of leases has it: it passes, and holders are heard of, when the test says so."""
+"""Leases for tests: stored in memory, and time passes when a test says so."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from leftfold.follow.lease import Terms
+from leftfold.follow.lease_store import Entry, next_beat
+
+
+class MemoryLeaseStore:
+    """Stores leases for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+
+    def __repr__(self) -> str:
+        return f"<MemoryLeaseStore of {len(self._entries)} leases>"
+
+    async def read(self) -> Mapping[str, Entry]:
+        """Return every lease that is held."""
+        return dict(self._entries)
+
+    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+        """Give a lease to a holder if it is still as expected."""
+        present = self._entries.get(name)
+        if (present and (present.holder, present.beat)) != (expected and (expected.holder, expected.beat)):
+            return None
+        self._entries[name] = Entry(name, holder, next_beat(present.beat) if present else 1)
+        return self._entries[name]
+
+    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Renew leases."""
+        kept = [self._entries[each.name] for each in entries if self._is_of(each)]
+        for each in kept:
+            self._entries[each.name] = Entry(each.name, each.holder, next_beat(each.beat))
+        return [self._entries[each.name] for each in kept]
+
+    async def release(self, entries: Iterable[Entry]) -> None:
+        """Free leases."""
+        for each in entries:
+            if self._is_of(each):
+                del self._entries[each.name]
+
+    def _is_of(self, entry: Entry) -> bool:
+        present = self._entries.get(entry.name)
+        return present is not None and present.holder == entry.holder
 
 
 class Stopwatch:

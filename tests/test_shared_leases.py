@@ -3,8 +3,8 @@
 import pytest
 
 from leftfold.follow.lease import is_presence
-from leftfold.follow.lease_store import LeaseStore, MemoryLeaseStore
-from tests.holders import Stopwatch
+from leftfold.follow.lease_store import LeaseStore
+from tests.holders import MemoryLeaseStore, Stopwatch
 from tests.test_leases import Party, lease_store, now
 
 __all__ = ["lease_store", "now"]

@@ -11,7 +11,7 @@ import pytest
 from leftfold.errors import Conflict, LeaseLost, UsageError
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.follower import Pauses, Worker
-from leftfold.follow.lease_store import Entry, MemoryLeaseStore
+from leftfold.follow.lease_store import Entry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.worker_lease import WorkerLease, WorkerLeases, WorkerReplaced, fence_of
 from leftfold.health import health_of, work_of
@@ -21,7 +21,7 @@ from leftfold.store import AppendCondition, MemoryStore, NewEvent, StoredEvent
 from leftfold.store.contract import Batch
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit, accounts_app
-from tests.holders import Awake, Stopwatch
+from tests.holders import Awake, MemoryLeaseStore, Stopwatch
 from tests.patience import PATIENCE
 
 WORK = NewEvent("worked", b"")

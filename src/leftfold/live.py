@@ -44,8 +44,7 @@ from leftfold.query import (
 from leftfold.query.event_keys import row_concerns
 from leftfold.query.parking import ParkedKeys
 from leftfold.query.read_models import name_of
-from leftfold.reaction.progress import ReactorStatus
-from leftfold.reaction.reactors import Reactors
+from leftfold.reaction.reactors import Reactors, ReactorStatus
 from leftfold.status import Attention, NeedsAttention, Status, WorkerStatus
 from leftfold.store import EventStore, StoredEvent
 from leftfold.store.home import Home

@@ -25,7 +25,7 @@ from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
 from leftfold.process import Instance, ProcessManager, Progress
 from leftfold.query import ModelStatus, ParkedKey, ReadModel
-from leftfold.reaction.progress import ReactorStatus
+from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import StoredEvent
 

@@ -16,7 +16,7 @@ from leftfold.errors import UnknownReactor
 from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
-from leftfold.reaction.progress import Outstanding, ReactorStatus
+from leftfold.reaction.reactors import Outstanding, ReactorStatus
 
 Verb = Annotated[
     str | None,

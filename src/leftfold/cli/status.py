@@ -17,7 +17,7 @@ from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import model_rows, shown_row
 from leftfold.command import CommandCounts
 from leftfold.follow.lease_store import Entry
-from leftfold.reaction.progress import ReactorStatus
+from leftfold.reaction.reactors import ReactorStatus
 
 
 class Found(msgspec.Struct):

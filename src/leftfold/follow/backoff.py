@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before something that failed is tried again, and when to give up."""
+"""Backoff: how long to wait before trying again after a failure, and when to give up."""
 
 import random
 from datetime import timedelta
@@ -9,7 +9,7 @@ import msgspec
 class Backoff(msgspec.Struct, frozen=True):
     """Pauses that double from `first` to `longest` seconds, each shortened at random by up to a half.
 
-    `attempts` is how often something is tried in all before it counts as failed.
+    `attempts` is the number of attempts in all before something counts as failed.
     """
 
     first: float = 1.0
@@ -17,6 +17,6 @@ class Backoff(msgspec.Struct, frozen=True):
     attempts: int = 6
 
     def pause(self, attempt: int, randomness: random.Random) -> timedelta:
-        """How long to wait after this attempt failed; the first one is 1."""
+        """Return how long to wait after this attempt failed; the first attempt is 1."""
         full = min(self.longest, self.first * 2 ** min(attempt - 1, 64))
         return timedelta(seconds=full * randomness.uniform(0.5, 1.0))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from leftfold.errors import LeftfoldError, LogReplaced, StoreFailed
 from leftfold.follow.lease import Lease, Share, Terms
-from leftfold.follow.lease_store import Entry, LeaseStore, is_declaration
+from leftfold.follow.lease_store import Entry, LeaseStore
 from leftfold.model.failure import IN_STATUS, in_words, loggable
 
 OnGained = Callable[[str, Entry | None], Awaitable[None]]
@@ -130,11 +130,6 @@ class LeaseHolder:
         """Return what keeps this process from a lease, other than another process of the same app."""
         lease = self._leases[name]
         return None if lease.held else lease.trouble or self.trouble
-
-    async def entries(self) -> list[Entry]:
-        """Return every lease that any process holds, by name."""
-        leases = [entry for entry in (await self._store.read()).values() if not is_declaration(entry)]
-        return sorted(leases, key=lambda entry: entry.name)
 
     async def release(self) -> None:
         """Free everything that this process holds, so that others need not wait."""

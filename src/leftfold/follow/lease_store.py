@@ -1,4 +1,4 @@
-"""Where leases are stored: the port, one in memory, one over four statements, and the event types that apps declare."""
+"""Where leases are stored: the port, its implementation over four statements, and the types that apps declare."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,45 +69,6 @@ class ClosableLeaseStore(LeaseStore, Protocol):
     async def close(self) -> None:
         """Close it."""
         ...
-
-
-class MemoryLeaseStore:
-    """Stores leases for as long as the object lives."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-
-    def __repr__(self) -> str:
-        return f"<MemoryLeaseStore of {len(self._entries)} leases>"
-
-    async def read(self) -> Mapping[str, Entry]:
-        """Return every lease that is held."""
-        return dict(self._entries)
-
-    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
-        """Give a lease to a holder if it is still as expected."""
-        present = self._entries.get(name)
-        if (present and (present.holder, present.beat)) != (expected and (expected.holder, expected.beat)):
-            return None
-        self._entries[name] = Entry(name, holder, next_beat(present.beat) if present else 1)
-        return self._entries[name]
-
-    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Renew leases."""
-        kept = [self._entries[each.name] for each in entries if self._is_of(each)]
-        for each in kept:
-            self._entries[each.name] = Entry(each.name, each.holder, next_beat(each.beat))
-        return [self._entries[each.name] for each in kept]
-
-    async def release(self, entries: Iterable[Entry]) -> None:
-        """Free leases."""
-        for each in entries:
-            if self._is_of(each):
-                del self._entries[each.name]
-
-    def _is_of(self, entry: Entry) -> bool:
-        present = self._entries.get(entry.name)
-        return present is not None and present.holder == entry.holder
 
 
 Statement = Literal["read", "take", "renew", "release"]

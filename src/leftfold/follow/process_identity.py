@@ -1,4 +1,4 @@
-"""Holders: which process has a lease, and whether it certainly lives no more."""
+"""Process identities: which process holds a lease, and whether it has certainly ended."""
 
 import os
 from pathlib import Path
@@ -9,16 +9,16 @@ import msgspec
 
 PROC = Path("/proc")
 ENDED = ("Z", "X")
-LARGEST_PID = 2**31 - 1  # that a system can be asked about
+LARGEST_PID = 2**31 - 1  # that a system accepts in a question
 LARGEST_NUMBER = 2**63 - 1
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True):
-    """One opening of an app by one process. As text it is what a lease says of its holder.
+    """One opening of an app by one process. As text it is the holder of a lease.
 
-    `boot`, `namespace` and `started` tell the process from any other that has, or will have, its id; where the
-    system does not say them they are empty, and then nothing can be known of it. `app` is the name of the app, and
-    `types` the number of event types that its code takes for the work of the lease; 0 where that is not counted.
+    `boot`, `namespace` and `started` distinguish the process from any other that has, or will have, its id. They are
+    empty if the system does not tell them, and then nothing is known of the process. `app` is the name of the app, and
+    `types` the number of event types that its code takes for the work of the lease; 0 if that is not counted.
     """
 
     pid: int
@@ -38,14 +38,14 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
 
     @classmethod
     def present(cls, app: str = "") -> "ProcessIdentity":
-        """This process; another holder at each call."""
+        """Return the identity of this process; a different one at each call."""
         host = os.uname().nodename.replace(" ", "-")
         pid = os.getpid()
         return cls(pid, host, _boot(), _namespace(), _started(pid), uuid4().hex, app)
 
     @classmethod
     def parse(cls, text: str) -> "ProcessIdentity | None":
-        """The holder that a text stands for; None when it is none: anybody may have written it."""
+        """Return the identity in a text; None if there is none, since anybody may have written the text."""
         process, *parts = text.split(" ")
         pid, _, host = process.partition("@")
         if len(parts) not in (4, 6):
@@ -60,7 +60,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
             return None
 
     def is_dead(self, as_seen_by: "ProcessIdentity") -> bool:
-        """Whether the process has certainly ended; never so for one on another machine, or of another container."""
+        """Whether the process has certainly ended; never true of one on another machine or in another container."""
         where = (as_seen_by.boot, as_seen_by.namespace)
         return all(where) and where == (self.boot, self.namespace) and not self._lives()
 
@@ -70,7 +70,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
         except ProcessLookupError:
             return False
         except OSError:
-            return True  # it is another user's, and its start may be hidden
+            return True  # the process is another user's, and its start may be hidden
         return _started(self.pid) == self.started
 
 
@@ -93,7 +93,7 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since the machine did; empty when there is none, or it has ended."""
+    """Return when a process began, in ticks since the machine started; empty if there is none or it has ended."""
     fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()  # the name before may have any character
     return fields[19] if len(fields) > 19 and fields[0] not in ENDED else ""
 

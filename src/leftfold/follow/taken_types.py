@@ -1,15 +1,13 @@
 """The event types that a process or reactor takes, and how many events the code before it passed over."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from leftfold.follow.journal import Journal
 from leftfold.model.criteria import Criteria, Item
 from leftfold.model.registry import Registry
 
 MAX_COUNTED_EVENTS = 10_000  # of a type that were passed over; more are not counted
-
-NOT_NOTED: tuple[str, ...] = ()
 
 
 def names_taken(registry: Registry, wires: Iterable[str]) -> list[str]:
@@ -24,33 +22,25 @@ class TakenTypes:
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        checkpoints: Criteria,
-        wires: Collection[str],
-        *,
-        begins_with_checkpoint: bool = False,
+        self, journal: Journal, checkpoints: Criteria, wires: Collection[str], *, begins_with_checkpoint: bool = False
     ) -> None:
-        self._journal = journal
         self._store = journal.store
         self._registry = journal.registry
+        self._journal = journal
         self._checkpoints = checkpoints
         self._wires = wires
         self._begins_with_checkpoint = begins_with_checkpoint
         self.names = names_taken(journal.registry, wires)
+        self.are_noted = False  # whether the newest checkpoint lists them
 
     def __repr__(self) -> str:
         return f"<TakenTypes {', '.join(self._wires)}>"
 
-    async def noted(self) -> Collection[str]:
-        """Return the names that the newest checkpoint lists; none without one, or if an older leftfold wrote it."""
-        for event in await self._journal.newest(self._checkpoints):
-            names: list[str] = event.types
-            return names
-        return NOT_NOTED
-
-    def new(self, noted: Collection[str]) -> list[str]:
-        """Return the types that the present code takes and that are not listed; none if nothing is listed."""
+    async def compare(self) -> list[str]:
+        """Return the types that the newest checkpoint does not list; none if it lists no types."""
+        [checkpoint] = await self._journal.newest(self._checkpoints) or [None]
+        noted = [] if checkpoint is None else checkpoint.types  # an older leftfold noted none
+        self.are_noted = noted == self.names
         return [wire for wire in self._wires if noted and self._registry.names_of(wire).isdisjoint(noted)]
 
     async def passed_over(self, wires: Collection[str], upto: int) -> dict[str, int]:
@@ -84,11 +74,11 @@ class TakenTypes:
         return count
 
 
-def in_numbers(passed_over: Mapping[str, int]) -> str:
-    """Say how many events of each type were passed over."""
-
-    def in_words(wire: str, count: Any) -> str:
-        number = f"{MAX_COUNTED_EVENTS:,} or more" if count >= MAX_COUNTED_EVENTS else f"{count:,}"
-        return f"{number} of {wire}"
-
-    return ", ".join(in_words(wire, count) for wire, count in sorted(passed_over.items()))
+def warn_of_passed_over(log: logging.Logger, follower: str, passed_over: Mapping[str, int], consequence: str) -> None:
+    """Log how many events of each type the code before passed over, and what that means for them."""
+    counts = ", ".join(
+        f"{MAX_COUNTED_EVENTS:,} or more of {wire}" if count >= MAX_COUNTED_EVENTS else f"{count:,} of {wire}"
+        for wire, count in sorted(passed_over.items())
+    )
+    what = "%s takes event types that the code before it did not take. Events that it had passed %s: %s"
+    log.warning(what, follower, consequence, counts)

@@ -2,9 +2,8 @@
 
 from leftfold.process.events import PROCESS_EVENTS
 from leftfold.process.follower import ProcessFollower
-from leftfold.process.instance import Instance, Progress, Step
 from leftfold.process.manager import Action, Cancel, Done, ProcessDefinition, ProcessManager, Reaction, Schedule
-from leftfold.process.processes import Processes
+from leftfold.process.processes import Instance, Processes, Progress, Step
 
 __all__ = [
     "PROCESS_EVENTS",

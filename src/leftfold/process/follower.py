@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from leftfold.errors import CannotDecode, Conflict, EvolveFailed
 from leftfold.follow.follower import Pauses
-from leftfold.follow.taken_types import TakenTypes, in_numbers, names_taken
+from leftfold.follow.taken_types import TakenTypes, names_taken, warn_of_passed_over
 from leftfold.model.criteria import Criteria, criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
 from leftfold.model.metadata import Metadata, decode_metadata
@@ -26,9 +26,8 @@ from leftfold.process.events import (
     ProcessRetried,
     ProcessSkipped,
 )
-from leftfold.process.instance import Progress
 from leftfold.process.manager import Action, Cancel, Done, Key, Outbox, ProcessDefinition, Schedule
-from leftfold.process.processes import Processes
+from leftfold.process.processes import Processes, Progress
 from leftfold.store.contract import AppendCondition, Batch, OwnKey
 
 MAX_EVENTS_PER_COMMIT = 500
@@ -80,7 +79,6 @@ class ProcessFollower:
         self._checkpoints = criteria(ProcessCheckpoint, tags=[f"leftfold.process:{definition.name}"])
         wires = [event.wire for event in definition.fold.events]
         self._taken = TakenTypes(self._journal, self._checkpoints, wires)
-        self._is_noted = False  # whether a checkpoint lists the types that are taken
         self._new: set[str] = set()  # the names of types that the code before did not take
         self._passed_over: Counter[str] = Counter()  # their events that an instance had passed
         self._held: OrderedDict[Key, HeldInstance] = OrderedDict()
@@ -114,7 +112,7 @@ class ProcessFollower:
         await self._answer(batch.events)
         self._position = batch.through
         is_news = self._warn_of_passed_over() or bool(batch.events)
-        if batch.through - self._saved >= POSITIONS_PER_CHECKPOINT or (is_news and not self._is_noted):
+        if batch.through - self._saved >= POSITIONS_PER_CHECKPOINT or (is_news and not self._taken.are_noted):
             await self._save(batch.through)
         return batch.through
 
@@ -123,7 +121,9 @@ class ProcessFollower:
     async def _first_position(self) -> int:
         found = await self._checkpoint()
         if found is not None:
-            await self._compare_types(found)
+            new = await self._taken.compare()
+            self._new = set(names_taken(self._journal.registry, new))
+            self._passed_over = Counter(await self._taken.passed_over(new, found))
             return found
         if not self.definition.from_now:
             return 0
@@ -138,26 +138,13 @@ class ProcessFollower:
         checkpoint = ProcessCheckpoint(self.definition.name, position, self._taken.names)
         await self._journal.store.append(self._journal.encode([checkpoint]), key=key)
         self._saved = position
-        self._is_noted = True
-
-    async def _compare_types(self, position: int) -> None:
-        """Count the events before the checkpoint that the code which wrote it did not take."""
-        noted = await self._taken.noted()
-        self._is_noted = noted == self._taken.names
-        new = self._taken.new(noted)
-        self._new = set(names_taken(self._journal.registry, new))
-        self._passed_over = Counter(await self._taken.passed_over(new, position))
+        self._taken.are_noted = True
 
     def _warn_of_passed_over(self) -> bool:
         """Log one warning for all events that were passed over and not yet reported; whether there were any."""
         if not self._passed_over:
             return False
-        log.warning(
-            "process %s takes event types that the code before it did not take. Events that it had passed are part of"
-            " the states, but are not answered: %s",
-            self.definition.name,
-            in_numbers(self._passed_over),
-        )
+        warn_of_passed_over(log, self.name, self._passed_over, "are part of the states, but are not answered")
         self._passed_over.clear()
         return True
 

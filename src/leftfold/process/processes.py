@@ -1,9 +1,10 @@
-"""Processes: what a live app can be asked about its process managers, and the verbs retry, skip and cancel."""
+"""Process instances: their state and progress, read from the log, and the verbs retry, skip and cancel."""
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from msgspec.structs import replace
 
 from leftfold.errors import InstanceEnded, InstanceNotParked, UnknownInstance
@@ -18,7 +19,6 @@ from leftfold.process.events import (
     ProcessRetried,
     ProcessSkipped,
 )
-from leftfold.process.instance import Instance, Progress, Step
 from leftfold.process.manager import Key, Outbox, ProcessDefinition
 from leftfold.store.contract import AppendCondition, EventStore
 
@@ -26,6 +26,83 @@ ABOUT_INSTANCES = criteria(ProcessReacted, ProcessParked, ProcessRetried, Proces
 [RECORDED] = ABOUT_INSTANCES.items
 
 log = logging.getLogger("leftfold.processes")
+
+
+InstanceState = Literal["running", "parked", "done", "cancelled"]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an instance has come: a fold of the events that its process recorded about it.
+
+    `reacted` is the position of the newest event that it answered with an action, `parked` that of the event it could
+    not answer, with its `error` and `traceback`. `names` has the tickets of commands that were scheduled under a name.
+    `skipped` has the positions of events that were skipped.
+    """
+
+    instance: str
+    reacted: int = 0
+    done: bool = False
+    cancelled: bool = False
+    parked: int | None = None
+    error: str | None = None
+    traceback: str | None = None
+    retries: int = 0
+    names: dict[str, str] = {}
+    tickets: tuple[str, ...] = ()
+    skipped: frozenset[int] = frozenset()
+
+    @property
+    def standing(self) -> InstanceState:
+        """Whether the instance still answers events."""
+        if self.ended:
+            return "done" if self.done else "cancelled"
+        return "running" if self.parked is None else "parked"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the instance answers nothing more."""
+        return self.done or self.cancelled
+
+    def evolve(
+        self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessSkipped | ProcessCancelled
+    ) -> "Progress":
+        """Fold one event."""
+        match event:
+            case ProcessReacted(position=position, tickets=tickets, names=names, done=done):
+                return replace(
+                    self,
+                    reacted=position,
+                    done=self.done or done,
+                    names=self.names | names,
+                    tickets=(*self.tickets, *tickets),
+                )
+            case ProcessParked(position=position, error=error, traceback=traceback):
+                return replace(self, parked=position, error=error, traceback=traceback or None)
+            case ProcessRetried():
+                retries = self.retries + 1
+                return replace(self, parked=None, error=None, traceback=None, retries=retries)
+            case ProcessSkipped(position=position):
+                skipped = self.skipped | {position}
+                return replace(self, parked=None, error=None, traceback=None, skipped=skipped)
+            case ProcessCancelled():
+                return replace(self, cancelled=True)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An event in an instance's history, the state after it, and the tickets of what it was answered with."""
+
+    position: int
+    event: Any
+    state: Any
+    tickets: tuple[str, ...] = ()
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """An instance: its state, its progress and its history."""
+
+    state: Any
+    progress: Progress
+    history: tuple[Step, ...]
 
 
 class Processes:

@@ -2,9 +2,8 @@
 
 from leftfold.reaction.events import REACTOR_EVENTS
 from leftfold.reaction.follower import ReactorFollower
-from leftfold.reaction.progress import Outstanding, ReactorStatus
 from leftfold.reaction.reactor import Delivery, ReactorDefinition, Start
-from leftfold.reaction.reactors import Reactors
+from leftfold.reaction.reactors import Outstanding, Reactors, ReactorStatus
 
 __all__ = [
     "REACTOR_EVENTS",

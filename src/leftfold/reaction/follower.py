@@ -16,7 +16,7 @@ import msgspec
 from leftfold.errors import Conflict
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.follower import Pauses
-from leftfold.follow.taken_types import TakenTypes, in_numbers
+from leftfold.follow.taken_types import TakenTypes, warn_of_passed_over
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
@@ -31,9 +31,8 @@ from leftfold.reaction.events import (
     ReactorSkipped,
     Waiting,
 )
-from leftfold.reaction.progress import ReactorProgress
 from leftfold.reaction.reactor import Delivery, ReactorDefinition
-from leftfold.reaction.reactors import MAX_WAITING_EVENTS, Reactors, about, checkpoints_of
+from leftfold.reaction.reactors import MAX_WAITING_EVENTS, ReactorProgress, Reactors, about, checkpoints_of
 from leftfold.store.contract import AppendCondition, Batch
 
 POSITIONS_PER_CHECKPOINT = 5_000
@@ -84,7 +83,6 @@ class ReactorFollower:
         wires = [event.wire for event in definition.events]
         checkpoints = checkpoints_of(definition)
         self._taken = TakenTypes(self._journal, checkpoints, wires, begins_with_checkpoint=True)
-        self._is_noted = False  # whether a checkpoint lists the types that are taken
         self._progress = ReactorProgress()
         self._known = 0  # what was recorded of the reactor up to here is in the progress
         self._saved = 0
@@ -114,7 +112,10 @@ class ReactorFollower:
         await self._reactors.begin(self.definition)
         self._progress, self._known = await self._reactors.progress(self.definition)
         self._saved = self._progress.position
-        await self._compare_types()
+        new = await self._taken.compare()
+        if passed_over := await self._taken.passed_over(new, self._progress.position):
+            warn_of_passed_over(log, self.name, passed_over, "are not delivered")
+            await self._save()
         return self._progress.position
 
     async def handle(self, batch: Batch) -> int:
@@ -136,22 +137,6 @@ class ReactorFollower:
         return self._progress.position
 
     # --- following the log
-
-    async def _compare_types(self) -> None:
-        """Warn of events before the reactor's position that the code before did not take."""
-        noted = await self._taken.noted()
-        self._is_noted = noted == self._taken.names
-        new = self._taken.new(noted)
-        passed_over = await self._taken.passed_over(new, self._progress.position)
-        if not passed_over:
-            return
-        log.warning(
-            "reactor %s takes event types that the code before it did not take. Events that it had passed are not"
-            " delivered: %s",
-            self.definition.name,
-            in_numbers(passed_over),
-        )
-        await self._save()
 
     async def _read_on(self) -> list[Any]:
         """Fold what others recorded of the reactor, and return it."""
@@ -272,7 +257,7 @@ class ReactorFollower:
     async def _append(self, events: Iterable[tuple[Any, bytes]]) -> None:
         """Append events and fold them; `Conflict` if something was recorded of the reactor meanwhile."""
         events = list(events)
-        is_due = not self._is_noted or self._appends % APPENDS_PER_CHECKPOINT == APPENDS_PER_CHECKPOINT - 1
+        is_due = not self._taken.are_noted or self._appends % APPENDS_PER_CHECKPOINT == APPENDS_PER_CHECKPOINT - 1
         if is_due and not any(isinstance(event, ReactorCheckpoint) for event, _ in events):
             events = [self._checkpoint(), *events]  # first: what is parked by this append is no part of it
         records: list[NewEvent] = [self._journal.registry.encode(event, metadata) for event, metadata in events]
@@ -281,7 +266,7 @@ class ReactorFollower:
         for event, _ in events:
             self._progress = self._progress.evolve(event)
         self._saved = self._progress.position
-        self._is_noted = True
+        self._taken.are_noted = True
         self._appends += 1
 
     def _checkpoint(self) -> tuple[ReactorCheckpoint, bytes]:
