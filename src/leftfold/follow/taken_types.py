@@ -39,7 +39,7 @@ class TakenTypes:
     async def compare(self) -> list[str]:
         """Return the types that the newest checkpoint does not list; none if it lists no types."""
         [checkpoint] = await self._journal.newest(self._checkpoints) or [None]
-        noted = [] if checkpoint is None else checkpoint.types  # an older leftfold noted none
+        noted: list[str] = [] if checkpoint is None else checkpoint.types  # an older leftfold noted none
         self.are_noted = noted == self.names
         return [wire for wire in self._wires if noted and self._registry.names_of(wire).isdisjoint(noted)]
 
