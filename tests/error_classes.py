@@ -28,11 +28,12 @@ SAMPLES: dict[Any, Any] = {
 
 
 def error_classes() -> list[type[LeftfoldError]]:
-    """Return every subclass of `LeftfoldError` that any module of leftfold defines."""
+    """Return every subclass of `LeftfoldError` in leftfold that a caller can meet."""
     for module in pkgutil.walk_packages(leftfold.__path__, "leftfold."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = [each for each in _below(LeftfoldError) if each.__module__.startswith("leftfold.")]
+    below = [each for each in _below(LeftfoldError) if each.__module__.startswith("leftfold.")]
+    found = [each for each in below if each is Rejected or not issubclass(each, Rejected)]  # one ends a decision early
     return sorted(set(found), key=lambda each: (each.__module__, each.__name__))
 
 
