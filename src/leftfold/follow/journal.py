@@ -53,8 +53,8 @@ class Journal:
 
     def encode(self, events: Iterable[Any], metadata: Metadata | None = None) -> list[NewEvent]:
         """Encode events that leftfold appends."""
-        said = b"{}" if metadata is None else encode_metadata(metadata)
-        return [self.registry.encode(event, said) for event in events]
+        encoded = b"{}" if metadata is None else encode_metadata(metadata)
+        return [self.registry.encode(event, encoded) for event in events]
 
     async def record(self, events: Iterable[Any], metadata: Metadata, *unchanged: AppendCondition) -> bool:
         """Append events unless something was recorded that a condition excludes; whether they were appended."""

@@ -64,7 +64,7 @@ class ProcessManager(Message):
 
 Key = tuple[Any, ...]
 
-LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is a tag of what is said about it
+LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is the tag of what is recorded about it
 
 
 class ProcessDefinition:
