@@ -153,7 +153,8 @@ class Projector:
 
     def _pieces(self, batch: Batch) -> Iterator[Batch]:
         """Yield what is left of the batch, as much for each transaction as the target takes."""
-        left = [event for event in batch.events if event.position > self.position]
+        position = self.position
+        left = [event for event in batch.events if event.position > position]
         while self.position < batch.through:
             limit = self._target.batch_limit or len(left)
             piece, left = left[:limit], left[limit:]
