@@ -161,8 +161,8 @@ async def test_it_says_which_key_is_parked_and_when_a_model_is_rebuilt(folder: P
         worker.until(lambda line: "Ratio x is parked at position 1: ZeroDivisionError" in line)
     Path("ratio.py").write_text(RATIO.replace("VERSION", "20"), encoding="utf-8")
     with worker:
-        worker.until(lambda line: "Ratio: its rebuild begins" in line)
-        worker.until(lambda line: "Ratio: rebuilt through 1 " in line)
+        worker.until(lambda line: "Ratio: the rebuild begins" in line)
+        worker.until(lambda line: "Ratio: rebuilt up to 1 " in line)
 
 
 def test_what_it_runs_is_told_by_the_models_that_are_named(run: Run, shop: str) -> None:

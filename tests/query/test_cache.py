@@ -260,7 +260,7 @@ def test_the_decorator_says_how_many_are_kept() -> None:
 
 
 def test_a_negative_number_of_answers_is_refused() -> None:
-    with pytest.raises(InvalidHandler, match="keep -1 answers"):
+    with pytest.raises(InvalidHandler, match="has cache=-1"):
         Counting(cache=-1)
 
 

@@ -52,7 +52,7 @@ def test_read_models_lie_beside_the_log(log: str, models: str) -> None:
 
 @pytest.mark.parametrize("log", ["sqlite://", "mongodb://localhost/bank", "postgresql://db/shop?through=pgbouncer"])
 def test_a_log_without_a_place_for_them_is_refused(log: str) -> None:
-    with pytest.raises(InvalidUrl, match="does not say where the read models are to be kept"):
+    with pytest.raises(InvalidUrl, match="does not say where to keep the read models"):
         models_url(log)
 
 
