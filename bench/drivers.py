@@ -19,7 +19,7 @@ from bench.ours import METADATA
 from bench.postgres import DATABASE, opened_server
 from leftfold.store import NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.postgres.append import ANSWERS, plainly
+from leftfold.store.postgres.append import ANSWERS, plain_call
 from leftfold.store.postgres.batch import COLUMNS, AppendCall
 from leftfold.store.postgres.driver import Connection, connect, run
 from leftfold.store.postgres.store import PostgresStore
@@ -101,7 +101,7 @@ def main() -> None:
 def ours(opened: ExitStack, server: PostgresServer) -> Contestant:
     """psycopg's connection, as the store uses it: arrays made by leftfold, the statement prepared by name."""
     connection = opened.enter_context(connect(server.url(DATABASE), session=True))
-    append = plainly(ANSWERS, f'"{LOG}".append', COLUMNS)
+    append = plain_call(ANSWERS, f'"{LOG}".append', COLUMNS)
     return Contestant(
         "psycopg, arrays of leftfold's",
         lambda call, _: run(connection, append, [True, None, *call.columns()]),

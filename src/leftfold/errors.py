@@ -1105,13 +1105,14 @@ class StoreFull(StoreUnavailable, OSError):
 
 
 class StoreReadOnly(StoreUnavailable, PermissionError):
-    """The log cannot be written to."""
+    """The log cannot be written to, or a role lacks a right on it."""
 
     where: str
     problem: str
+    advice: str = "correct the permissions; for reading only, open it with ?mode=ro"
     found = "{where} cannot be written to: {problem}"
     expected = "a file and a folder, or a log in PostgreSQL, that this user may write to"
-    remedy = "correct the permissions; for reading only, open it with ?mode=ro"
+    remedy = "{advice}"
 
 
 class ClockJumped(StoreUnavailable):

@@ -79,22 +79,28 @@ def test_types_that_the_app_does_not_know_are_found(run: Run, strange_log: str) 
         ("DELETE FROM event WHERE position = 3", "position 4: follows position 2"),
         ("DELETE FROM event WHERE position = 1", "position 2: follows position 0"),
         ("UPDATE event SET time = 1 WHERE position = 4", "position 4: has time 1970-01-01T00:00:00.000001+00:00"),
-        ("UPDATE event SET tags = 'account:c-3' WHERE position = 2", "has 'account:b-2' at 2, the event there has not"),
+        (
+            "UPDATE event SET tags = 'account:c-3' WHERE position = 2",
+            "has 'account:b-2' at 2, but the event there does not have it",
+        ),
         ("DELETE FROM segment_tag WHERE position = 5", "does not have the tags of the event at 5"),
-        ("INSERT INTO segment_tag VALUES (1, 'x:1', 99, 1)", "has 'x:1' at 99, the event there has not"),
+        ("INSERT INTO segment_tag VALUES (1, 'x:1', 99, 1)", "has 'x:1' at 99, but the event there does not have it"),
         ("UPDATE segment_tag SET segment = 7 WHERE position = 5", "has tags of a segment 7 that it does not know"),
         ("UPDATE segment SET first = 2", "has a segment from 2 to 9223372036854775807 that does not follow the one"),
         ("UPDATE segment SET last = 5", "has no segment for new events"),
         ("UPDATE event SET type = 77 WHERE position = 2", "event at 2 has a type that the log does not name"),
         ("UPDATE idempotency_key SET last_position = 70 WHERE first_position = 6", "names positions 6 to 70"),
         ("DROP INDEX event_type", "the index event_type is missing"),
-        (CHANGED_TRIGGER, "the trigger event_is_never_touched is none of leftfold's"),
-        ("UPDATE segment_tag SET tag = 'account:b-3' WHERE position = 2", "has 'account:b-3' at 2, the event there"),
+        (CHANGED_TRIGGER, "the trigger event_is_never_touched does not belong to leftfold"),
+        (
+            "UPDATE segment_tag SET tag = 'account:b-3' WHERE position = 2",
+            "has 'account:b-3' at 2, but the event there",
+        ),
         (
             "UPDATE segment_tag SET type = type + 1 WHERE position = 2",
-            "has 'account:b-2' at 2, the event there has not",
+            "has 'account:b-2' at 2, but the event there does not have it",
         ),
-        ("UPDATE segment_tag SET tag = CAST(x'ff' AS TEXT) WHERE position = 2", r"has '\\xff' at 2, the event there"),
+        ("UPDATE segment_tag SET tag = CAST(x'ff' AS TEXT) WHERE position = 2", r"has '\\xff' at 2, but the event"),
         ("UPDATE event SET tags = CAST(x'61ff' AS TEXT) WHERE position = 2", "at 2 has tags that are not UTF-8"),
         ("UPDATE type SET name = CAST(x'61ff' AS TEXT) WHERE id = 1", r"the name of the type 'a\\xff' is not UTF-8"),
         (
@@ -107,6 +113,13 @@ def test_types_that_the_app_does_not_know_are_found(run: Run, strange_log: str) 
         ("UPDATE event SET time = -9223372036854775808 WHERE position = 2", "position 2: has time 0001-01-01"),
         ("UPDATE event SET position = -2 WHERE position = 2", "there is an event at -2, before the first position"),
         ("INSERT INTO log SELECT * FROM log", "the log has 2 identities"),
+        ("UPDATE event SET version = 0 WHERE position = 2", "the event at 2 has version 0, which no event can have"),
+        ("INSERT INTO segment_merge VALUES (9, 3, 5, 1)", "has a merge 9 from 3 to 5, where there are no segments"),
+        ("UPDATE idempotency_key SET digest = x'00'", "has a digest of 1 byte(s), too few to tell one payload from"),
+        (
+            "INSERT INTO idempotency_key VALUES ('x', 1, 6, x'')",
+            "the idempotency key 'x' names positions 1 to 6, some of which the key",
+        ),
     ],
 )
 def test_damage_is_found(run: Run, log: str, folder: Path, command: str, problem: str) -> None:

@@ -7,13 +7,13 @@ import pytest
 from leftfold.errors import EventTooLarge, InvalidAppend, InvalidTag, InvalidType
 from leftfold.store import NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.bounds import MANY
+from leftfold.store.bounds import BULK_CHECK_EVENTS
 
 FINE = NewEvent("noted", b"{}", ("owner:ann", "owner:bob"), metadata=b"{}")
 
 
 def request_with(event: NewEvent) -> AppendRequest:
-    return AppendRequest([*[FINE] * MANY, event], None, None)
+    return AppendRequest([*[FINE] * BULK_CHECK_EVENTS, event], None, None)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_one_event_among_many_that_no_log_may_take_is_named(event: NewEvent,
     with pytest.raises(error) as among:
         request_with(event).check(64)
 
-    assert str(among.value) == str(alone.value).replace("event 0", f"event {MANY}")
+    assert str(among.value) == str(alone.value).replace("event 0", f"event {BULK_CHECK_EVENTS}")
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,14 @@ def test_many_events_are_as_large_as_all_of_them(event: NewEvent) -> None:
     request.check()
 
     of_tags = len("".join(event.tags).encode())
-    assert request.size == MANY * (4 + len("owner:annowner:bob")) + len(event.data) + len(event.metadata) + of_tags
-    assert request.events == [*[FINE] * MANY, event]
+    assert (
+        request.size
+        == BULK_CHECK_EVENTS * (4 + len("owner:annowner:bob")) + len(event.data) + len(event.metadata) + of_tags
+    )
+    assert request.events == [*[FINE] * BULK_CHECK_EVENTS, event]
 
 
-@pytest.mark.parametrize("before", [0, MANY])
+@pytest.mark.parametrize("before", [0, BULK_CHECK_EVENTS])
 @pytest.mark.parametrize("tags", [("a:1", "a:1"), ("a:1", "b:1", "a:1")])
 def test_a_repeated_tag_is_kept_once(before: int, tags: tuple[str, ...]) -> None:
     request = AppendRequest([*[FINE] * before, NewEvent("noted", b"{}", tags)], None, None)

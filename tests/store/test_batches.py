@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import NewEvent, open_store
-from leftfold.store.reading import BYTES_A_BATCH
+from leftfold.store.reading import MAX_BYTES_PER_BATCH
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
@@ -33,4 +33,4 @@ async def test_a_batch_of_large_events_is_small(url: str) -> None:
 
     sizes = [sum(len(event.data) + len(event.metadata) for event in batch.events) for batch in batches]
     assert sum(sizes) == 60 * LARGE
-    assert BYTES_A_BATCH < max(sizes) < BYTES_A_BATCH + ROWS_AT_ONCE * LARGE
+    assert MAX_BYTES_PER_BATCH < max(sizes) < MAX_BYTES_PER_BATCH + ROWS_AT_ONCE * LARGE

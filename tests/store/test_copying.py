@@ -18,7 +18,7 @@ from leftfold.store import EventStore, IdempotencyKey, MemoryStore, NewEvent, St
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
 from leftfold.store.copying import Copied, LatestClock, clock_for, compare_logs, copy_log
 from leftfold.store.inspection import StoredKey
-from leftfold.store.memory import EVENTS_A_BATCH
+from leftfold.store.memory import MAX_EVENTS_PER_BATCH
 from leftfold.testing import FakeClock
 from leftfold.testing.clock import START
 from leftfold.testing.postgres_server import PostgresServer
@@ -59,13 +59,13 @@ async def source() -> AsyncIterator[MemoryStore]:
     """Three batches of a log in memory, with a key for the first, and one for each end of what crosses two batches."""
     async with MemoryStore() as store:
         await store.append(
-            [NewEvent("counted", b"%d" % n, (f"n:{n % 7}",)) for n in range(EVENTS_A_BATCH)], key="first"
+            [NewEvent("counted", b"%d" % n, (f"n:{n % 7}",)) for n in range(MAX_EVENTS_PER_BATCH)], key="first"
         )
-        many = [NewEvent("counted", b"-%d" % n) for n in range(EVENTS_A_BATCH + 10)]
+        many = [NewEvent("counted", b"-%d" % n) for n in range(MAX_EVENTS_PER_BATCH + 10)]
         parts = [
             IdempotencyKey("whole", b"w" * 16),
             IdempotencyKey("begin", b"b" * 16, 0, 3),
-            IdempotencyKey("end", b"e" * 16, EVENTS_A_BATCH, 10),
+            IdempotencyKey("end", b"e" * 16, MAX_EVENTS_PER_BATCH, 10),
         ]
         await store.append([NewEvent("between", b"")])
         await store.append(many, key=parts)
@@ -207,19 +207,19 @@ def interrupting(at: int) -> Callable[..., None]:
 async def test_an_interrupted_copy_goes_on_where_the_target_ends(source: MemoryStore, open_postgres: Open) -> None:
     steps: list[tuple[str, int, int]] = []
     head = await source.head()
-    for at in (EVENTS_A_BATCH, 2 * EVENTS_A_BATCH):
+    for at in (MAX_EVENTS_PER_BATCH, 2 * MAX_EVENTS_PER_BATCH):
         async with open_postgres() as target:
             with pytest.raises(Interrupted):
-                await copy_log(source, target, told=interrupting(at))
+                await copy_log(source, target, on_progress=interrupting(at))
             assert await target.head() == at
-            assert [key.value for key in await keys_of(target)] == ["first", "begin"][: at // EVENTS_A_BATCH]
+            assert [key.value for key in await keys_of(target)] == ["first", "begin"][: at // MAX_EVENTS_PER_BATCH]
 
     async with open_postgres() as target:
-        found = await copy_log(source, target, told=lambda *told: steps.append(told))
+        found = await copy_log(source, target, on_progress=lambda *told: steps.append(told))
 
-        assert (found.copied, found.position, found.difference) == (head - 2 * EVENTS_A_BATCH, head, None)
+        assert (found.copied, found.position, found.difference) == (head - 2 * MAX_EVENTS_PER_BATCH, head, None)
         assert await keys_of(target) == await keys_of(source)
-    assert steps[0] == ("checking", EVENTS_A_BATCH, 2 * EVENTS_A_BATCH)
+    assert steps[0] == ("checking", MAX_EVENTS_PER_BATCH, 2 * MAX_EVENTS_PER_BATCH)
     assert steps[-1] == ("comparing", head, head)
 
 
@@ -232,7 +232,7 @@ async def test_what_was_appended_to_the_source_since_comes_with_the_next_copy(so
         if not appending:
             appending.append(asyncio.create_task(source.append(late, key="late")))
 
-    first = await copy_log(source, target, told=told)
+    first = await copy_log(source, target, on_progress=told)
     second = await copy_log(source, target)
 
     assert appending[0].done()
@@ -318,7 +318,7 @@ async def test_another_writer_is_kept_out_of_what_is_copied(source: MemoryStore)
             appending.append(asyncio.create_task(target.append([NewEvent("intruder", b"")])))
 
     with pytest.raises(ForeignTarget, match="something else was appended to the target meanwhile"):
-        await copy_log(source, target, told=told)
+        await copy_log(source, target, on_progress=told)
 
     assert appending[0].done()
 
@@ -384,10 +384,10 @@ async def test_a_damaged_copy_is_noticed(open_sqlite: Open, open_other_sqlite: O
 async def test_a_copy_that_was_cut_off_is_noticed(source: MemoryStore) -> None:
     target = MemoryStore()
     with pytest.raises(Interrupted):
-        await copy_log(source, target, told=interrupting(1))
+        await copy_log(source, target, on_progress=interrupting(1))
 
     found = await compare_logs(source, target)
 
     assert found.difference is not None
-    assert found.difference.position == EVENTS_A_BATCH + 1
-    assert await target.head() == EVENTS_A_BATCH
+    assert found.difference.position == MAX_EVENTS_PER_BATCH + 1
+    assert await target.head() == MAX_EVENTS_PER_BATCH

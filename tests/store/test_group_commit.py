@@ -36,13 +36,13 @@ class Log:
             self.done.set()
         return more
 
-    def settled(self, position: Any) -> None:
+    def on_commit(self, position: Any) -> None:
         pass
 
 
 async def test_a_caller_is_answered_before_anything_is_tidied() -> None:
     log = Log()
-    commits = GroupCommit(log.commit, log.settled, queue=8, tidy=log.tidy)
+    commits = GroupCommit(log.commit, log.on_commit, queue=8, tidy=log.tidy)
 
     await commits.append(REQUEST)  # comes back although the thread is held up in `tidy`
     log.tidying.wait()
@@ -55,7 +55,7 @@ async def test_a_caller_is_answered_before_anything_is_tidied() -> None:
 async def test_it_tidies_until_nothing_is_left() -> None:
     log = Log()
     log.go_on.set()
-    commits = GroupCommit(log.commit, log.settled, queue=8, tidy=log.tidy)
+    commits = GroupCommit(log.commit, log.on_commit, queue=8, tidy=log.tidy)
 
     await commits.append(REQUEST)
     log.done.wait()
@@ -66,7 +66,7 @@ async def test_it_tidies_until_nothing_is_left() -> None:
 
 async def test_an_append_that_comes_meanwhile_goes_before_more_tidying() -> None:
     log = Log()
-    commits = GroupCommit(log.commit, log.settled, queue=8, tidy=log.tidy)
+    commits = GroupCommit(log.commit, log.on_commit, queue=8, tidy=log.tidy)
     await commits.append(REQUEST)
     log.tidying.wait()
 
@@ -133,11 +133,11 @@ async def test_a_batch_that_may_be_committed_or_waits_for_others_is_not_tried_ag
 
 
 async def test_callers_are_answered_also_when_the_commit_cannot_be_noted() -> None:
-    def settled(position: int) -> None:
+    def on_commit(position: int) -> None:
         raise RuntimeError("a fault")
 
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-    commits = GroupCommit(lambda batch: [Appended(1, 1)] * len(batch), settled, queue=8)
+    commits = GroupCommit(lambda batch: [Appended(1, 1)] * len(batch), on_commit, queue=8)
 
     assert await commits.append(REQUEST) == Appended(1, 1)
     await commits.close()

@@ -8,7 +8,7 @@ import pytest
 from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed
 from leftfold.store import Appended, NewEvent
 from leftfold.store.admission import AppendRequest
-from leftfold.store.commit import EVENTS_A_BATCH, LoopCommit, Outcome, Settle
+from leftfold.store.commit import MAX_EVENTS_PER_COMMIT, AppendResult, Complete, LoopCommit
 
 
 def request(events: int = 1) -> AppendRequest:
@@ -22,14 +22,14 @@ class Log:
         self.batches: list[Sequence[AppendRequest]] = []
         self.head = 0
         self.go_on = asyncio.Event()
-        self.begun: list[tuple[AppendRequest, Settle]] = []
+        self.begun: list[tuple[AppendRequest, Complete]] = []
         self.busy = True
         self.refuse: Callable[[AppendRequest], Exception | None] = lambda request: None
 
-    async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Outcome]:
+    async def commit(self, requests: Sequence[AppendRequest]) -> Sequence[AppendResult]:
         self.batches.append(requests)
         await self.go_on.wait()
-        outcomes: list[Outcome] = []
+        outcomes: list[AppendResult] = []
         for one in requests:
             error = self.refuse(one)
             if error is not None and not isinstance(error, LeftfoldError):
@@ -37,14 +37,14 @@ class Log:
             outcomes.append(error or Appended(1, 1))
         return outcomes
 
-    def settled(self, position: int) -> None:
+    def on_commit(self, position: int) -> None:
         self.head = max(self.head, position)
 
-    def begin(self, request: AppendRequest, settle: Settle) -> bool:
-        self.begun.append((request, settle))
+    def begin(self, request: AppendRequest, complete: Complete) -> bool:
+        self.begun.append((request, complete))
         return not self.busy
 
-    def settle(self, outcome: Outcome | None) -> None:
+    def complete(self, outcome: AppendResult | None) -> None:
         """Answer what was begun alone."""
         self.begun.pop()[1](outcome)
 
@@ -56,7 +56,7 @@ def log() -> Log:
 
 @pytest.fixture
 def commits(log: Log) -> LoopCommit:
-    return LoopCommit(log.commit, log.begin, log.settled, queue=100)
+    return LoopCommit(log.commit, log.begin, log.on_commit, queue=100)
 
 
 async def begun(commits: LoopCommit, *requests: AppendRequest) -> list["asyncio.Task[Appended]"]:
@@ -82,7 +82,7 @@ async def test_what_comes_during_a_commit_shares_the_next_one(log: Log, commits:
 async def test_a_batch_is_cut_where_it_has_enough_events(log: Log, commits: LoopCommit) -> None:
     log.go_on.set()
 
-    await asyncio.gather(*await begun(commits, request(EVENTS_A_BATCH - 1), request(2), request()))
+    await asyncio.gather(*await begun(commits, request(MAX_EVENTS_PER_COMMIT - 1), request(2), request()))
 
     assert [len(batch) for batch in log.batches] == [2, 1]
 
@@ -134,7 +134,7 @@ async def test_what_a_driver_cannot_send_fails_alone(log: Log, commits: LoopComm
 
 
 async def test_closing_waits_for_what_was_handed_in_and_takes_nothing_more(log: Log, commits: LoopCommit) -> None:
-    handed_in = await begun(commits, request(), request())
+    submit = await begun(commits, request(), request())
     closing = asyncio.create_task(commits.close())
     await asyncio.sleep(0)
 
@@ -144,7 +144,7 @@ async def test_closing_waits_for_what_was_handed_in_and_takes_nothing_more(log: 
     log.go_on.set()
     await closing
 
-    assert [task.result() for task in handed_in] == [Appended(1, 1)] * 2
+    assert [task.result() for task in submit] == [Appended(1, 1)] * 2
 
 
 # --- one that comes alone
@@ -162,7 +162,7 @@ async def test_one_that_comes_alone_is_begun_at_once_and_answered_when_it_is_set
     [alone] = await begun(commits, request())
     assert not commits.idle
 
-    free.settle(Appended(5, 7))
+    free.complete(Appended(5, 7))
 
     assert await alone == Appended(5, 7)
     assert (free.head, free.batches, commits.idle) == (7, [], True)
@@ -174,7 +174,7 @@ async def test_those_who_come_meanwhile_share_a_commit_and_the_next_ones_gather_
     free.go_on.set()
     alone = await begun(commits, request())
     others = await begun(commits, *(request() for _ in range(3)))
-    free.settle(Appended(1, 1))
+    free.complete(Appended(1, 1))
     await asyncio.gather(*alone, *others)
     await asyncio.gather(*await begun(commits, *(request() for _ in range(4))))
 
@@ -184,11 +184,11 @@ async def test_those_who_come_meanwhile_share_a_commit_and_the_next_ones_gather_
 async def test_one_comes_alone_again_after_a_commit_of_one(free: Log, commits: LoopCommit) -> None:
     free.go_on.set()
     first, second = await begun(commits, request(), request())
-    free.settle(Appended(1, 1))
+    free.complete(Appended(1, 1))
     await asyncio.gather(first, second)
 
     [third] = await begun(commits, request())
-    free.settle(Appended(3, 3))
+    free.complete(Appended(3, 3))
 
     assert await third == Appended(3, 3)
     assert [len(batch) for batch in free.batches] == [1]
@@ -201,7 +201,7 @@ async def test_one_that_is_settled_with_nothing_is_committed_before_those_behind
     refused, behind = request(), request()
     tasks = [*await begun(commits, refused), *await begun(commits, behind)]
 
-    free.settle(None)
+    free.complete(None)
     await asyncio.gather(*tasks)
 
     assert free.batches == [[refused, behind]]
@@ -215,7 +215,7 @@ async def test_one_that_is_cancelled_while_it_is_under_way_is_written_and_answer
     await asyncio.gather(alone, return_exceptions=True)
     assert not commits.idle
 
-    free.settle(Appended(1, 1))
+    free.complete(Appended(1, 1))
 
     assert (free.head, commits.idle) == (1, True)
 
@@ -225,19 +225,19 @@ async def test_one_that_is_cancelled_and_settled_with_nothing_is_never_written(f
     alone.cancel()
     await asyncio.gather(alone, return_exceptions=True)
 
-    free.settle(None)
+    free.complete(None)
     await commits.close()
 
     assert (free.batches, commits.idle) == ([], True)
 
 
 async def test_one_that_cannot_be_begun_is_refused_by_the_commit(free: Log) -> None:
-    def begin(request: AppendRequest, settle: Settle) -> bool:
+    def begin(request: AppendRequest, complete: Complete) -> bool:
         raise OverflowError("a position of 65 bits")
 
     free.refuse = lambda one: OverflowError("a position of 65 bits")
     free.go_on.set()
-    commits = LoopCommit(free.commit, begin, free.settled, queue=100)
+    commits = LoopCommit(free.commit, begin, free.on_commit, queue=100)
 
     with pytest.raises(StoreFailed, match="65 bits"):
         await commits.append(request())
@@ -246,7 +246,7 @@ async def test_one_that_cannot_be_begun_is_refused_by_the_commit(free: Log) -> N
 
 @pytest.mark.parametrize("outcome", [Appended(1, 1), None])
 async def test_closing_waits_for_one_that_is_under_way_alone(
-    free: Log, commits: LoopCommit, outcome: Outcome | None
+    free: Log, commits: LoopCommit, outcome: AppendResult | None
 ) -> None:
     free.go_on.set()
     [alone] = await begun(commits, request())
@@ -254,7 +254,7 @@ async def test_closing_waits_for_one_that_is_under_way_alone(
     await asyncio.sleep(0)
     assert not closing.done()
 
-    free.settle(outcome)
+    free.complete(outcome)
     await closing
 
     assert alone.done()

@@ -18,9 +18,9 @@ from leftfold.store import open_store as open_url
 from leftfold.store.open import make_roles
 from leftfold.store.postgres.batch import bigints, blobs, integers, texts
 from leftfold.store.postgres.connection import AsyncConnection
-from leftfold.store.postgres.driver import PREPARED, Connection, connect, integer_of, rows_in_parts, run
+from leftfold.store.postgres.driver import MAX_PREPARED_STATEMENTS, Connection, connect, integer_of, rows_in_parts, run
 from leftfold.store.postgres.reading import Types
-from leftfold.store.postgres.select import FEW
+from leftfold.store.postgres.select import MAX_PROBED_EVENTS
 from leftfold.store.postgres.store import SELECT_TYPES, PostgresStore
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold.testing.postgres_server import PostgresServer
@@ -180,8 +180,9 @@ async def test_a_program_with_both_roles_opens_the_log_and_one_without_is_told(
         appended = await program.append([NewEvent("opened", b"{}")])
 
     assert appended.first == 1
-    with pytest.raises(StoreReadOnly, match="permission denied"):
+    with pytest.raises(StoreReadOnly, match="permission denied") as refused:
         open_url(server.url(log=log).replace("postgres@", f"stranger_{log}@", 1))
+    assert f'GRANT "{writer}" (appends) and "{reader}" (reads) TO' in refused.value.remedy
 
 
 @by_either_function
@@ -267,7 +268,9 @@ async def test_a_large_event_and_many_events_are_appended_and_read_back(store: E
     assert batches[0].events[0].data == large
 
 
-@pytest.mark.parametrize("events", [FEW - 1, FEW, FEW + 1, 3 * FEW])
+@pytest.mark.parametrize(
+    "events", [MAX_PROBED_EVENTS - 1, MAX_PROBED_EVENTS, MAX_PROBED_EVENTS + 1, 3 * MAX_PROBED_EVENTS]
+)
 async def test_an_entity_is_read_alike_whether_one_look_is_enough_or_not(store: EventStore, events: int) -> None:
     await store.append([NewEvent(("odd", "even")[n % 2], b"%d" % n, ("account:a",)) for n in range(events)])
     await store.append([NewEvent("odd", b"", ("account:b",))])
@@ -319,11 +322,11 @@ def test_arrays_are_those_that_the_server_knows(server: PostgresServer) -> None:
 
 def test_a_connection_keeps_the_plans_of_so_many_statements_and_runs_the_others_as_well(server: PostgresServer) -> None:
     with connect(server.url(), session=True) as connection:
-        found = [run(connection, f"SELECT {number}") for _ in range(3) for number in range(PREPARED + 5)]
+        found = [run(connection, f"SELECT {number}") for _ in range(3) for number in range(MAX_PREPARED_STATEMENTS + 5)]
         [(prepared,)] = run(connection, "SELECT count(*) FROM pg_prepared_statements")
 
-    assert found == [[(number,)] for _ in range(3) for number in range(PREPARED + 5)]
-    assert prepared == PREPARED
+    assert found == [[(number,)] for _ in range(3) for number in range(MAX_PREPARED_STATEMENTS + 5)]
+    assert prepared == MAX_PREPARED_STATEMENTS
 
 
 def test_what_is_not_fetched_does_not_hold_up_what_comes_next(server: PostgresServer) -> None:
@@ -391,13 +394,20 @@ async def test_self_check_finds_nothing_in_a_sound_log_and_says_what_is_wrong_wi
     with connected(server) as connection:
         connection.execute(f"ALTER TABLE {log}.tag DISABLE TRIGGER ALL".encode())
         connection.execute(f"DELETE FROM {log}.tag WHERE tag = 'account:b'".encode())
-        connection.execute(f"UPDATE {log}.idempotency_key SET last_position = 7".encode())
+        connection.execute(f"UPDATE {log}.idempotency_key SET last_position = 7, digest = 'x'".encode())
+        connection.execute(f"ALTER TABLE {log}.event DISABLE TRIGGER ALL".encode())
+        connection.execute(f"UPDATE {log}.event SET version = 0, time = time - 1 WHERE position = 1".encode())
+        connection.execute(f"INSERT INTO {log}.idempotency_key VALUES ('other', 2, 2, '')".encode())
     wrong = await store.self_check()  # type: ignore[attr-defined]
 
     assert sound == []
     assert wrong == [
+        "the event at 1 has version 0, which no event can have",
         "the tag index does not have the tags of the event at 1",
         "the idempotency key 'k' names positions 1 to 7, not all in the log",
+        "the idempotency key 'other' names positions 2 to 2, some of which the key 'k' names too, "
+        "although they were not appended together",
+        "the idempotency key 'k' has a digest of 1 byte(s), too few to tell one payload from another",
     ]
 
 
@@ -472,7 +482,7 @@ async def line(server: PostgresServer) -> AsyncIterator[AsyncConnection]:
 
 
 async def test_statements_take_turns(line: AsyncConnection) -> None:
-    asked = [asyncio.create_task(line.ask("SELECT %s FROM pg_sleep(0.01)", [n])) for n in range(5)]
+    asked = [asyncio.create_task(line.execute("SELECT %s FROM pg_sleep(0.01)", [n])) for n in range(5)]
     await asyncio.sleep(0)
 
     assert line.busy
@@ -483,13 +493,13 @@ async def test_statements_take_turns(line: AsyncConnection) -> None:
 async def test_a_statement_larger_than_the_socket_takes_at_once_is_sent_to_its_end(line: AsyncConnection) -> None:
     large = "x" * 5_000_000
 
-    assert await line.ask("SELECT length(%s)", [large]) == [(len(large),)]
-    assert await line.ask("SELECT %s", [large]) == [(large,)]
+    assert await line.execute("SELECT length(%s)", [large]) == [(len(large),)]
+    assert await line.execute("SELECT %s", [large]) == [(large,)]
 
 
 async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: AsyncConnection) -> None:
-    assert await line.ask("SELECT 1") == [(1,)]
-    first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(60)"))
+    assert await line.execute("SELECT 1") == [(1,)]
+    first = asyncio.create_task(line.execute("SELECT 1 FROM pg_sleep(60)"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -498,12 +508,12 @@ async def test_a_statement_that_is_cancelled_leaves_its_answer_to_nobody(line: A
 
     assert first.cancelled()
     assert line.lost
-    assert await line.ask("SELECT 2") == [(2,)]
+    assert await line.execute("SELECT 2") == [(2,)]
 
 
 async def test_closing_waits_for_the_statement_that_is_under_way(server: PostgresServer) -> None:
     line = AsyncConnection(lambda: connect(server.url(), session=True))
-    first = asyncio.create_task(line.ask("SELECT 1 FROM pg_sleep(0.1)"))
+    first = asyncio.create_task(line.execute("SELECT 1 FROM pg_sleep(0.1)"))
     await asyncio.sleep(0)
 
     await line.close()
@@ -516,26 +526,26 @@ async def test_a_statement_is_begun_without_a_task_where_the_line_is_free(line: 
     answers: list[Any] = []
     seven = "SELECT 7::bigint FROM pg_sleep(0.01)"
     assert not line.begin(seven, (), integer_of, answers.append)  # it has no connection yet
-    await line.ask("SELECT 1")
+    await line.execute("SELECT 1")
 
     assert line.begin(seven, (), integer_of, answers.append)
     assert not line.begin(seven, (), integer_of, answers.append)
     assert line.busy
 
-    assert await line.ask("SELECT 2") == [(2,)]  # in its turn
+    assert await line.execute("SELECT 2") == [(2,)]  # in its turn
     assert answers == [7]
 
 
 async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, line: AsyncConnection) -> None:
     answers: list[Any] = []
-    [(pid,)] = await line.ask("SELECT pg_backend_pid()")
+    [(pid,)] = await line.execute("SELECT pg_backend_pid()")
 
     assert line.begin("SELECT 1 / %s::integer", ["0"], integer_of, answers.append)
-    await line.ask("SELECT 1")
+    await line.execute("SELECT 1")
     assert line.begin("SELECT 1::bigint FROM pg_sleep(60)", (), integer_of, answers.append)
     with connected(server) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
-    assert await line.ask("SELECT 2") == [(2,)]
+    assert await line.execute("SELECT 2") == [(2,)]
 
     assert [type(answer) for answer in answers] == [psycopg.errors.DivisionByZero, psycopg.errors.AdminShutdown]
 
@@ -543,29 +553,29 @@ async def test_what_was_begun_is_told_what_went_wrong(server: PostgresServer, li
 async def test_a_server_that_is_silent_is_given_up_in_time(
     line: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await line.ask("SELECT 1")  # with the usual patience, in which its clock goes on
+    await line.execute("SELECT 1")  # with the usual patience, in which its clock goes on
     monkeypatch.setattr(Connection, "patience", 0.2)
 
     with pytest.raises(psycopg.OperationalError, match="has not answered"):
-        await line.ask("SELECT 1 FROM pg_sleep(60)")
+        await line.execute("SELECT 1 FROM pg_sleep(60)")
 
     assert line.lost
     monkeypatch.undo()
-    assert await line.ask("SELECT 2") == [(2,)]
+    assert await line.execute("SELECT 2") == [(2,)]
 
 
 async def test_each_statement_has_its_own_time(line: AsyncConnection, monkeypatch: pytest.MonkeyPatch) -> None:
-    await line.ask("SELECT 1")
+    await line.execute("SELECT 1")
     monkeypatch.setattr(Connection, "patience", 2.0)
 
     for number in range(7):
-        assert await line.ask("SELECT %s FROM pg_sleep(0.3)", [number]) == [(number,)]
+        assert await line.execute("SELECT %s FROM pg_sleep(0.3)", [number]) == [(number,)]
 
 
 async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
     answers: list[Any] = []
     line = AsyncConnection(lambda: connect(server.url(), session=True))
-    await line.ask("SELECT 1")
+    await line.execute("SELECT 1")
     line.begin("SELECT 7::bigint FROM pg_sleep(0.05)", (), integer_of, answers.append)
 
     await line.close()
@@ -575,10 +585,10 @@ async def test_closing_waits_for_what_was_begun(server: PostgresServer) -> None:
 
 async def test_a_statement_that_the_server_refuses_leaves_the_connection_as_it_was(line: AsyncConnection) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
-        await line.ask("SELECT 1 / %s::integer", ["0"])
+        await line.execute("SELECT 1 / %s::integer", ["0"])
     connection = line.connection
 
-    assert await line.ask("SELECT %s", ["0"]) == [("0",)]
+    assert await line.execute("SELECT %s", ["0"]) == [("0",)]
     assert line.connection is connection
 
 
@@ -595,13 +605,13 @@ async def test_notifications_are_heard_between_statements_and_with_their_answers
 
     task = asyncio.create_task(line.listen("LISTEN news", hear, lambda rows: listening.set()))
     await listening.wait()
-    await line.ask("SELECT pg_notify('news', 'own')")
+    await line.execute("SELECT pg_notify('news', 'own')")
     with connected(server) as connection:
         connection.execute("NOTIFY news, 'others'")
     await asyncio.wait_for(two.wait(), PATIENCE)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await line.ask("SELECT pg_notify('news', 'nobody listens any more')")
+    await line.execute("SELECT pg_notify('news', 'nobody listens any more')")
 
     assert heard == ["own", "others"]
 
@@ -612,7 +622,7 @@ async def test_who_listens_hears_that_an_idle_connection_has_ended(
     listening = asyncio.Event()
     task = asyncio.create_task(line.listen("LISTEN news", print, lambda rows: listening.set()))
     await listening.wait()
-    [(pid,)] = await line.ask("SELECT pg_backend_pid()")
+    [(pid,)] = await line.execute("SELECT pg_backend_pid()")
 
     with connected(server) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
@@ -620,7 +630,7 @@ async def test_who_listens_hears_that_an_idle_connection_has_ended(
     with pytest.raises(psycopg.OperationalError):
         await asyncio.wait_for(task, PATIENCE)
     assert line.lost
-    assert await line.ask("SELECT 1") == [(1,)]
+    assert await line.execute("SELECT 1") == [(1,)]
 
 
 class CheckpointMoved(Types):

@@ -7,7 +7,7 @@ import pytest
 from leftfold.model.criteria import Criteria, Item, criteria
 from leftfold.store import NewEvent, open_store
 from leftfold.store.postgres.driver import run
-from leftfold.store.postgres.select import Statement, arms_of, choices, selection
+from leftfold.store.postgres.select import Statement, count_ways, scans_for, select_events
 from leftfold.store.reading import ReadOptions
 from leftfold.testing.postgres_server import PostgresServer
 from tests.postgres import DATABASE
@@ -39,8 +39,8 @@ def many_items(number: int) -> Criteria:
 def statements(wanted: Criteria, counted: int = 1) -> tuple[Statement, Statement]:
     """What is asked first, and what then reads."""
     tags = {tag for item in wanted.items for tag in item.tags}
-    arms = arms_of(wanted, NUMBERS, [[counted] * len(tags)])
-    return choices(wanted, NUMBERS, 0), selection(arms, ReadOptions(0, EVENTS, None), 1_000)
+    scans = scans_for(wanted, NUMBERS, [[counted] * len(tags)])
+    return count_ways(wanted, NUMBERS, 0), select_events(scans, ReadOptions(0, EVENTS, None), 1_000)
 
 
 @pytest.mark.parametrize("of", [many_tags, many_items])
@@ -72,7 +72,7 @@ async def test_a_rare_tag_among_a_hundred_is_the_one_that_is_followed(filled: Po
     wanted = criteria(tags=[*(f"all:{n}" for n in range(50)), "n:7"])
     tags = sorted({tag for item in wanted.items for tag in item.tags})
 
-    [arm] = arms_of(wanted, {}, [[1 if tag == "n:7" else 6_000 for tag in tags]])
+    [scan] = scans_for(wanted, {}, [[1 if tag == "n:7" else 6_000 for tag in tags]])
 
-    assert arm.search is not None
-    assert arm.search[0] == "n:7"
+    assert scan.search is not None
+    assert scan.search[0] == "n:7"

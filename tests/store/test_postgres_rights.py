@@ -353,8 +353,9 @@ async def test_clocks_and_times_are_for_who_has_the_right_to_date_events(
     app = f"app_{log}"
     run(admin, f"CREATE ROLE {app} LOGIN; GRANT {writer}, {reader} TO {app}")
     async with open_store(as_role(url, app)) as plain:
-        with pytest.raises(StoreReadOnly, match=f"role {app} may not say when events happened"):
+        with pytest.raises(StoreReadOnly, match=f"role {app} may not say when events happened") as refused:
             await plain.append([GIVEN])
+        assert refused.value.remedy.startswith("grant that right")
         await plain.append([EVENT], key="k")
     async with open_store(as_role(url, app), clock=FakeClock()) as clocked:
         for key in (None, "other"):

@@ -7,7 +7,7 @@ import pytest
 
 from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
 from leftfold.errors import Conflict, StoreReadOnly
-from leftfold.store.recent_tags import ASIDE, MANY, RecentTags
+from leftfold.store.recent_tags import DEFERRED_EVENTS, MAX_DEFERRED_TAGS, RecentTags
 from leftfold.store.sqlite.store import SQLiteStore
 
 ANN = Item(tags=["owner:ann"])
@@ -40,48 +40,48 @@ def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() ->
 
 
 def test_of_many_events_at_once_it_knows_where_each_tag_and_type_was_last() -> None:
-    many = events(1, *[f"owner:{number}" for number in range(MANY)])
-    recent = committed(RecentTags(), *many, *events(MANY + 1, "owner:3", type="closed"))
+    many = events(1, *[f"owner:{number}" for number in range(DEFERRED_EVENTS)])
+    recent = committed(RecentTags(), *many, *events(DEFERRED_EVENTS + 1, "owner:3", type="closed"))
 
-    assert not recent.excludes(Item(tags=["owner:3"]), after=MANY)
+    assert not recent.excludes(Item(tags=["owner:3"]), after=DEFERRED_EVENTS)
     assert not recent.excludes(Item(tags=["owner:5"]), after=5)
     assert recent.excludes(Item(tags=["owner:5"]), after=6)
-    assert recent.excludes(OPENED, after=MANY)
+    assert recent.excludes(OPENED, after=DEFERRED_EVENTS)
 
 
 def test_an_event_after_many_at_once_is_the_newest_with_its_tag() -> None:
-    recent = committed(RecentTags(), *events(1, *["owner:ann"] * MANY))
+    recent = committed(RecentTags(), *events(1, *["owner:ann"] * DEFERRED_EVENTS))
 
-    recent.begin(MANY)
-    recent.add(MANY + 1, events(MANY + 1, "owner:ann"))
+    recent.begin(DEFERRED_EVENTS)
+    recent.add(DEFERRED_EVENTS + 1, events(DEFERRED_EVENTS + 1, "owner:ann"))
 
-    assert not recent.excludes(ANN, after=MANY)
-    assert recent.excludes(ANN, after=MANY + 1)
+    assert not recent.excludes(ANN, after=DEFERRED_EVENTS)
+    assert recent.excludes(ANN, after=DEFERRED_EVENTS + 1)
 
 
 def test_many_events_at_once_are_let_go_as_single_ones_are() -> None:
-    recent = RecentTags(tags=MANY)
-    for first in (1, 1 + MANY, 1 + 2 * MANY, 1 + 3 * MANY):
+    recent = RecentTags(tags=DEFERRED_EVENTS)
+    for first in (1, 1 + DEFERRED_EVENTS, 1 + 2 * DEFERRED_EVENTS, 1 + 3 * DEFERRED_EVENTS):
         recent.begin(first - 1)
-        recent.add(first, events(first, *[f"owner:{number}" for number in range(first, first + MANY)]))
-        recent.done(first - 1 + MANY)
+        recent.add(first, events(first, *[f"owner:{number}" for number in range(first, first + DEFERRED_EVENTS)]))
+        recent.done(first - 1 + DEFERRED_EVENTS)
 
     assert not recent.excludes(ANN, after=0)
-    assert recent.excludes(ANN, after=3 * MANY)
+    assert recent.excludes(ANN, after=3 * DEFERRED_EVENTS)
 
 
 def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() -> None:
     recent, head = RecentTags(), 0
-    while head < 10 * ASIDE:
+    while head < 10 * MAX_DEFERRED_TAGS:
         recent.begin(head)
         recent.add(head + 1, events(head + 1, *[f"owner:{number}" for number in range(head, head + 1_000)]))
         head += 1_000
         recent.done(head)
 
-    assert recent._young.aside + recent._old.aside <= 2 * (ASIDE + 1_000)
+    assert recent._young.deferred + recent._old.deferred <= 2 * (MAX_DEFERRED_TAGS + 1_000)
     assert recent.excludes(Item(tags=["owner:0"]), after=head - 1)
     assert not recent.excludes(Item(tags=["owner:0"]), after=0)
-    assert recent._young.aside + recent._old.aside == 0
+    assert recent._young.deferred + recent._old.deferred == 0
 
 
 def test_an_item_without_types_and_tags_is_never_excluded() -> None:

@@ -77,7 +77,7 @@ async def test_an_older_log_is_lifted_with_its_data(old: Path, caplog: pytest.Lo
             assert await store.self_check() == []
 
     assert version_of(old) == FORMAT
-    assert caplog.messages[-1] == f"{old}: the log has format {FORMAT} now"
+    assert caplog.messages[-1] == f"{old}: the log now has format {FORMAT}"
 
 
 async def test_a_lifted_log_has_the_schema_of_a_new_one(old: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -233,6 +233,18 @@ async def test_stored_events_cannot_be_changed_by_sql(log: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError, match="events are never"):
             connection.execute(command)
     connection.close()
+
+
+async def test_a_table_that_is_dropped_under_an_open_log_makes_it_a_corrupt_log(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/log.db") as store:
+        await store.append([NewEvent("noted", b"")])
+        with closing(sqlite3.connect(tmp_path / "log.db")) as other:
+            other.executescript("DROP VIEW events; DROP TABLE event;")
+
+        for call in (store.append([NewEvent("noted", b"")]), read_all(store), store.head()):
+            with pytest.raises(StoreCorrupt, match="no such table") as caught:
+                await call
+            assert "restore a backup" in caught.value.remedy
 
 
 async def test_an_event_limit_of_its_own_holds(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from leftfold.store import NewEvent, SQLiteStore, StoredEvent
 from leftfold.store.admission import AppendRequest
 from leftfold.store.sqlite import tags as sqlite_tags
 from leftfold.store.sqlite.errors import transaction
-from leftfold.store.sqlite.tags import END, merge_tags, next_step
+from leftfold.store.sqlite.tags import LAST_POSITION, merge_tags, next_step
 
 TAGS = [f"n:{n}" for n in range(7)]
 SEARCHES = [
@@ -29,10 +29,10 @@ SEARCHES = [
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments that are full, and merged, after a few events."""
-    monkeypatch.setattr(sqlite_tags, "SEGMENT", 8)
-    monkeypatch.setattr(sqlite_tags, "TOGETHER", 3)
-    monkeypatch.setattr(sqlite_tags, "UPKEEP", 4)
-    monkeypatch.setattr(sqlite_tags, "STEP", 5)
+    monkeypatch.setattr(sqlite_tags, "EVENTS_PER_SEGMENT", 8)
+    monkeypatch.setattr(sqlite_tags, "SEGMENTS_PER_MERGE", 3)
+    monkeypatch.setattr(sqlite_tags, "POSITIONS_PER_UPKEEP", 4)
+    monkeypatch.setattr(sqlite_tags, "TAGS_PER_STEP", 5)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_events_without_tags_leave_nothing_to_merge(store: SQLiteStore, tm
     await store.append([NewEvent("noted", b"", ("n:1",))])
 
     assert await found(store, criteria(tags=["n:1"])) == [101]
-    assert segments(tmp_path / "log.db")[-1][2] == END
+    assert segments(tmp_path / "log.db")[-1][2] == LAST_POSITION
     assert len(segments(tmp_path / "log.db")) < 12
 
 
@@ -163,7 +163,7 @@ async def test_merging_between_commits_changes_nothing_that_is_found_and_comes_t
             assert await found(store, wanted) == matching(events, wanted)
         assert await store.self_check() == []
 
-    levels = [level for level, _, last in segments(tmp_path / "log.db") if last != END]
+    levels = [level for level, _, last in segments(tmp_path / "log.db") if last != LAST_POSITION]
     with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
         (rows,) = connection.execute("SELECT count(*) FROM segment_tag").fetchone()
     assert max(levels.count(level) for level in levels) < 3
@@ -174,7 +174,7 @@ async def test_merging_between_commits_changes_nothing_that_is_found_and_comes_t
 async def test_tags_that_grow_with_time_are_merged_with_few_copies(
     store: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_turn: int
 ) -> None:
-    monkeypatch.setattr(sqlite_tags, "STEP", 12)
+    monkeypatch.setattr(sqlite_tags, "TAGS_PER_STEP", 12)
     for first in range(0, 240, 8):
         await store.append([NewEvent("noted", b"", (f"n:{n // in_turn:04}",)) for n in range(first, first + 8)])
 

@@ -92,7 +92,7 @@ class SmallSegmentsMachine(SQLiteMachine):
     """SQLite with a tag index whose segments are full and merged after a few events."""
 
     def __init__(self) -> None:
-        self.small = patch.multiple(sqlite_tags, SEGMENT=4, TOGETHER=2, UPKEEP=1)
+        self.small = patch.multiple(sqlite_tags, EVENTS_PER_SEGMENT=4, SEGMENTS_PER_MERGE=2, POSITIONS_PER_UPKEEP=1)
         self.small.start()
         super().__init__()
 

@@ -80,7 +80,7 @@ async def copy(
 async def _work(read: KeyedLog, written: KeyedLog, copy_or_compare: Callable[..., Awaitable[Copied]]) -> Copied:
     try:
         with progress_of_steps() as told:
-            return await copy_or_compare(read, written, told=told)
+            return await copy_or_compare(read, written, on_progress=told)
     except asyncio.CancelledError:
         stderr().put("interrupted; run it again to go on")
         raise

@@ -1,4 +1,4 @@
-"""What may enter the log: checks of one append on its own, and of a batch of them against the log and each other."""
+"""What may enter the log: checks of one append by itself, and of a batch against the log and each other."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -20,21 +20,21 @@ from leftfold.model.criteria import Criteria, Item
 from leftfold.model.record import CopiedEvent, NewEvent, StoredEvent
 from leftfold.store.bounds import (
     EVENT_LIMIT,
-    all_now,
     check_criteria,
     check_keys,
     check_position,
     checked_events,
+    has_no_times,
 )
 from leftfold.store.clock_guard import NO_LIMIT, clock_jumped
 from leftfold.store.contract import AppendCondition, Appended, IdempotencyKey, digest_of
 from leftfold.store.recent_tags import RecentTags
 
-SHOWN_MATCHES = 3
+MAX_SHOWN_MATCHES = 3
 
 
 class AppendRequest:
-    """One append as it waits for its commit."""
+    """An append that waits for its commit."""
 
     __slots__ = ("conditions", "events", "in_parts", "keys", "size")
 
@@ -45,13 +45,13 @@ class AppendRequest:
         key: str | IdempotencyKey | Sequence[IdempotencyKey] | None,
     ) -> None:
         self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else _listed(events)
-        self.size = 0  # bytes, once it has been checked
+        self.size = 0  # in bytes, once it has been checked
         self.conditions = _all_of(condition)
         self.in_parts = not (key is None or isinstance(key, str | IdempotencyKey))
         self.keys = _keys_of(key, self.events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
-        """Raise for what no log may take; afterwards `size` is known, and each event has each of its tags once."""
+        """Raise if the append may not enter any log; then set `size`, and leave each tag only once in its event."""
         if not self.events:
             raise EmptyAppend
         copied = isinstance(self.events[0], CopiedEvent)
@@ -63,7 +63,7 @@ class AppendRequest:
             check_keys(self.keys, len(self.events), copied=copied)
 
     def moved(self, item: Item, after: int, to: int) -> "AppendRequest":
-        """The same append, with an item of its conditions after `after` asked from a later position only."""
+        """Return the same append, with an item of its conditions asked from position `to` instead of `after`."""
         moved = copy(self)
         moved.conditions = tuple(part for each in self.conditions for part in _moved(each, item, after, to))
         return moved
@@ -91,7 +91,7 @@ def _listed(events: Any) -> Sequence[NewEvent]:
     try:
         return list(events)
     except TypeError:
-        raise UsageError(f"events={events!r}", "a list of NewEvent", "pass a list, also of one event") from None
+        raise UsageError(f"events={events!r}", "a list of NewEvent", "pass a list, even for one event") from None
 
 
 def _moved(condition: AppendCondition, item: Item, after: int, to: int) -> Iterator[AppendCondition]:
@@ -121,24 +121,24 @@ def _keys_of(
 def _digest_of(events: Sequence[NewEvent]) -> bytes:
     try:
         return digest_of(events)
-    except (AttributeError, TypeError):  # `check` says what is wrong with them
+    except (AttributeError, TypeError):  # `check` will raise for them
         return b""
 
 
 class CommittedLog(Protocol):
-    """What an admission asks of the log as it is committed, under the write lock."""
+    """What an admission asks of the committed log, under the write lock."""
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
-        """The first few committed events after `after` that match the item."""
+        """Return the first few committed events after `after` that match the item."""
         ...
 
     def appended(self, key: str) -> tuple[Appended, bytes] | None:
-        """What was appended with this key, and the digest of its payload."""
+        """Return what was appended with this key, and the digest of its payload."""
         ...
 
 
 def recognised(key: str | IdempotencyKey, known: tuple[Appended, bytes] | None) -> Appended | None:
-    """What was appended with a key; raises `KeyReused` when it was for another payload."""
+    """Return what was appended with a key, or raise `KeyReused` if that was another payload."""
     if known is None:
         return None
     appended, digest = known
@@ -148,7 +148,7 @@ def recognised(key: str | IdempotencyKey, known: tuple[Appended, bytes] | None) 
 
 
 def part_of(appended: Appended, key: IdempotencyKey) -> Appended:
-    """The part of an append that a key stands for."""
+    """Return the part of an append that a key stands for."""
     if key.events is None:
         return appended
     first = appended.first + key.place
@@ -156,14 +156,14 @@ def part_of(appended: Appended, key: IdempotencyKey) -> Appended:
 
 
 class Placed(NamedTuple):
-    """The events of one append where they will lie in the log."""
+    """The events of one append, at the positions that they will have in the log."""
 
     first: int
     times: Sequence[int]  # microseconds since 1970
     events: Sequence[NewEvent]
 
     def stored(self) -> list[StoredEvent]:
-        """The events as they will be read."""
+        """Return the events as they will be read."""
         return [
             StoredEvent(position, time, event.type, event.version, event.data, event.metadata, event.tags)
             for position, time, event in zip(count(self.first), self.times, self.events, strict=False)
@@ -171,10 +171,9 @@ class Placed(NamedTuple):
 
 
 class Admission:
-    """Decides a batch of appends in order; each sees those that were accepted before it.
+    """Decides a batch of appends in order; each one sees those that were accepted before it.
 
-    `placed` and `keys` are what the backend then writes, all in one transaction. `recent` is what the backend keeps
-    from one transaction to the next.
+    The backend then writes `placed` and `keys` in one transaction. It keeps `recent` from one transaction to the next.
     """
 
     def __init__(
@@ -189,21 +188,21 @@ class Admission:
         self._committed_head = head
         self._newest = newest
         self._now = now
-        self._latest = latest  # that is plausible
+        self._latest = latest  # plausible time
         self._by_key: dict[str, tuple[Appended, bytes]] = {}
         self._events: list[StoredEvent] = []
-        self._made = 0  # of what was placed: the events are made for those who ask
+        self._made = 0  # how many of `placed` are in `_events`, which are made on demand
 
     @property
     def events(self) -> list[StoredEvent]:
-        """All accepted events, as they are to be stored."""
+        """Return all accepted events, as they will be stored."""
         for placed in self.placed[self._made :]:
             self._events += placed.stored()
         self._made = len(self.placed)
         return self._events
 
     def admit(self, request: AppendRequest) -> Appended | StoreError:
-        """The outcome of one append; an error means that nothing of it is written."""
+        """Return the result of one append; an error means that nothing of it is written."""
         try:
             return self._known(request) or self._accept(request)
         except StoreError as error:
@@ -252,7 +251,7 @@ class Admission:
         if self._recent.excludes(item, after):
             return ()
         pending = (event for event in self.events if event.position > after and item.matches(event.type, event.tags))
-        return list(islice(pending, SHOWN_MATCHES))
+        return list(islice(pending, MAX_SHOWN_MATCHES))
 
     def _place(self, first: int, events: Sequence[NewEvent]) -> None:
         times = self._times(events)
@@ -264,7 +263,7 @@ class Admission:
         self._recent.add(first, events)
 
     def _times(self, events: Sequence[NewEvent]) -> list[int]:
-        if all_now(events):
+        if has_no_times(events):
             return [max(self._now, self._newest)] * len(events)
         times: list[int] = []
         for index, event in enumerate(events):

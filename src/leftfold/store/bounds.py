@@ -1,4 +1,4 @@
-"""What a log takes: the same bounds on every backend, checked before an append meets others, or a read begins."""
+"""The limits of a log: the same on every backend, checked before an append joins a batch, or a read begins."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ TYPE_LIMIT = 256  # characters
 VERSION_LIMIT = 2**31 - 1
 POSITION_LIMIT = 2**63 - 1
 KEY_LIMIT = 1_024  # bytes of UTF-8
-OWN_KEY_LIMIT = 2_560  # the same for keys that leftfold makes: the prefix and a name as long as a tag
+OWN_KEY_LIMIT = 2_560  # the same for keys that leftfold makes: a prefix, and a name as long as a tag
 OWN_KEYS = "leftfold."
 EVENT_TAGS_LIMIT = 10_000
 APPEND_EVENTS_LIMIT = 100_000
@@ -42,8 +42,8 @@ APPEND_TAGS_LIMIT = 1_000_000
 APPEND_BYTES_LIMIT = 268_435_456  # of data, metadata and tags
 ITEM_TAGS_LIMIT = 100
 CRITERIA_ITEMS_LIMIT = 5_000
-WIDEST = 4  # bytes of a character
-MANY = 64  # events of one append from which on they are checked together first
+MAX_BYTES_PER_CHARACTER = 4
+BULK_CHECK_EVENTS = 64  # from this many events in one append, they are first checked all at once
 
 _PLAIN = (bytes, bytes, int, tuple, type(None))
 _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
@@ -53,13 +53,13 @@ _surrogate = re.compile(r"[\ud800-\udfff]").search
 def checked_events(
     events: Sequence[NewEvent], event_limit: int, *, copied: bool = False
 ) -> tuple[Sequence[NewEvent], int]:
-    """The events, each with each of its tags once, and their size in bytes; raises for what no log may take.
+    """Return the events, each with each of its tags once, and their size in bytes; raise if they exceed a limit.
 
-    `copied` leaves out the bounds on numbers, which a log that was written by an older leftfold may exceed.
+    `copied` omits the limits on counts, which a log of an older leftfold may exceed.
     """
     if not copied and len(events) > APPEND_EVENTS_LIMIT:
         raise AppendTooLarge(f"{len(events):,} events", f"{APPEND_EVENTS_LIMIT:,}")
-    size = _size_together(events, event_limit) if len(events) >= MANY else 0
+    size = _size_together(events, event_limit) if len(events) >= BULK_CHECK_EVENTS else 0
     if not size:
         size = 0
         unlike = False
@@ -69,15 +69,15 @@ def checked_events(
             unlike = unlike or not (plain or (type(event.tags) is tuple and not _has_repetition(event.tags)))
         if unlike:
             events = [replace(event, tags=tuple(dict.fromkeys(event.tags))) for event in events]
-    if not copied and (size > event_limit or len(events) >= MANY):
+    if not copied and (size > event_limit or len(events) >= BULK_CHECK_EVENTS):
         _check_together(events, size)
     return events, size
 
 
 def check_criteria(criteria: Criteria) -> None:
-    """Raise for criteria that no event can match, and for those that are too large to be looked for.
+    """Raise for criteria that no event can match, and for criteria that are too large.
 
-    They cannot change, and are used again and again, so each is looked at once.
+    Each object is checked once, because criteria cannot change and are used again and again.
     """
     try:
         if criteria.is_checked:
@@ -98,13 +98,13 @@ def check_criteria(criteria: Criteria) -> None:
 
 
 def check_position(name: str, value: Any) -> None:
-    """Raise `InvalidPosition` unless it is a whole number from 0 on that every backend can hold."""
+    """Raise `InvalidPosition` unless the value is a whole number of at least 0 that every backend can store."""
     if not (isinstance(value, int) and value is not True and value is not False and 0 <= value <= POSITION_LIMIT):
         raise InvalidPosition(name, value)
 
 
 def check_read(criteria: Criteria, after: int, upto: int | None, limit: int | None) -> None:
-    """Raise for what cannot be read; the same on every backend."""
+    """Raise for arguments of a read that are not valid, on every backend alike."""
     check_criteria(criteria)
     check_position("after", after)
     if upto is not None:
@@ -114,14 +114,14 @@ def check_read(criteria: Criteria, after: int, upto: int | None, limit: int | No
 
 
 def check_wait(after: Any, timeout: Any) -> None:
-    """Raise for what cannot be waited for."""
+    """Raise for arguments of a wait that are not valid."""
     check_position("after", after)
     if not (timeout is None or (isinstance(timeout, int | float) and not isnan(timeout))):
         raise UsageError(f"timeout={timeout!r}", "a number of seconds", "pass one, or None for no limit")
 
 
 def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> None:
-    """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be kept."""
+    """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be stored."""
     for key in keys:
         if not isinstance(key, IdempotencyKey):
             raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
@@ -136,7 +136,7 @@ def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> Non
 
 
 def check_key(key: str, *, copied: bool = False, own: bool = False) -> None:
-    """Raise `InvalidIdempotencyKey` unless it can be kept, `ReservedKey` for a user's that begins as leftfold's own."""
+    """Raise `InvalidIdempotencyKey` unless the key can be stored, `ReservedKey` if a user's begins with `leftfold.`."""
     check_known_key(key)
     if copied:
         return
@@ -163,7 +163,7 @@ def _check_part(key: IdempotencyKey, events: int, *, copied: bool) -> None:
 
 
 def check_known_key(key: str | IdempotencyKey) -> None:
-    """Raise `InvalidIdempotencyKey` unless it may have been kept, if by an older leftfold."""
+    """Raise `InvalidIdempotencyKey` unless some version of leftfold may have stored the key."""
     value: Any = key.value if isinstance(key, IdempotencyKey) else key
     if not isinstance(value, str):
         raise InvalidIdempotencyKey(value, f"is a {type(value).__name__}")
@@ -171,15 +171,15 @@ def check_known_key(key: str | IdempotencyKey) -> None:
         raise InvalidIdempotencyKey(value, "has a lone surrogate")
 
 
-def all_now(events: Sequence[NewEvent]) -> bool:
-    """Whether the store gives all times."""
+def has_no_times(events: Sequence[NewEvent]) -> bool:
+    """Return whether no event gives a time, so that the store sets them all."""
     return [event.time for event in events].count(None) == len(events)
 
 
 def _size_together(events: Sequence[NewEvent], limit: int) -> int:
-    """The bytes of all events, or 0 where one of them needs a look of its own.
+    """Return the bytes of all events, or 0 if they have to be checked one by one.
 
-    Each look is at all events at once, and in the interpreter's own loops where there are such.
+    Each check covers all events at once, in loops of the interpreter itself where there are such.
     """
     if set(map(type, events)) != {NewEvent}:
         return 0
@@ -193,24 +193,27 @@ def _size_together(events: Sequence[NewEvent], limit: int) -> int:
         return 0
     try:
         size = sum(map(len, data)) + sum(map(len, metadata)) + _bytes_of(names)
-    except TypeError:  # a tag that is no text
+    except TypeError:  # a tag is not a string
         return 0
     most = max(map(len, tags))
     plain = (
-        (size <= limit or max(map(add, map(len, data), map(len, metadata))) + WIDEST * TAG_LIMIT * most <= limit)
+        (
+            size <= limit
+            or max(map(add, map(len, data), map(len, metadata))) + MAX_BYTES_PER_CHARACTER * TAG_LIMIT * most <= limit
+        )
         and _fine_together(names, TAG_LIMIT)
         and _fine_together(types, TYPE_LIMIT)
         and min(versions) >= 1
         and max(versions) <= VERSION_LIMIT
         and most <= EVENT_TAGS_LIMIT
-        and all_now(events)
+        and has_no_times(events)
         and (most < 2 or not any(map(_has_repetition, tags)))
     )
     return size if plain else 0
 
 
 def _fine_together(texts: Collection[str], limit: int) -> bool:
-    """Whether all are found fine at once; False says nothing."""
+    """Return whether one check finds all texts valid; False means that it is not known."""
     try:
         together = "".join(texts)
     except TypeError:
@@ -219,7 +222,7 @@ def _fine_together(texts: Collection[str], limit: int) -> bool:
 
 
 def _size_at_sight(event: NewEvent, limit: int) -> int:
-    """The bytes of an event that is plainly fine, as most are, or 0 where it needs a closer look."""
+    """Return the bytes of an event that is plainly valid, as most are, or 0 if it needs a closer check."""
     if (
         type(event) is not NewEvent
         or (type(event.data), type(event.metadata), type(event.version), type(event.tags), type(event.time)) != _PLAIN
@@ -266,7 +269,7 @@ def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> i
 
 
 def _check_parts(index: int, event: Any) -> None:
-    """Raise `InvalidEvent` for what type checkers would refuse."""
+    """Raise `InvalidEvent` for values that type checkers would refuse."""
     if not isinstance(event, NewEvent):
         raise InvalidEvent(index, f"is a {type(event).__name__}")
     for name, kind in (("data", bytes), ("metadata", bytes), ("version", int), ("tags", Sequence)):
@@ -279,7 +282,7 @@ def _check_parts(index: int, event: Any) -> None:
 
 
 def _check_together(events: Sequence[NewEvent], size: int) -> None:
-    """Raise `AppendTooLarge` for what is too much together."""
+    """Raise `AppendTooLarge` if the events are too large together."""
     if size > APPEND_BYTES_LIMIT:
         raise AppendTooLarge(f"{size:,} bytes of data, metadata and tags", f"{APPEND_BYTES_LIMIT:,}")
     if len(events) * EVENT_TAGS_LIMIT > APPEND_TAGS_LIMIT:
@@ -305,7 +308,7 @@ def _no_criteria(found: object) -> UsageError:
 
 
 def _fine(text: Any, limit: int) -> bool:
-    """Whether a name may be stored; what Python finds printable is the greater part of that, and quickly found."""
+    """Return whether a name may be stored. Most names are printable for Python, which is a fast check."""
     if not isinstance(text, str):
         return False
     return 0 < len(text) <= limit and (text.isprintable() or _printable(text) is not None)

@@ -19,11 +19,11 @@ class AppendCondition(msgspec.Struct, frozen=True, gc=False):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
-    """An idempotency key with the digest of the payload it stands for.
+    """An idempotency key with the digest of its payload.
 
-    A plain string as key stands for the appended events themselves: their types, versions, tags and data. Of several
-    keys each stands for a part of the append: `events` events from `place` on, which counts from 0. A copy that cuts
-    an append in two counts back, into what it has written before.
+    A plain string as key stands for the appended events themselves: their types, versions, tags and data. If an append
+    has several keys, each stands for a part of it: `events` events, starting at `place`, which counts from 0. A copy
+    that splits an append may count back into events that it has written before.
     """
 
     value: str
@@ -33,11 +33,11 @@ class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class OwnKey(IdempotencyKey, frozen=True, gc=False):
-    """A key that leftfold makes for an append of its own; it begins with `leftfold.`, which users' keys may not."""
+    """A key of an append that leftfold itself makes. It begins with `leftfold.`, which keys of users may not."""
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
-    """Where an append lies in the log; `duplicate` when its key had been used for it before."""
+    """The positions of an append in the log. It is a `duplicate` if its key was used for the same append before."""
 
     first: int
     last: int
@@ -47,8 +47,8 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
 class Batch(msgspec.Struct, frozen=True):
     """Some of the events of a read, in its order.
 
-    Reading is complete through position `through`, whether or not the last events before it matched. A forward
-    read yields at least one batch, and its last one says how far it looked: what follows comes after `through`.
+    The read is complete through position `through`, whether or not the events there matched. A forward read yields at
+    least one batch. Its last batch says how far it looked; later events come after `through`.
     """
 
     events: Sequence[StoredEvent]
@@ -56,11 +56,11 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class EventStore(Protocol):
-    """One log. What a reader sees at head h is final: nothing at or below h appears later."""
+    """One log. What a reader sees at head h is final: no event appears at or below h later."""
 
     @property
     def log_id(self) -> str:
-        """What tells this log from any other; given once, when the log is created."""
+        """Return the id of the log, which it gets once, when it is created."""
         ...
 
     async def append(
@@ -72,9 +72,9 @@ class EventStore(Protocol):
     ) -> Appended:
         """Append all events or none, durably, at the next positions.
 
-        Conditions are checked and events written in one serialised step; several conditions must all hold. Where one
-        of several keys was used before nothing is written, and `PartsAppended` says which.
-        What no log may take is refused before it meets other appends; `store.bounds` has the limits.
+        Conditions are checked and events written in one serialised step; several conditions must all hold. If one
+        of several keys was used before, nothing is written, and `PartsAppended` says which one.
+        An append beyond the limits in `store.bounds` is refused before it can affect other appends.
         Raises `InvalidAppend`, `Conflict`, `KeyReused`, `StoreUnavailable` (nothing written) or `OutcomeUnknown`.
         """
         ...
@@ -91,21 +91,21 @@ class EventStore(Protocol):
     ) -> AsyncIterator[Batch]:
         """Read matching events with `after` < position <= `upto`, oldest first or, `reverse`, newest first.
 
-        The head is taken when reading begins: later events are not part of it. `data_only` is for folds: the store
-        may then leave out time, metadata and tags (they are 0, `b""` and `()`), which is about half the work.
+        The head is taken when the read begins; later events are not part of it. `data_only` is for folds: the store may
+        then leave out time, metadata and tags (they are 0, `b""` and `()`), which saves about half of the work.
         """
         ...
 
     async def head(self) -> int:
-        """The position of the newest event; 0 when the log is empty."""
+        """Return the position of the newest event; 0 if the log is empty."""
         ...
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
-        """Return the head once it is beyond `after`, or as it is when `timeout` seconds have passed."""
+        """Return the head once it is beyond `after`, or the present head after `timeout` seconds."""
         ...
 
     async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
-        """Where the append with this idempotency key lies, or None when there was none.
+        """Return the positions of the append with this idempotency key, or None if there is none.
 
         An `IdempotencyKey` that was used for another payload raises `KeyReused`; a plain string matches any payload.
         """
@@ -123,7 +123,7 @@ class EventStore(Protocol):
 
 
 def digest_of(events: Iterable[NewEvent]) -> bytes:
-    """The digest that a plain string key stands for. Metadata is left out: a retry has a new command id."""
+    """Return the digest that a plain string key stands for. It leaves out metadata: a retry has a new command id."""
     digest = blake2b(digest_size=16)
     for event in events:
         parts = (event.type, str(event.version), *event.tags)

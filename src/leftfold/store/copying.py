@@ -1,4 +1,4 @@
-"""Copying a log into another one: events with their positions, times and bytes, and the idempotency keys."""
+"""Copy a log into another one: events with their positions, times and bytes, and the idempotency keys."""
 
 import asyncio
 import sqlite3
@@ -38,9 +38,9 @@ SELECT_ONE = "SELECT value, first_position, last_position, digest FROM key WHERE
 
 
 class KeySpool:
-    """Keeps keys, and finds those that end in a stretch of the log: a store finds them by their value alone.
+    """Keeps keys, and finds those that end in a range of positions; a store only finds keys by their value.
 
-    It may be used from several threads, and closing it waits for what is under way: a cancelled caller has left a
+    Several threads may use it. To close it waits for what is under way, because a cancelled caller may have left a
     thread at work.
     """
 
@@ -54,7 +54,7 @@ class KeySpool:
         return f"<KeySpool of {self.count(0, 2**63 - 1)} keys>"
 
     def add(self, keys: Iterable[StoredKey]) -> None:
-        """Keep some keys."""
+        """Add keys."""
         rows = [(_bytes(key.value), key.first, key.last, key.digest) for key in keys]
         with self._lock:
             self._connection.execute("BEGIN")
@@ -62,24 +62,24 @@ class KeySpool:
             self._connection.execute("COMMIT")
 
     def ready(self) -> None:
-        """Make them findable by their positions, now that all are here."""
+        """Index the keys by their positions, after all have been added."""
         with self._lock:
             self._connection.execute(CREATE_INDEX)
 
     def count(self, after: int, upto: int) -> int:
-        """How many end in a stretch."""
+        """Return how many keys end in a range."""
         with self._lock:
             (count,) = self._connection.execute(COUNT, (after, upto)).fetchone()
         return int(count)
 
     def ending(self, after: int, upto: int) -> list[StoredKey]:
-        """The keys that end in a stretch, in order."""
+        """Return the keys that end in a range, in order."""
         with self._lock:
             rows = self._connection.execute(SELECT_ENDING, (after, upto)).fetchall()
         return [_key(*row) for row in rows]
 
     def unlike(self, keys: Iterable[StoredKey]) -> StoredKey | None:
-        """The first of these that is not kept here just as it is."""
+        """Return the first of some keys that is not in here exactly as it is."""
         with self._lock:
             for key in keys:
                 row = self._connection.execute(SELECT_ONE, (_bytes(key.value),)).fetchone()
@@ -106,7 +106,7 @@ def _key(value: bytes, first: int, last: int, digest: bytes) -> StoredKey:
 
 
 Step = Literal["checking", "copying", "comparing"]
-Told = Callable[[Step, int, int], None]
+OnProgress = Callable[[Step, int, int], None]
 
 Retag = Callable[[StoredEvent], tuple[str, ...]]
 
@@ -114,16 +114,16 @@ FIELDS = ("type", "version", "data", "metadata", "tags")
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Where a target is not like its source, and in what."""
+    """The position at which a target differs from its source, and how."""
 
     position: int
     problem: str
 
 
 class Copied(msgspec.Struct, frozen=True):
-    """What came of a copy: both logs are the same through `position`, with `keys` keys, unless there is a `difference`.
+    """The result of a copy: both logs are equal through `position`, with `keys` keys, unless there is a `difference`.
 
-    Of the events `copied` were written now; those before them were there.
+    This copy wrote `copied` events; the target already had those before them.
     """
 
     source: str
@@ -135,23 +135,23 @@ class Copied(msgspec.Struct, frozen=True):
 
 
 class LatestClock:
-    """The machine's clock, but never behind a time: a log whose clock was ahead has events that a copy must keep."""
+    """The clock of the machine, but never behind a given time: a copy must keep events whose times are ahead."""
 
     def __init__(self, least: datetime, clock: Clock | None = None) -> None:
         self._least = least
         self._clock = clock or SystemClock()
 
     def now(self) -> datetime:
-        """Return the present moment in UTC, or the one that it may not be behind."""
+        """Return the present time in UTC, or the given time if that is later."""
         return max(self._clock.now(), self._least)
 
 
-def _untold(step: Step, done: int, upto: int) -> None:
+def _ignore_progress(step: Step, done: int, upto: int) -> None:
     pass
 
 
 async def clock_for(source: EventStore, latest: datetime | None = None) -> LatestClock:
-    """A clock to open the target with: no event that the source has now, of those up to `latest`, is in its future."""
+    """Return a clock to open the target with: no present event of the source, up to `latest`, is in its future."""
     newest = [event.time async for batch in source.read(EVERYTHING, reverse=True, limit=1) for event in batch.events]
     least = newest[0] if newest else SystemClock().now()
     return LatestClock(least if latest is None else from_microseconds(min(map(to_microseconds, (least, latest)))))
@@ -161,7 +161,7 @@ async def copy_log(
     source: KeyedLog,
     target: KeyedLog,
     *,
-    told: Told = _untold,
+    on_progress: OnProgress = _ignore_progress,
     retag: Retag | None = None,
     latest: datetime | None = None,
 ) -> Copied:
@@ -175,7 +175,7 @@ async def copy_log(
     Events with a time after `latest`, which a wrong clock gave them, have that time in the target.
     """
     with KeySpool() as keys:
-        copying = await _begin(source, target, keys, told, Change(retag, latest))
+        copying = await _begin(source, target, keys, on_progress, Change(retag, latest))
         begun = await target.head()
         if found := await copying.difference("checking", 0, min(begun, copying.upto)):
             raise ForeignTarget(found.position, found.problem)
@@ -188,13 +188,13 @@ async def compare_logs(
     source: KeyedLog,
     target: KeyedLog,
     *,
-    told: Told = _untold,
+    on_progress: OnProgress = _ignore_progress,
     retag: Retag | None = None,
     latest: datetime | None = None,
 ) -> Copied:
-    """Compare the two, event by event and key by key, through the source's head; nothing is written."""
+    """Compare two logs, event by event and key by key, through the head of the source; write nothing."""
     with KeySpool() as keys:
-        comparing = await _begin(source, target, keys, told, Change(retag, latest))
+        comparing = await _begin(source, target, keys, on_progress, Change(retag, latest))
         head = await target.head()
         found = await comparing.difference("comparing", 0, min(head, comparing.upto))
         if found is None and head < comparing.upto:
@@ -202,63 +202,65 @@ async def compare_logs(
         return comparing.outcome(found, copied=0)
 
 
-async def _begin(source: KeyedLog, target: KeyedLog, keys: KeySpool, told: Told, change: "Change") -> "Copying":
-    """The head is taken first: all keys up to it can be listed by then."""
+async def _begin(
+    source: KeyedLog, target: KeyedLog, keys: KeySpool, on_progress: OnProgress, change: "Change"
+) -> "Copying":
+    """Take the head first, so that all keys up to it can be listed."""
     if source.log_id == target.log_id:
         raise SameLog(source.log_id)
     upto = await source.head()
     async for page in source.stored_keys():
         await asyncio.to_thread(keys.add, [key for key in page if key.last <= upto])
     await asyncio.to_thread(keys.ready)
-    return Copying(source, target, keys, upto, told, change)
+    return Copying(source, target, keys, upto, on_progress, change)
 
 
 class Change:
-    """What is to be different in the target: tags, and times that lie ahead of `latest`, which become it."""
+    """The changes that a copy makes: new tags, and `latest` instead of any later time."""
 
     def __init__(self, retag: Retag | None, latest: datetime | None) -> None:
         self._retag = retag
         self._latest = None if latest is None else to_microseconds(latest)
 
     def of(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        """The events as the target is to have them."""
+        """Return the events as the target will have them."""
         if self._latest is not None and events and events[-1].microseconds > self._latest:
             events = [replace(event, microseconds=min(event.microseconds, self._latest)) for event in events]
         return events if self._retag is None else [replace(event, tags=self._retag(event)) for event in events]
 
 
 class Copying:
-    """A copy under way, up to a position of the source whose keys are spooled."""
+    """A copy under way, through a position of the source; the keys up to there are in the spool."""
 
     def __init__(
-        self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, told: Told, change: "Change"
+        self, source: KeyedLog, target: KeyedLog, keys: KeySpool, upto: int, on_progress: OnProgress, change: "Change"
     ) -> None:
         self.upto = upto
         self._change = change
         self._source = source
         self._target = target
         self._keys = keys
-        self._told = told
+        self._on_progress = on_progress
 
     def __repr__(self) -> str:
         return f"<Copying {self._source!r} to {self._target!r}, up to {self.upto}>"
 
     def outcome(self, found: Difference | None, *, copied: int) -> Copied:
-        """What to report."""
+        """Return the result."""
         keys = self._keys.count(0, self.upto)
         return Copied(self._source.log_id, self._target.log_id, self.upto, copied, keys, found)
 
     async def write(self, after: int) -> None:
-        """Write what comes after a position; the next batch is read while one is written."""
+        """Write the events after a position; the next batch is read while one is written."""
         async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=self.upto))) as batches:
             async for batch in batches:
                 if batch.events:
                     await self._append(self._change.of(batch.events), batch.through, after)
                     after = batch.through
-                    self._told("copying", after, self.upto)
+                    self._on_progress("copying", after, self.upto)
 
     async def difference(self, step: Step, after: int, upto: int) -> Difference | None:
-        """The first thing in which the two differ between these positions, or that the target has too much."""
+        """Return the first difference between these positions, or the first event that only the target has."""
         found = await self._unlike_event(step, after, upto) or await self._unlike_key(after, upto)
         head = await self._target.head()
         if found is None and head > self.upto:
@@ -285,7 +287,7 @@ class Copying:
                     return _difference(expected, copied, after)
                 after = batch.through
                 if batch.events:
-                    self._told(step, after, upto)
+                    self._on_progress(step, after, upto)
         return None
 
     async def _unlike_key(self, after: int, upto: int) -> Difference | None:
@@ -303,7 +305,7 @@ class Copying:
 
 
 async def read_ahead(batches: AsyncIterator[Batch]) -> AsyncGenerator[Batch]:
-    """The same batches, each read while whoever takes them deals with the one before."""
+    """Yield the same batches; each is read while the caller handles the one before."""
     coming = asyncio.create_task(_next(batches))
     try:
         while (batch := await coming) is not None:

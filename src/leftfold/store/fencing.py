@@ -1,4 +1,4 @@
-"""A log as a worker writes it that holds a lease: what it appends is refused once another process has taken over."""
+"""The log of a worker that holds a lease: it refuses the worker's appends after another process has taken over."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
@@ -11,9 +11,9 @@ from leftfold.store.contract import AppendCondition, Appended, Batch, EventStore
 
 
 class FencedStore:
-    """Puts one condition more on every append: that none of the `fence` events lies after a position, the token.
+    """Adds a condition to every append: no event that matches `fence` comes after a position, the token.
 
-    Without a token nothing is fenced. Closing it closes nothing: the log belongs to others.
+    Without a token it adds nothing. To close it closes nothing, because others own the log.
     """
 
     def __init__(self, store: EventStore, name: str, fence: Criteria) -> None:
@@ -27,11 +27,11 @@ class FencedStore:
 
     @property
     def log_id(self) -> str:
-        """That of the log."""
+        """Return the id of the log."""
         return self._store.log_id
 
     def begin(self, token: int) -> None:
-        """Append from now on as the one who took over at this position."""
+        """Append from now on as the process that took over at this position."""
         self._after = token
 
     async def append(
@@ -41,7 +41,7 @@ class FencedStore:
         condition: AppendCondition | Iterable[AppendCondition] | None = None,
         key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
-        """Append all events or none; `LeaseLost` when another process has taken over."""
+        """Append all events or none; raise `LeaseLost` if another process has taken over."""
         after = self._after
         if after is None:
             return await self._store.append(events, condition=condition, key=key)
@@ -54,7 +54,7 @@ class FencedStore:
                 raise LeaseLost(self.name) from conflict
             raise
         if not appended.duplicate and self._after is not None:
-            self._after = max(self._after, appended.last)  # a newer token is cheaper to check
+            self._after = max(self._after, appended.last)  # checking a newer token is cheaper
         return appended
 
     def read(
@@ -71,7 +71,7 @@ class FencedStore:
         return self._store.read(criteria, after=after, upto=upto, limit=limit, reverse=reverse, data_only=data_only)
 
     async def head(self) -> int:
-        """The position of the newest event."""
+        """Return the position of the newest event."""
         return await self._store.head()
 
     async def wait(self, after: int, timeout: float | None = None) -> int:
@@ -79,7 +79,7 @@ class FencedStore:
         return await self._store.wait(after, timeout)
 
     async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
-        """Where the append with this idempotency key lies."""
+        """Return the positions of the append with this idempotency key."""
         return await self._store.lookup(key)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The newest position that this process knows of, and those who wait for a newer one."""
+"""The newest position that this process knows, and the callers that wait for a newer one."""
 
 import asyncio
 from contextlib import suppress
@@ -10,8 +10,8 @@ from leftfold.errors import StoreUnavailable
 class Head:
     """Wakes its waiters when the log grows. Belongs to one event loop.
 
-    Who waits for more than is known so far goes on waiting, seen by `awaited`: a read may have been further than the
-    newest look at the head, and whoever looks for commits of other processes must not stop then.
+    A waiter stays until the head is beyond its position, even if that is far ahead: a read may have gone further than
+    the last look at the head. While `awaited` is true, the store must go on looking for commits of other processes.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Head:
 
     @property
     def awaited(self) -> bool:
-        """Whether anyone waits."""
+        """Return whether anyone waits."""
         return bool(self._waiting)
 
     def advance(self, position: int) -> None:
@@ -37,14 +37,14 @@ class Head:
                 waiter.set_result(None)
 
     def fail(self, error: StoreUnavailable) -> None:
-        """Send the waiters home with an error."""
+        """End all waits with an error."""
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(error)
         self._waiting.clear()
 
     async def beyond(self, after: int, timeout: float | None) -> int:
-        """Return once the head is beyond `after`, or when `timeout` seconds have passed."""
+        """Return the head once it is beyond `after`, or after `timeout` seconds."""
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
@@ -64,31 +64,31 @@ class Head:
             self._waiting.pop(waiter, None)
 
 
-class News:
-    """What was notified: hints that it is worth looking at the head, no more. Every role can send one with any text."""
+class Notifications:
+    """Collects notifications. They are only hints to look at the head, because any role can send any text."""
 
     def __init__(self, head: Head) -> None:
-        self.came = False  # whether the last wait ended by news
+        self.is_new = False  # whether the last wait ended by a notification of a position beyond the head
         self._head = head
-        self._arrived = asyncio.Event()
+        self._signal = asyncio.Event()
         self._upto: float = 0
 
     def __repr__(self) -> str:
-        return f"<News up to {self._upto:g}>"
+        return f"<Notifications up to {self._upto:g}>"
 
-    def hear(self, said: str) -> None:
-        """Note a position up to which there may be events; of any other text nothing is believed."""
-        is_position = said.isascii() and said.isdecimal() and len(said) < 20
-        self._upto = max(self._upto, int(said) if is_position else inf)
-        self._arrived.set()
+    def note(self, text: str) -> None:
+        """Note a position up to which there may be events. Any other text only means that there may be some."""
+        is_position = text.isascii() and text.isdecimal() and len(text) < 20
+        self._upto = max(self._upto, int(text) if is_position else inf)
+        self._signal.set()
 
     async def wait(self, seconds: float) -> None:
-        """Return when something was heard that is not known yet, or when the time has passed."""
-        self.came = False
+        """Return at a notification of something beyond the known head, or after so many seconds."""
+        self.is_new = False
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.came:
-                    await self._arrived.wait()
-                    self._arrived.clear()
+                while not self.is_new:
+                    await self._signal.wait()
+                    self._signal.clear()
                     upto, self._upto = self._upto, 0
-                    self.came = upto > self._head.known
+                    self.is_new = upto > self._head.known

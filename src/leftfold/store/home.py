@@ -1,4 +1,4 @@
-"""Where something open belongs: the process and the event loop that use it. Elsewhere it would wait for ever."""
+"""The process and the event loop that an open object belongs to. Used elsewhere, it would wait for ever."""
 
 import asyncio
 import ctypes
@@ -17,7 +17,7 @@ class Connected(Protocol):
     """Something that talks to a server over a socket."""
 
     def fileno(self) -> int:
-        """Return the descriptor of the socket; raises where it is closed."""
+        """Return the descriptor of the socket, or raise if it is closed."""
         ...
 
 
@@ -27,15 +27,15 @@ _connections: "WeakSet[Connected]" = WeakSet()
 
 
 class _Here:
-    """This process. The system is not asked each time: that took longer than the rest of `Home.check`."""
+    """The id of this process. To ask the system each time would take longer than the rest of `Home.check`."""
 
     process = os.getpid()
 
 
 class Home:
-    """The process that opened a thing, and the event loop that first used it.
+    """The process that opened an object, and the event loop that first used it.
 
-    What `moves` may go on in another loop when its own is closed: nothing of it was in the old one.
+    An object that `moves` can be used on another loop after its own was closed, because it left nothing there.
     """
 
     __slots__ = ("loop", "moves", "process")
@@ -50,16 +50,16 @@ class Home:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether this is another process: a child that was forked."""
+        """Return whether this is another process: a forked child."""
         return _Here.process != self.process
 
     @property
     def is_gone(self) -> bool:
-        """Whether the event loop is closed."""
+        """Return whether the event loop is closed."""
         return self.loop is not None and self.loop.is_closed()
 
     def check(self) -> None:
-        """Raise `ForkedStore` or `WrongLoop` in another place than that of before."""
+        """Raise `ForkedStore` in another process, `WrongLoop` on another event loop."""
         if _Here.process != self.process:
             raise ForkedStore(self.process, _Here.process)
         running = asyncio.get_running_loop()
@@ -76,12 +76,12 @@ class Home:
 
 
 def keep_in_children(opened: object) -> None:
-    """Never let a forked child free this: to close what the parent has open could change files under the parent."""
+    """Keep a forked child from freeing an object: to close it could change the files of the parent."""
     _kept.add(opened)
 
 
 def part_in_children(connection: Connected) -> None:
-    """Part a forked child from this connection: the server must hear the parent alone, also when the child ends."""
+    """Detach forked children from a connection: the server must only hear the parent, even when a child ends."""
     _connections.add(connection)
 
 
@@ -91,19 +91,19 @@ def _begin_in_child() -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened))
     with suppress(OSError), open(os.devnull, "r+b") as nothing:
         for connection in list(_connections):
-            with suppress(Exception):  # it is closed, in the driver's own way
+            with suppress(Exception):  # the driver has closed it
                 os.dup2(nothing.fileno(), connection.fileno(), inheritable=False)
     for loop in list(_loops):
-        with suppress(OSError, ValueError):  # the loop is closed, or no descriptor is left
+        with suppress(OSError, ValueError):  # the loop is closed, or there are no free descriptors
             _part_from_parent(loop)
 
 
 def _part_from_parent(loop: asyncio.AbstractEventLoop) -> None:
     """Give the child an epoll instance and a wake-up socket of its own, under the descriptors that it inherited.
 
-    They are shared with the parent otherwise: a child that runs or closes the loop, or frees it when it exits, would
-    take descriptors out of the parent's epoll set, which then waits for ever. There is no public way to do this, see
-    https://github.com/python/cpython/issues/66197 ; a loop of another kind than asyncio's own is left as it is.
+    Otherwise they are shared with the parent. A child that runs, closes or frees the loop would remove descriptors from
+    the parent's epoll set, and the parent would wait for ever. There is no public way to do this, see
+    https://github.com/python/cpython/issues/66197 . Loops other than asyncio's own are left as they are.
     """
     selector = getattr(loop, "_selector", None)
     if not isinstance(selector, EpollSelector):
@@ -118,7 +118,7 @@ def _part_from_parent(loop: asyncio.AbstractEventLoop) -> None:
                     os.dup2(mine.fileno(), inherited.fileno(), inheritable=False)
         for key in selector.get_map().values():
             events = select.EPOLLIN * bool(key.events & EVENT_READ) | select.EPOLLOUT * bool(key.events & EVENT_WRITE)
-            with suppress(OSError):  # what was parted from the parent cannot be watched
+            with suppress(OSError):  # a detached descriptor cannot be watched
                 own.register(key.fd, events)
 
 

@@ -1,4 +1,4 @@
-"""The identity of a record, and whether the log under an open store was found replaced."""
+"""The identity of a record, and the state of a log that was replaced under an open store."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,8 +22,8 @@ def identity_of(record: StoredEvent) -> str:
     """Return the SHA-256 of a whole record, as 64 hexadecimal digits.
 
     It covers what a copy of a log preserves: position, time, type, version, tags, and the stored bytes of data and
-    metadata. It is the same on every backend and in every release. A record that was read with `data_only` has lost
-    some of that, so its identity cannot be had.
+    metadata. It is the same on every backend and in every release. A record that was read with `data_only` lacks some
+    of that, so it has no identity.
     """
     digest = sha256(LEAF + FORM)
     digest.update(record.position.to_bytes(8, "big") + record.microseconds.to_bytes(8, "big", signed=True))
@@ -36,7 +36,7 @@ def identity_of(record: StoredEvent) -> str:
 
 
 async def identity_at(store: EventStore, position: int) -> str | None:
-    """Return the identity of the event at a position, or None where the log does not reach that far."""
+    """Return the identity of the event at a position, or None if the log does not reach it."""
     if position == 0:
         return BEGINNING
     async for batch in store.read(EVERYTHING, after=position - 1, upto=position):
@@ -46,7 +46,7 @@ async def identity_at(store: EventStore, position: int) -> str | None:
 
 
 def _framed(part: bytes) -> bytes:
-    """Put the length in front, so that no two records run together into the same bytes."""
+    """Put the length in front, so that different records never become the same bytes."""
     return len(part).to_bytes(8, "big") + part
 
 
@@ -54,7 +54,7 @@ Listener = Callable[[LogReplaced], None]
 
 
 class Replacement:
-    """Keeps the reason once the log was found replaced, by whatever thread found it, and calls the listeners once."""
+    """Keeps the reason once any thread finds the log replaced, and calls each listener once."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -65,13 +65,13 @@ class Replacement:
         return f"<Replacement of {self._where}: {self._reason or 'not found'}>"
 
     def listen(self, listener: Listener) -> None:
-        """Call it on the running event loop when the log is found replaced; now, if it was found already."""
+        """Call a listener on the running event loop when the log is found replaced; at once if it was already."""
         self._listeners[listener] = asyncio.get_running_loop()
         if self._reason is not None:
             listener(self._reason)
 
     def leave(self, listener: Listener) -> None:
-        """Call this listener no more."""
+        """Remove a listener."""
         self._listeners.pop(listener, None)
 
     def check(self) -> None:
@@ -80,7 +80,7 @@ class Replacement:
             raise self._reason.with_traceback(None)
 
     def refuse(self, problem: str, *, written: bool = False) -> NoReturn:
-        """Raise `LogReplaced`, now and from now on. The listeners are called before the caller of the store hears."""
+        """Raise `LogReplaced`, now and at every later check. The listeners are called before this raises."""
         reason = LogReplaced(self._where, problem, written=written)
         if self._reason is None:
             self._reason = reason
@@ -95,7 +95,7 @@ class Replaceable(Protocol):
 
     @property
     def replacement(self) -> Replacement:
-        """Whether it was, and who is told of it."""
+        """Return the state, which knows the listeners."""
         ...
 
 

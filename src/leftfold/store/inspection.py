@@ -1,4 +1,4 @@
-"""What a backend may offer beside the contract: counts that read no event, its keys, a look at its own storage."""
+"""What a backend may offer beyond the contract: statistics, its idempotency keys, and checks of its own storage."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from leftfold.store.contract import EventStore
 
 
 class TypeCount(msgspec.Struct, frozen=True):
-    """How many events of a type the log has, and the positions of the first and the last."""
+    """How many events of a type the log has, and the positions of the first and the last of them."""
 
     type: str
     events: int
@@ -22,7 +22,7 @@ class TypeCount(msgspec.Struct, frozen=True):
 
 
 class StoreFile(msgspec.Struct, frozen=True):
-    """The file of a log. `pending` is the size in bytes of what is committed beside it and not moved into it yet."""
+    """The file of a log. `pending` is the size in bytes of commits beside it that have not been moved into it yet."""
 
     path: Path
     size: int
@@ -32,7 +32,7 @@ class StoreFile(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """Figures of a log as of one moment; None is what the backend does not tell."""
+    """Statistics of a log at one moment; None where the backend has no value."""
 
     types: tuple[TypeCount, ...]
     created: datetime | None = None
@@ -41,7 +41,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class StoredKey(msgspec.Struct, frozen=True, gc=False):
-    """An idempotency key as it is stored: the positions it stands for, and the digest of what was appended there."""
+    """A stored idempotency key: the positions that it stands for, and the digest of its payload."""
 
     value: str
     first: int
@@ -50,7 +50,7 @@ class StoredKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class TypeSample(msgspec.Struct, frozen=True):
-    """The oldest and the newest event of a type, and how many there are; counting stops at a bound."""
+    """The oldest and the newest event of a type, and how many events it has; counting stops at a bound."""
 
     type: str
     events: int
@@ -58,25 +58,39 @@ class TypeSample(msgspec.Struct, frozen=True):
     newest: StoredEvent
 
 
+# What a check of the tables can find, in words. The values are those of the row that shows it.
+FINDINGS = {
+    "missing positions": "positions {} to {} are missing",
+    "unknown type": "the event at {} has a type that the log does not name",
+    "impossible version": "the event at {} has version {}, which no event can have",
+    "stray tag": "the tag index has {1!r} at {0}, but the event there does not have it",
+    "missing tags": "the tag index does not have the tags of the event at {}",
+    "stray key": "the idempotency key {!r} names positions {} to {}, not all in the log",
+    "overlapping keys": "the idempotency key {!r} names positions {} to {}, some of which the key {!r} names too, "
+    "although they were not appended together",
+    "short digest": "the idempotency key {!r} has a digest of {} byte(s), too few to tell one payload from another",
+}
+
+
 @runtime_checkable
 class Sampled(Protocol):
     """A store that can show the types of its events without reading the log."""
 
     async def type_samples(self, *, at_most: int) -> list[TypeSample]:
-        """Of every type in the log the oldest and the newest event; no more than `at_most` of each are counted."""
+        """Return the oldest and the newest event of every type; it counts at most `at_most` events of each."""
         ...
 
 
 @runtime_checkable
 class Inspectable(Protocol):
-    """A store that can be looked into."""
+    """A store with statistics and checks of its storage."""
 
     async def statistics(self) -> Statistics:
-        """The log's figures, without reading its events."""
+        """Return the statistics of the log, without reading its events."""
         ...
 
     async def self_check(self) -> list[str]:
-        """What is wrong with the storage itself, one sentence each; nothing when it is sound."""
+        """Return what is wrong with the storage, one sentence for each finding; an empty list if it is sound."""
         ...
 
 
@@ -85,15 +99,15 @@ class KeyedLog(EventStore, Protocol):
     """A store whose idempotency keys can be listed."""
 
     def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
-        """Every key, some at a time, in an order of the store's own.
+        """Yield all keys in pages, in an order that depends on the store.
 
-        Keys of appends that are committed meanwhile may be among them or not.
+        It may or may not yield keys of appends that commit meanwhile.
         """
         ...
 
 
 async def statistics_of(store: EventStore) -> Statistics:
-    """The figures of any store; one that cannot be looked into is read from end to end."""
+    """Return the statistics of any store. If it is not `Inspectable`, all of its events are read."""
     if isinstance(store, Inspectable):
         return await store.statistics()
     counts: dict[str, TypeCount] = {}
@@ -105,6 +119,6 @@ async def statistics_of(store: EventStore) -> Statistics:
 
 
 def type_samples_from(extents: Iterable[tuple[str, int, int, int]], events: Iterable[StoredEvent]) -> list[TypeSample]:
-    """Samples from each type's count and its first and last position, and the events at those positions."""
+    """Return samples from the count, the first and the last position of each type, and the events there."""
     by_position = {event.position: event for event in events}
     return [TypeSample(type, count, by_position[first], by_position[last]) for type, count, first, last in extents]

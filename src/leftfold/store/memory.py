@@ -1,4 +1,4 @@
-"""The memory store: the whole contract in plain lists, for tests and as the model for new backends."""
+"""The memory store: the whole contract in plain lists, for tests and as a model for new backends."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -12,7 +12,7 @@ from leftfold.errors import StoreClosed
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
 from leftfold.model.criteria import EVERYTHING, SYSTEM, Criteria, Item
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.store.admission import SHOWN_MATCHES, Admission, AppendRequest, recognised
+from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.contract import AppendCondition, Appended, Batch, IdempotencyKey
@@ -21,11 +21,11 @@ from leftfold.store.home import Home
 from leftfold.store.inspection import StoredKey, TypeSample, type_samples_from
 from leftfold.store.recent_tags import RecentTags
 
-EVENTS_A_BATCH = 1_000
+MAX_EVENTS_PER_BATCH = 1_000
 
 
 class MemoryStore:
-    """A log that lives as long as the object. Same promises as the others, but for durability."""
+    """A log that lives as long as this object. It keeps all promises of the other stores except durability."""
 
     def __init__(
         self,
@@ -86,18 +86,18 @@ class MemoryStore:
         end = self._head.known if upto is None else min(upto, self._head.known)
         found = self._positions(criteria, after, end)
         chosen = (found[::-1] if reverse else found)[:limit]
-        step = EVENTS_A_BATCH
+        step = MAX_EVENTS_PER_BATCH
         for start in range(0, len(chosen) - step, step):
             positions = chosen[start : start + step]
             yield Batch([self._events[position - 1] for position in positions], positions[-1])
         rest = chosen[(len(chosen) - 1) // step * step :] if chosen else []
         through = after if reverse else max(after, end)
-        if len(chosen) < len(found):  # the limit cut it short
+        if len(chosen) < len(found):  # because of the limit
             through = rest[-1] if rest else (end if reverse else after)
         yield Batch([self._events[position - 1] for position in rest], through)
 
     async def head(self) -> int:
-        """The position of the newest event."""
+        """Return the position of the newest event."""
         self._check_open()
         return self._head.known
 
@@ -108,31 +108,31 @@ class MemoryStore:
         return await self._head.beyond(after, timeout)
 
     async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
-        """Where the append with this idempotency key lies."""
+        """Return the positions of the append with this idempotency key."""
         self._check_open()
         check_known_key(key)
         return recognised(key, self._keys.get(key if isinstance(key, str) else key.value))
 
     async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
-        """Every idempotency key; see `KeyedLog`."""
+        """Yield every idempotency key; see `KeyedLog`."""
         self._check_open()
         yield [StoredKey(key, at.first, at.last, digest) for key, (at, digest) in self._keys.items()]
 
     async def type_samples(self, *, at_most: int) -> list[TypeSample]:
-        """The oldest and the newest event of every type; see `Sampled`."""
+        """Return the oldest and the newest event of every type; see `Sampled`."""
         self._check_open()
         extents = [(type, min(len(at), at_most), at[0], at[-1]) for type, at in sorted(self._by_type.items())]
         return type_samples_from(extents, (self._events[at - 1] for each in extents for at in each[2:]))
 
     async def close(self) -> None:
-        """Refuse everything from now on."""
+        """Refuse every call from now on."""
         if not self._closed and not self._home.is_elsewhere:
             self._home.check()
             self._head.fail(StoreClosed())
         self._closed = True
 
     async def __aenter__(self) -> Self:
-        if self._closed:  # a closed log can be opened again, as a file can
+        if self._closed:  # a closed log can be opened again, like a file
             self._closed = False
             self._home = Home(moves=True)
         return self
@@ -146,12 +146,12 @@ class MemoryStore:
         return f"<MemoryStore at {self._head.known}>"
 
     def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
-        """The first few events after `after` that match the item."""
-        positions = self._positions(Criteria(item), after, self._head.known)[:SHOWN_MATCHES]
+        """Return the first few events after `after` that match the item."""
+        positions = self._positions(Criteria(item), after, self._head.known)[:MAX_SHOWN_MATCHES]
         return [self._events[position - 1] for position in positions]
 
     def appended(self, key: str) -> tuple[Appended, bytes] | None:
-        """What was appended with this key, and its digest."""
+        """Return what was appended with this key, and its digest."""
         return self._keys.get(key)
 
     def _write(self, admission: Admission) -> None:

@@ -31,7 +31,7 @@ LOG_NAME = re.compile("[a-z_][a-z0-9_]{0,47}")
 
 
 class Number(NamedTuple):
-    """The value of a numeric option: between which bounds, both included, and whether it has to be whole."""
+    """The bounds of a numeric option, both included, and whether its value must be whole."""
 
     least: float
     most: float
@@ -58,7 +58,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     `memory:` lives as long as the store. SQLite options: `?mode=ro`, `?busy_timeout=` (seconds), `?event_limit=`
     (bytes), `?queue=` (appends under way), `?may_lose=recent-commits` (faster; a power failure may lose the latest
     commits, a crash of the process does not), `?clock_bound=` (seconds that the clock may jump ahead), `?accept_time=`
-    (a moment up to which it is right all the same), `?group=` (what the group of a new file may do: `read` or `write`).
+    (a time up to which its jump is accepted), `?group=` (what the group of a new file may do: `read` or `write`).
 
     `postgresql://user@host/database?log=name` is a log in a PostgreSQL schema of that name (needs
     `leftfold[postgres]`). Its own options are those of SQLite, `log`, `readers` (connections that read) and
@@ -76,7 +76,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
         raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
     path = path_in(url)
     if path == ":memory:":
-        raise InvalidUrl(url, "a log in memory is memory: (and sqlite:///./:memory: a file of this name)")
+        raise InvalidUrl(url, "a log in memory is memory: (sqlite:///./:memory: is a file of that name)")
     check_path(url, path)
     if parts.netloc or not path:
         raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
@@ -86,7 +86,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     _check_once(url, [name for name, _ in given])
     group = GROUPS.get(options.get("group", ""))
     if group is None and "group" in options:
-        raise InvalidUrl(url, f"group={options['group']!r}; what a group may do is 'read' or 'write'")
+        raise InvalidUrl(url, f"group={options['group']!r}; a group may 'read' or 'write'")
     check_former_name(url)
     return SQLiteStore(
         path,
@@ -103,21 +103,21 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
 
 
 def split_url(url: str) -> SplitResult:
-    """The parts of a URL; a `#` is a character like any other: no log has fragments."""
+    """Split a URL into its parts. A `#` is an ordinary character, because no log has fragments."""
     return urlsplit(url.replace("#", "%23"))
 
 
 def check_former_name(url: str) -> None:
-    """Refuse to begin a new log where an earlier release kept the one of this URL: in a file named up to the `#`."""
+    """Refuse to create a log if an earlier release kept it in a file named by the part before the `#`."""
     path, former = Path(path_in(url)), Path(path_in(url.partition("#")[0]))
     if "#" in url.partition("?")[0] and not path.exists() and is_log(former):
         raise LogUnderFormerName(str(path), str(former))
 
 
 def url_of(log: str | os.PathLike[str]) -> str:
-    """The URL of a log: a path is that of an SQLite file. Anything else is refused."""
+    """Return the URL of a log. A path is the path of an SQLite file; anything else is refused."""
     if not _is_any(log, str, os.PathLike):
-        raise InvalidUrl(shown(log), f"it is no text but of type {type(log).__name__}")
+        raise InvalidUrl(shown(log), f"it is of type {type(log).__name__}, not a string")
     return log if isinstance(log, str) else f"sqlite:///{quote(os.fspath(log))}"
 
 
@@ -126,22 +126,22 @@ def _is_any(value: object, *kinds: type) -> bool:
 
 
 def role_names(url: str, called: str | None = None) -> tuple[str, str]:
-    """The names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read.
+    """Return the names of the two roles of a log in PostgreSQL: the one that may append, and the one that may read.
 
-    They begin with the name of the log, or as they are to be `called`.
+    They begin with the name of the log, or with the name that is given as `called`.
     """
     if split_url(url).scheme not in POSTGRES:
         raise InvalidUrl(url, "only logs in PostgreSQL have roles")
     name = called or _log_in(url, _parts_of(url)[1])
     if not LOG_NAME.fullmatch(name):
-        raise InvalidUrl(url, f"roles called {name!r}: up to 48 lower-case letters, digits and underscores can be used")
+        raise InvalidUrl(url, f"roles called {name!r}: a name has up to 48 lower-case letters, digits and underscores")
     return f"{name}_writer", f"{name}_reader"
 
 
 def make_roles(url: str, called: str | None = None) -> tuple[str, str]:
-    """Make the two roles of a log in PostgreSQL, where they are not there yet; their names.
+    """Make the two roles of a log in PostgreSQL, unless they exist, and return their names.
 
-    `RoleTaken` where one has rights on another log already, or in another database of the server.
+    Raises `RoleTaken` if one of them has rights on another log, or in another database of the server.
     """
     names = role_names(url, called)
     from leftfold.store.postgres.roles import create_roles
@@ -152,7 +152,7 @@ def make_roles(url: str, called: str | None = None) -> tuple[str, str]:
 
 
 def risky_owner(url: str) -> str | None:
-    """What is wrong with the owner of a log in PostgreSQL, with whose rights its functions act; None if nothing is."""
+    """Return what is risky about the owner of a PostgreSQL log, whose rights its functions use, or None."""
     from leftfold.store.postgres.roles import risk_of_owner
 
     server, options = _parts_of(url)
@@ -160,18 +160,18 @@ def risky_owner(url: str) -> str | None:
 
 
 def postgres_log(url: str) -> tuple[str, str]:
-    """The URL of a PostgreSQL log's server as libpq understands it, and the name of the log."""
+    """Return the URL of the server of a PostgreSQL log, as libpq understands it, and the name of the log."""
     server, options = _parts_of(url)
     return server, _log_in(url, options)
 
 
 def has_sessions(url: str) -> bool:
-    """Whether connections of a PostgreSQL log keep their session; through PgBouncer in transaction mode none does."""
+    """Return whether connections of a PostgreSQL log keep their session; PgBouncer in transaction mode prevents it."""
     return "through" not in _parts_of(url)[1]
 
 
 def snapshot_table(url: str) -> "PostgresSnapshots | None":
-    """Where the snapshots of a log in PostgreSQL are kept; None for a log elsewhere."""
+    """Return the snapshots of a log in PostgreSQL; None for another log."""
     if split_url(url).scheme not in POSTGRES:
         return None
     from leftfold.store.postgres.snapshots import PostgresSnapshots
@@ -182,9 +182,10 @@ def snapshot_table(url: str) -> "PostgresSnapshots | None":
 
 
 def models_of_postgres(url: str) -> str | None:
-    """The SQLAlchemy URL of the database and schema that stand beside a log in PostgreSQL; None where there is none.
+    """Return the SQLAlchemy URL of the schema for the read models of a log in PostgreSQL, or None if there is none.
 
-    Through PgBouncer in transaction mode there is none: the read models' connections have settings of their own.
+    Through PgBouncer in transaction mode there is none, because the connections of read models need settings of their
+    own.
     """
     server, options = _parts_of(url)
     if "through" in options:
@@ -201,7 +202,7 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
     names = (each.partition("=")[0] for each in split_url(url).query.split("&"))
     _check_once(url, [name for name in names if name in POSTGRES_OPTIONS])
     if options.get("through", "pgbouncer") != "pgbouncer":
-        raise InvalidUrl(url, f"through={options['through']!r}; what can be told of is 'pgbouncer'")
+        raise InvalidUrl(url, f"through={options['through']!r}; the only supported value is 'pgbouncer'")
     return PostgresStore(
         server,
         _log_in(url, options),
@@ -219,29 +220,29 @@ def _open_postgres(url: str, clock: Clock | None) -> EventStore:
 
 
 def _parts_of(url: str) -> tuple[str, dict[str, str]]:
-    """The URL as libpq understands it, and the options that are ours."""
+    """Return the URL as libpq understands it, and the options of leftfold."""
     parts = split_url(url)
     given = [each.partition("=") for each in parts.query.split("&") if each]
     ours = {name: unquote(value) for name, _, value in given if name in POSTGRES_OPTIONS}
-    libpq = "&".join("".join(each) for each in given if each[0] not in ours)  # which does not read + as a space
-    server = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit leaves the slashes of an empty host away
+    libpq = "&".join("".join(each) for each in given if each[0] not in ours)  # libpq does not read + as a space
+    server = f"{parts.scheme}://{parts.netloc}{parts.path}"  # urlunsplit would drop the slashes of an empty host
     return f"{server}?{libpq}" if libpq else server, ours
 
 
 def _log_in(url: str, options: Mapping[str, str]) -> str:
     log = options.get("log", "leftfold")
     if not LOG_NAME.fullmatch(log):
-        raise InvalidUrl(url, f"log={log!r}: a log's name has up to 48 lower-case letters, digits and underscores")
+        raise InvalidUrl(url, f"log={log!r}: the name of a log has up to 48 lower-case letters, digits and underscores")
     return log
 
 
 def path_in(url: str) -> str:
-    """The path that a store URL names; `%20` and the like stand for the characters that a URL cannot have."""
+    """Return the path in a store URL; `%20` and the like stand for characters that a URL cannot have."""
     return unquote(split_url(url).path.removeprefix("/"))
 
 
 def check_path(url: str, path: str) -> None:
-    """Refuse a path that can name no file, or would name another one than is meant."""
+    """Refuse a path that cannot name a file, or that would name an unexpected one."""
     if path.endswith("/") or "\0" in path:
         raise InvalidUrl(url, "it names no file")
     if HOME_FOLDER.match(path):
@@ -249,7 +250,7 @@ def check_path(url: str, path: str) -> None:
 
 
 def is_read_only(url: str) -> bool:
-    """Whether the log is only to be read."""
+    """Return whether the URL opens the log for reading only."""
     return ("mode", "ro") in parse_qsl(split_url(url).query)
 
 
@@ -258,9 +259,9 @@ def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:
         if name not in known:
             raise InvalidUrl(url, unknown_option(name, known))
     if options.get("may_lose", "recent-commits") != "recent-commits":
-        raise InvalidUrl(url, f"may_lose={options['may_lose']!r}; the one thing it may lose is 'recent-commits'")
+        raise InvalidUrl(url, f"may_lose={options['may_lose']!r}; the only supported value is 'recent-commits'")
     if options.get("mode", "ro") != "ro":
-        raise InvalidUrl(url, f"mode={options['mode']!r}; the one mode is 'ro'")
+        raise InvalidUrl(url, f"mode={options['mode']!r}; the only supported value is 'ro'")
 
 
 def _check_once(url: str, names: Sequence[str]) -> None:
@@ -270,7 +271,7 @@ def _check_once(url: str, names: Sequence[str]) -> None:
 
 
 def _number(url: str, options: Mapping[str, str], name: str, default: float) -> float:
-    """The value of a numeric option: plain digits within its bounds, or `InvalidUrl`."""
+    """Return the value of a numeric option, or raise `InvalidUrl` unless it is plain digits within the bounds."""
     given = options.get(name)
     if given is None:
         return default
@@ -287,10 +288,10 @@ def _moment(url: str, options: Mapping[str, str], name: str) -> datetime | None:
     if given is None:
         return None
     try:
-        moment = datetime.fromisoformat(given.replace(" ", "+"))  # what a query makes of a plus
+        moment = datetime.fromisoformat(given.replace(" ", "+"))  # a plus in a query means a space
         to_microseconds(moment)
     except (ValueError, NaiveDatetime):
-        problem = f"{name}={given!r} is not a moment with its offset from UTC, such as 2026-12-24T18:00:00Z"
+        problem = f"{name}={given!r} is not a time with its offset from UTC, such as 2026-12-24T18:00:00Z"
         raise InvalidUrl(url, problem) from None
     return moment
 

@@ -1,4 +1,4 @@
-"""Files that only their owner may read and write, or a group too: the file of a log, and those beside it."""
+"""Files that only their owner, or also a group, may read and write: the file of a log, and those beside it."""
 
 import os
 from contextlib import suppress
@@ -11,11 +11,11 @@ MODES: dict[Group | None, int] = {None: 0o600, "read": 0o640, "write": 0o660}
 
 
 def create_private(path: Path, *, group: Group | None = None, like: Path | None = None) -> None:
-    """Create an empty file, if there is none, with the permissions of the file that it is to be `like`, or with these.
+    """Create an empty file unless it exists, with the permissions of the file `like`, or those for `group`.
 
-    SQLite gives its own files beside a database the database's permissions. The file is made under another name, so
-    that nobody in this process has it open when it is closed here: that would free the locks that SQLite has on it.
-    Where this cannot be done, it is left to SQLite to create the file, or to say why it cannot be.
+    SQLite gives its files beside a database the same permissions. The file is made under another name, because closing
+    a file that SQLite has open in this process would release SQLite's locks on it. If this fails, SQLite creates the
+    file, or says why it cannot.
     """
     if os.path.lexists(path) or not os.path.isdir(path.parent):
         return
@@ -28,6 +28,6 @@ def create_private(path: Path, *, group: Group | None = None, like: Path | None 
         finally:
             os.close(descriptor)
         try:
-            os.link(new, path)  # which does not replace what somebody else has made meanwhile
+            os.link(new, path)  # does not replace a file that was made meanwhile
         finally:
             new.unlink()

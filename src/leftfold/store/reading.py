@@ -1,7 +1,7 @@
-"""Reading in batches: a read cursor over the log, and the threads that read with connections of their own."""
+"""Reading in batches: a cursor over the log, the names of event types, and threads with connections of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -10,8 +10,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import Batch
 
-EVENTS_A_BATCH = 4_000
-BYTES_A_BATCH = 16_777_216
+MAX_EVENTS_PER_BATCH = 4_000
+MAX_BYTES_PER_BATCH = 16_777_216
 
 
 class ReadOptions(NamedTuple):
@@ -25,49 +25,79 @@ class ReadOptions(NamedTuple):
 
 
 class ReadCursor:
-    """What is left of a range; `complete` once nothing is."""
+    """The part of a range that is still to be read; `complete` once nothing is left."""
 
-    def __init__(self, chosen: ReadOptions) -> None:
-        self.chosen = chosen
+    def __init__(self, options: ReadOptions) -> None:
+        self.options = options
         self.complete = False
 
     def __repr__(self) -> str:
-        return f"<ReadCursor {self.chosen}{', complete' if self.complete else ''}>"
+        return f"<ReadCursor {self.options}{', complete' if self.complete else ''}>"
 
     @property
     def size(self) -> int:
-        """How many events the next batch may have."""
-        left = self.chosen.limit
-        return EVENTS_A_BATCH if left is None else min(left, EVENTS_A_BATCH)
+        """Return how many events the next batch may have."""
+        left = self.options.limit
+        return MAX_EVENTS_PER_BATCH if left is None else min(left, MAX_EVENTS_PER_BATCH)
 
     def end_at(self, head: int) -> None:
-        """Look no further than the head that was taken first: what is read is all there will ever be."""
-        upto = self.chosen.upto
-        self.chosen = self.chosen._replace(upto=head if upto is None else min(upto, head))
+        """End the range at the head, which was taken first, so that no later event can belong to it."""
+        upto = self.options.upto
+        self.options = self.options._replace(upto=head if upto is None else min(upto, head))
 
     def advance(self, events: Sequence[StoredEvent], *, cut: bool) -> int:
-        """Note what has been read, and return how far reading is complete."""
-        after, upto, limit, reverse, _ = self.chosen
+        """Note what has been read, and return the position through which the read is complete."""
+        after, upto, limit, reverse, _ = self.options
         upto = upto or 0
         if not cut:
             self.complete = True
             return after if reverse else max(after, upto)
         if limit is not None:
-            self.chosen = self.chosen._replace(limit=limit - len(events))
+            self.options = self.options._replace(limit=limit - len(events))
             self.complete = limit == len(events)
         if not events:  # a limit of 0
             return upto if reverse else after
         position = events[-1].position
         after, upto = (after, position - 1) if reverse else (position, upto)
-        self.chosen = self.chosen._replace(after=after, upto=upto)
+        self.options = self.options._replace(after=after, upto=upto)
         return position
 
 
-TOGETHER = 128
+class TypeNames:
+    """The names of the event types in the log, and their ids. It only grows, as the log does."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self.names: dict[int, str] = {}
+
+    def note(self, names: Mapping[int, str]) -> None:
+        """Add names by their ids. Another thread may have added newer ones meanwhile."""
+        self.names.update(names)
+        self.ids.update((name, id) for id, name in names.items())
+
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Return whether some of these names are not known yet."""
+        return any(name not in self.ids for name in names)
+
+    def events(self, rows: Sequence[Sequence[Any]], tags: Mapping[Any, tuple[str, ...]]) -> list[StoredEvent]:
+        """Return the events of whole rows; `tags` has the tags of each stored text."""
+        names = self.names
+        return [
+            StoredEvent(position, microseconds, names[type], version, data, metadata, tags[text])
+            for position, type, version, data, microseconds, metadata, text in rows
+        ]
+
+    def events_with_data(self, rows: Sequence[Sequence[Any]]) -> list[StoredEvent]:
+        """Return the events of rows that were read with `data_only`."""
+        names = self.names
+        return [StoredEvent(position, 0, names[type], version, data, b"", ()) for position, type, version, data in rows]
+
+
+MAX_READS_PER_ROUND = 128
 
 
 class Closable(Protocol):
-    """What a database connection has to be able to do here."""
+    """A database connection that can be closed."""
 
     def close(self) -> None:
         """Close it."""
@@ -80,20 +110,20 @@ C_contra = TypeVar("C_contra", bound=Closable, contravariant=True)
 
 
 class Batches(Protocol[C_contra]):
-    """A read that goes on batch by batch."""
+    """A read that proceeds batch by batch."""
 
     @property
     def complete(self) -> bool:
-        """Whether there is nothing left to read."""
+        """Return whether nothing is left to read."""
         ...
 
     def next_batch(self, connection: C_contra, /) -> Batch:
-        """Read the next one."""
+        """Read the next batch."""
         ...
 
 
 class Job(Generic[C]):
-    """One read on its way, and what came of it."""
+    """A read that is under way, and its outcome."""
 
     __slots__ = ("error", "found", "outcome", "read")
 
@@ -103,8 +133,8 @@ class Job(Generic[C]):
         self.found: Any = None
         self.error: BaseException | None = None
 
-    def settle(self) -> None:
-        """Answer the caller, if it still waits."""
+    def complete_all(self) -> None:
+        """Give the caller the outcome, if it still waits."""
         if self.outcome.done():
             return
         if self.error is None:
@@ -114,12 +144,12 @@ class Job(Generic[C]):
 
 
 class ReadingThreads(Generic[C]):
-    """Runs functions over a connection, off the event loop; connections are opened when first needed.
+    """Runs functions over a connection in threads; connections are opened when they are first needed.
 
-    A thread takes along what waits, and answers all of it at once: when many read at the same time, the interpreter's
-    lock would else change hands with every answer, which costs more than the reads. Belongs to one event loop.
-    `verify` is called once after the reads of such a round; if it raises, each of them has that error.
-    `named_errors` turns the driver's errors into leftfold's; a connection that is `lost` is opened anew for the next.
+    A thread takes all reads that wait, and answers them together. Otherwise, with many concurrent reads, the
+    interpreter's lock would change hands with every answer, which costs more than the reads. `verify` is called once
+    after the reads of such a round; if it raises, each of them gets that error. `named_errors` turns errors of the
+    driver into leftfold's. A `lost` connection is replaced before the next read. Belongs to one event loop.
     """
 
     def __init__(
@@ -142,7 +172,7 @@ class ReadingThreads(Generic[C]):
 
     @property
     def idle(self) -> bool:
-        """Whether no read is under way."""
+        """Return whether no read is under way."""
         return self._under_way == 0
 
     async def run(self, read: Callable[[C], T]) -> T:
@@ -150,15 +180,15 @@ class ReadingThreads(Generic[C]):
         return await self.begin(read)
 
     def begin(self, read: Callable[[C], T]) -> asyncio.Future[T]:
-        """Have `read` run in one of the threads, whether or not anybody comes to wait for its outcome."""
+        """Start `read` in one of the threads, whether or not anyone awaits its outcome."""
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        outcome.add_done_callback(self._over)
+        outcome.add_done_callback(self._on_done)
         self._under_way += 1
         self._jobs.put(Job(read, outcome))
         return outcome
 
     async def ahead(self, reading: "Batches[C]") -> AsyncIterator[Batch]:
-        """The batches of a reading, each read while the one before is used."""
+        """Yield the batches of a read; each is read while the caller uses the one before."""
         coming = None if reading.complete else self.begin(reading.next_batch)
         while coming is not None:
             batch = await coming
@@ -166,7 +196,7 @@ class ReadingThreads(Generic[C]):
             yield batch
 
     async def run_apart(self, read: Callable[[C], T]) -> T:
-        """Run what takes long in a thread of its own, so that nobody waits behind it."""
+        """Run a long read in a thread of its own, so that other reads do not wait for it."""
 
         def work() -> T:
             with self._named_errors(), closing(self._connect()) as connection:
@@ -175,32 +205,32 @@ class ReadingThreads(Generic[C]):
         return await asyncio.to_thread(work)
 
     async def close(self) -> None:
-        """Wait for what is under way, then end the threads; each closes its connection."""
+        """Finish what is under way, then end the threads; each closes its connection."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    def _over(self, outcome: asyncio.Future[Any]) -> None:
+    def _on_done(self, outcome: asyncio.Future[Any]) -> None:
         self._under_way -= 1
         if not outcome.cancelled():
-            outcome.exception()  # one that nobody waits for any more is not worth a word in the log
+            outcome.exception()  # mark the error as seen, so that asyncio does not log it
 
     def _run(self) -> None:
         connection: C | None = None
         ending = False
         while not ending:
-            jobs, ending = self._take()
+            jobs, ending = self._take_jobs()
             for number, job in enumerate(jobs):
                 try:
                     with self._named_errors():
                         if connection is None or self._lost(connection):
                             connection = self._connect()
-                except BaseException as error:  # noqa: BLE001 all would wait as long for a server that is away
+                except BaseException as error:  # noqa: BLE001 the other jobs would wait as long for the same server
                     for each in jobs[number:]:
                         each.error = error
                     break
-                self._do(job, connection)
+                self._run_job(job, connection)
             if jobs and connection is not None:
                 self._verify_round(jobs, connection)
             if jobs:
@@ -208,28 +238,28 @@ class ReadingThreads(Generic[C]):
         if connection is not None:
             connection.close()
 
-    def _do(self, job: Job[C], connection: C) -> None:
+    def _run_job(self, job: Job[C], connection: C) -> None:
         try:
             with self._named_errors():
                 job.found = job.read(connection)
-        except BaseException as error:  # noqa: BLE001 it is the caller's
+        except BaseException as error:  # noqa: BLE001 the caller gets it
             job.error = error
 
     def _verify_round(self, jobs: Sequence[Job[C]], connection: C) -> None:
         try:
             with self._named_errors():
                 self._verify(connection)
-        except BaseException as error:  # noqa: BLE001 it is the callers'
+        except BaseException as error:  # noqa: BLE001 the callers get it
             for job in jobs:
                 job.error = job.error or error
 
-    def _take(self) -> tuple[list[Job[C]], bool]:
-        """Wait for a job, then take along some that are there; and whether it is time to end."""
+    def _take_jobs(self) -> tuple[list[Job[C]], bool]:
+        """Wait for a job, then take others that wait too; return whether it is time to end."""
         jobs: list[Job[C]] = []
         job = self._jobs.get()
         while job is not None:
             jobs.append(job)
-            if len(jobs) == TOGETHER:
+            if len(jobs) == MAX_READS_PER_ROUND:
                 return jobs, False
             try:
                 job = self._jobs.get_nowait()
@@ -239,9 +269,9 @@ class ReadingThreads(Generic[C]):
 
 
 def _answer(jobs: Sequence[Job[Any]]) -> None:
-    def settle() -> None:
+    def complete_all() -> None:
         for job in jobs:
-            job.settle()
+            job.complete_all()
 
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        jobs[0].outcome.get_loop().call_soon_threadsafe(settle)
+    with suppress(RuntimeError):  # the loop is closed, so nobody waits
+        jobs[0].outcome.get_loop().call_soon_threadsafe(complete_all)

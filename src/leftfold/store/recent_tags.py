@@ -1,4 +1,4 @@
-"""What the newest stretch of the log is about, so that few conditions need a look at the database."""
+"""The tags and types of the newest events, so that few conditions need a look at the database."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -6,27 +6,27 @@ from itertools import count
 from leftfold.model.criteria import Item
 from leftfold.model.record import NewEvent, StoredEvent
 
-TAGS = 32_768
-MANY = 64  # events of one append whose tags are put aside until somebody asks
-ASIDE = 4_096  # tags that may be put aside, so that nobody who asks has to wait for long
+MAX_TAGS = 32_768
+DEFERRED_EVENTS = 64  # from this many events in one append, their tags are noted only when a condition asks
+MAX_DEFERRED_TAGS = 4_096  # so that a condition never waits long for them to be noted
 UNKNOWN = -1
 
 
 class RecentTags:
-    """For each tag and type the newest position that has it, as far back as `tags` tags of events reach, at least.
+    """The newest position of each tag and type, for at least the last `tags` tags of events.
 
-    Less far while bulk appends follow each other, and none of them asks.
+    It reaches less far back while bulk appends without conditions follow each other.
 
-    Kept by the one who writes, under the write lock. A commit of another process, or one of its own that failed,
-    shows in a head that is not the expected one; then everything is forgotten. Tags are let go by the generation:
-    once the young ones are enough they become the old, and those that were old until then are gone.
+    The writer keeps it under the write lock. After a commit by another process, or a failed one, the head is not as
+    expected, and everything is forgotten. Tags are dropped by generation: when the young generation is full it becomes
+    the old one, and the former old one is dropped.
     """
 
-    def __init__(self, tags: int = TAGS) -> None:
+    def __init__(self, tags: int = MAX_TAGS) -> None:
         self._limit = tags
         self._young = Generation()
         self._old = Generation()
-        self._old_end = 0  # no tag of the old generation was seen last after this position
+        self._old_end = 0  # the newest position that the old generation can have
         self._types: dict[str, int] = {}
         self._since = 0
         self._head = UNKNOWN
@@ -42,24 +42,24 @@ class RecentTags:
         self._head = UNKNOWN
 
     def add(self, first: int, events: Sequence[NewEvent | StoredEvent]) -> None:
-        """Note events that the commit will write from position `first` on."""
-        if len(events) < MANY:
+        """Note the events that the commit will write, starting at position `first`."""
+        if len(events) < DEFERRED_EVENTS:
             for position, event in enumerate(events, first):
                 self._types[event.type] = position
                 self._young.note(position, event.tags)
         else:
             self._types.update(zip([event.type for event in events], count(first), strict=False))
-            self._young.put_aside(first, [event.tags for event in events])
-        if self._young.size > self._limit or self._young.aside > ASIDE:
+            self._young.defer(first, [event.tags for event in events])
+        if self._young.size > self._limit or self._young.deferred > MAX_DEFERRED_TAGS:
             self._old, self._young = self._young, Generation()
             self._since, self._old_end = self._old_end, first + len(events) - 1
 
     def done(self, head: int) -> None:
-        """The commit succeeded, and the log ends at `head` now."""
+        """Note that the commit succeeded, and that the log now ends at `head`."""
         self._head = head
 
     def excludes(self, item: Item, after: int) -> bool:
-        """Whether certainly no event after `after` matches; False says nothing."""
+        """Return whether it is certain that no event after `after` matches; False means that it is not known."""
         if after < self._since:
             return False
         for tag in item.tags:
@@ -69,43 +69,43 @@ class RecentTags:
 
 
 class Generation:
-    """The newest position of each tag in a stretch of the log.
+    """The newest position of each tag in a part of the log.
 
-    Noting a tag is a look into a large table, which bulk appends without conditions between them can do without:
-    what is put aside is noted when somebody asks.
+    To note a tag is a lookup in a large table. Bulk appends without conditions between them avoid it: their tags are
+    noted when a condition asks.
     """
 
     def __init__(self) -> None:
         self.size = 0
-        self.aside = 0  # of these tags, some more than once
+        self.deferred = 0  # how many of the tags are deferred; some may count twice
         self._newest: dict[str, int] = {}
-        self._aside: list[tuple[int, Sequence[tuple[str, ...]]]] = []
+        self._deferred: list[tuple[int, Sequence[tuple[str, ...]]]] = []
 
     def note(self, position: int, tags: Sequence[str]) -> None:
-        """Note the tags of one event, the newest of all."""
-        if self._aside:
-            self._look_through()
+        """Note the tags of one event, which is the newest."""
+        if self._deferred:
+            self._note_deferred()
         for tag in tags:
             self._newest[tag] = position
         self.size = len(self._newest)
 
-    def put_aside(self, first: int, tags: Sequence[tuple[str, ...]]) -> None:
-        """Keep the tags of events from position `first` on until somebody asks."""
-        self._aside.append((first, tags))
-        self.aside += sum(map(len, tags))
-        self.size = len(self._newest) + self.aside
+    def defer(self, first: int, tags: Sequence[tuple[str, ...]]) -> None:
+        """Keep the tags of events, starting at position `first`, until a condition asks for them."""
+        self._deferred.append((first, tags))
+        self.deferred += sum(map(len, tags))
+        self.size = len(self._newest) + self.deferred
 
     def newest(self, tag: str) -> int:
-        """The newest position that has the tag, or 0."""
-        if self._aside:
-            self._look_through()
+        """Return the newest position that has the tag, or 0."""
+        if self._deferred:
+            self._note_deferred()
         return self._newest.get(tag, 0)
 
-    def _look_through(self) -> None:
-        for first, many in self._aside:
+    def _note_deferred(self) -> None:
+        for first, many in self._deferred:
             for position, tags in enumerate(many, first):
                 for tag in tags:
                     self._newest[tag] = position
-        self._aside.clear()
-        self.aside = 0
+        self._deferred.clear()
+        self.deferred = 0
         self.size = len(self._newest)

@@ -22,15 +22,15 @@ async def subscribe(
     data_only: bool = False,
     patience: float = math.inf,
 ) -> AsyncIterator[Batch]:
-    """Yield batches of matching events from position `after` on, for ever.
+    """Yield batches of matching events after position `after`, for ever.
 
-    A batch's `through` is the checkpoint to keep once the batch is dealt with: it never passes an event that was not
-    delivered, and moves on over stretches where nothing matched (the batch is then empty). The next batch is read
-    when it is asked for, so a slow consumer slows its own reading only. `data_only` is that of `EventStore.read`.
+    Save a batch's `through` as the checkpoint once the batch is handled. It never passes an event that was not
+    delivered, and it also advances where nothing matches (the batch is then empty). The next batch is read when the
+    caller asks for it, so a slow consumer only slows its own reading. `data_only` is that of `EventStore.read`.
 
-    While the store is out of reach or busy it is tried again, with pauses that grow to 2 s, and the subscription goes
-    on where it was: nothing is left out, nothing comes twice. The log `leftfold.subscription` has a warning when that
-    begins and when it is over. After `patience` seconds of it the store's error is raised.
+    If the store cannot be reached or is busy, the subscription retries, with pauses that grow to 2 s, and resumes where
+    it was: no event is left out or delivered twice. The logger `leftfold.subscription` gets a warning when an outage
+    begins and when it is over. An outage longer than `patience` seconds raises the error of the store.
     """
     outage = Outage(patience)
     while True:
@@ -48,7 +48,7 @@ async def subscribe(
 
 
 class Outage:
-    """What a subscription does while its store cannot be used."""
+    """Retries while the store cannot be used."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -56,19 +56,19 @@ class Outage:
         self._pause = SHORTEST_PAUSE
 
     async def pause(self, trouble: StoreUnavailable, position: int) -> None:
-        """Wait before the next attempt, longer each time; the trouble is raised when there was enough of it."""
+        """Wait before the next attempt, longer each time; raise the error once patience has run out."""
         now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began, self._pause = now, SHORTEST_PAUSE
             if self._patience > 0:
-                log.warning("at position %s nothing more can be read for now: %s", position, trouble.found)
+                log.warning("cannot read the log beyond position %s for now: %s", position, trouble.found)
         if now - self._began >= self._patience:
             raise trouble
         await asyncio.sleep(self._pause)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def over(self) -> None:
-        """The store can be used."""
+        """Note that the store can be used."""
         if self._began is not None:
             log.warning("the log can be read again, after %.1f s", asyncio.get_running_loop().time() - self._began)
             self._began = None

@@ -1,4 +1,4 @@
-"""From a moment to a position: times never decrease along the log, so a binary search finds it."""
+"""Find the position for a time. Times never decrease along the log, so a binary search finds it."""
 
 from datetime import datetime
 
@@ -10,12 +10,12 @@ from leftfold.store.contract import EventStore
 
 
 async def position_at(store: EventStore, moment: datetime) -> int:
-    """The position of the newest event that was committed at or before `moment`; 0 when there is none."""
+    """Return the position of the newest event that was committed at or before `moment`; 0 if there is none."""
     return await _newest_upto(store, to_microseconds(moment))
 
 
 async def position_before(store: EventStore, moment: datetime) -> int:
-    """The position of the newest event that was committed before `moment`; 0 when there is none."""
+    """Return the position of the newest event that was committed before `moment`; 0 if there is none."""
     return await _newest_upto(store, to_microseconds(moment) - 1)
 
 
@@ -32,7 +32,7 @@ async def _newest_upto(store: EventStore, microseconds: int) -> int:
 
 
 async def event_at(store: EventStore, position: int) -> StoredEvent:
-    """The event at a position that the log has reached."""
+    """Return the event at a position, or raise `PositionAhead` if the log has not reached it."""
     async for batch in store.read(EVERYTHING, after=position - 1, upto=position):
         for event in batch.events:
             return event
@@ -40,7 +40,7 @@ async def event_at(store: EventStore, position: int) -> StoredEvent:
 
 
 async def resolve(store: EventStore, as_of: int | datetime, clock: Clock) -> int:
-    """The position that `as_of` means; what has not happened yet raises `PositionAhead`."""
+    """Return the position that `as_of` means, or raise `PositionAhead` if it is in the future."""
     head = await store.head()
     if isinstance(as_of, datetime):
         if to_microseconds(as_of) > to_microseconds(clock.now()):

@@ -1,4 +1,4 @@
-"""A batch of appends as the binary arguments of the log's `append` function, and its answer as their outcomes."""
+"""A batch of appends as binary arguments of the log's function `append`, and the answer as their results."""
 
 import sys
 from array import array
@@ -14,7 +14,7 @@ from leftfold.errors import Conflict, PartsAppended, StoreError, TimeRefused
 from leftfold.model.clock import from_microseconds, to_microseconds
 from leftfold.model.criteria import Item
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
+from leftfold.store.admission import MAX_SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.contract import Appended, IdempotencyKey
 
 _header = Struct(">5i").pack  # dimensions, nulls, element type, length, lower bound
@@ -27,7 +27,7 @@ _LITTLE = sys.byteorder == "little"
 
 
 class Array(bytes):
-    """One in binary form."""
+    """A PostgreSQL array in binary form."""
 
     ELEMENT: ClassVar[int]
     OID: ClassVar[int]
@@ -58,7 +58,7 @@ class Blobs(Array):
 
 
 def integers(values: Sequence[int]) -> Integers:
-    """Values of 32 bits."""
+    """Return an `integer[]`."""
     if len(values) == 1:
         return Integers(ONE_INTEGER + _integer(4, values[0]))
     if not values:
@@ -71,7 +71,7 @@ def integers(values: Sequence[int]) -> Integers:
 
 
 def bigints(values: Sequence[int | None]) -> Bigints:
-    """Values of 64 bits, or nulls."""
+    """Return a `bigint[]`, which may contain nulls."""
     if len(values) == 1 and values[0] is not None:
         return Bigints(ONE_BIGINT + _bigint(8, values[0]))
     if not values:
@@ -81,7 +81,7 @@ def bigints(values: Sequence[int | None]) -> Bigints:
 
 
 def texts(values: Collection[str]) -> Texts:
-    """Texts without NUL."""
+    """Return a `text[]`; the texts must not contain NUL."""
     encoded = [value.encode() for value in values]
     if len(encoded) == 1:
         return Texts(ONE_TEXT + _length(len(encoded[0])) + encoded[0])
@@ -89,7 +89,7 @@ def texts(values: Collection[str]) -> Texts:
 
 
 def blobs(values: Sequence[bytes]) -> Blobs:
-    """Bytes."""
+    """Return a `bytea[]`."""
     if len(values) == 1:
         return Blobs(ONE_BLOB + _length(len(values[0])) + values[0])
     return Blobs(_joined(Blobs, values)) if values else NO_BLOBS
@@ -111,12 +111,12 @@ NO_BLOBS = Blobs(_empty(0, 0, Blobs.ELEMENT))
 ONE_INTEGER, ONE_BIGINT, ONE_TEXT, ONE_BLOB = (_head(kind, 1) for kind in (Integers, Bigints, Texts, Blobs))
 
 
-ESCAPED = "\x01"
-COLUMNS = 24  # of a call
+ESCAPE = "\x01"
+COLUMNS = 24  # in a call
 
 
 def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendRequest]]:
-    """The requests in order, cut where one call cannot tell them apart: a key that comes twice, events with times."""
+    """Yield the requests in order, in calls. A key that comes twice needs two calls, and events with times one each."""
     call: list[AppendRequest] = []
     keys: set[str] = set()
     for request in requests:
@@ -134,7 +134,7 @@ def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendReque
 
 
 class Code(IntEnum):
-    """What the function says of a request."""
+    """The answer of the function for one request."""
 
     APPENDED = 0
     KEY_KNOWN = 1
@@ -144,7 +144,7 @@ class Code(IntEnum):
 
 
 class AppendCall:
-    """The columns of one call."""
+    """One call of the function for a batch of requests."""
 
     def __init__(self, requests: Sequence[AppendRequest]) -> None:
         self._requests = requests
@@ -156,7 +156,7 @@ class AppendCall:
         self._shown: list[tuple[Item, int]] = []
         self._clashes = Columns(4)
         self._clashing: list[tuple[Item, int, AppendRequest, int]] = []
-        self._placed = Placed()
+        self._batch_events = BatchEvents()
         self._conditional = len(requests) > 1 and any(request.conditions for request in requests)
         for number, request in enumerate(requests, 1):
             self._add_keys(number, request)
@@ -167,7 +167,7 @@ class AppendCall:
         return f"<AppendCall of {len(self._requests)} requests>"
 
     def columns(self) -> list[Array]:
-        """The arguments of the function from `request_events` on, in their order."""
+        """Return the arguments of the function from `request_events` on, in their order."""
         key_request, key_text, key_digest, key_place, key_events = self._keys.all
         item_request, item_after, item_types, item_tags = self._items.all
         clash_later, clash_earlier, clash_place, clash_after = self._clashes.all
@@ -191,7 +191,7 @@ class AppendCall:
         ]
 
     def outcomes(self, answer: Sequence[Any]) -> list[Appended | StoreError]:
-        """What the answer says to each request."""
+        """Return the result of each request."""
         codes, firsts, lasts, details, moment, newest, head = answer
         if codes is None:
             return list(self._all_appended(head))
@@ -204,9 +204,9 @@ class AppendCall:
                 case Code.KEY_KNOWN:
                     found.append(self._known(request, details[str(index + 1)]))
                 case Code.MATCHED:
-                    found.append(self._matched(details[str(index + 1)]))
+                    found.append(self._conflict_in_log(details[str(index + 1)]))
                 case Code.CLASHED:
-                    found.append(self._clashed(last - 1, first))
+                    found.append(self._conflict_in_batch(last - 1, first))
                 case _:
                     found.append(_untimely(request, moment, newest))
         return found
@@ -227,7 +227,7 @@ class AppendCall:
             for item in condition.criteria.items:
                 self._items.add(number, condition.after, lines(item.types), lines(item.tags))
                 self._shown.append((item, condition.after))
-                for earlier, place in self._placed.matching(item):
+                for earlier, place in self._batch_events.matching(item):
                     self._clashes.add(number, earlier, place, condition.after)
                     self._clashing.append((item, condition.after, self._requests[earlier - 1], place))
 
@@ -237,10 +237,10 @@ class AppendCall:
             type = numbers.get(event.type) or numbers.setdefault(event.type, len(numbers) + 1)
             self._events.add(number, type, event)
             if self._conditional:
-                self._placed.add(number, place, event.type, event.tags)
+                self._batch_events.add(number, place, event.type, event.tags)
 
     def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
-        """The append of a key that was used before, or which of several were."""
+        """Return the append of a key that was used before, or the error that names the keys of several."""
         keys: list[IdempotencyKey] = []
         appended = Appended(0, 0)
         try:
@@ -252,24 +252,24 @@ class AppendCall:
             return error
         return PartsAppended([key.value for key in keys]) if request.in_parts else appended
 
-    def _matched(self, detail: dict[str, Any]) -> Conflict:
+    def _conflict_in_log(self, detail: dict[str, Any]) -> Conflict:
         number: int = detail["item"]
         item, after = self._shown[number - 1]
         matches = [_shown(position, type, tags) for position, type, tags in detail["matches"] or ()]
         return Conflict(item, after, matches)
 
-    def _clashed(self, clash: int, position: int) -> Conflict:
+    def _conflict_in_batch(self, clash: int, position: int) -> Conflict:
         item, after, request, place = self._clashing[clash]
         matches = [
             StoredEvent(position - place + at, 0, event.type, event.version, event.data, event.metadata, event.tags)
             for at, event in enumerate(request.events)
             if position - place + at > after and item.matches(event.type, event.tags)
         ]
-        return Conflict(item, after, matches[:SHOWN_MATCHES])
+        return Conflict(item, after, matches[:MAX_SHOWN_MATCHES])
 
 
 class Columns:
-    """Rows, kept column by column."""
+    """Rows, stored column by column."""
 
     def __init__(self, width: int) -> None:
         self.all: list[list[Any]] = [[] for _ in range(width)]
@@ -281,7 +281,7 @@ class Columns:
 
 
 class EventColumns:
-    """The events of all requests with their tags; both count from 1."""
+    """The events of all requests and their tags; both count from 1."""
 
     def __init__(self) -> None:
         self._requests: list[int] = []
@@ -292,7 +292,7 @@ class EventColumns:
         self._tagged: list[int] = []
 
     def add(self, request: int, type: int, event: NewEvent) -> None:
-        """Add an event, which has each of its tags once."""
+        """Add an event, which has each of its tags only once."""
         self._requests.append(request)
         self._types.append(type)
         self._events.append(event)
@@ -302,7 +302,7 @@ class EventColumns:
             self._tagged.append(len(self._events))
 
     def arrays(self) -> Iterator[Array]:
-        """As the function takes them."""
+        """Yield the arrays that the function takes."""
         yield integers(self._requests)
         yield integers(self._types)
         yield integers([event.version for event in self._events])
@@ -314,14 +314,14 @@ class EventColumns:
         yield integers(self._tagged)
 
     def _times(self) -> Sequence[int | None]:
-        """Of each event, or none at all: where there are any, the call has one request."""
+        """Return the time of each event, or an empty list. If there are times, the call has one request."""
         if all(event.time is None for event in self._events):
             return []
         return [None if event.time is None else to_microseconds(event.time) for event in self._events]
 
 
-class Placed:
-    """The events of the requests so far, found by tag and type."""
+class BatchEvents:
+    """The events of the requests so far, indexed by tag and type."""
 
     def __init__(self) -> None:
         self._by_tag: defaultdict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
@@ -329,7 +329,7 @@ class Placed:
         self._all: list[tuple[int, int, str, tuple[str, ...]]] = []
 
     def add(self, request: int, place: int, type: str, tags: tuple[str, ...]) -> None:
-        """Note an event."""
+        """Add an event."""
         event = (request, place, type, tags)
         self._all.append(event)
         self._by_type[type].append(event)
@@ -337,7 +337,7 @@ class Placed:
             self._by_tag[tag].append(event)
 
     def matching(self, item: Item) -> list[tuple[int, int]]:
-        """For each request that has events which the item means, its number and the place of the last such event."""
+        """Return, for each request with events that match the item, its number and the place of the last such event."""
         if item.tags:
             candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len)
         elif item.types:
@@ -350,12 +350,12 @@ class Placed:
 
 @lru_cache(4096)
 def lines(names: frozenset[str]) -> str:
-    """Types or tags as the log's functions take them: one a line."""
+    """Return types or tags as the log's functions take them: one per line."""
     return "\n".join(sorted(names))
 
 
 def _untimely(request: AppendRequest, moment: int, newest: int) -> TimeRefused:
-    """The first time that goes back, or lies ahead."""
+    """Return the error for the first time that goes back, or lies ahead."""
     before = newest
     for index, event in enumerate(request.events):
         microseconds = max(moment, before) if event.time is None else to_microseconds(event.time)
@@ -370,14 +370,14 @@ def _shown(position: int, type: str, tags: str) -> StoredEvent:
 
 
 def key_text(key: str) -> str:
-    """A key as PostgreSQL takes it: one with a NUL or a lone surrogate by its bytes, behind a mark of their own."""
+    """Return a key as PostgreSQL can store it: with a NUL or a lone surrogate, as its bytes in hex after a mark."""
     try:
-        plain = "\0" not in key and not key.startswith(ESCAPED) and bool(key.encode())
+        plain = "\0" not in key and not key.startswith(ESCAPE) and bool(key.encode())
     except UnicodeEncodeError:
         plain = False
-    return key if plain or not key else ESCAPED + key.encode("utf-8", "surrogatepass").hex()
+    return key if plain or not key else ESCAPE + key.encode("utf-8", "surrogatepass").hex()
 
 
 def key_in(text: str) -> str:
-    """The key that `key_text` wrote."""
-    return bytes.fromhex(text[1:]).decode("utf-8", "surrogatepass") if text.startswith(ESCAPED) else text
+    """Return the key that `key_text` encoded."""
+    return bytes.fromhex(text[1:]).decode("utf-8", "surrogatepass") if text.startswith(ESCAPE) else text

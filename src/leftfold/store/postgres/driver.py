@@ -1,4 +1,4 @@
-"""psycopg and libpq: connections, and what their errors mean for a log."""
+"""psycopg and libpq: connections, statements, and leftfold's errors for theirs."""
 
 import os
 import re
@@ -31,7 +31,7 @@ from leftfold.store.postgres.batch import Array, Integers, integers
 
 
 def asked_options(given: Mapping[str, object]) -> str:
-    """The `options` that a user wants: of the URL, else of the service that it or PGSERVICE names, else PGOPTIONS."""
+    """Return the user's `options`: from the URL, else from the service that it or PGSERVICE names, else PGOPTIONS."""
     if "options" in given:
         return str(given["options"])
     service = str(given.get("service") or os.environ.get("PGSERVICE", ""))
@@ -40,7 +40,7 @@ def asked_options(given: Mapping[str, object]) -> str:
 
 
 def _options_of(service: str) -> str | None:
-    """As libpq reads it: the first file that has the service counts, and what is missing is libpq's to complain of."""
+    """Read them as libpq does: the first file with the service counts. libpq reports anything missing."""
     for file in _service_files():
         if file.is_file() and (found := _section(file.read_text("utf-8", "replace").splitlines(), service)) is not None:
             return found.get("options")
@@ -81,11 +81,11 @@ except ModuleNotFoundError as error:
 T = TypeVar("T")
 
 STATEMENT_SECONDS = 60
-ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # a server that lives has answered by then, if with an error
-PREPARED = 200  # statements of a connection at most whose plans are kept
+ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # by then a living server has answered, at least with an error
+MAX_PREPARED_STATEMENTS = 200  # in one connection
 CONNECTING: dict[str, str | int] = {
     "connect_timeout": 5,
-    "tcp_user_timeout": 10_000,  # milliseconds without an answer after which a peer is given up
+    "tcp_user_timeout": 10_000,  # milliseconds without an acknowledgement before the connection is lost
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -93,8 +93,8 @@ CONNECTING: dict[str, str | int] = {
 }
 READING_SETTINGS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 NEEDED = r"-c default_transaction_isolation=read\ committed"
-ROWS_AT_ONCE = 32  # of 1 MiB each they are 32 MiB, twice; more at once are not faster
-NEVER_SENT = "query_wait_timeout"  # PgBouncer's words when no connection to the server became free in time
+ROWS_PER_PART = 32  # with 1 MiB each this is 32 MiB, twice; more rows are not faster
+NEVER_SENT = "query_wait_timeout"  # from PgBouncer, if no server connection became free in time
 
 NAMES: dict[str, type[StoreUnavailable]] = {
     "55P03": StoreBusy,
@@ -104,7 +104,6 @@ NAMES: dict[str, type[StoreUnavailable]] = {
     "53100": StoreFull,
     "53200": StoreFull,
     "25006": StoreReadOnly,
-    "42501": StoreReadOnly,
     "XX001": StoreCorrupt,
     "XX002": StoreCorrupt,
     "3F000": StoreNotFound,
@@ -127,8 +126,8 @@ MAKE_ROLE = (
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when its server has not answered for `patience` seconds.
 
-    The server keeps its own time limits only while it runs, and a machine that is paused acknowledges what it receives.
-    It knows which statements it has seen, and under which name those that are prepared; b"" is none yet.
+    The server enforces its own time limits only while it runs, and a paused machine still acknowledges packets.
+    `prepared` has the name of each prepared statement, and b"" for a statement that was run only once.
     """
 
     patience: float | None = ANSWER_SECONDS
@@ -144,26 +143,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         if self.patience is None:
             return super().wait(gen, *arguments, **named)
         try:
-            return super().wait(_bounded(gen, self.patience), *arguments, **named)
+            return super().wait(_with_patience(gen, self.patience), *arguments, **named)
         except (NoAnswer, NotSent):
             self.close()
             raise
 
 
 class NoAnswer(psycopg.OperationalError):
-    """The server is silent."""
+    """The server does not answer."""
 
 
 class Unread(psycopg.DatabaseError):
-    """The server did what it was asked to do, and its answer cannot be read."""
+    """The server ran the statement, but its answer cannot be read."""
 
 
 class NotSent(psycopg.OperationalError):
     """The connection was lost before the statement was sent."""
 
 
-def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
-    """The same, given up when nothing has come for this long; the driver looks in now and then while nothing does."""
+def _with_patience(gen: PQGen[T], seconds: float) -> PQGen[T]:
+    """Run the same generator with a time limit for silence; the driver resumes it now and then while it waits."""
     end = monotonic() + seconds
     try:
         wanted = next(gen)
@@ -178,11 +177,14 @@ def _bounded(gen: PQGen[T], seconds: float) -> PQGen[T]:
 
 
 def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str | None = None) -> Connection:
-    """A connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would not keep.
+    """Open a connection in autocommit mode. With `session` it has settings of its own, which PgBouncer would drop.
 
-    What the URL, its service or PGOPTIONS sets goes before ours, but for what the log cannot do without.
+    Settings in the URL, its service or PGOPTIONS override ours, except for those that the log needs.
     """
-    settings = {"statement_timeout": f"{STATEMENT_SECONDS}s", "jit": "off"}  # compiling costs more than any statement
+    settings = {
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "jit": "off",
+    }  # to compile would take longer than any statement
     if lock_timeout is not None:
         settings |= {"lock_timeout": lock_timeout}
     if reading:
@@ -196,7 +198,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
     part_in_children(connection)
     try:
         check_encoding("the log's database", connection)
-        if reading and session:  # as a setting of the start, target_session_attrs would take it for a standby
+        if reading and session:  # as a startup option, target_session_attrs would take the server for a standby
             connection.execute("SET default_transaction_read_only = on")
     except BaseException:
         connection.close()
@@ -206,7 +208,7 @@ def connect(url: str, *, session: bool, reading: bool = False, lock_timeout: str
 
 
 def _understood(url: str) -> Mapping[str, Any]:
-    """The parameters that libpq finds in a URL; `InvalidUrl` has no cause, since libpq's own words quote passwords."""
+    """Return the parameters in a URL. `InvalidUrl` has no cause, because messages of libpq quote passwords."""
     problem = ""
     try:
         given = conninfo_to_dict(url)
@@ -229,17 +231,17 @@ def _connected(url: str, conninfo: str) -> Connection:
 
 
 def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:
-    """Raise `UnsuitableDatabase` where a text could not be kept, or would be taken for another one on its way."""
+    """Raise `UnsuitableDatabase` if a text could not be stored, or would change on its way."""
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
-        raise UnsuitableDatabase(where, f"its encoding is {encoding}, which cannot hold every text")
+        raise UnsuitableDatabase(where, f"its encoding is {encoding}, which cannot store every text")
     encoding = connection.info.parameter_status("client_encoding")
     if encoding != "UTF8":
-        raise UnsuitableDatabase(where, f"it takes what is sent for {encoding}, although UTF8 was asked for")
+        raise UnsuitableDatabase(where, f"it takes text for {encoding}, although UTF8 was requested")
 
 
 def is_lost(connection: Connection) -> bool:
-    """Whether an idle connection is not to be used again: what a server says unasked is mostly its farewell."""
+    """Return whether an idle connection is unusable. What a server sends on its own is mostly that it ends."""
     if connection.closed:
         return True
     ready = select.poll()
@@ -251,15 +253,16 @@ def is_lost(connection: Connection) -> bool:
 
 
 def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of a statement, in binary form.
+    """Run a statement, and return all of its rows, transferred in binary form.
 
-    Without the driver's cursors: to find a dumper for every parameter took them longer than the statement.
+    This does without the cursors of the driver, which take longer to find a dumper for each parameter than the
+    statement takes.
     """
     return rows_of(connection, connection.wait(executed(connection, sql, parameters)))
 
 
 def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
-    """All rows of a result; what the server refused is raised."""
+    """Return all rows of a result, or raise the error of the server."""
     if result.status == ExecStatus.COMMAND_OK:
         return []
     if result.status != ExecStatus.TUPLES_OK:
@@ -273,7 +276,7 @@ def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
 
 
 def integer_of(connection: Connection, result: PGresult) -> int | None:
-    """The single integer of a result, which may be null; what the server refused is raised."""
+    """Return the single integer of a result, or None for null; raise the error of the server."""
     if result.status != ExecStatus.TUPLES_OK:
         raise _error(connection, result)
     value = result.get_value(0, 0) if result.ntuples else None
@@ -281,16 +284,16 @@ def integer_of(connection: Connection, result: PGresult) -> int | None:
 
 
 def executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQGen[PGresult]:
-    """Send a statement and take its result; it says each time what it waits for.
+    """Send a statement and return its result; the generator yields what it waits for.
 
-    It is prepared where it may be, when it comes for the second time; so what comes once takes one round trip.
+    A statement is prepared when it comes for the second time, so a statement that comes once takes one round trip.
     """
     types, values = zip(*map(_encoded, parameters), strict=True) if parameters else ((), ())
     formats = [Format.BINARY] * len(values)
     server, statement = connection.pgconn, (_numbered(sql), types)
     name = connection.prepared.get(statement) if connection.prepares else None
     if name is None:
-        if connection.prepares and len(connection.prepared) < PREPARED:
+        if connection.prepares and len(connection.prepared) < MAX_PREPARED_STATEMENTS:
             connection.prepared[statement] = b""
         server.send_query_params(statement[0], values, types, formats, Format.BINARY)
         return (yield from _answer(connection))
@@ -301,7 +304,7 @@ def executed(connection: Connection, sql: str, parameters: Sequence[Any]) -> PQG
 
 
 def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> PQGen[bytes]:
-    """Have the server prepare a statement; its name. Where that fails, the statement itself was not sent."""
+    """Prepare a statement on the server, and return its name. If that fails, the statement itself was not sent."""
     name = next(connection.names)
     connection.pgconn.send_prepare(name, sql, types)
     try:
@@ -315,13 +318,13 @@ def _prepared(connection: Connection, sql: bytes, types: tuple[int, ...]) -> PQG
 
 
 def _answer(connection: Connection) -> PQGen[PGresult]:
-    """The result of what was sent. The driver reads while it still sends: libpq alone may hang there."""
+    """Return the result of what was sent. The driver reads while it still sends; libpq alone may hang there."""
     results: list[PGresult] = yield from execute(connection.pgconn)
     return results[-1]
 
 
 def _encoded(value: Any) -> tuple[int, bytes | None]:
-    """The type of a parameter and its binary form."""
+    """Return the type and the binary form of a parameter."""
     match value:
         case Array():
             return value.OID, value
@@ -354,14 +357,14 @@ def _error(connection: Connection, result: PGresult) -> psycopg.Error:
 def rows_in_parts(
     connection: Connection, sql: str, parameters: Sequence[Any]
 ) -> Generator[list[tuple[Any, ...]], None, None]:
-    """The rows of a statement, some at a time; what is not asked for is not kept."""
+    """Yield the rows of a statement in parts. Parts that the caller does not take are discarded."""
     server, transformer = connection.pgconn, Transformer(connection)
     types, values = zip(*map(_encoded, parameters), strict=True)
     server.send_query_params(_numbered(sql), values, types, [Format.BINARY] * len(values), Format.BINARY)
-    server.set_chunked_rows_mode(ROWS_AT_ONCE)
+    server.set_chunked_rows_mode(ROWS_PER_PART)
     complete = False
     try:
-        connection.wait(send(server))  # a long statement does not leave at once
+        connection.wait(send(server))  # a long statement is sent in pieces
         while result := _next_result(connection):
             if result.status not in (ExecStatus.TUPLES_CHUNK, ExecStatus.TUPLES_OK):
                 raise _error(connection, result)
@@ -374,13 +377,13 @@ def rows_in_parts(
 
 
 def _next_result(connection: Connection) -> PGresult | None:
-    """The next part of an answer, or None at its end, within bounds; other threads go on while it is on its way."""
+    """Return the next part of an answer, or None at its end. Other threads can run meanwhile."""
     result: PGresult | None = connection.wait(fetch(connection.pgconn))
     return result
 
 
 def _abandon(connection: Connection) -> None:
-    """Tell the server that the rest is not wanted, and pass over what comes all the same."""
+    """Cancel the rest of a statement, and discard what still arrives."""
     try:
         connection.cancel_safe()
         while _next_result(connection):
@@ -406,9 +409,9 @@ def named_errors(where: str) -> Generator[None, None, None]:
 
 @contextmanager
 def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None, None]:
-    """The same for a statement that commits: where the connection is lost, or the answer, nobody knows whether it did.
+    """Do the same for a statement that commits: if the connection or the answer is lost, the outcome is unknown.
 
-    Unless the server or the pooler has said before that it ended the statement.
+    It is known if the server or the pooler reported before that it ended the statement.
     """
     try:
         yield
@@ -419,15 +422,17 @@ def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None,
 
 
 def _ended_before_the_commit(error: psycopg.Error) -> bool:
-    """Whether what ended the connection came before the call, from inside it, or from a pooler that never sent it."""
+    """Return whether the connection ended before the commit: before or inside the call, or in the pooler."""
     if isinstance(error, NotSent):
         return True
     return error.diag.context is not None or error.diag.message_primary == NEVER_SENT
 
 
 def named(where: str, error: psycopg.Error) -> StoreUnavailable:
-    """The error of ours that says what a driver's error means, by its SQLSTATE."""
+    """Return leftfold's error for an error of the driver, by its SQLSTATE."""
     state = error.sqlstate or ""
+    if state == "42501":
+        return _lacking_right(where, problem_of(error))
     if state in NAMES:
         return _made(NAMES[state], where, problem_of(error) + HINTS.get(state, ""))
     if error.diag.message_primary == NEVER_SENT:
@@ -438,11 +443,23 @@ def named(where: str, error: psycopg.Error) -> StoreUnavailable:
     return StoreFailed(where, problem_of(error))
 
 
+def _lacking_right(where: str, problem: str) -> StoreReadOnly:
+    if "may_date_events" in problem:
+        return StoreReadOnly(where, problem, "grant that right, or leave times to the server: no clock, no event times")
+    log = where.removeprefix("log ").strip("'")
+    return StoreReadOnly(
+        where,
+        problem,
+        "have the owner of the log (of the database, if there is no log yet) run `leftfold init --roles`, and GRANT "
+        f'"{log}_writer" (appends) and "{log}_reader" (reads) TO the role of this program',
+    )
+
+
 def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavailable:
     return StoreNotFound(where) if kind is StoreNotFound else kind(where, problem)  # type: ignore[call-arg]
 
 
 def problem_of(error: psycopg.Error) -> str:
-    """Return what the server says, without the function's arguments in which it says it."""
+    """Return the message of the server, without the context, which quotes the arguments of the function."""
     said = (error.diag.message_primary, error.diag.message_detail)
     return " ".join(" ".join(filter(None, said) if any(said) else [str(error)]).split())

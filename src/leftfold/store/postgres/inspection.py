@@ -1,16 +1,15 @@
-"""Looking into a log in PostgreSQL: its figures, and whether its tables fit together."""
+"""Statistics of a log in PostgreSQL, and checks that its tables fit together."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from leftfold.model.clock import from_microseconds
-from leftfold.store.inspection import Statistics, StoredKey, TypeCount
+from leftfold.store.inspection import FINDINGS, Statistics, StoredKey, TypeCount
 from leftfold.store.postgres.batch import key_in, key_text
 from leftfold.store.postgres.driver import Connection, run
 
-SHOWN = 10
-KEYS_AT_ONCE = 4_000
-# Readers' connections are set up for looking up a few rows by index; this joins whole tables, however long it takes.
+MAX_SHOWN = 10
+KEYS_PER_PAGE = 4_000
+# The connections of readers are set up to look up a few rows by index. The checks join whole tables, and may take long.
 FOR_WHOLE_TABLES = b"""
     SET LOCAL enable_seqscan = on;
     SET LOCAL enable_hashjoin = on;
@@ -51,6 +50,7 @@ NAMELESS = """
     LEFT JOIN {log}.type ON type.id = event.type
     WHERE type.id IS NULL
     LIMIT %s"""
+IMPOSSIBLE_VERSIONS = "SELECT position, version FROM {log}.event WHERE version < 1 LIMIT %s"
 STRAY_TAGS = """
     SELECT tag.position, tag.tag
     FROM {log}.tag
@@ -71,10 +71,51 @@ STRAY_KEYS = """
         OR last_position < first_position
         OR last_position > (SELECT coalesce(max(position), 0) FROM {log}.event)
     LIMIT %s"""
+# Keys may share positions if one append had them all, and its events then have one time, unless it gave times.
+OVERLAPPING_KEYS = """
+    SELECT key, first_position, last_position, other_key
+    FROM (
+        SELECT
+            key,
+            first_position,
+            last_position,
+            lag(key) OVER in_order AS other_key,
+            lag(first_position) OVER in_order AS other_first,
+            lag(last_position) OVER in_order AS other_last
+        FROM {log}.idempotency_key
+        WINDOW in_order AS (ORDER BY first_position, last_position)
+    ) AS neighbours
+    WHERE first_position <= other_last
+        AND (SELECT time FROM {log}.event WHERE position >= other_first ORDER BY position LIMIT 1) <> (
+            SELECT time
+            FROM {log}.event
+            WHERE position <= greatest(last_position, other_last)
+            ORDER BY position DESC
+            LIMIT 1
+        )
+    ORDER BY first_position
+    LIMIT %s"""
+SHORT_DIGESTS = """
+    SELECT key, length(digest)
+    FROM {log}.idempotency_key
+    WHERE length(digest) BETWEEN 1 AND 3
+    ORDER BY key
+    LIMIT %s"""
+
+CHECKS = {
+    "missing positions": GAPS,
+    "unknown type": NAMELESS,
+    "impossible version": IMPOSSIBLE_VERSIONS,
+    "stray tag": STRAY_TAGS,
+    "missing tags": MISSING_TAGS,
+    "stray key": STRAY_KEYS,
+    "overlapping keys": OVERLAPPING_KEYS,
+    "short digest": SHORT_DIGESTS,
+}
 
 
 def statistics(connection: Connection, log: str) -> Statistics:
-    """The figures of the log."""
+    """Return the statistics of the log."""
     types = [TypeCount(*row) for row in run(connection, COUNT_TYPES.format(log=log))]
     [(keys,)] = run(connection, COUNT_KEYS.format(log=log))
     [(created,)] = run(connection, SELECT_CREATED.format(log=log))
@@ -82,21 +123,21 @@ def statistics(connection: Connection, log: str) -> Statistics:
 
 
 def type_extents(connection: Connection, log: str, at_most: int) -> list[tuple[str, int, int, int]]:
-    """Each type, how many events it has (or `at_most`), and the positions of the first and the last: by the index."""
+    """Return each type, how many events it has (or `at_most`), and the positions of the first and the last."""
     return [(name, *rest) for name, *rest in run(connection, TYPE_EXTENTS.format(log=log), [at_most])]
 
 
 def stored_keys(connection: Connection, *, log: str, beyond: StoredKey | None = None) -> list[StoredKey]:
-    """Some idempotency keys in their order: those that come behind one, or the first."""
+    """Return the next page of idempotency keys, in their order: those after one, or the first."""
     if beyond is None:
-        rows = run(connection, FIRST_KEYS.format(log=log), [KEYS_AT_ONCE])
+        rows = run(connection, FIRST_KEYS.format(log=log), [KEYS_PER_PAGE])
     else:
-        rows = run(connection, NEXT_KEYS.format(log=log), [key_text(beyond.value), KEYS_AT_ONCE])
+        rows = run(connection, NEXT_KEYS.format(log=log), [key_text(beyond.value), KEYS_PER_PAGE])
     return [StoredKey(key_in(text), first, last, digest) for text, first, last, digest in rows]
 
 
 def problems(connection: Connection, log: str) -> list[str]:
-    """What is wrong with the tables, of each kind the first few."""
+    """Return what is wrong with the tables, the first few findings of each kind."""
     connection.patience = None
     with connection.transaction():
         connection.execute(FOR_WHOLE_TABLES)
@@ -104,16 +145,6 @@ def problems(connection: Connection, log: str) -> list[str]:
 
 
 def _problems(connection: Connection, log: str) -> Iterator[str]:
-    def found(sql: str) -> list[tuple[Any, ...]]:
-        return run(connection, sql.format(log=log), [SHOWN])
-
-    for first, last in found(GAPS):
-        yield f"positions {first} to {last} are missing"
-    for (position,) in found(NAMELESS):
-        yield f"the event at {position} has a type that the log does not name"
-    for position, tag in found(STRAY_TAGS):
-        yield f"the tag index has {tag!r} at {position}, the event there has not"
-    for (position,) in found(MISSING_TAGS):
-        yield f"the tag index does not have the tags of the event at {position}"
-    for key, first, last in found(STRAY_KEYS):
-        yield f"the idempotency key {key!r} names positions {first} to {last}, not all in the log"
+    for name, sql in CHECKS.items():
+        for row in run(connection, sql.format(log=log), [MAX_SHOWN]):
+            yield FINDINGS[name].format(*row)

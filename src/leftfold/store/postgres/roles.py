@@ -5,8 +5,8 @@ from leftfold.store.postgres.batch import texts
 from leftfold.store.postgres.driver import connect, named_errors, run, run_script
 from leftfold.store.postgres.schema import SCHEMA, functions_of, script
 
-# Roles belong to the whole server. One that has rights in another database, or on another log of this one, as that of a
-# schema that was renamed, would take those to whom it was granted there along.
+# Roles belong to the whole server. If a role has rights in another database, or on another log of this database (as
+# after a schema was renamed), those who were granted it there would also get rights on this log.
 SELECT_ELSEWHERE = """
     SELECT role.rolname, 'the database ' || datname
     FROM pg_catalog.pg_shdepend
@@ -42,7 +42,7 @@ def create_roles(url: str, log: str, writer: str, reader: str) -> None:
 
 
 def risk_of_owner(url: str, log: str) -> str | None:
-    """Say what is wrong with the owner of a log: its functions act with the owner's rights, whoever calls them."""
+    """Return what is risky about the owner of a log, because its functions use the rights of the owner."""
     with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
         found = functions_of(connection, log, "")
     risks = {"is a superuser": found.owner_is_superuser, "may log in": found.owner_may_log_in}

@@ -1,4 +1,4 @@
-"""From criteria to PostgreSQL's SQL: which index drives each item, and the statement that merges them in order."""
+"""SQL for criteria in PostgreSQL: chooses the index for each item, and merges the items in the order of positions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,13 +13,14 @@ COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 AT_POSITIONS = f"SELECT {COLUMNS} FROM {{log}}.event WHERE position = ANY (%s::bigint[])"
 DATA, METADATA = 3, 5  # their places in a row
 USERS = "type <> ALL (ARRAY(SELECT id FROM {log}.type WHERE name >= 'leftfold.' AND name < 'leftfold/'))"
-FEW = 64  # events of a tag that a first look reads
-LAST = 2**63 - 1
-RARE = 4_096  # rows that are counted at most to find the rarest tag
-RAREST = 64  # the same where there are very many tags
-JOINED = 7  # tags that the planner may make joins of; of many it tries orders for seconds, and may then find none
-COUNTED = 64  # items that a statement has a part for each of; of more it gets arrays
-TOGETHER = 16  # tags that a statement looks along one by one; more are an array too
+MAX_PROBED_EVENTS = 64  # that a probe of a tag reads
+LAST_POSITION = 2**63 - 1
+MAX_COUNTED_ROWS = 4_096  # to find the rarest tag
+MAX_COUNTED_ROWS_OF_MANY = 64  # the same, for large criteria
+# The planner may turn this many tags into joins. For more it compares orders for seconds, and may not find a good one.
+MAX_JOINED_TAGS = 7
+MAX_SEPARATE_ITEMS = 64  # with a part of the statement each; more items become arrays
+MAX_SEPARATE_SCANS = 16  # of tags, with a part of the statement each; more scans become arrays
 HEAD = "SELECT coalesce(max(position), 0) FROM {log}.event WHERE {same}"
 LACKS_NONE = """NOT EXISTS (
             SELECT FROM unnest({tags}) AS other (tag)
@@ -30,32 +31,34 @@ LACKS_NONE = """NOT EXISTS (
 
 
 class Statement(NamedTuple):
-    """SQL over the tables of `{log}`, and its parameters; `{same}` says that the log is still that of its id."""
+    """SQL over the tables of `{log}`, with its parameters; `{same}` is the condition that the log has its id still."""
 
     sql: str
     parameters: Sequence[Any]
 
 
 class IndexScan(NamedTuple):
-    """Along which index an item is found: a FROM with its condition, to which the range is added."""
+    """One way to find the events of an item: a FROM clause and its condition; the range is added to it."""
 
     source: str
     condition: str
     parameters: tuple[Any, ...]
-    search: tuple[str, str, str] | None = None  # the same along a tag: that tag, type ids and other tags, one a line
+    search: tuple[str, str, str] | None = (
+        None  # of a search by tag: the tag, then type ids and other tags, one per line
+    )
 
 
 def bytes_of(row: Sequence[Any]) -> int:
-    """The size of the data in a row, and of the metadata if it has any."""
+    """Return the size of the data in a row, and of the metadata if the row has any."""
     return len(row[DATA]) + (len(row[METADATA]) if len(row) > METADATA else 0)
 
 
-def first_look(tag: str, chosen: ReadOptions) -> Statement:
-    """The head, and the first few events of a tag in the same moment; one row without an event where there is none.
+def probe(tag: str, options: ReadOptions) -> Statement:
+    """Select the head and, in the same snapshot, the first events of a tag; one row without an event if there is none.
 
-    Most entities are short: this answers what would else take two statements, of which the first only chooses an index.
+    Most entities have few events. The probe then replaces two statements, the first of which only chooses an index.
     """
-    columns = DATA_COLUMNS if chosen.data_only else COLUMNS
+    columns = DATA_COLUMNS if options.data_only else COLUMNS
     sql = f"""
         SELECT head.position, found.*
         FROM (SELECT coalesce(max(position), 0) FROM {{log}}.event WHERE {{same}}) AS head (position)
@@ -66,24 +69,25 @@ def first_look(tag: str, chosen: ReadOptions) -> Statement:
                 FROM {{log}}.tag
                 WHERE tag = %s AND position > %s AND position <= %s
                 ORDER BY position
-                LIMIT {FEW + 1}
+                LIMIT {MAX_PROBED_EVENTS + 1}
             ) AS few
             JOIN {{log}}.event USING (position)
         ) AS found ON true
         ORDER BY found.position"""
-    return Statement(sql, [tag, chosen.after, LAST if chosen.upto is None else chosen.upto])
+    return Statement(sql, [tag, options.after, LAST_POSITION if options.upto is None else options.upto])
 
 
-def leaves_a_choice(criteria: Criteria) -> bool:
-    """Whether an item could be found in several ways."""
+def has_choice(criteria: Criteria) -> bool:
+    """Return whether there are several ways to find the events of an item."""
     return any(len(item.tags) + bool(item.types) > 1 for item in criteria.items if item.tags)
 
 
-def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
-    """The head, and of each item that could be found in several ways how many rows each way would see, bounded.
+def count_ways(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement:
+    """Select the head and, for each item that has several ways to find its events, how many rows each way reads.
 
-    One statement for all: of each item an array, its tags in order and then its types. A way is counted no further
-    than those before it came: it is not better then. Of many tags together each is counted by itself, in one array.
+    One statement counts them all: for each item it returns an array, the tags in order and then the types. It counts a
+    way only as far as the counts before it, because beyond them that way is not better. For large criteria it counts
+    each tag by itself, into one array.
     """
     if _is_large(criteria):
         return _count_of_each(_tags_of(criteria), after)
@@ -101,7 +105,7 @@ def choices(criteria: Criteria, ids: Mapping[str, int], after: int) -> Statement
 
 def _counted(ways: Sequence[str]) -> str:
     """How many rows each way has, as an array."""
-    limit = str(RARE)
+    limit = str(MAX_COUNTED_ROWS)
     tables: list[str] = []
     for number, rows in enumerate(ways):
         few = f"SELECT FROM {rows} AND position > %s LIMIT {limit}"
@@ -112,8 +116,10 @@ def _counted(ways: Sequence[str]) -> str:
 
 
 def _count_of_each(tags: Sequence[str], after: int) -> Statement:
-    """The head, and how many rows each tag has; the more tags, the sooner counting stops."""
-    limit = max(RAREST, min(RARE, RARE * COUNTED // max(len(tags), 1)))
+    """Select the head, and how many rows each tag has. With more tags, counting stops sooner."""
+    limit = max(
+        MAX_COUNTED_ROWS_OF_MANY, min(MAX_COUNTED_ROWS, MAX_COUNTED_ROWS * MAX_SEPARATE_ITEMS // max(len(tags), 1))
+    )
     counts = f"""
         SELECT ARRAY(
             SELECT (
@@ -126,16 +132,16 @@ def _count_of_each(tags: Sequence[str], after: int) -> Statement:
     return Statement(f"SELECT ({HEAD}), ({counts})", [after, texts(tags)])
 
 
-def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[Sequence[int]]) -> list[IndexScan]:
-    """One arm or more for each item, by what `choices` counted; none for types that the log has never seen."""
+def scans_for(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[Sequence[int]]) -> list[IndexScan]:
+    """Return one or more scans for each item, as `count_ways` counted; none for types that the log lacks."""
     if _is_large(criteria):
         rows = dict(zip(_tags_of(criteria), *counted, strict=True)) if counted else {}
         return [
-            arm
+            scan
             for item in criteria.items
-            for arm in _arms(item, _ids(item, ids), sorted(item.tags, key=lambda tag: (rows.get(tag, 0), tag)))
+            for scan in _scans(item, _ids(item, ids), sorted(item.tags, key=lambda tag: (rows.get(tag, 0), tag)))
         ]
-    arms: list[IndexScan] = []
+    scans: list[IndexScan] = []
     counts = chain.from_iterable(counted)
     for item in criteria.items:
         ways = _ways(item)
@@ -145,23 +151,23 @@ def arms_of(criteria: Criteria, ids: Mapping[str, int], counted: Sequence[Sequen
         drivers = sorted(item.tags, key=lambda tag: (rows.get(tag, 0) != rarest, tag))
         if rows and by_type is not None and by_type < rarest:
             drivers = []
-        arms += _arms(item, _ids(item, ids), drivers)
-    return arms
+        scans += _scans(item, _ids(item, ids), drivers)
+    return scans
 
 
-def selection(arms: Sequence[IndexScan], chosen: ReadOptions, size: int) -> Statement:
-    """The events of the arms, each once, in order, `size` at most.
+def select_events(scans: Sequence[IndexScan], options: ReadOptions, size: int) -> Statement:
+    """Select the events of the scans, each once, in order, `size` at most.
 
-    Where the events are not the arm itself they are looked up by all their positions at once: PostgreSQL 17 and later
-    walk the index along an array of them, and neighbours cost one descent together.
+    Unless the scan reads the events themselves, they are looked up by all of their positions at once: PostgreSQL 17 and
+    later walk the index along such an array, and neighbouring positions share one descent.
     """
-    columns = DATA_COLUMNS if chosen.data_only else COLUMNS
-    order = "DESC" if chosen.reverse else "ASC"
-    if len(arms) == 1 and arms[0].source.endswith("event"):
-        sql = _along(arms[0], order, columns)
-        return Statement(sql, _parameters(arms[0], chosen, size))
-    found = _all_along(arms, order, chosen, size)
-    positions = " UNION ".join(f"SELECT * FROM ({each.sql}) AS arm" for each in found)
+    columns = DATA_COLUMNS if options.data_only else COLUMNS
+    order = "DESC" if options.reverse else "ASC"
+    if len(scans) == 1 and scans[0].source.endswith("event"):
+        sql = _along(scans[0], order, columns)
+        return Statement(sql, _parameters(scans[0], options, size))
+    found = _all_along(scans, order, options, size)
+    positions = " UNION ".join(f"SELECT * FROM ({each.sql}) AS scan" for each in found)
     sql = f"""
         SELECT {columns}
         FROM {{log}}.event
@@ -171,17 +177,17 @@ def selection(arms: Sequence[IndexScan], chosen: ReadOptions, size: int) -> Stat
 
 
 def _is_large(criteria: Criteria) -> bool:
-    """Whether a statement that has a part for each item and tag would take the planner too long."""
-    return len(criteria.items) > COUNTED or any(len(item.tags) > JOINED for item in criteria.items)
+    """Return whether the planner would take too long for a statement with a part for each item and tag."""
+    return len(criteria.items) > MAX_SEPARATE_ITEMS or any(len(item.tags) > MAX_JOINED_TAGS for item in criteria.items)
 
 
 def _tags_of(criteria: Criteria) -> list[str]:
-    """The tags of all items that have several, each once."""
+    """Return the tags of all items that have several tags, each once."""
     return sorted({tag for item in criteria.items if len(item.tags) > 1 for tag in item.tags})
 
 
 def _ways(item: Item) -> list[str]:
-    """The tags that an item could be found by, where there is a choice."""
+    """Return the tags that an item can be found by, if there is a choice."""
     return sorted(item.tags) if len(item.tags) + bool(item.types) > 1 else []
 
 
@@ -189,8 +195,8 @@ def _ids(item: Item, ids: Mapping[str, int]) -> list[int]:
     return sorted(ids[name] for name in item.types if name in ids)
 
 
-def _arms(item: Item, types: list[int], drivers: Sequence[str]) -> list[IndexScan]:
-    """The ways to an item's events: along the first of the drivers, which are its tags, or along its types."""
+def _scans(item: Item, types: list[int], drivers: Sequence[str]) -> list[IndexScan]:
+    """Return the scans for an item: by the first driver, which is one of its tags, or by its types."""
     if item.types and not types:
         return []
     if not item.tags and not item.types:
@@ -207,19 +213,19 @@ def _arms(item: Item, types: list[int], drivers: Sequence[str]) -> list[IndexSca
 
 
 def _with_tags(tags: Sequence[str], of: str) -> tuple[str, Sequence[Any]]:
-    """The condition that a row has these tags too, and its parameters."""
-    if len(tags) >= JOINED:
+    """Return the condition that a row also has these tags, and its parameters."""
+    if len(tags) >= MAX_JOINED_TAGS:
         return f" AND {LACKS_NONE.format(tags='%s::text[]', of=of, log='{log}')}", (texts(tags),)
     one = f" AND EXISTS (SELECT FROM {{log}}.tag AS also WHERE also.tag = %s AND also.position = {of}.position)"
     return one * len(tags), tags
 
 
-def _all_along(arms: Sequence[IndexScan], order: str, chosen: ReadOptions, size: int) -> list[Statement]:
-    """The positions along each arm; those of many tags by one statement, whatever their number."""
-    searches = [arm.search for arm in arms if arm.search]
-    if len(searches) <= TOGETHER:
-        return [Statement(_along(arm, order, "position"), _parameters(arm, chosen, size)) for arm in arms]
-    others = [arm for arm in arms if not arm.search]
+def _all_along(scans: Sequence[IndexScan], order: str, options: ReadOptions, size: int) -> list[Statement]:
+    """Select the positions of each scan. If there are many scans of tags, one statement serves them all."""
+    searches = [scan.search for scan in scans if scan.search]
+    if len(searches) <= MAX_SEPARATE_SCANS:
+        return [Statement(_along(scan, order, "position"), _parameters(scan, options, size)) for scan in scans]
+    others = [scan for scan in scans if not scan.search]
     lacks_none = LACKS_NONE.format(tags=r"string_to_array(item.others, E'\n')", of="driver", log="{log}")
     together = f"""
         SELECT found.position
@@ -236,17 +242,17 @@ def _all_along(arms: Sequence[IndexScan], order: str, chosen: ReadOptions, size:
         ) AS found"""
     columns = [texts(column) for column in zip(*searches, strict=True)]
     return [
-        *_all_along(others, order, chosen, size),
-        Statement(f"SELECT DISTINCT position FROM ({together}) AS each", [*columns, chosen.after, chosen.upto, size]),
+        *_all_along(others, order, options, size),
+        Statement(f"SELECT DISTINCT position FROM ({together}) AS each", [*columns, options.after, options.upto, size]),
     ]
 
 
-def _along(arm: IndexScan, order: str, columns: str) -> str:
+def _along(scan: IndexScan, order: str, columns: str) -> str:
     return (
-        f"SELECT {columns} FROM {arm.source} WHERE {arm.condition} AND position > %s AND position <= %s"
+        f"SELECT {columns} FROM {scan.source} WHERE {scan.condition} AND position > %s AND position <= %s"
         f" ORDER BY position {order} LIMIT %s"
     )
 
 
-def _parameters(arm: IndexScan, chosen: ReadOptions, size: int) -> list[Any]:
-    return [*arm.parameters, chosen.after, chosen.upto, size]
+def _parameters(scan: IndexScan, options: ReadOptions, size: int) -> list[Any]:
+    return [*scan.parameters, options.after, options.upto, size]

@@ -1,4 +1,4 @@
-"""Snapshots of decision models in PostgreSQL: a small table in the log's schema, which can be emptied at any time."""
+"""Snapshots of decision models in PostgreSQL: a table in the log's schema, which can be emptied at any time."""
 
 import asyncio
 import logging
@@ -15,17 +15,17 @@ from leftfold.store.home import keep_in_children
 from leftfold.store.postgres.driver import Connection, connect, is_lost, problem_of, run
 from leftfold.store.snapshot_store import SnapshotRow
 
-TOGETHER = 100  # rows of one statement
+ROWS_PER_PAGE = 100  # rows of one statement
 PATIENCE_SECONDS = 5.0
 LOCK_TIMEOUT = "1s"
 SLOW_SECONDS = 0.5
-PAUSE_SECONDS = 10.0  # in which a statement that failed slowly is not tried again: commands wait for it
+PAUSE_SECONDS = 10.0  # after a slow failure, during which nothing is tried, because commands wait for it
 
 COLUMNS = "model, key, fingerprint, position, state, identity"
 FIND = f"""
     SELECT {COLUMNS} FROM {{log}}.snapshot
     WHERE model = %s AND key_digest = %s AND key = %s AND fingerprint = %s AND position <= %s"""
-# A commit that does not wait for the disk: what a crash of the server loses is folded again.
+# This commit does not wait for the disk: snapshots that a crash of the server loses are made again.
 KEEP = """
     INSERT INTO {log}.snapshot (model, key_digest, key, fingerprint, position, state, identity)
     SELECT %s, %s, %s, %s, %s, %s, %s FROM pg_catalog.set_config('synchronous_commit', 'off', true)
@@ -35,12 +35,12 @@ KEEP = """
     WHERE excluded.position >= snapshot.position OR excluded.fingerprint <> snapshot.fingerprint"""
 OF_MODEL = f"""
     SELECT key_digest, {COLUMNS} FROM {{log}}.snapshot
-    WHERE model = %s AND fingerprint = %s AND key_digest > %s ORDER BY key_digest LIMIT {TOGETHER}"""
+    WHERE model = %s AND fingerprint = %s AND key_digest > %s ORDER BY key_digest LIMIT {ROWS_PER_PAGE}"""
 FORGET = "DELETE FROM {log}.snapshot WHERE model = %s AND key_digest = %s AND position = %s"
-# The head of this statement's own view of the log: other processes go on appending.
+# The statement takes the head itself, because other processes go on appending.
 FORGET_BEYOND = """
     DELETE FROM {log}.snapshot WHERE position > (SELECT coalesce(max(position), 0) FROM {log}.event)"""
-# Whether the table is there, which rights on it are missing, and who the present role is.
+# Whether the table exists, which rights on it are missing, and the name of the present role.
 SELECT_RIGHTS = """
     SELECT
         kept.oid IS NOT NULL,
@@ -59,10 +59,10 @@ log = logging.getLogger("leftfold.snapshots")
 
 
 class PostgresSnapshots:
-    """The snapshots in the schema of a log. Its one connection is opened when it is needed, and again when it is lost.
+    """The snapshots in the schema of a log. Its connection is opened when it is needed, and again after it was lost.
 
-    A command may wait for it, so nothing takes long: a statement that waits for a lock or for a silent server is given
-    up, and for a while none is sent after it.
+    A command may wait for it, so nothing may take long: a statement that waits for a lock or for a silent server is
+    cancelled, and for a while no other one is sent.
     """
 
     def __init__(self, url: str, log: str, *, session: bool = True, read_only: bool = False) -> None:
@@ -81,9 +81,9 @@ class PostgresSnapshots:
         return f"<PostgresSnapshots of the log {self._log}>"
 
     async def look(self) -> bool:
-        """Look for the table and for the rights on it; return whether snapshots can be found there at all.
+        """Look for the table and the rights on it; return whether snapshots can be found there at all.
 
-        `problem` says what is missing. With the right to read alone, none is kept.
+        `problem` then says what is missing. With only the right to read, no snapshot is kept.
         """
         rows = await self._rows(SELECT_RIGHTS, self._log)
         is_there, missing, role = rows[0] if rows else (False, None, "")
@@ -108,12 +108,12 @@ class PostgresSnapshots:
         return "SELECT" not in lacking
 
     async def find(self, model: str, key: str, fingerprint: str, *, upto: int) -> SnapshotRow | None:
-        """Return the snapshot of a key that this code made, if it stands at or before a position."""
+        """Return the snapshot of a key that this code made, if it is for a position up to `upto`."""
         rows = await self._rows(FIND, model, _digest(key), key, fingerprint, upto)
         return SnapshotRow(*rows[0]) if rows else None
 
     async def keep(self, row: SnapshotRow) -> None:
-        """Keep a snapshot in place of an older one, or of one that other code made."""
+        """Store a snapshot, which replaces an older one, or one that other code made."""
         await self._rows(KEEP, row.model, _digest(row.key), *row[1:])
 
     async def of_model(self, model: str, fingerprint: str) -> list[SnapshotRow]:
@@ -123,16 +123,16 @@ class PostgresSnapshots:
         while True:
             page = await self._rows(OF_MODEL, model, fingerprint, digest)
             found += (SnapshotRow(*row) for _, *row in page)
-            if len(page) < TOGETHER:
+            if len(page) < ROWS_PER_PAGE:
                 return sorted(found)
             digest = page[-1][0]
 
     async def forget(self, row: SnapshotRow) -> None:
-        """Forget a snapshot, unless it was replaced since."""
+        """Delete a snapshot, unless it was replaced since."""
         await self._rows(FORGET, row.model, _digest(row.key), row.position)
 
     async def forget_beyond(self, head: int) -> None:
-        """Forget what stands beyond the newest event, as it is now."""
+        """Delete snapshots beyond the newest event."""
         await self._rows(FORGET_BEYOND)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The PostgreSQL store: a schema a log, any number of processes and machines, one round trip a batch of appends."""
+"""The PostgreSQL store: one schema per log, any number of processes, one round trip per batch of appends."""
 
 import asyncio
 import logging
@@ -6,28 +6,23 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import md5
-from types import TracebackType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn
 
 from leftfold.errors import (
     Conflict,
-    StoreClosed,
     StoreCorrupt,
-    StoreFailed,
     StoreNotFound,
-    StoreReadOnly,
-    StoreUnavailable,
 )
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.store.admission import SHOWN_MATCHES, AppendRequest, recognised
-from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
+from leftfold.store.admission import MAX_SHOWN_MATCHES, AppendRequest
+from leftfold.store.base import DatabaseStore
+from leftfold.store.bounds import EVENT_LIMIT, check_read
 from leftfold.store.clock_guard import CLOCK_BOUND, ClockGuard
 from leftfold.store.commit import LoopCommit
 from leftfold.store.contract import AppendCondition, Appended, Batch, IdempotencyKey
-from leftfold.store.head import Head, News
-from leftfold.store.home import Home, keep_in_children
+from leftfold.store.head import Notifications
 from leftfold.store.identity import Replacement
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.postgres.append import NOW, PostgresAppends
@@ -40,10 +35,10 @@ from leftfold.store.postgres.schema import FORMAT, SELECT_VIEW, create_log, is_s
 from leftfold.store.postgres.select import AT_POSITIONS, Statement
 from leftfold.store.reading import ReadingThreads, ReadOptions
 
-QUEUE = 4_096
+MAX_QUEUED_APPENDS = 4_096
 READING_THREADS = 4
 BUSY_SECONDS = 10.0
-POLL_SECONDS = 1.0  # what a lost notification costs
+POLL_SECONDS = 1.0  # the delay if a notification is lost
 POLL_SECONDS_WITHOUT_NOTIFICATIONS = 0.02
 
 SELECT_LOG = f"""
@@ -76,13 +71,14 @@ SELECT_KEY = "SELECT first_position, last_position, digest FROM {log}.idempotenc
 logger = logging.getLogger("leftfold.store")
 
 
-class PostgresStore:
-    """A log in the schema `log` of a PostgreSQL database; see `EventStore` for what it promises.
+class PostgresStore(DatabaseStore):
+    """A log in the schema `log` of a PostgreSQL database; see `EventStore` for its promises.
 
     `durable=False` commits without waiting for the disk: a crash of the server may lose the latest commits, in order,
-    never half of one. `session=False` is for PgBouncer in transaction mode: no prepared statements, no settings of the
-    connection, and commits of others are looked for every 20 ms instead of being notified of. An append waits
-    `busy_timeout` seconds at most for those of others. Times are the server's unless a `clock` is given.
+    never half of one. `session=False` is for PgBouncer in transaction mode: it uses no prepared statements and no
+    settings of the connection, and polls for commits of others every 20 ms instead of listening for notifications. An
+    append waits at most `busy_timeout` seconds for the appends of others. The server sets times unless a `clock` is
+    given.
     """
 
     def __init__(
@@ -94,54 +90,47 @@ class PostgresStore:
         durable: bool = True,
         read_only: bool = False,
         event_limit: int = EVENT_LIMIT,
-        queue: int = QUEUE,
+        queue: int = MAX_QUEUED_APPENDS,
         readers: int = READING_THREADS,
         busy_timeout: float = BUSY_SECONDS,
         session: bool = True,
         clock_bound: float = CLOCK_BOUND,
         accept_time: datetime | None = None,
     ) -> None:
+        where = f"log {log!r}"
+        super().__init__(where, Replacement(where), read_only=read_only, event_limit=event_limit)
         self._url = url
         self._log = log
-        self._where = f"log {log!r}"
-        self._place = {"log": f'"{log}"', "same": "true"}  # until it is known what tells the log from another
+        self._names = {"log": f'"{log}"', "same": "true"}  # until the id of the log is known
         self._durable = durable
-        self._read_only = read_only
-        self._event_limit = event_limit
         self._session = session
-        self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would be for ever
+        self._lock_timeout = f"{max(round(busy_timeout * 1000), 1)}ms"  # 0 would mean for ever
         self._guard = ClockGuard(clock or SystemClock(), clock_bound, accept_time)
-        self._clock = None if isinstance(clock, SystemClock) else clock  # the server's unless it is given
-        self._head = Head()
-        self._newest: StoredEvent | None = None  # that was seen here; to be there still after a lost connection
-        self.replacement = Replacement(self._where)
-        self._following: asyncio.Task[None] | None = None
-        self._closed = False
-        self._home = Home()
+        self._clock = None if isinstance(clock, SystemClock) else clock  # None for the clock of the server
+        self._newest: StoredEvent | None = None  # seen so far; it must still be there after a reconnect
         self.log_id = ""
-        keep_in_children(self)
         connection = self._connect()
         try:
             self.log_id = self._identify(connection)
-            self._place["same"] = is_same_log(connection, log, self.log_id)
+            self._names["same"] = is_same_log(connection, log, self.log_id)
         except BaseException:
             connection.close()
             raise
-        self._writer = AsyncConnection(self._connect, connection)
-        self._quick = AsyncConnection(partial(self._connect, reading=True))
+        self._write_connection = AsyncConnection(self._connect, connection)
+        self._quick_connection = AsyncConnection(partial(self._connect, reading=True))
         self._types = Types(self._sql(SELECT_TYPES))
         self._readers = ReadingThreads(
             partial(self._connect, reading=True), readers, partial(named_errors, self._where), is_lost
         )
         appends = PostgresAppends(
-            self._writer,
+            self._write_connection,
             log,
             self._where,
             durable=durable,
             clock=self._clock,
             guard=self._guard,
             lock_timeout=None if session else self._lock_timeout,
-            same=self._place["same"],
+            same=self._names["same"],
         )
         self._commits = LoopCommit(appends.commit, appends.begin, self._head.advance, queue=queue)
 
@@ -156,12 +145,8 @@ class PostgresStore:
         key: str | IdempotencyKey | Sequence[IdempotencyKey] | None = None,
     ) -> Appended:
         """Append all events or none, durably; see `EventStore.append`."""
-        self._check_open()
-        if self._read_only:
-            raise StoreReadOnly(self._where, "it was opened with ?mode=ro")
+        request = self._checked(events, condition, key)
         known = self._head.known
-        request = AppendRequest(events, condition, key)
-        request.check(self._event_limit)
         if any(not item.system for each in request.conditions for item in each.criteria.items):
             append = self._append_after_users
         else:
@@ -173,7 +158,7 @@ class PostgresStore:
             raise
         if not appended.duplicate:
             self._check_appended(appended, known)
-            self._see(_stored(request.events[-1], appended.last))
+            self._note_newest(_stored(request.events[-1], appended.last))
         return appended
 
     async def read(
@@ -190,9 +175,9 @@ class PostgresStore:
         self._check_open()
         check_read(criteria, after, upto, limit)
         known = self._head.known
-        reading = Reading(self._place, self._types, criteria, ReadOptions(after, upto, limit, reverse, data_only))
+        reading = Reading(self._names, self._types, criteria, ReadOptions(after, upto, limit, reverse, data_only))
         try:
-            if (few := await self._first_look(reading)) is not None:
+            if (few := await self._probe(reading)) is not None:
                 self._check_read(reading, few, known)
                 yield few
                 self._check_open()
@@ -205,92 +190,49 @@ class PostgresStore:
             raise
 
     async def head(self) -> int:
-        """The position of the newest event that any process has committed."""
+        """Return the position of the newest event that any process has committed."""
         self._check_open()
-        look = self._look()
-        [row] = await self._rows(*look.statement)
-        self._check_look(look, row)
+        query = self._head_query()
+        [row] = await self._rows(*query.statement)
+        self._check_head_row(query, row)
         self._head.advance(row[0])
         return self._head.known
 
-    async def wait(self, after: int, timeout: float | None = None) -> int:
-        """Return the head once it is beyond `after`; commits of other processes are notified of."""
-        self._check_open()
-        check_wait(after, timeout)
-        self.replacement.listen(self._head.fail)
-        if self._following is None or self._following.done():
-            self._following = asyncio.create_task(self._follow())
-        return await self._head.beyond(after, timeout)
-
-    async def lookup(self, key: str | IdempotencyKey) -> Appended | None:
-        """Where the append with this idempotency key lies."""
-        self._check_open()
-        check_known_key(key)
-        wanted = key_text(key if isinstance(key, str) else key.value)
-        rows = await self._rows(self._sql(SELECT_KEY), [wanted])
-        known = ((Appended(first, last), digest) for first, last, digest in rows)
-        return recognised(key, next(known, None))
-
-    async def stored_keys(self) -> AsyncIterator[Sequence[StoredKey]]:
-        """Every idempotency key; see `KeyedLog`."""
-        last: StoredKey | None = None
-        while True:
-            self._check_open()
-            page = await self._readers.run(partial(stored_keys, log=f'"{self._log}"', beyond=last))
-            if not page:
-                return
-            yield page
-            last = page[-1]
-
     async def statistics(self) -> Statistics:
-        """The log's figures; see `Inspectable`."""
+        """Return the statistics of the log; see `Inspectable`."""
         self._check_open()
         return await self._readers.run_apart(lambda connection: statistics(connection, f'"{self._log}"'))
 
     async def type_samples(self, *, at_most: int) -> list[TypeSample]:
-        """The oldest and the newest event of every type, by the index; see `Sampled`."""
+        """Return the oldest and the newest event of every type, by the index; see `Sampled`."""
         self._check_open()
         return await self._readers.run(partial(_type_samples, log=f'"{self._log}"', types=self._types, at_most=at_most))
 
     async def self_check(self) -> list[str]:
-        """What is wrong with the log's tables: gaps, tags and keys that do not fit the events."""
+        """Return what is wrong with the tables of the log: gaps, and tags and keys that do not fit the events."""
         self._check_open()
         return await self._readers.run_apart(lambda connection: problems(connection, f'"{self._log}"'))
 
-    async def close(self) -> None:
-        """Commit what has been handed in, then close every connection."""
-        if self._closed:
-            return
-        if self._home.is_elsewhere:  # the parent's
-            self._closed = True
-            return
-        if not self._home.is_gone:
-            self._home.check()
-        self._closed = True
-        if self._home.is_gone:  # and with it all that was under way
+    async def _find_key(self, key: str) -> tuple[Appended, bytes] | None:
+        rows = await self._rows(self._sql(SELECT_KEY), [key_text(key)])
+        return next(((Appended(first, last), digest) for first, last, digest in rows), None)
+
+    async def _keys_beyond(self, last: StoredKey | None) -> list[StoredKey]:
+        return await self._readers.run(partial(stored_keys, log=f'"{self._log}"', beyond=last))
+
+    async def _release(self) -> None:
+        if self._home.is_gone:  # what was under way ended with the event loop
             await self._readers.close()
-            self._quick.abandon()
-            self._writer.abandon()
+            self._quick_connection.abandon()
+            self._write_connection.abandon()
             return
-        self._head.fail(StoreClosed())
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
         await self._commits.close()
         await self._readers.close()
-        await self._quick.close()
-        await self._writer.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        await self._quick_connection.close()
+        await self._write_connection.close()
 
     def _sql(self, text: str) -> str:
-        return text.format(**self._place)
+        return text.format(**self._names)
 
     def _connect(self, *, reading: bool = False) -> Connection:
         with named_errors(self._where):
@@ -307,15 +249,15 @@ class PostgresStore:
                 raise
             return connection
 
-    # --- whether the log is still the one that was opened, after a failover or a restore
+    # --- is this still the log that was opened? A failover or a restore may have replaced it
 
-    def _see(self, event: StoredEvent) -> None:
+    def _note_newest(self, event: StoredEvent) -> None:
         """Note an event of the log, if it is the newest so far."""
         if self._newest is None or event.position > self._newest.position:
             self._newest = event
 
     def _check_history(self, connection: Connection) -> None:
-        """Refuse a server that does not have what was seen here: it was promoted without it, or restored."""
+        """Refuse a server that lacks events that were seen here: it was promoted without them, or restored."""
         known, newest = self._head.known, self._newest
         if self.log_id:
             self._check_log_id(run(connection, self._sql(SELECT_LOG)))
@@ -326,51 +268,51 @@ class PostgresStore:
             return
         rows = run(connection, self._sql(SELECT_WHOLE), [newest.position])
         if not rows and self._read_only:
-            return  # another replica, which lags
+            return  # another replica, which lags behind
         tags = "\n".join(newest.tags)
         if rows != [(newest.type, newest.version, newest.data, newest.metadata, tags)]:
             self._refuse_without(newest)
 
-    def _look(self) -> "Look":
-        """What to ask for the head, and for the identity of the newest event that was seen whole."""
+    def _head_query(self) -> "HeadQuery":
+        """Return the query for the head, and for a digest of the newest event that was seen whole."""
         sql, newest = self._sql(SELECT_HEAD_AND_DIGEST), self._newest
-        return Look(Statement(sql, [newest.position if newest else 0]), self._head.known, newest)
+        return HeadQuery(Statement(sql, [newest.position if newest else 0]), self._head.known, newest)
 
-    def _check_look(self, look: "Look", row: tuple[Any, ...]) -> None:
+    def _check_head_row(self, query: "HeadQuery", row: tuple[Any, ...]) -> None:
         found, digest = row
-        self._check_head(found, look.known)
-        if look.newest is None or (digest is None and self._read_only):
+        self._check_head(found, query.known)
+        if query.newest is None or (digest is None and self._read_only):
             return
-        if digest != md5(look.newest.metadata + look.newest.data, usedforsecurity=False).hexdigest():
-            self._refuse_without(look.newest)
+        if digest != md5(query.newest.metadata + query.newest.data, usedforsecurity=False).hexdigest():
+            self._refuse_without(query.newest)
 
     def _check_appended(self, appended: Appended, known: int) -> None:
-        """Refuse a log that has taken events in where it had others before."""
+        """Refuse a log that has put new events at positions where it had others."""
         if appended.first <= known:
             there = f"what was just appended lies at positions {appended.first} to {appended.last} of it"
             self.replacement.refuse(f"it had {known} events before, and {there}", written=True)
 
     def _check_log_id(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Refuse another log: a schema that was renamed, and one that has its name now."""
+        """Refuse another log, which has taken the name of the schema after a rename."""
         found = rows[0][0] if rows else "unknown"
         if found != self.log_id:
             self.replacement.refuse(f"the schema {self._log} has the log {found} in it, and had {self.log_id} before")
 
     async def _refuse_if_replaced(self) -> None:
-        """Where what belongs to this log is not found under its name, refuse another log that has the name."""
+        """Refuse another log with the name of this one, after something of this log was not found."""
         self._check_log_id(await self._readers.run(lambda connection: run(connection, self._sql(SELECT_LOG))))
 
     def _refuse_without(self, event: StoredEvent) -> NoReturn:
         self.replacement.refuse(f"it does not have the event any more that was at position {event.position}")
 
     def _check_read(self, reading: Reading, batch: Batch, known: int) -> None:
-        """Refuse a log that ends before what was known when reading began; else note the newest event."""
+        """Refuse a log that ends before the head that was known when the read began; else note the newest event."""
         self._check_head(known if reading.head is None else reading.head, known)
         if batch.events and not reading.data_only:
-            self._see(batch.events[-1])
+            self._note_newest(batch.events[-1])
 
     def _check_head(self, found: int, known: int) -> None:
-        """Refuse a log that ends before where it was seen to end; a replica may lag."""
+        """Refuse a log that ends before the known head. A replica may lag behind."""
         if found < known and not self._read_only:
             self.replacement.refuse(f"it has {found} events, and had {known} before")
 
@@ -391,7 +333,7 @@ class PostgresStore:
         _, _, created, newest, now = rows[0]
         if self._clock is None:
             self._guard.begin(now, max(created, newest))
-        else:  # the log was made by the server's clock, which says nothing about another one
+        else:  # the clock of the server made the log, which says nothing about the given clock
             given = to_microseconds(self._clock.now())
             self._guard.begin(given, newest or given)
         return log_id
@@ -403,9 +345,9 @@ class PostgresStore:
     # --- short reads
 
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a short statement."""
+        """Return all rows of a short statement."""
         try:
-            rows = await self._quickly(Statement(sql, parameters))
+            rows = await self._execute_at_once(Statement(sql, parameters))
             if rows is None:
                 rows = await self._readers.run(lambda connection: run(connection, sql, parameters))
         except StoreNotFound:
@@ -414,10 +356,10 @@ class PostgresStore:
         return rows
 
     async def _append_after_users(self, request: AppendRequest) -> Appended:
-        """Append on a condition that leaves out leftfold's own events.
+        """Append with a condition that ignores leftfold's own events.
 
-        The log's function takes an item without types and tags to mean every event. Where it finds one, the users'
-        events up to now are looked for here; if there are none, the function is asked about those that come after.
+        For the log's function an item without types and tags means every event. If it finds one, this looks for events
+        of users up to now; if there are none, it asks the function about the events after those.
         """
         asked: dict[int, int] = {}
         while True:
@@ -432,48 +374,36 @@ class PostgresStore:
                 request = request.moved(conflict.item, conflict.after, through)
 
     async def _past_system_events(self, conflict: Conflict, after: int) -> int:
-        """Return the position through which no event is a user's; raise the conflict with the first that are."""
+        """Return the position through which no event is of a user, or raise the conflict with the first that are."""
         through = conflict.after
-        async for batch in self.read(Criteria(conflict.item), after=through, limit=SHOWN_MATCHES):
+        async for batch in self.read(Criteria(conflict.item), after=through, limit=MAX_SHOWN_MATCHES):
             if batch.events:
                 raise Conflict(conflict.item, after, batch.events) from None
             through = batch.through
         return through
 
-    async def _first_look(self, reading: Reading) -> Batch | None:
-        look = reading.first_look
-        rows = None if look is None else await self._quickly(look)
-        return None if rows is None else reading.seen(rows)
+    async def _probe(self, reading: Reading) -> Batch | None:
+        query = reading.probe
+        rows = None if query is None else await self._execute_at_once(query)
+        return None if rows is None else reading.answer_of_probe(rows)
 
-    async def _quickly(self, statement: Statement) -> list[tuple[Any, ...]] | None:
-        """All rows from the event loop, which saves waking a thread; None where others are at it too.
+    async def _execute_at_once(self, statement: Statement) -> list[tuple[Any, ...]] | None:
+        """Run a statement on the event loop, which saves waking a thread; return None if anything else is under way.
 
-        Callers who go on together share a commit: none of them is to run ahead.
+        Callers that continue together share a commit, so none of them should get ahead.
         """
-        if self._quick.busy or not (self._readers.idle and self._commits.idle):
+        if self._quick_connection.busy or not (self._readers.idle and self._commits.idle):
             return None
         with named_errors(self._where):
-            return await self._quick.ask(*statement)
+            return await self._quick_connection.execute(*statement)
 
     # --- following other processes
 
-    async def _follow(self) -> None:
-        """Advance the head as others commit; whoever waits hears of it when that is not possible.
-
-        That is the last thing done here: whoever comes to wait after it finds nobody following, and begins anew.
-        """
-        try:
-            await self._follow_until_trouble()
-        except StoreUnavailable as error:
-            self._head.fail(error)
-        except Exception as error:  # noqa: BLE001 who waits would wait for ever
-            self._head.fail(StoreFailed(self._where, repr(error)))
-
-    async def _follow_until_trouble(self) -> None:
-        news = News(self._head)
-        tasks = [asyncio.create_task(self._poll(news))]
+    async def _follow_appends(self) -> None:
+        notifications = Notifications(self._head)
+        tasks = [asyncio.create_task(self._poll(notifications))]
         if self._session:
-            tasks.append(asyncio.create_task(self._listen(news)))
+            tasks.append(asyncio.create_task(self._listen(notifications)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -483,46 +413,44 @@ class PostgresStore:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, news: News) -> None:
-        def began(rows: Sequence[tuple[Any, ...]]) -> None:
+    async def _listen(self, notifications: Notifications) -> None:
+        def on_start(rows: Sequence[tuple[Any, ...]]) -> None:
             if rows == [(False,)]:
                 logger.warning(
-                    "%s: another session holds the lock by which appends know who listens: until this one connects "
-                    "again, it may notice appends of other processes up to %g s later",
+                    "%s: another session holds the lock that tells appends who listens. Until this session reconnects, "
+                    "it may notice appends of other processes up to %g s late",
                     self._where,
                     POLL_SECONDS,
                 )
-            news.hear("")
+            notifications.note("")
 
         with named_errors(self._where):
-            await self._writer.listen(self._sql(LISTEN), news.hear, began)
+            await self._write_connection.listen(self._sql(LISTEN), notifications.note, on_start)
 
-    async def _poll(self, news: News) -> None:
-        """Look once when notifications begin to come, at each of them, and now and then, in case one is lost."""
+    async def _poll(self, notifications: Notifications) -> None:
+        """Look at the head once at the start, at each notification, and now and then in case one is lost."""
         pause = POLL_SECONDS if self._session else POLL_SECONDS_WITHOUT_NOTIFICATIONS
         while True:
             if self._head.awaited:
-                look, before = self._look(), self._head.known
+                query, before = self._head_query(), self._head.known
                 try:
-                    [row] = await self._readers.run(partial(_rows_of, look.statement))
+                    [row] = await self._readers.run(partial(_rows_of, query.statement))
                 except StoreNotFound:
                     await self._refuse_if_replaced()
                     raise
-                self._check_look(look, row)
+                self._check_head_row(query, row)
                 self._head.advance(row[0])
-                if self._head.known == before and news.came:  # they are not true
+                if self._head.known == before and notifications.is_new:  # the notification was not true
                     await asyncio.sleep(POLL_SECONDS_WITHOUT_NOTIFICATIONS)
-            await news.wait(pause)
+            await notifications.wait(pause)
 
     def _check_open(self) -> None:
-        self._home.check()
-        if self._closed:
-            raise StoreClosed
+        super()._check_open()
         self.replacement.check()
 
 
-class Look(NamedTuple):
-    """A statement for the head, and what was known when it was sent."""
+class HeadQuery(NamedTuple):
+    """A query for the head, and what was known when it was sent."""
 
     statement: Statement
     known: int
@@ -534,7 +462,7 @@ def _rows_of(statement: Statement, connection: Connection) -> list[tuple[Any, ..
 
 
 def _stored(event: NewEvent, position: int) -> StoredEvent:
-    """An event as it was appended; its time is not known here."""
+    """Return an event as it was appended, without its time, which is not known here."""
     return StoredEvent(position, 0, event.type, event.version, event.data, event.metadata, event.tags)
 
 

@@ -1,4 +1,4 @@
-"""Whether the file of a log is a copy that was made while it was written, or has another file's -wal beside it."""
+"""Detects a file that was copied while it was written, or that has the -wal file of another one beside it."""
 
 import os
 import sqlite3
@@ -9,8 +9,8 @@ from typing import Any
 
 WAL_HEADER = 32  # bytes before the first commit
 FRAME_HEADER = 24
-TAIL = 100  # events at the end of the log that are looked at
-WHOLE_BYTES = 8_388_608  # up to which a file is looked at as a whole
+TAIL = 100  # events at the end of the log that are checked
+WHOLE_BYTES = 8_388_608  # a file up to this size is checked as a whole
 SELECT_END = """
     SELECT (SELECT id FROM log), event.position, event.time, event.version, event.data, event.metadata, event.tags
     FROM event
@@ -27,7 +27,7 @@ SELECT_SINCE = """
 SELECT_TAIL = f"""
     SELECT count(*), max(position) - min(position) + 1, max(position)
     FROM (SELECT position FROM event ORDER BY position DESC LIMIT {TAIL})"""
-# The newest event by its index, which lies on other pages than the events.
+# The newest event by the index, which is on other pages than the events.
 SELECT_NEWEST_OF_TYPES = """
     SELECT max(newest)
     FROM (
@@ -50,11 +50,11 @@ SELECT_TAGS = """
 
 
 def foreign_wal(path: Path) -> str | None:
-    """What shows that the commits beside a file were not made to it; None when nothing does.
+    """Return what shows that the -wal file belongs to another file, or None.
 
-    The file by itself is as of a checkpoint. The commits beside it begin there: with them the log has the file's newest
-    event as it is, every position after it, and no pages that are in neither. A file that is just being written by a
-    checkpoint may not be readable by itself. Nothing is written here, and no commit is moved into the file.
+    The file by itself has the state of a checkpoint, and the commits in the -wal file begin there. Together they must
+    have the newest event of the file unchanged, every position after it, and all pages. During a checkpoint the file by
+    itself may be unreadable. This writes nothing, and moves no commit into the file.
     """
     uri = path.as_uri()
     try:
@@ -67,7 +67,7 @@ def foreign_wal(path: Path) -> str | None:
         return None
     try:
         with closing(_connected(f"{uri}?mode=ro")) as whole:
-            whole.execute("BEGIN")  # until it ends, nobody begins the -wal file anew
+            whole.execute("BEGIN")  # until this ends, nobody restarts the -wal file
             found = whole.execute(SELECT_SINCE, (end[1],)).fetchone()
             problem = _difference(end, found) or _torn_end(whole) or _missing_pages(path, whole)
             if problem is None and sound_alone and (unsound := _unsound(whole)) is not None:
@@ -79,9 +79,9 @@ def foreign_wal(path: Path) -> str | None:
 
 
 def torn_end(connection: sqlite3.Connection) -> str | None:
-    """What shows at the end of the log that its pages are not of one moment; None when nothing does.
+    """Return what shows, at the end of the log, that its pages are from different moments, or None.
 
-    Only a few pages are looked at. What cannot be read is left to who comes to read it.
+    This checks only a few pages. If it cannot read them, it says nothing, and later reads will fail.
     """
     connection.execute("BEGIN")
     try:
@@ -107,7 +107,7 @@ def _torn_end(connection: sqlite3.Connection) -> str | None:
 
 
 def _unsound(connection: sqlite3.Connection) -> str | None:
-    """What SQLite's own check says of a small file; a large one would take too long at each opening."""
+    """Return what SQLite's own check finds in a small file. For a large one it would take too long."""
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if size * pages > WHOLE_BYTES:
@@ -117,9 +117,9 @@ def _unsound(connection: sqlite3.Connection) -> str | None:
 
 
 def _missing_pages(path: Path, whole: sqlite3.Connection) -> str | None:
-    """What shows that the commits were made to a longer file: it has hardly any of the pages beyond this one.
+    """Return what shows that the -wal file belongs to a longer file, or None: most pages beyond this one are missing.
 
-    The -wal file can be read and closed here, since SQLite has no locks on it.
+    The -wal file can be read and closed here, because SQLite has no locks on it.
     """
     (size,) = whole.execute("PRAGMA page_size").fetchone()
     (pages,) = whole.execute("PRAGMA page_count").fetchone()
@@ -135,7 +135,7 @@ def _missing_pages(path: Path, whole: sqlite3.Connection) -> str | None:
                 beyond.add(page)
             wal.seek(size, os.SEEK_CUR)
     missing = pages - within - len(beyond)
-    if missing < 2 or missing <= len(beyond):  # a page that was freed at once is not written
+    if missing < 2 or missing <= len(beyond):  # a page that was freed at once is never written
         return None
     return f"its -wal file belongs to one of {pages} pages, and of those beyond its {within}, {missing} are missing"
 

@@ -1,7 +1,7 @@
-"""What SQLite's error codes mean for a log, and transactions that report by them."""
+"""leftfold's errors for the error codes of SQLite, and transactions that raise them."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from leftfold.errors import (
@@ -15,6 +15,16 @@ from leftfold.errors import (
 )
 
 CERTAINLY_NOT_COMMITTED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+ERRORS: dict[int, Callable[[str, str], StoreUnavailable]] = {
+    sqlite3.SQLITE_BUSY: StoreBusy,
+    sqlite3.SQLITE_LOCKED: StoreBusy,
+    sqlite3.SQLITE_FULL: StoreFull,
+    sqlite3.SQLITE_READONLY: StoreReadOnly,
+    sqlite3.SQLITE_PERM: StoreReadOnly,
+    sqlite3.SQLITE_CANTOPEN: StoreReadOnly,
+    sqlite3.SQLITE_CORRUPT: StoreCorrupt,
+    sqlite3.SQLITE_NOTADB: StoreCorrupt,
+}
 
 
 @contextmanager
@@ -27,28 +37,21 @@ def named_errors(where: str) -> Generator[None]:
 
 
 def named(where: str, error: sqlite3.Error) -> StoreUnavailable:
-    """The error of ours that says what a driver's error means (codes: https://www.sqlite.org/rescode.html)."""
-    problem = str(error)
-    match _primary_code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StoreBusy(where, problem)
-        case sqlite3.SQLITE_FULL:
-            return StoreFull(where, problem)
-        case sqlite3.SQLITE_IOERR if _code(error) == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for the -shm file
-            return StoreFull(where, problem)
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
-            return StoreReadOnly(where, problem)
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StoreCorrupt(where, problem)
-        case _:
-            return StoreFailed(where, problem)
+    """Return leftfold's error for an error of the driver (codes: https://www.sqlite.org/rescode.html)."""
+    problem, code = str(error), _primary_code(error)
+    if _code(error) == sqlite3.SQLITE_IOERR_SHMSIZE:  # there is no room for the -shm file
+        code = sqlite3.SQLITE_FULL
+    if code == sqlite3.SQLITE_ERROR and problem.startswith("no such ") and not problem.endswith((": tag", ".tag")):
+        # A table is gone. Only `tag` may be: it belongs to format 1, which another process may have migrated.
+        code = sqlite3.SQLITE_CORRUPT
+    return ERRORS.get(code, StoreFailed)(where, problem)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """Take the write lock; commit at the end, or roll everything back.
 
-    A commit that failed while it was being synced may be found committed after a crash: `OutcomeUnknown`.
+    Raise `OutcomeUnknown` if the commit failed during its sync: after a crash it may turn out to be committed.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,4 +1,4 @@
-"""The file of an SQLite log: made, recognised, and connected to."""
+"""The file of an SQLite log: how it is created, recognised and opened."""
 
 import os
 import sqlite3
@@ -15,18 +15,18 @@ from leftfold.store.sqlite.copies import WAL_HEADER, foreign_wal, torn_end
 from leftfold.store.sqlite.errors import named_errors, transaction
 from leftfold.store.sqlite.format import FORMAT, create_schema, lift, look_like_newest
 
-TICK = 100_000_000  # nanoseconds, within which a folder may change twice and have the same time
+TICK = 100_000_000  # nanoseconds within which two changes may leave a folder with the same time
 APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
-CHECKPOINT_PAGES = 4_000  # in the write-ahead log, after which a commit copies them into the file
-MAPPED_BYTES = 33_554_432  # of the file by each reader: faster than read(), but what is mapped counts as resident
+CHECKPOINT_PAGES = 4_000  # in the write-ahead log, before a commit copies them into the file
+MAPPED_BYTES = 33_554_432  # of the file for each reader: faster than read(), but it counts as resident memory
 
 
 class LogFile:
-    """Connects to one log; the writer's connection creates it when it is not there.
+    """Opens connections to one log. The connection of the writer creates the log unless it exists.
 
-    Reading only, nothing is created. SQLite reads a WAL database through files beside it. Where they are not there
-    and cannot be made, because the folder may not be written, nobody has the log open: it is then read as it stands
-    (`immutable`), for as long as it stands.
+    A log that is opened for reading only is never created. SQLite reads a WAL database through files beside it. If they
+    do not exist and cannot be made, because the folder is not writable, nobody has the log open; it is then read as it
+    is (`immutable`), until somebody changes it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LogFile:
     ) -> None:
         self.path = path
         self._group: Group | None = group
-        self._place = path.absolute()  # the working directory may be another one later
+        self._place = path.absolute()  # the working directory may change
         self.durable = durable
         self.read_only = read_only
         self._clock = clock
@@ -50,8 +50,10 @@ class LogFile:
         self._standing: os.stat_result | None = None
         self._aside = False
         self._folder = os.path.dirname(os.path.realpath(self._place))
-        self._unchanged = (0, 0)  # the folder, when each file was found in place
-        self._identities: list[tuple[str, tuple[int, int]]] = []  # of the file and of those that SQLite has beside it
+        self._unchanged = (0, 0)  # the folder, as it was when each file was last found in place
+        self._identities: list[
+            tuple[str, tuple[int, int]]
+        ] = []  # of the file and of the files that SQLite has beside it
         self.replacement = Replacement(str(path))
 
     def __repr__(self) -> str:
@@ -63,11 +65,11 @@ class LogFile:
 
     @property
     def wal(self) -> Path:
-        """Where SQLite keeps commits that are not in the file yet: beside the file itself, not beside a link to it."""
+        """Return the -wal file, where SQLite keeps recent commits: beside the file itself, not beside a link to it."""
         return Path(f"{os.path.realpath(self._place)}-wal")
 
     def open(self) -> sqlite3.Connection:
-        """The first connection: the one to write by, if the log may be written."""
+        """Open the first connection, which is the one that writes if the log may be written."""
         with named_errors(str(self.path)):
             if not os.path.isdir(self.path.parent):
                 raise StoreNotFound(f"file {self.path}, nor a folder for it,")
@@ -90,17 +92,17 @@ class LogFile:
                 raise
 
     def open_reader(self) -> sqlite3.Connection:
-        """A further connection, to read by."""
+        """Open another connection, for reading."""
         connection = self._connect()
         look_like_newest(connection, self.format)
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # which opens the files beside it
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # this opens the files beside it
         self.check_in_place()
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
 
     def aside(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """The connection for what can be done later: it commits without a sync, and waits for no other's lock."""
+        """Set the connection up for work that can wait: it commits without a sync, and does not wait for locks."""
         if not self._aside:
             self._aside = True
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -108,7 +110,7 @@ class LogFile:
         return connection
 
     def in_front(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """The connection for what somebody waits for."""
+        """Set the connection up for commits that callers wait for."""
         if self._aside:
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
@@ -116,10 +118,11 @@ class LogFile:
         return connection
 
     def check_in_place(self, *, written: bool = False) -> None:
-        """Raise `LogReplaced` if the file, or one that SQLite has beside it, has been moved, replaced or deleted.
+        """Raise `LogReplaced` if the file, or a file that SQLite has beside it, was moved, replaced or deleted.
 
-        What is written to it would be lost, or written by two at once. SQLite itself keeps them in place for as long as
-        anybody has the log open. A folder in which nothing was made, renamed or deleted since the last look needs none.
+        Commits would then be lost, or be written by two processes at once. SQLite itself keeps the files in place while
+        anyone has the log open. If nothing in the folder was made, renamed or deleted since the last check, the files
+        need no check.
         """
         try:
             folder = os.stat(self._folder)
@@ -153,7 +156,7 @@ class LogFile:
                 self._identities.append((path, (opened.st_ino, opened.st_dev)))
 
     def _check_wal(self) -> None:
-        """Raise `StoreCopied` if what is committed beside the file was committed to another file or state of it."""
+        """Raise `StoreCopied` if the -wal file belongs to another file, or to another state of this one."""
         try:
             size = os.stat(self.wal).st_size
         except OSError:
@@ -165,10 +168,12 @@ class LogFile:
             raise StoreCopied(str(self.path), problem)
 
     def check_standing(self) -> None:
-        """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if one read as it stands was written."""
+        """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if an immutable log was written."""
         self.replacement.check()
         if self._standing is not None and (self.wal.exists() or _changed(self._standing, self._place.stat())):
-            raise StoreFailed(str(self.path), "it was opened while nobody wrote to it, and has been written since")
+            raise StoreFailed(
+                str(self.path), "it was opened as immutable, because nobody had it open, and was written since"
+            )
 
     def _look(self) -> None:
         if not (self.path.is_file() and os.access(self.path, os.R_OK)):
@@ -211,7 +216,7 @@ class LogFile:
     def _create_or_lift(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version:  # also when another process was faster
+            if version:  # perhaps another process has just created it
                 lift(connection, version, self.path)
                 return
             create_schema(connection)
@@ -225,9 +230,9 @@ def _changed(before: os.stat_result, now: os.stat_result) -> bool:
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file is a leftfold log.
+    """Return whether a file is a leftfold log.
 
-    SQLite is asked, since to read the file itself would free the locks that this process has on it.
+    SQLite reads it, because to open and close the file here would release the locks that this process has on it.
     """
     if not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""The format of an SQLite log: the schema of a new one, and how an older one is lifted to it."""
+"""The format of an SQLite log: the schema of a new log, and the migration of an older one."""
 
 import logging
 import sqlite3
@@ -8,11 +8,11 @@ from pathlib import Path
 
 FORMAT = 4
 
-# What a log of format 1 looks like to the statements of today, when it is opened for reading only: one segment.
+# Let the present statements read a log of format 1 that is opened for reading only: they see it as one segment.
 FORMAT_1_VIEWS = (
     "CREATE TEMP VIEW segment AS SELECT 1 AS first, 9223372036854775807 AS last, 1 AS id, 0 AS level",
     "CREATE TEMP VIEW segment_tag AS SELECT 1 AS segment, tag, position, type FROM tag",
-    "CREATE TEMP VIEW segment_merge AS SELECT 1 AS id WHERE 0",
+    "CREATE TEMP VIEW segment_merge AS SELECT 1 AS id, 1 AS first, 1 AS last, 1 AS level WHERE 0",
     "CREATE TEMP VIEW segment_merged AS SELECT 1 AS id WHERE 0",
 )
 
@@ -28,24 +28,25 @@ def create_schema(connection: sqlite3.Connection) -> None:
 
 
 def lift(connection: sqlite3.Connection, version: int, path: Path) -> None:
-    """Bring a log of an older format to the newest, in the caller's transaction: all of it or nothing.
+    """Migrate a log of an older format to the newest, in the caller's transaction: all of it or nothing.
 
-    From format 1 it takes a second copy of the tags in free space.
+    A migration from format 1 needs free space for a second copy of the tags.
     """
     for number in range(version + 1, FORMAT + 1):
-        log.warning("%s: lifting the log from format %d to %d", path, number - 1, number)
+        log.warning("%s: migrating the log from format %d to %d", path, number - 1, number)
         _run(connection, f"migrations/{number:04}.sql")
         connection.execute(f"PRAGMA user_version = {number}")
-        log.warning("%s: the log has format %d now", path, number)
+        log.warning("%s: the log now has format %d", path, number)
 
 
 def hide_replacement_triggers(connection: sqlite3.Connection) -> None:
     """Let this connection insert without the triggers that refuse replacements, in the caller's transaction.
 
-    They would cost each row of a large append as much as the row itself, and protect from other programs: leftfold's
-    own inserts do not replace, so the primary keys refuse a second row. The file keeps the triggers. Their rows are
-    deleted, this connection reads the schema, and they are put back. If another connection changes it later, or this
-    build of SQLite forbids the deletion, the connection has the triggers again, which only costs time.
+    In a large append they would cost as much as the rows themselves, and they only protect from other programs:
+    leftfold's inserts do not replace, so the primary keys refuse a second row. The file keeps the triggers: their rows
+    in the schema are deleted, this connection reads the schema, and the rows are restored. If another connection later
+    changes the schema, or this build of SQLite forbids the deletion, the connection has the triggers, which only costs
+    time.
     """
     connection.execute("SAVEPOINT without_triggers")
     try:
@@ -62,7 +63,7 @@ def hide_replacement_triggers(connection: sqlite3.Connection) -> None:
 
 
 def look_like_newest(connection: sqlite3.Connection, version: int) -> None:
-    """Let a connection that may only read see an older log as one of the newest format."""
+    """Let a connection that may only read see an older log as a log of the newest format."""
     if version == 1:
         for view in FORMAT_1_VIEWS:
             connection.execute(view)
@@ -74,7 +75,7 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 
 
 def _commands(script: str) -> Iterator[str]:
-    """The complete SQL commands of a script, one by one: `executescript` would commit the caller's transaction."""
+    """Yield the SQL commands of a script one by one; `executescript` would commit the caller's transaction."""
     command = ""
     for line in script.splitlines(keepends=True):
         command += line

@@ -1,4 +1,4 @@
-"""Looking into the file of an SQLite log: its figures, and whether tables, indexes and tags fit together."""
+"""Statistics of a log in SQLite, and checks that its tables, indexes and tags fit together."""
 
 import re
 import sqlite3
@@ -7,13 +7,13 @@ from itertools import islice
 
 from leftfold.errors import StoreCorrupt
 from leftfold.model.clock import from_microseconds
-from leftfold.store.inspection import Statistics, StoredKey, StoreFile, TypeCount
+from leftfold.store.inspection import FINDINGS, Statistics, StoredKey, StoreFile, TypeCount
 from leftfold.store.sqlite.file import LogFile
 from leftfold.store.sqlite.format import FORMAT, create_schema
-from leftfold.store.sqlite.tags import END
+from leftfold.store.sqlite.tags import LAST_POSITION
 
-SHOWN = 10
-KEYS_AT_ONCE = 4_000
+MAX_SHOWN = 10
+KEYS_PER_PAGE = 4_000
 
 COUNT_TYPES = """
     SELECT type.name, count(*), min(event.position), max(event.position)
@@ -42,6 +42,7 @@ ODD_CONTENT = """
     FROM event
     WHERE typeof(data) NOT IN ('text', 'blob') OR typeof(metadata) NOT IN ('text', 'blob')
     LIMIT ?"""
+IMPOSSIBLE_VERSIONS = "SELECT position, version FROM event WHERE version NOT BETWEEN 1 AND 2147483647 LIMIT ?"
 BEFORE_THE_FIRST = "SELECT position FROM event WHERE position < 1 LIMIT ?"
 SELECT_TYPE_NAMES = "SELECT name FROM type"
 COUNT_IDENTITIES = "SELECT count(*) FROM log"
@@ -53,7 +54,7 @@ STRAY_TAGS = """
         OR instr(char(10) || event.tags || char(10), char(10) || segment_tag.tag || char(10)) = 0
     ORDER BY segment_tag.position
     LIMIT ?"""
-# Every tag of the index is one of its event's: where the numbers are equal too, so are the sets.
+# Every tag in the index is one of its event (checked before), so equal numbers mean equal sets.
 MISSING_TAGS = """
     SELECT event.position
     FROM event
@@ -70,7 +71,16 @@ MISSING_TAGS = """
     END
     ORDER BY event.position
     LIMIT ?"""
-# Where each segment begins after the one before has ended, the first at 1, and the newest has no end.
+# A merge fills a new segment with the tags of whole segments of the level below.
+STRAY_MERGES = """
+    SELECT id, first, last
+    FROM segment_merge AS merge
+    WHERE id IN (SELECT id FROM segment UNION ALL SELECT id FROM segment_merged)
+        OR NOT EXISTS (SELECT 1 FROM segment WHERE segment.first = merge.first AND segment.level = merge.level - 1)
+        OR NOT EXISTS (SELECT 1 FROM segment WHERE segment.last = merge.last AND segment.level = merge.level - 1)
+        OR first > last
+    LIMIT ?"""
+# Each segment begins right after the one before it, the first at 1. The newest has no end.
 SEGMENT_GAPS = """
     SELECT first, last
     FROM (SELECT first, last, lag(last, 1, 0) OVER (ORDER BY first) AS before FROM segment)
@@ -91,10 +101,40 @@ STRAY_KEYS = """
         OR last_position < first_position
         OR last_position > (SELECT coalesce(max(position), 0) FROM event)
     LIMIT ?"""
+# Keys may share positions if one append had them all, and its events then have one time, unless it gave times.
+OVERLAPPING_KEYS = """
+    SELECT key, first_position, last_position, other_key
+    FROM (
+        SELECT
+            key,
+            first_position,
+            last_position,
+            lag(key) OVER in_order AS other_key,
+            lag(first_position) OVER in_order AS other_first,
+            lag(last_position) OVER in_order AS other_last
+        FROM idempotency_key
+        WINDOW in_order AS (ORDER BY first_position, last_position)
+    ) AS neighbours
+    WHERE first_position <= other_last
+        AND (SELECT time FROM event WHERE position >= other_first ORDER BY position LIMIT 1) <> (
+            SELECT time
+            FROM event
+            WHERE position <= max(last_position, other_last)
+            ORDER BY position DESC
+            LIMIT 1
+        )
+    ORDER BY first_position
+    LIMIT ?"""
+SHORT_DIGESTS = """
+    SELECT key, length(digest)
+    FROM idempotency_key
+    WHERE length(digest) BETWEEN 1 AND 3
+    ORDER BY key
+    LIMIT ?"""
 
 
 def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
-    """The figures of the log, by its indexes."""
+    """Return the statistics of the log, which it reads from the indexes."""
     types = [TypeCount(_shown(row[0]), *row[1:]) for row in connection.execute(COUNT_TYPES)]
     (keys,) = connection.execute(COUNT_KEYS).fetchone()
     (created,) = connection.execute(SELECT_CREATED).fetchone()
@@ -104,17 +144,17 @@ def statistics(connection: sqlite3.Connection, file: LogFile) -> Statistics:
 
 
 def type_extents(connection: sqlite3.Connection, at_most: int) -> list[tuple[str, int, int, int]]:
-    """Each type, how many events it has (or `at_most`), and the positions of the first and the last: by the index."""
+    """Return each type, how many events it has (or `at_most`), and the positions of the first and the last."""
     rows = connection.execute(TYPE_EXTENTS, (at_most,)).fetchall()
     return [(str(name, "utf-8"), count, first, last) for name, count, first, last in rows if _is_text(name)]
 
 
 def stored_keys(connection: sqlite3.Connection, *, beyond: StoredKey | None = None) -> list[StoredKey]:
-    """Some idempotency keys in their order: those that come behind one, or the first."""
+    """Return the next page of idempotency keys, in their order: those after one, or the first."""
     if beyond is None:
-        rows = connection.execute(FIRST_KEYS, (KEYS_AT_ONCE,))
+        rows = connection.execute(FIRST_KEYS, (KEYS_PER_PAGE,))
     else:
-        rows = connection.execute(NEXT_KEYS, (beyond.value, KEYS_AT_ONCE))
+        rows = connection.execute(NEXT_KEYS, (beyond.value, KEYS_PER_PAGE))
     found = rows.fetchall()
     for key, first, *_ in found:
         if not _is_text(key):
@@ -123,7 +163,7 @@ def stored_keys(connection: sqlite3.Connection, *, beyond: StoredKey | None = No
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
-    """What is wrong with the file; of each kind the first few. What is damaged below is not looked at from above."""
+    """Return what is wrong with the file, the first few findings of each kind; if SQLite finds damage, only that."""
     found = _damage(connection)
     above = (_schema, _identity, _references, _content, _segments, _tags, _keys)
     return found or [problem for check in above for problem in check(connection)]
@@ -131,8 +171,10 @@ def problems(connection: sqlite3.Connection) -> list[str]:
 
 def _damage(connection: sqlite3.Connection) -> list[str]:
     try:
-        lines = [str(line, "utf-8", "replace") for (line,) in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
-    except sqlite3.DatabaseError as error:  # too damaged to be checked to the end
+        lines = [
+            str(line, "utf-8", "replace") for (line,) in connection.execute(f"PRAGMA integrity_check({MAX_SHOWN})")
+        ]
+    except sqlite3.DatabaseError as error:  # too damaged for a complete check
         lines = [str(error)]
     return [] if lines == ["ok"] else [f"SQLite's integrity check: {line}" for line in lines]
 
@@ -150,7 +192,7 @@ def _schema(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"the {name} is missing"
         elif found[name] != sql:
             yield f"the {name} is not as leftfold makes it"
-    yield from (f"the {name} is none of leftfold's" for name in sorted(found) if _is_strange(name, expected))
+    yield from (f"the {name} does not belong to leftfold" for name in sorted(found) if _is_strange(name, expected))
 
 
 def _is_strange(name: str, expected: Mapping[str, str]) -> bool:
@@ -158,7 +200,7 @@ def _is_strange(name: str, expected: Mapping[str, str]) -> bool:
 
 
 def _plain(sql: str) -> str:
-    """What a definition says, whatever its comments and spaces."""
+    """Return a definition without its comments, extra spaces and quotes."""
     return " ".join(COMMENT.sub("", sql).split()).replace('"', "")
 
 
@@ -168,42 +210,49 @@ def _identity(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"the log has {found} identities"
 
 
+def _found(connection: sqlite3.Connection, name: str, sql: str) -> Iterator[str]:
+    for row in connection.execute(sql, (MAX_SHOWN,)):
+        yield FINDINGS[name].format(*(_shown(value) if isinstance(value, bytes) else value for value in row))
+
+
 def _references(connection: sqlite3.Connection) -> Iterator[str]:
-    for _, position, *_ in connection.execute("PRAGMA foreign_key_check(event)").fetchmany(SHOWN):
-        yield f"the event at {position} has a type that the log does not name"
+    for _, position, *_ in connection.execute("PRAGMA foreign_key_check(event)").fetchmany(MAX_SHOWN):
+        yield FINDINGS["unknown type"].format(position)
 
 
 def _content(connection: sqlite3.Connection) -> Iterator[str]:
     for (name,) in connection.execute(SELECT_TYPE_NAMES):
         if not _is_text(name):
             yield f"the name of the type {_shown(name)!r} is not UTF-8"
-    for (position,) in connection.execute(ODD_CONTENT, (SHOWN,)):
+    for (position,) in connection.execute(ODD_CONTENT, (MAX_SHOWN,)):
         yield f"the event at {position} has data or metadata that are neither text nor bytes"
-    for (position,) in connection.execute(BEFORE_THE_FIRST, (SHOWN,)):
+    yield from _found(connection, "impossible version", IMPOSSIBLE_VERSIONS)
+    for (position,) in connection.execute(BEFORE_THE_FIRST, (MAX_SHOWN,)):
         yield f"there is an event at {position}, before the first position"
 
 
 def _segments(connection: sqlite3.Connection) -> Iterator[str]:
-    for first, last in connection.execute(SEGMENT_GAPS, (SHOWN,)):
+    for first, last in connection.execute(SEGMENT_GAPS, (MAX_SHOWN,)):
         yield f"the tag index has a segment from {first} to {last} that does not follow the one before"
-    if connection.execute(SELECT_LAST).fetchone() != (END,):
+    if connection.execute(SELECT_LAST).fetchone() != (LAST_POSITION,):
         yield "the tag index has no segment for new events"
-    for (segment,) in connection.execute(STRAY_SEGMENTS, (SHOWN,)):
+    for merge, first, last in connection.execute(STRAY_MERGES, (MAX_SHOWN,)):
+        yield f"the tag index has a merge {merge} from {first} to {last}, where there are no segments to merge"
+    for (segment,) in connection.execute(STRAY_SEGMENTS, (MAX_SHOWN,)):
         yield f"the tag index has tags of a segment {segment} that it does not know"
 
 
 def _tags(connection: sqlite3.Connection) -> Iterator[str]:
-    for position, tag in connection.execute(STRAY_TAGS, (SHOWN,)):
-        yield f"the tag index has {_shown(tag)!r} at {position}, the event there has not"
-    for (position,) in connection.execute(MISSING_TAGS, (SHOWN,)):
-        yield f"the tag index does not have the tags of the event at {position}"
+    yield from _found(connection, "stray tag", STRAY_TAGS)
+    yield from _found(connection, "missing tags", MISSING_TAGS)
 
 
 def _keys(connection: sqlite3.Connection) -> Iterator[str]:
-    for key, first, last in connection.execute(STRAY_KEYS, (SHOWN,)):
-        yield f"the idempotency key {_shown(key)!r} names positions {first} to {last}, not all in the log"
+    yield from _found(connection, "stray key", STRAY_KEYS)
+    yield from _found(connection, "overlapping keys", OVERLAPPING_KEYS)
+    yield from _found(connection, "short digest", SHORT_DIGESTS)
     odd = (_shown(key) for (key,) in connection.execute(SELECT_KEYS) if not _is_text(key))
-    yield from (f"the idempotency key {key!r} is not UTF-8" for key in islice(odd, SHOWN))
+    yield from (f"the idempotency key {key!r} is not UTF-8" for key in islice(odd, MAX_SHOWN))
 
 
 def _is_text(value: bytes) -> bool:
@@ -215,5 +264,5 @@ def _is_text(value: bytes) -> bool:
 
 
 def _shown(text: bytes) -> str:
-    """A text that may be damaged, with what is not UTF-8 escaped."""
+    """Return a text that may be damaged, with bytes that are not UTF-8 escaped."""
     return text.decode(errors="backslashreplace")

@@ -22,8 +22,8 @@ CREATE TABLE event (
 
 CREATE INDEX event_type ON event (type);
 
--- The tags of the events, in segments of the log: those of one segment lie together, so that the tags of new events
--- touch few pages. Segments are merged as the log grows, so that a search looks into few of them.
+-- The tags of the events, in segments of the log. The tags of one segment are stored together, so that the tags of new
+-- events touch few pages. Segments are merged as the log grows, so that a search looks at only a few of them.
 CREATE TABLE segment_tag (
     segment  INTEGER NOT NULL,
     tag      TEXT NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE segment_tag (
     PRIMARY KEY (segment, tag, position)
 ) STRICT, WITHOUT ROWID;
 
--- The segments to search; each position is in exactly one.
+-- The segments to search; each position belongs to exactly one.
 CREATE TABLE segment (
     first INTEGER PRIMARY KEY,  -- the events from this position
     last  INTEGER NOT NULL,     -- to this one; the newest segment ends with the largest integer
@@ -40,7 +40,7 @@ CREATE TABLE segment (
     level INTEGER NOT NULL      -- how often its tags have been merged
 ) STRICT;
 
--- Segments that are being filled with the tags of those from first to last.
+-- New segments that are being filled with the tags of the segments from first to last.
 CREATE TABLE segment_merge (
     id    INTEGER PRIMARY KEY,
     first INTEGER NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE segment_merge (
     level INTEGER NOT NULL
 ) STRICT;
 
--- Segments that have been merged: nobody searches them, and their tags are being deleted.
+-- Segments that have been merged into others: nobody searches them, and their tags are being deleted.
 CREATE TABLE segment_merged (
     id INTEGER PRIMARY KEY
 ) STRICT;
@@ -62,8 +62,8 @@ CREATE TABLE idempotency_key (
     digest         BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row an event for any SQL tool, with the columns that a log in PostgreSQL has. Tags are a JSON array. Bytes that are not
--- UTF-8, or have a NUL among them, are in the column that ends with _hex; the other one is NULL then.
+-- One row for each event, for any SQL tool, with the same columns as the view of a log in PostgreSQL. Tags are a JSON array.
+-- Bytes that are not UTF-8, or that contain a NUL, are in the column that ends with _hex; the other column is then NULL.
 CREATE VIEW events AS
 SELECT
     event.position,
@@ -98,8 +98,8 @@ BEGIN
     SELECT raise(ABORT, 'events are never deleted');
 END;
 
--- Nothing that has been written is changed. REPLACE deletes the row that is in its way, by default without any trigger, so
--- that triggers before INSERT refuse it.
+-- Stored rows never change. REPLACE deletes the conflicting row, by default without firing triggers, so triggers before
+-- INSERT refuse it.
 
 CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
 WHEN EXISTS (SELECT 1 FROM event WHERE position = new.position)

@@ -1,4 +1,4 @@
-"""From criteria to SQL: which index drives each item, and the statement that merges them in position order."""
+"""SQL for criteria in SQLite: chooses the index for each item, and merges the items in the order of their positions."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,145 +11,152 @@ from leftfold.store.reading import ReadOptions
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 BETWEEN = "position > ? AND position <= ?"
-ARMS_A_STATEMENT = 200
+MAX_SCANS_PER_STATEMENT = 200
 FROM_TAG = """
     FROM segment
     CROSS JOIN segment_tag AS driver ON driver.segment = segment.id
     WHERE segment.last > ? AND tag = ?"""
 SEGMENT_OF_DRIVER = "(SELECT id FROM segment WHERE first <= driver.position ORDER BY first DESC LIMIT 1)"
-RARE = (64, 512, 4096)
-END = 2**63 - 1
+RARITY_BOUNDS = (64, 512, 4096)
+LAST_POSITION = 2**63 - 1
 
 
-class Along(NamedTuple):
-    """A SELECT of positions along one index, in its order; with the range's bounds as its last two parameters.
+class PositionQuery(NamedTuple):
+    """A SELECT of positions in the order of one index. Its last two parameters are the bounds of the range.
 
-    Along segments it takes the lower bound as its first parameter too, and SQLite does not know that the order by
-    segments is that of the positions.
+    A query by segment also takes the lower bound as its first parameter. SQLite does not know that the order of the
+    segments is the order of the positions.
     """
 
     sql: str
-    segments: bool = False
+    by_segment: bool = False
 
 
-EVERYTHING = Along(f"SELECT position FROM event WHERE {BETWEEN}")
+EVERYTHING = PositionQuery(f"SELECT position FROM event WHERE {BETWEEN}")
 SYSTEM_TYPES = "SELECT id FROM type WHERE name >= 'leftfold.' AND name < 'leftfold/'"
-USERS = Along(f"SELECT position FROM event WHERE type NOT IN ({SYSTEM_TYPES}) AND {BETWEEN}")
+USERS = PositionQuery(f"SELECT position FROM event WHERE type NOT IN ({SYSTEM_TYPES}) AND {BETWEEN}")
 
 
 class IndexScan(NamedTuple):
-    """One way to the events of an item, and its parameters but for the range's."""
+    """One way to find the events of an item, with its parameters except those of the range."""
 
-    along: Along
+    query: PositionQuery
     parameters: tuple[Any, ...]
 
 
-def select(connection: sqlite3.Connection, arms: Sequence[IndexScan], chosen: ReadOptions) -> Iterator[tuple[Any, ...]]:
-    """The rows of the events that any arm finds, each once, in order."""
-    if not arms:
+def select(
+    connection: sqlite3.Connection, scans: Sequence[IndexScan], options: ReadOptions
+) -> Iterator[tuple[Any, ...]]:
+    """Return the rows of the events that any of the scans finds, each once, in order."""
+    if not scans:
         return iter(())
-    if len(arms) > ARMS_A_STATEMENT:
-        return _by_position(connection, _merged(connection, arms, chosen), chosen)
-    sql = statement(tuple(arm.along for arm in arms), _columns(chosen), reverse=chosen.reverse)
-    return connection.execute(sql, _parameters(arms, chosen))
+    if len(scans) > MAX_SCANS_PER_STATEMENT:
+        return _by_position(connection, _merged(connection, scans, options), options)
+    sql = statement(tuple(scan.query for scan in scans), _columns(options), reverse=options.reverse)
+    return connection.execute(sql, _parameters(scans, options))
 
 
-def _columns(chosen: ReadOptions) -> str:
-    """What is read of each event; every column costs."""
-    return DATA_COLUMNS if chosen.data_only else COLUMNS
+def _columns(options: ReadOptions) -> str:
+    """Return the columns to read; each one costs time."""
+    return DATA_COLUMNS if options.data_only else COLUMNS
 
 
 @lru_cache(1024)
-def statement(arms: tuple[Along, ...], columns: str = COLUMNS, *, reverse: bool = False) -> str:
-    """The events of the arms. Parameters: those of each arm with the range's bounds, then the limit.
+def statement(queries: tuple[PositionQuery, ...], columns: str = COLUMNS, *, reverse: bool = False) -> str:
+    """Return the statement for the events of some scans. It takes the parameters of each scan, then the limit.
 
-    Without an ORDER BY of its own: the CROSS JOIN walks the chosen positions in their order, and a sort would take
-    in the data of the whole batch before it gave the first row (the query plans are tested).
+    It has no ORDER BY of its own: the CROSS JOIN follows the chosen positions in their order, and a sort would read the
+    data of the whole batch before it returned the first row (the query plans are tested).
     """
     return f"""
         SELECT {columns}
-        FROM ({_positions(arms, "DESC" if reverse else "ASC")}) AS chosen
+        FROM ({_positions(queries, "DESC" if reverse else "ASC")}) AS chosen
         CROSS JOIN event ON event.position = chosen.position"""
 
 
-def _positions(arms: tuple[Along, ...], order: str) -> str:
-    """The first positions of all arms; of several arms, each one along segments gives no more than are wanted."""
-    along_segments = f"ORDER BY segment.first {order}, position {order} LIMIT ?"
-    if len(arms) == 1 and arms[0].segments:
-        return f"{arms[0].sql} {along_segments}"
-    each = [f"SELECT position FROM ({arm.sql} {along_segments})" if arm.segments else arm.sql for arm in arms]
-    return f"{' UNION '.join(each)} ORDER BY position {order} LIMIT ?"
+def _positions(queries: tuple[PositionQuery, ...], order: str) -> str:
+    """Return a SELECT of the first positions of all queries; of several, each query by segment has a limit."""
+    by_segment_order = f"ORDER BY segment.first {order}, position {order} LIMIT ?"
+    if len(queries) == 1 and queries[0].by_segment:
+        return f"{queries[0].sql} {by_segment_order}"
+    parts = [
+        f"SELECT position FROM ({each.sql} {by_segment_order})" if each.by_segment else each.sql for each in queries
+    ]
+    return f"{' UNION '.join(parts)} ORDER BY position {order} LIMIT ?"
 
 
-def _merged(connection: sqlite3.Connection, arms: Sequence[IndexScan], chosen: ReadOptions) -> list[int]:
-    """Positions by more arms than one statement takes."""
-    order = "DESC" if chosen.reverse else "ASC"
+def _merged(connection: sqlite3.Connection, scans: Sequence[IndexScan], options: ReadOptions) -> list[int]:
+    """Return positions from more scans than one statement can have."""
+    order = "DESC" if options.reverse else "ASC"
     found: set[int] = set()
-    for start in range(0, len(arms), ARMS_A_STATEMENT):
-        some = arms[start : start + ARMS_A_STATEMENT]
-        sql = _positions(tuple(arm.along for arm in some), order)
-        found.update(position for (position,) in connection.execute(sql, _parameters(some, chosen)))
-    return sorted(found, reverse=chosen.reverse)[: chosen.limit]
+    for start in range(0, len(scans), MAX_SCANS_PER_STATEMENT):
+        some = scans[start : start + MAX_SCANS_PER_STATEMENT]
+        sql = _positions(tuple(scan.query for scan in some), order)
+        found.update(position for (position,) in connection.execute(sql, _parameters(some, options)))
+    return sorted(found, reverse=options.reverse)[: options.limit]
 
 
 def _by_position(
-    connection: sqlite3.Connection, positions: Sequence[int], chosen: ReadOptions
+    connection: sqlite3.Connection, positions: Sequence[int], options: ReadOptions
 ) -> Iterator[tuple[Any, ...]]:
-    order = "DESC" if chosen.reverse else "ASC"
-    sql = f"SELECT {_columns(chosen)} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
+    order = "DESC" if options.reverse else "ASC"
+    sql = f"SELECT {_columns(options)} FROM event WHERE position IN ({_marks(positions)}) ORDER BY position {order}"
     return connection.execute(sql, positions)
 
 
 def at_positions(connection: sqlite3.Connection, positions: Sequence[int]) -> list[tuple[Any, ...]]:
-    """The rows of the events at these positions."""
-    parts = (positions[start : start + ARMS_A_STATEMENT] for start in range(0, len(positions), ARMS_A_STATEMENT))
+    """Return the rows of the events at these positions."""
+    parts = (
+        positions[start : start + MAX_SCANS_PER_STATEMENT]
+        for start in range(0, len(positions), MAX_SCANS_PER_STATEMENT)
+    )
     every = ReadOptions(0)
     return [row for part in parts for row in _by_position(connection, part, every)]
 
 
-def _parameters(arms: Sequence[IndexScan], chosen: ReadOptions) -> list[Any]:
-    upto = END if chosen.upto is None else chosen.upto
-    limit = END if chosen.limit is None else chosen.limit
+def _parameters(scans: Sequence[IndexScan], options: ReadOptions) -> list[Any]:
+    upto = LAST_POSITION if options.upto is None else options.upto
+    limit = LAST_POSITION if options.limit is None else options.limit
     values: list[Any] = []
-    for arm in arms:
-        if not arm.along.segments:
-            values += (*arm.parameters, chosen.after, upto)
-        elif len(arms) == 1:
-            values += (chosen.after, *arm.parameters, chosen.after, upto)
+    for scan in scans:
+        if not scan.query.by_segment:
+            values += (*scan.parameters, options.after, upto)
+        elif len(scans) == 1:
+            values += (options.after, *scan.parameters, options.after, upto)
         else:
-            values += (chosen.after, *arm.parameters, chosen.after, upto, limit)
+            values += (options.after, *scan.parameters, options.after, upto, limit)
     return [*values, limit]
 
 
-def arms_of(
+def scans_for(
     criteria: Criteria, type_ids: Mapping[str, int], connection: sqlite3.Connection, *, after: int = 0
 ) -> list[IndexScan]:
-    """One arm or more for each item, to look at events after `after`; none for types that the log has never seen."""
-    return [arm for item in criteria.items for arm in _arms(item, type_ids, connection, after)]
+    """Return the scans for the events after `after`: one or more for each item, none for types that the log lacks."""
+    return [scan for item in criteria.items for scan in _scans(item, type_ids, connection, after)]
 
 
-def _arms(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection, after: int) -> list[IndexScan]:
+def _scans(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection, after: int) -> list[IndexScan]:
     types = sorted(type_ids[name] for name in item.types if name in type_ids)
     tags = sorted(item.tags)
     if item.types and not types:
         return []
     if not tags:
-        return [_along_type(type, ()) for type in types] or [IndexScan(EVERYTHING if item.system else USERS, ())]
+        return [_scan_of_type(type, ()) for type in types] or [IndexScan(EVERYTHING if item.system else USERS, ())]
     driver = _rarest(tags, types, connection, after)
     if driver is None:
-        return [_along_type(type, tags) for type in types]
-    return [_along_tag(driver, [tag for tag in tags if tag != driver], types)]
+        return [_scan_of_type(type, tags) for type in types]
+    return [_scan_of_tag(driver, [tag for tag in tags if tag != driver], types)]
 
 
-def _along_tag(tag: str, others: Sequence[str], types: Sequence[int]) -> IndexScan:
+def _scan_of_tag(tag: str, others: Sequence[str], types: Sequence[int]) -> IndexScan:
     wanted = f" AND type IN ({_marks(types)})" if types else ""
     sql = f"SELECT position {FROM_TAG}{wanted}{_with_tags(others, 'driver.segment')} AND {BETWEEN}"
-    return IndexScan(Along(sql, segments=True), (tag, *types, *others))
+    return IndexScan(PositionQuery(sql, by_segment=True), (tag, *types, *others))
 
 
-def _along_type(type: int, tags: Sequence[str]) -> IndexScan:
+def _scan_of_type(type: int, tags: Sequence[str]) -> IndexScan:
     sql = f"SELECT position FROM event AS driver WHERE type = ?{_with_tags(tags, SEGMENT_OF_DRIVER)} AND {BETWEEN}"
-    return IndexScan(Along(sql), (type, *tags))
+    return IndexScan(PositionQuery(sql), (type, *tags))
 
 
 def _with_tags(tags: Sequence[str], segment: str) -> str:
@@ -158,13 +165,13 @@ def _with_tags(tags: Sequence[str], segment: str) -> str:
 
 
 def _rarest(tags: Sequence[str], types: Sequence[int], connection: sqlite3.Connection, after: int) -> str | None:
-    """The tag to drive by, or None for the types: the first that is found to be rare, tags before types.
+    """Return the tag to search by, or None for the types: the first that is rare; tags come before types.
 
-    Counting begins at `after` and stops at a bound, so choosing costs little however long the log is.
+    Counting begins at `after` and stops at a bound, so the choice is cheap however long the log is.
     """
     if len(tags) == 1 and not types:
         return tags[0]
-    for bound in RARE:
+    for bound in RARITY_BOUNDS:
         for tag in tags:
             if _count(connection, f"SELECT 1 {FROM_TAG} AND position > ?", (after, tag, after, bound)) < bound:
                 return tag

@@ -41,10 +41,10 @@ COLUMNS = "SELECT name FROM pragma_table_info('snapshot')"
 
 
 class SQLiteSnapshots:
-    """The snapshots of one log in a file (`:memory:` for none that lasts), used from one thread.
+    """The snapshots of one log in a file, or in memory (`:memory:`), used from one thread.
 
-    A file that cannot be used is left alone, and one in memory stands for it. A new file has the permissions of the
-    file that it is to be `like`.
+    A file that cannot be used is left alone, and memory is used instead. A new file gets the permissions of the file
+    `like`.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class SQLiteSnapshots:
         return f"<SQLiteSnapshots of {self._log_id}>"
 
     async def find(self, model: str, key: str, fingerprint: str, *, upto: int) -> SnapshotRow | None:
-        """Return the snapshot of a key that this code made, if it stands at or before a position."""
+        """Return the snapshot of a key that this code made, if it is for a position up to `upto`."""
         return next(iter(await self._rows(FIND, model, key, fingerprint, upto)), None)
 
     async def keep(self, row: SnapshotRow) -> None:
-        """Keep a snapshot in place of an older one, or of one that other code made."""
+        """Store a snapshot, which replaces an older one, or one that other code made."""
         await self._rows(KEEP, *row)
 
     async def of_model(self, model: str, fingerprint: str) -> list[SnapshotRow]:
@@ -87,11 +87,11 @@ class SQLiteSnapshots:
         return await self._rows(OF_MODEL, model, fingerprint)
 
     async def forget(self, row: SnapshotRow) -> None:
-        """Forget a snapshot, unless it was replaced since."""
+        """Delete a snapshot, unless it was replaced since."""
         await self._rows(FORGET, row.model, row.key, row.position)
 
     async def forget_beyond(self, head: int) -> None:
-        """Forget what stands beyond the newest event."""
+        """Delete snapshots beyond the newest event."""
         await self._rows(FORGET_BEYOND, head)
 
     async def close(self) -> None:
@@ -110,14 +110,14 @@ class SQLiteSnapshots:
 
 
 def _created(path: str) -> sqlite3.Connection:
-    """Open the file, and make it where it is not there."""
+    """Open the file, and create it unless it exists."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # what is lost is folded again, but nothing may be torn
+        connection.execute("PRAGMA synchronous = NORMAL")  # lost snapshots are made again, but none may be damaged
         columns = {name for (name,) in connection.execute(COLUMNS)}
         if columns and "identity" not in columns:
-            connection.execute("DROP TABLE snapshot")  # of a former release, whose snapshots cannot be trusted
+            connection.execute("DROP TABLE snapshot")  # an older release made it, and its snapshots cannot be trusted
         connection.execute(CREATE)
     except sqlite3.Error:
         connection.close()

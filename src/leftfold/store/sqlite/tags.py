@@ -1,4 +1,4 @@
-"""The tag index of an SQLite log: segments that new tags go into, and how they are merged."""
+"""The tag index of an SQLite log: the segments that hold new tags, and how they are merged."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,21 @@ from typing import Any, NamedTuple
 
 from leftfold.model.record import NewEvent
 
-MANY = 512
-ROWS = (1_000, 100, 10, 1)  # a statement
-ROWS_IF_LARGE = (10, 1)  # since what is bound is copied
-LARGE = 4_194_304  # bytes of all rows
+BULK_INSERT_ROWS = 512
+ROWS_PER_STATEMENT = (1_000, 100, 10, 1)
+LARGE_ROWS_PER_STATEMENT = (10, 1)  # because SQLite copies the bound values
+LARGE_BYTES = 4_194_304  # of all rows
 
 
 def insert_many(
     connection: sqlite3.Connection, table: str, columns: Mapping[str, Sequence[Any]], size: int = 0
 ) -> None:
-    """Insert rows of `size` bytes, given by their columns; what a column has throughout is bound once a statement.
+    """Insert rows of `size` bytes in all, given by their columns, with long statements.
 
-    Python's driver gives up the interpreter lock at each step of a statement, and `executemany` is a step a row: for
-    `MANY` rows that costs more than the long statements, for the few of a group commit it costs less. And during a
-    long statement another thread has the time to get something done.
+    A value that a whole column shares is bound once for each statement. Python's driver releases the interpreter lock
+    at each step of a statement, and `executemany` takes one step for each row. For `BULK_INSERT_ROWS` rows that costs
+    more than long statements; for the few rows of a group commit it costs less. Other threads also get time to work
+    during a long statement.
     """
     count = len(next(iter(columns.values())))
     same = tuple(name for name, column in columns.items() if column.count(column[0]) == count)
@@ -29,7 +30,7 @@ def insert_many(
     first, width = [columns[name][0] for name in same], len(other)
     values = list(chain.from_iterable(zip(*[columns[name] for name in other], strict=True)))
     start = 0
-    for rows in ROWS if size < LARGE else ROWS_IF_LARGE:
+    for rows in ROWS_PER_STATEMENT if size < LARGE_BYTES else LARGE_ROWS_PER_STATEMENT:
         step = rows * width
         while start + step <= len(values):
             connection.execute(_statement(table, same, other, rows), [*first, *values[start : start + step]])
@@ -43,16 +44,16 @@ def _statement(table: str, same: tuple[str, ...], other: tuple[str, ...], rows: 
     return f"INSERT INTO {table} ({names}) VALUES {', '.join([f'({row})'] * rows)}"
 
 
-SEGMENT = 4_096  # events, before the next segment is begun
-TOGETHER = 12  # segments of one level that are merged
-UPKEEP = 256  # positions from one round of merging to the next
-SPEED = 8  # tags are merged so many times faster than they come, by appends
-STEP = 512  # tags that are merged at once between commits
-DELETED = 4  # tags are deleted so many times faster than they are merged
-END = 2**63 - 1  # where the newest segment ends
+EVENTS_PER_SEGMENT = 4_096
+SEGMENTS_PER_MERGE = 12  # of one level
+POSITIONS_PER_UPKEEP = 256  # between two rounds of merging by appends
+MERGE_SPEED = 8  # how many tags an append merges for each tag that it adds
+TAGS_PER_STEP = 512  # that are merged at once between commits
+DELETE_SPEED = 4  # how many merged tags are deleted for each tag that is copied
+LAST_POSITION = 2**63 - 1  # where the newest segment ends
 
 TagKey = tuple[str, int]
-Step = tuple[str, tuple[str | int, ...]]  # a statement and its parameters
+MergeStep = tuple[str, tuple[str | int, ...]]  # a statement and its parameters
 
 INSERT_TAG = "INSERT INTO segment_tag (segment, tag, position, type) VALUES (?, ?, ?, ?)"
 SELECT_NEWEST_SEGMENT = "SELECT id, first FROM segment ORDER BY first DESC LIMIT 1"
@@ -106,7 +107,7 @@ DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
 
 class TagRows(NamedTuple):
-    """Tags that are to be written: each with the position and the type of its event."""
+    """Tags to write, each with the position and the type of its event."""
 
     tag: list[str]
     position: list[int]
@@ -114,7 +115,7 @@ class TagRows(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """A segment that is being filled with the tags of those from `first` to `last`."""
+    """A new segment that is being filled with the tags of the segments from `first` to `last`."""
 
     id: int
     first: int
@@ -123,7 +124,7 @@ class Merge(NamedTuple):
 
 
 def tag_rows(events: Sequence[NewEvent], positions: Sequence[int], types: Sequence[int]) -> TagRows:
-    """The tags of these events, in their order, so that one page of the index is touched after the other."""
+    """Return the tags of these events in the order of the index, so that its pages are written one after the other."""
     tags = [tag for event in events for tag in event.tags]
     event_of = [number for number, event in enumerate(events) for _ in event.tags]
     order = sorted(range(len(tags)), key=tags.__getitem__)
@@ -132,31 +133,34 @@ def tag_rows(events: Sequence[NewEvent], positions: Sequence[int], types: Sequen
 
 
 def index_tags(connection: sqlite3.Connection, positions: range, rows: TagRows) -> bool:
-    """Write the tags of events, in the transaction that writes these at their positions.
+    """Write the tags of events, in the transaction that writes the events at these positions.
 
-    Whether that has filled a segment, and there are tags to merge now.
+    Return whether this has filled a segment, so that there are tags to merge.
     """
     segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
     count = len(rows.tag)
-    if count < MANY:
+    if count < BULK_INSERT_ROWS:
         connection.executemany(INSERT_TAG, zip(repeat(segment), *rows, strict=False))
     else:
         insert_many(connection, "segment_tag", {"segment": [segment] * count, **rows._asdict()})
     head = positions[-1]
     unmerged = False
-    if head - first + 1 >= SEGMENT:
+    if head - first + 1 >= EVENTS_PER_SEGMENT:
         connection.execute(END_SEGMENT, (head, first))
-        connection.execute(INSERT_SEGMENT, (head + 1, END, _lowest_id(connection), 0))
-        unmerged = settle(connection)
-    if head // UPKEEP > (positions[0] - 1) // UPKEEP and _is_behind(connection):
-        _keep_up(connection, SPEED * max(count, UPKEEP * count // len(positions), UPKEEP))
+        connection.execute(INSERT_SEGMENT, (head + 1, LAST_POSITION, _lowest_id(connection), 0))
+        unmerged = finish_merges(connection)
+    if head // POSITIONS_PER_UPKEEP > (positions[0] - 1) // POSITIONS_PER_UPKEEP and _is_behind(connection):
+        _keep_up(
+            connection, MERGE_SPEED * max(count, POSITIONS_PER_UPKEEP * count // len(positions), POSITIONS_PER_UPKEEP)
+        )
     return unmerged
 
 
-def next_step(connection: sqlite3.Connection) -> Step | None:
-    """The next tags to delete or to copy: one statement, which can be run by itself, and does nothing once it is late.
+def next_step(connection: sqlite3.Connection) -> MergeStep | None:
+    """Return the statement that deletes or copies the next tags, or None if there are none.
 
-    For as long as a statement runs, other threads of Python do too; between two of them they have to give way first.
+    It can run in a transaction of its own, and does nothing if it comes too late. It is a single statement because
+    other Python threads can run while it does; between two statements they would first have to yield.
     """
     merged = connection.execute(SELECT_MERGED).fetchone()
     if merged:
@@ -165,12 +169,12 @@ def next_step(connection: sqlite3.Connection) -> Step | None:
         merge = Merge(*row)
         sources, reached = _state_of(connection, merge)
         if not _is_copied(connection, sources, reached):
-            return _copy(merge, sources, reached, _bound(connection, sources, reached, STEP))
+            return _copy(merge, sources, reached, _bound(connection, sources, reached, TAGS_PER_STEP))
     return None
 
 
-def settle(connection: sqlite3.Connection) -> bool:
-    """Begin what is due, and end what has been done, in the caller's transaction; whether there is something to do."""
+def finish_merges(connection: sqlite3.Connection) -> bool:
+    """Start merges that are due and finish those that are done, in the caller's transaction; return if work is left."""
     for (id,) in connection.execute(SELECT_MERGED).fetchall():
         if _deletion(connection, id) is None:
             connection.execute(DELETE_MERGED, (id,))
@@ -184,22 +188,22 @@ def settle(connection: sqlite3.Connection) -> bool:
 
 
 def merge_tags(connection: sqlite3.Connection) -> bool:
-    """Delete or merge some tags, in the caller's transaction; whether there may be more to do."""
+    """Delete or merge some tags, in the caller's transaction; return whether there may be more to do."""
     step = next_step(connection)
     if step is None:
-        return settle(connection)
+        return finish_merges(connection)
     connection.execute(*step)
     return True
 
 
 def _is_behind(connection: sqlite3.Connection) -> bool:
-    """Whether so many segments have come together that appends have to see to them."""
+    """Return whether there are so many segments that appends have to merge some."""
     (most,) = connection.execute(SELECT_MOST).fetchone()
-    return int(most) > 3 * TOGETHER
+    return int(most) > 3 * SEGMENTS_PER_MERGE
 
 
 def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
-    """Move every merge on by so many tags: one for each level, so that none waits for a larger one to end."""
+    """Advance every merge by so many tags. There is one for each level, so that none waits for a larger one."""
     merges = _merges(connection)
     for merge in merges:
         _move_on(connection, merge, tags)
@@ -207,9 +211,9 @@ def _keep_up(connection: sqlite3.Connection, tags: int) -> None:
 
 
 def _merges(connection: sqlite3.Connection) -> list[Merge]:
-    """The merges under way, those of small segments first; with those that are due."""
-    for (level,) in connection.execute(SELECT_FULL_LEVELS, (END, TOGETHER)).fetchall():
-        connection.execute(BEGIN_MERGE, (_highest_id(connection), level + 1, level, END, TOGETHER))
+    """Return the merges under way, smallest segments first, after starting those that are due."""
+    for (level,) in connection.execute(SELECT_FULL_LEVELS, (LAST_POSITION, SEGMENTS_PER_MERGE)).fetchall():
+        connection.execute(BEGIN_MERGE, (_highest_id(connection), level + 1, level, LAST_POSITION, SEGMENTS_PER_MERGE))
     return [Merge(*row) for row in connection.execute(SELECT_MERGES)]
 
 
@@ -227,7 +231,7 @@ def _move_on(connection: sqlite3.Connection, merge: Merge, tags: int) -> None:
 
 
 def _state_of(connection: sqlite3.Connection, merge: Merge) -> tuple[list[int], TagKey]:
-    """The segments that a merge copies, and what it has copied last."""
+    """Return the segments that a merge copies, and the tag and position that it copied last."""
     sources = [id for (id,) in connection.execute(SELECT_SEGMENTS, merge[1:3])]
     return sources, _key(connection.execute(SELECT_REACHED, (merge.id,)).fetchone()) or ("", 0)
 
@@ -243,8 +247,8 @@ def _put_in_place(connection: sqlite3.Connection, merge: Merge, sources: Sequenc
     connection.execute(DELETE_MERGE, (merge.id,))
 
 
-def _copy(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> Step:
-    """Copy what lies after one key and not after the other; sorting is quicker than merging dozens of sources."""
+def _copy(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey | None) -> MergeStep:
+    """Return the statement that copies the tags between two keys. Sorting beats merging many sources."""
     copy = COPY.format(
         sources=", ".join("?" * len(sources)), bound="" if bound is None else " AND (tag, position) <= (?, ?)"
     )
@@ -252,10 +256,10 @@ def _copy(merge: Merge, sources: Sequence[int], reached: TagKey, bound: TagKey |
 
 
 def _bound(connection: sqlite3.Connection, sources: Sequence[int], reached: TagKey, tags: int) -> TagKey | None:
-    """How far to copy, so that it is at most `tags` and no small part of that; None when all that is left is so few.
+    """Return how far to copy, so that it is at most `tags` and a good part of that; None to copy everything left.
 
-    Each source that has a part in it is granted an equal share. Where few have one, as with tags that grow with time,
-    those alone share it, up to where the next one begins.
+    Each source that takes part gets an equal share. If only a few sources have tags there, as with tags that grow with
+    time, only they share, up to where the next source begins.
     """
     firsts = sorted((first, source) for source in sources if (first := _key_at(connection, source, reached, 0)))
     parts = len(firsts)
@@ -276,7 +280,7 @@ def _key_at(connection: sqlite3.Connection, segment: int, after: TagKey, offset:
 
 
 def _delete_merged(connection: sqlite3.Connection, tags: int) -> int:
-    """Delete so many tags that nobody searches; how many it could have been more."""
+    """Delete up to so many tags of merged segments, which nobody searches; return how many more could have been."""
     merged = connection.execute(SELECT_MERGED).fetchone()
     while tags > 0 and merged:
         (id,) = merged
@@ -290,26 +294,26 @@ def _delete_merged(connection: sqlite3.Connection, tags: int) -> int:
     return tags
 
 
-def _deletion(connection: sqlite3.Connection, merged: int) -> Step | None:
-    """Delete some tags of a segment that has been merged; None when it has none."""
-    bound = _key(connection.execute(SELECT_BOUND, (merged, STEP * DELETED)).fetchone())
+def _deletion(connection: sqlite3.Connection, merged: int) -> MergeStep | None:
+    """Return the statement that deletes some tags of a merged segment, or None if it has none."""
+    bound = _key(connection.execute(SELECT_BOUND, (merged, TAGS_PER_STEP * DELETE_SPEED)).fetchone())
     if bound:
         return DELETE_TAGS_TO, (merged, *bound)
     return (DELETE_TAGS, (merged,)) if connection.execute(SELECT_BOUND, (merged, 0)).fetchone() else None
 
 
 def _key(row: tuple[bytes, int] | None) -> tuple[str, int] | None:
-    """A tag and a position, as they were read."""
+    """Return the tag and the position of a row."""
     return (str(row[0], "utf-8"), row[1]) if row else None
 
 
 def _lowest_id(connection: sqlite3.Connection) -> int:
-    """For a segment that new tags go into: all over it, wherever it lies."""
+    """Return an id for a segment of new tags, which are inserted all over it."""
     (lowest, _) = connection.execute(SELECT_IDS).fetchone()
     return int(lowest) - 1
 
 
 def _highest_id(connection: sqlite3.Connection) -> int:
-    """For a segment that is filled in order: at the tree's right end that is quick, and leaves full pages."""
+    """Return an id for a segment that is filled in order. The right end of the tree is fast, and its pages get full."""
     (_, highest) = connection.execute(SELECT_IDS).fetchone()
     return int(highest) + 1

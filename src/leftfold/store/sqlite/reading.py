@@ -1,0 +1,150 @@
+"""Reading a log in SQLite: batch by batch, over the connection of a reading thread."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from leftfold.errors import StoreCorrupt
+from leftfold.model.criteria import Criteria
+from leftfold.model.record import StoredEvent
+from leftfold.store.contract import Batch
+from leftfold.store.inspection import TypeSample, type_samples_from
+from leftfold.store.reading import MAX_BYTES_PER_BATCH, ReadCursor, ReadOptions, TypeNames
+from leftfold.store.sqlite.inspection import type_extents
+from leftfold.store.sqlite.select import IndexScan, at_positions, scans_for, select
+
+ROWS_PER_FETCH = 100
+LARGE_ROWS_PER_FETCH = 8
+SMALL_FETCH_BYTES = 262_144  # if a fetch was smaller, the next one takes more rows
+
+SELECT_HEAD = "SELECT max(position) FROM event"
+SELECT_TYPES = "SELECT id, name FROM type"
+INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
+
+
+class Types(TypeNames):
+    """The names of the event types in an SQLite log, and their ids."""
+
+    def ids_among(self, connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
+        """Return ids that include those of these names that the log has."""
+        if self.lacks(names):
+            self._load(connection)
+        return self.ids
+
+    def ids_for(self, connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
+        """Return ids that include those of all these names; insert new names in the running transaction.
+
+        Ids of new names are not kept here, because the transaction may fail. They are loaded once it has committed.
+        """
+        known = self.ids_among(connection, names)
+        missing = sorted(names - known.keys())
+        if not missing:
+            return known
+        connection.executemany(INSERT_TYPE, [(name,) for name in missing])
+        return {name: id for id, name in _named(connection.execute(SELECT_TYPES))}
+
+    def stored(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """Return the events of whole rows."""
+        self._check(connection, {row[1] for row in rows})
+        try:
+            tags = {text: _tags_of(text) for text in {row[6] for row in rows}}
+        except UnicodeDecodeError as error:
+            raise StoreCorrupt("the file", _odd_tags(rows)) from error
+        return self.events(rows, tags)
+
+    def stored_data(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+        """Return the events of rows that were read with `data_only`."""
+        self._check(connection, {row[1] for row in rows})
+        return self.events_with_data(rows)
+
+    def _check(self, connection: sqlite3.Connection, types: set[int]) -> None:
+        if types - self.names.keys():
+            self._load(connection)
+            for type in types - self.names.keys():
+                raise StoreCorrupt("the file", f"it has events of a type {type} without a name that is text")
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        self.note(dict(_named(connection.execute(SELECT_TYPES))))
+
+
+class Reading:
+    """A read that is under way, and what is left of it."""
+
+    def __init__(self, types: Types, criteria: Criteria, options: ReadOptions) -> None:
+        self._types = types
+        self._criteria = criteria
+        self._cursor = ReadCursor(options)
+        self._scans: Sequence[IndexScan] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Return whether nothing is left to read."""
+        return self._cursor.complete
+
+    def next_batch(self, connection: sqlite3.Connection) -> Batch:
+        """Read the next batch, in a reading thread."""
+        scans = self._scans if self._scans is not None else self._begin(connection)
+        options, size = self._cursor.options, self._cursor.size
+        found = select(connection, scans, options._replace(limit=size))
+        stored = self._types.stored_data if options.data_only else self._types.stored
+        events: list[StoredEvent] = []
+        bytes_left, rows_at_once = MAX_BYTES_PER_BATCH, LARGE_ROWS_PER_FETCH
+        while bytes_left >= 0 and (rows := list(islice(found, rows_at_once))):
+            part = stored(connection, rows)
+            events += part
+            fetched = _size_of(part)
+            bytes_left -= fetched
+            rows_at_once = ROWS_PER_FETCH if fetched < SMALL_FETCH_BYTES else LARGE_ROWS_PER_FETCH
+        return Batch(events, self._cursor.advance(events, cut=bytes_left < 0 or len(events) == size))
+
+    def _begin(self, connection: sqlite3.Connection) -> Sequence[IndexScan]:
+        """Take the head before the events, so that no later event is part of the read."""
+        self._cursor.end_at(head_of(connection))
+        names = [name for item in self._criteria.items for name in item.types]
+        ids = self._types.ids_among(connection, names)
+        self._scans = scans_for(self._criteria, ids, connection, after=self._cursor.options.after)
+        return self._scans
+
+
+def head_of(connection: sqlite3.Connection) -> int:
+    """Return the position of the newest event, or 0."""
+    (position,) = connection.execute(SELECT_HEAD).fetchone()
+    return position or 0
+
+
+def type_samples(connection: sqlite3.Connection, types: Types, at_most: int) -> list[TypeSample]:
+    """Return the oldest and the newest event of every type."""
+    extents = type_extents(connection, at_most)
+    positions = {position for _, _, first, last in extents for position in (first, last)}
+    return type_samples_from(extents, types.stored(connection, at_positions(connection, sorted(positions))))
+
+
+def _size_of(events: Sequence[StoredEvent]) -> int:
+    try:
+        return sum(len(event.data) + len(event.metadata) for event in events)
+    except TypeError as error:
+        odd = next(each for each in events if {type(each.data), type(each.metadata)} != {bytes})
+        problem = f"the event at {odd.position} has data or metadata that are neither text nor bytes"
+        raise StoreCorrupt("the file", problem) from error
+
+
+def _named(rows: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
+    """Yield the types whose names are text. A type with another name counts as one without a name."""
+    for id, name in rows:
+        with suppress(UnicodeDecodeError):
+            yield id, str(name, "utf-8")
+
+
+def _odd_tags(rows: Sequence[tuple[Any, ...]]) -> str:
+    for row in rows:
+        try:
+            _tags_of(row[6])
+        except UnicodeDecodeError:
+            return f"the event at {row[0]} has tags that are not UTF-8"
+    raise AssertionError("all tags are text")
+
+
+def _tags_of(text: bytes) -> tuple[str, ...]:
+    return tuple(str(text, "utf-8").split("\n")) if text else ()
