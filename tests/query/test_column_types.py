@@ -541,7 +541,7 @@ async def test_values_without_an_order_park_their_key(store: MemoryStore) -> Non
         parked = {key.key[0]: key.problem for key in await read_side.parked()}
 
     assert list(parked) == ["odd 13", "odd 14", "odd 15", "odd 16"]
-    assert all("cannot be kept in a column" in problem for problem in parked.values())
+    assert all("cannot be stored in a column" in problem for problem in parked.values())
 
 
 async def test_any_sqlite_program_sorts_decimals_and_adds_up_durations(store: MemoryStore, tmp_path: Path) -> None:
