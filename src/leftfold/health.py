@@ -55,10 +55,10 @@ def health_of(work: Work) -> Health:
 
 
 def failing(error: LeftfoldError) -> Health:
-    """The health of an app whose status cannot even be asked."""
+    """Return the health of an app whose status cannot be read."""
     return Health("failing", (in_words(error),))
 
 
 def in_words(error: BaseException) -> str:
-    """An error on one line: its class, and what it found."""
+    """Return an error on one line: its class, and what it found."""
     return f"{type(error).__name__}: {error.found if isinstance(error, LeftfoldError) else error}"

@@ -130,6 +130,6 @@ def _hide_setting(found: re.Match[str]) -> str:
 
 
 def _secrets(url: str) -> set[str]:
-    """The passwords of a URL as they stand there, as they are meant, and their parts."""
+    """Return the passwords of a URL as written, decoded, and in parts."""
     raw = {url[first:last] for first, last in _spans(url)}
     return raw | {unquote(each) for each in raw} | {part for each in raw for part in DELIMITERS.split(each)}

@@ -78,7 +78,7 @@ class SyncStore:
         return self._batches(subscribe(self._store, criteria, after=after, data_only=data_only, patience=patience))
 
     def head(self) -> int:
-        """The position of the newest event; 0 when the log is empty."""
+        """Return the position of the newest event; 0 when the log is empty."""
         return self._run(self._store.head)
 
     def wait(self, after: int, timeout: float | None = None) -> int:

@@ -21,7 +21,7 @@ class Context:
         self._ids = 0
 
     def new_id(self) -> UUID:
-        """The next id of this decision."""
+        """Return the next id of this decision."""
         self._ids += 1
         seed = f"{self.metadata.command}/{self._ids}".encode()
         return UUID(bytes=blake2b(seed, digest_size=16).digest(), version=4)

@@ -306,7 +306,7 @@ def _over_present(metadata: Metadata | None) -> Metadata:
 
 
 def _numbered(metadata: Metadata, number: int) -> Metadata:
-    """Number the id that is given for a batch: each command needs an id of its own."""
+    """Give the metadata of a batch's command an id of its own: the batch's id with its number."""
     if metadata.command is None:
         return metadata
     return msgspec.structs.replace(metadata, command=f"{metadata.command}/{number}")

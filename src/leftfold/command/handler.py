@@ -44,7 +44,7 @@ class ModelParameter:
         self.fields = tuple(fields)
 
     def key_in(self, command: object) -> Key:
-        """The model's key in this command."""
+        """Return the model's key in this command."""
         return tuple(field.get(command) for field in self.fields)
 
 
@@ -114,7 +114,7 @@ class CommandHandler:
             )
 
     def _field_for(self, parameter: str, part: TagField, *, single: bool) -> TagField:
-        """The command's field for one part of a key: that of the parameter's or the part's name, or the only one."""
+        """Return the command's field for one part of a key: matched by name, or the only one with the tag."""
         tagged = [field for field in self.command.fields_tagged(part.tag.name) if not field.many]
         names = (parameter, part.name) if single else (part.name, parameter)
         for name in names[: 1 if single else 2]:
@@ -149,7 +149,7 @@ def _is_command(hint: type[Any]) -> bool:
 
 
 def _event_types(handler: str, hint: Any) -> tuple[type, ...]:
-    """The event types that a return annotation names, bases as themselves; the bare `Event` names none."""
+    """Return the event types that a return annotation names, bases as themselves; the bare `Event` names none."""
     if hint is inspect.Parameter.empty:
         raise InvalidHandler(
             f"{handler} does not say what it returns", "-> SomeEvent, -> list[A | B], -> A | None …", "annotate it"

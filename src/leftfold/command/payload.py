@@ -17,7 +17,7 @@ Field = tuple[type[Any], str]
 
 
 def digest_of(registry: Registry, commands: Sequence[Any], wires: Sequence[str]) -> bytes:
-    """The digest that a key is stored with: of each command's wire name and of its stored form."""
+    """Return the digest stored with a key: over each command's wire name and stored form."""
     digest = blake2b(digest_size=16)
     for command, wire in zip(commands, wires, strict=True):
         digest.update(wire.encode() + b"\0" + registry.codec.encode(command) + b"\0")
@@ -39,7 +39,7 @@ def stood_for(stored: bytes, commands: Sequence[Any], wires: Sequence[str], regi
 
 
 def _without_defaults(commands: Sequence[Any], limit: int) -> Iterator[Sequence[Any]]:
-    """The commands, and what they are without some of the fields that hold their defaults in every one of them."""
+    """Yield the commands as given, and without subsets of the fields that hold their defaults in all of them."""
     yield commands
     fields = list(_default_fields(commands))
     tried = 0
@@ -79,7 +79,7 @@ def _instances(value: Any) -> Iterator[Any]:
 
 
 def _defaults(owner: Any) -> Iterator[tuple[str, Any]]:
-    """The fields of a class that have a default, each with a fresh one."""
+    """Yield the fields of a class that have a default, each with a fresh one."""
     if hasattr(owner, "__pydantic_fields__"):
         for name, field in owner.__pydantic_fields__.items():
             if not field.is_required():
@@ -97,7 +97,7 @@ def _defaults(owner: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _without(value: Any, fields: set[Field]) -> Any:
-    """A copy whose chosen fields are left out of its stored form."""
+    """Return a copy whose chosen fields are left out of its stored form."""
     names = field_names(value)
     if hasattr(value, "model_dump_json"):
         return _Excluding(value, {name for owner, name in fields if owner is type(value)})

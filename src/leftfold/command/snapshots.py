@@ -54,7 +54,7 @@ class Snapshots:
         return next(iter(self._troubles.values()), self._place.problem)
 
     async def find(self, fold: Fold, key: tuple[Any, ...], *, upto: int) -> tuple[Any, int] | None:
-        """The snapshot of a key at or before a position: the state and its position."""
+        """Return the snapshot of a key at or before a position: the state and its position."""
         code = self._code_of(fold)
         row = await self._try("find", self._place.find(fold.name, self._text(key), code, upto=upto)) if code else None
         if row is None:
@@ -130,7 +130,7 @@ class Snapshots:
         return found
 
     def _code_of(self, fold: Fold) -> str:
-        """The model's fingerprint; nothing when its source cannot be had, since nothing tells then if it changed."""
+        """Return the model's fingerprint; empty if its source is not available, so that changes cannot be detected."""
         found = fold.fingerprint()
         if not found.code and fold.name not in self._told:
             self._told.add(fold.name)

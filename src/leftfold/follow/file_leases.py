@@ -84,7 +84,7 @@ class FileLeaseStore(SqlLeaseStore):
             raise StoreFailed(str(self._path), str(error)) from error
 
     def _opened(self) -> sqlite3.Connection:
-        """The connection to the file, or to a new file if the old one was deleted."""
+        """Return the connection to the file, or to a new file if the old one was deleted."""
         if self._connection is None or self._file != _inode(self._path):
             if self._connection is not None:
                 self._connection.close()

@@ -66,5 +66,5 @@ class Journal:
 
 
 def requested(metadata: Metadata | None) -> Metadata:
-    """The metadata of what a person asks for, completed by the surrounding `recording` blocks."""
+    """Return the metadata of a person's request, completed by the surrounding `recording` blocks."""
     return present_metadata() if metadata is None else metadata.over(present_metadata())

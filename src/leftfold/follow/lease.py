@@ -28,7 +28,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     @classmethod
     def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "Terms":
-        """The terms of this process, for an app of this name."""
+        """Return the terms of this process, for an app of this name."""
         return cls(str(ProcessIdentity.present(app)), seconds)
 
     @property
@@ -125,7 +125,7 @@ class Share:
         return each + (sharing.index(self._terms.me) < rest)
 
     def gone(self, entries: Mapping[str, Entry]) -> list[Entry]:
-        """The entries of participants that have ended or are silent."""
+        """Return the entries of participants that have ended or are silent."""
         others = [entry for entry in self._present(entries) if entry.holder != self._terms.me]
         return [entry for entry in others if self._watched(entry.name).may_be_taken(entry)]
 

@@ -28,7 +28,7 @@ class WorkerReplaced(Event, wire="leftfold.worker.replaced"):
 
 
 def fence_of(name: str) -> Criteria:
-    """The events by which other processes take over this worker's work."""
+    """Return the events by which other processes take over this worker's work."""
     return criteria(WorkerReplaced, tags=[f"leftfold.worker:{name}"])
 
 
@@ -101,7 +101,7 @@ class WorkerLeases:
         return f"<WorkerLeases {', '.join(map(repr, self._leases.values()))}>"
 
     def of(self, name: str) -> WorkerLease:
-        """The lease of a worker."""
+        """Return the lease of a worker."""
         return self._leases[name]
 
     def start(self) -> None:

@@ -19,15 +19,15 @@ class Codec(Protocol):
     """Turns messages into bytes and back; an app is opened with one."""
 
     def encode(self, message: object) -> bytes:
-        """The bytes to store; `CannotEncode` when there are none."""
+        """Return the bytes to store; raise `CannotEncode` if there are none."""
         ...
 
     def decoder(self, owner: type) -> Callable[[bytes], Any]:
-        """The function that makes an instance of `owner` of stored bytes; raises ValueError when they do not fit."""
+        """Return the function that decodes stored bytes into an `owner`; it raises ValueError if they do not fit."""
         ...
 
     def fields(self, data: bytes) -> dict[str, Any]:
-        """The raw fields of stored bytes, for upcasters."""
+        """Return the raw fields of stored bytes, for upcasters."""
         ...
 
 
@@ -42,7 +42,7 @@ class JsonCodec:
         self._fields = msgspec.json.Decoder(dict[str, Any]).decode
 
     def encode(self, message: object) -> bytes:
-        """The message as a JSON object."""
+        """Return the message as a JSON object."""
         encode = self._encoders.get(type(message)) or self._encoder_of(type(message))
         try:
             return encode(message)
@@ -52,7 +52,7 @@ class JsonCodec:
             raise self._refusal(message, error) from error
 
     def decoder(self, owner: type) -> Callable[[bytes], Any]:
-        """The decoder of a class; msgspec's and pydantic's errors are ValueErrors."""
+        """Return the decoder of a class; msgspec's and pydantic's errors are ValueErrors."""
         own: Callable[..., Any] | None = getattr(owner, "model_validate_json", None)
         if own is None:
             return msgspec.json.Decoder(owner).decode
@@ -60,7 +60,7 @@ class JsonCodec:
         return partial(own, by_alias=True, by_name=True) if "by_name" in signature(own).parameters else own
 
     def fields(self, data: bytes) -> dict[str, Any]:
-        """The JSON object's fields."""
+        """Return the JSON object's fields."""
         return self._fields(data)
 
     def check(self, owner: type) -> None:
@@ -68,7 +68,7 @@ class JsonCodec:
         check_storable(owner)
 
     def plain(self, owner: type) -> Callable[[Any], bool] | None:
-        """What tells at sight that an instance comes back equal; a class derived from this one may do otherwise."""
+        """Return a quick check that an instance comes back equal; subclasses of this codec may need another."""
         return plain_check(owner) if type(self) is JsonCodec else None
 
     def __repr__(self) -> str:
@@ -82,14 +82,14 @@ class JsonCodec:
         return self._encoders[owner]
 
     def _encode_in_order(self, message: object) -> bytes:
-        """Encode what msgspec does not sort by itself: dicts whose keys are no texts, sets of structs and enums."""
+        """Encode what msgspec cannot sort: dicts whose keys are not strings, sets of structs and enums."""
         try:
             return _encode_in_order(message)
         except NOT_ENCODED as error:
             raise self._refusal(message, error) from error
 
     def _refusal(self, message: object, error: Exception) -> CannotEncode:
-        """The error, with the field that cannot be encoded."""
+        """Return the error, with the field that cannot be encoded."""
         for name in field_names(message) or ():
             value = getattr(message, name, None)
             try:
@@ -111,7 +111,7 @@ def _encode_model(model: Any) -> bytes:
 
 
 def in_one_order(value: Any) -> Any:
-    """The same value with texts as keys of dicts, and in place of each set a list, sorted by its items' JSON.
+    """Return the value with strings as dict keys and a sorted list in place of each set.
 
     For what msgspec cannot sort by itself: items without an order, as those of an `Enum`, and sets, whose order by `<`
     is that of subsets.
@@ -149,7 +149,7 @@ def _text_of_key(key: object) -> str:
 
 
 def _with_fields(value: Any, fields: dict[str, Any]) -> Any:
-    """A copy with other values; no constructor is called, and frozen classes are no obstacle."""
+    """Return a copy with other values, without calling a constructor; works for frozen classes."""
     changed = copy(value)
     put = msgspec.structs.force_setattr if isinstance(value, msgspec.Struct) else object.__setattr__
     for name, inner in fields.items():

@@ -30,7 +30,7 @@ from leftfold.model.tag import TagField, hints_of, tag_fields
 
 
 class Fold:
-    """A model class, understood: its key fields, the event types that `evolve` takes, the criteria of a key.
+    """What a model class declares: its key fields, the event types that `evolve` takes, the criteria of a key.
 
     `evolve(state, event)` is the class's own function. A model without key fields folds all events of its types.
     `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
@@ -60,7 +60,7 @@ class Fold:
         return f"<Fold {self.name}({', '.join(field.name for field in self.key)}) of {len(self.events)} event types>"
 
     def refresh(self) -> Self:
-        """Take in the subclasses of its event classes that have been defined since; an app does when it is opened."""
+        """Include subclasses of the event classes that were defined since; an app does so when it opens."""
         found = with_subclasses(self.bases)
         if found != tuple(event.owner for event in self.events):
             events = tuple(MessageType(event) for event in found)
@@ -70,7 +70,7 @@ class Fold:
         return self
 
     def unchanging(self) -> "Fold":
-        """Return the same fold, whose evolve raises `ArgumentMutated` when it changes what it is given."""
+        """Return a fold whose evolve raises `ArgumentMutated` if it changes its arguments."""
         other = copy(self)
         other.evolve = self._unchanging()
         return other
@@ -79,7 +79,7 @@ class Fold:
         return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", ("self", "event"))
 
     def start(self, key: Sequence[Any]) -> Any:
-        """The state before any event: only the key is set."""
+        """Return the state before any event: only the key is set."""
         if len(key) != len(self.key) or None in key:
             raise InvalidKey(self.name, key, [field.name for field in self.key])
         fields = list(zip(self.key, key, strict=True))
@@ -89,24 +89,24 @@ class Fold:
         return self.owner(**{field.name: value for field, value in fields})
 
     def apart(self, state: Any) -> Any:
-        """Return a state for a caller who may change what is in it: a copy where that is possible."""
+        """Return a state that the caller may change: a copy if it holds anything mutable."""
         if self._can_change is None:
             self._can_change = can_change(self.owner)
         return deepcopy(state) if self._can_change else state
 
     def key_of(self, state: Any) -> tuple[Any, ...]:
-        """The key of a state."""
+        """Return the key of a state."""
         return tuple(field.get(state) for field in self.key)
 
     def criteria(self, key: Sequence[Any]) -> Criteria:
-        """The events of one key: for each event type, those of the key's tags that the type carries."""
+        """Return the events of one key: for each event type, those of the key's tags that the type carries."""
         tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
         return Criteria(*(Item(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
 
     def keys_by_tags(self, tags: Collection[str]) -> Sequence[tuple[Any, ...]] | None:
-        """The keys that an event concerns, by its stored tags alone; None when they do not tell.
+        """Return the keys that an event concerns, by its stored tags alone; None if the tags are not enough.
 
-        They do not where several parts of the key have the same tag, or where the event lacks the tag of one.
+        They are not if parts of the key share a tag, or if the event lacks the tag of one.
         """
         if len({part.tag.name for part in self.key}) < len(self.key):
             return None
@@ -124,11 +124,11 @@ class Fold:
         return list(product(*values))
 
     def all_criteria(self) -> Criteria:
-        """The events of all keys."""
+        """Return the events of all keys."""
         return Criteria(Item(event.wire for event in self.events))
 
     def fold(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent] = ()) -> Any:
-        """The state after these events, in order; `stored` are their records, for what an error says.
+        """Return the state after these events, in order; `stored` are their records, for what an error says.
 
         `EvolveFailed` when evolve raises, or returns something else than a state. The state is checked once for all
         the events: what evolve gets after a wrong one makes it fail.
@@ -140,7 +140,7 @@ class Fold:
         return after if type(after) is self.owner else self._step_by_step(state, events, stored)
 
     def step(self, state: Any, event: Any, position: int | None = None, *, deletes: bool = False) -> Any:
-        """The state after one event, which lies at `position` if it is stored. With `deletes` it may be None."""
+        """Return the state after one event, stored at `position` if given. With `deletes` the state may be None."""
         try:
             after = self.evolve(state, event)
         except ArgumentMutated:
@@ -161,7 +161,7 @@ class Fold:
         return state
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when the model's fields, its source or its events' versions do."""
+        """Return the fingerprint of the model; it changes with its fields, source and event versions."""
         self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
         return self._fingerprint
 
@@ -202,7 +202,7 @@ class Fold:
 
 
 def fold_of(owner: type) -> Fold:
-    """The fold of a model class; understood once, then kept on the class, with the events that are defined by now."""
+    """Return the fold of a model class, made once and kept on the class, with the event classes defined so far."""
     known: Fold | None = vars(owner).get("__fold__")
     if known is None:
         known = Fold(owner)

@@ -15,7 +15,7 @@ from leftfold.model.comparing import is_any
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an event carries beside its data.
+    """What an event carries in addition to its data.
 
     `command` is the id of the command that made the event, `command_type` its wire name. `correlation` is shared by
     all that follows from one request. `cause` is the position of an event or the id of a command. `traceparent` is
@@ -32,7 +32,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     extra: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        """Refuse what could not be read back; values of `extra` become what they are read back as."""
+        """Refuse what could not be read back; convert values of `extra` to what they are read back as."""
         for name in TEXTS:
             value = getattr(self, name)
             if value is not None and not (type(value) is str and value.isascii()):
@@ -43,8 +43,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             force_setattr(self, "extra", _plain(self.extra))
 
     def of_command(self, identity: str, wire: str) -> "Metadata":
-        """This metadata, for a command of this id and type; without a correlation, it starts one."""
-        stamped = _copy(self)  # no check again: all of it was checked when it was said
+        """Return this metadata, for a command of this id and type; without a correlation, it starts one."""
+        stamped = _copy(self)  # no second check: it was checked when it was made
         force_setattr(stamped, "command", identity)
         force_setattr(stamped, "command_type", wire)
         if not self.correlation:
@@ -52,7 +52,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return stamped
 
     def over(self, other: "Metadata") -> "Metadata":
-        """This metadata, with what it leaves open taken from `other`."""
+        """Return this metadata, completed by `other`."""
         if other is NOTHING_SAID:
             return self
         said = {name: value for name in OPEN if (value := getattr(self, name)) is not None}
@@ -62,14 +62,14 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 TEXTS = ("command", "command_type", "correlation", "actor", "reason", "traceparent")
 OPEN = tuple(name for name in Metadata.__struct_fields__ if name != "extra")
 
-_copy: Callable[[Metadata], Metadata] = methodcaller("__copy__")  # as `copy.copy`, which looks for it each time
+_copy: Callable[[Metadata], Metadata] = methodcaller("__copy__")  # like `copy.copy`, without its lookup
 _decoder = msgspec.json.Decoder(Metadata)
 _encoder = msgspec.json.Encoder()
 _decode_extra = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def _text(name: str, value: object) -> str:
-    """The value as plain text."""
+    """Return the value as plain text."""
     expected = "text" if name != "cause" else "the position of an event, or the id of a command as text"
     if not isinstance(value, str):
         raise InvalidMetadata(name, value, expected)
@@ -82,7 +82,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _plain(extra: object) -> dict[str, Any]:
-    """The values as JSON gives them back."""
+    """Return the values as JSON gives them back."""
     if not isinstance(extra, dict):
         raise InvalidMetadata("extra", extra, "a dict of what is added")
     given = cast("dict[str, Any]", extra)
@@ -112,7 +112,7 @@ _present: ContextVar[Metadata] = ContextVar("leftfold metadata", default=NOTHING
 
 
 def present_metadata() -> Metadata:
-    """What the surrounding `recording` blocks say."""
+    """Return the metadata of the surrounding `recording` blocks."""
     return _present.get()
 
 
@@ -141,15 +141,15 @@ def recording(
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
-    """The stored form: a JSON object of what was said."""
+    """Return the stored form: a JSON object."""
     try:
         return _encoder.encode(metadata)
-    except (TypeError, ValueError) as error:  # its `extra` was changed after it was checked
+    except (TypeError, ValueError) as error:  # `extra` was changed after the check
         raise InvalidMetadata("extra", metadata.extra, "values that JSON can hold") from error
 
 
 def decode_metadata(data: bytes) -> Metadata:
-    """The metadata of stored bytes.
+    """Return the metadata of stored bytes.
 
     A number in place of a text is read as text. A field that cannot be read comes back under `extra["raw"]`, beside
     those that can; bytes that are no JSON object come back there as they are.

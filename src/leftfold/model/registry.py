@@ -32,22 +32,22 @@ RESERVED = "leftfold."  # what the log's own events are called
 
 
 class Registry:
-    """Knows the event types of one app; encodes events and decodes any stored version of them.
+    """Knows the event types of one app; encodes events and decodes every stored version of them.
 
     Stored events of unknown types are passed over untouched and counted in `unknown`: each event of a log once, however
-    often it is read. `ignores` are patterns of the types that the app is not meant to know.
+    often it is read. `ignores` holds patterns of types that the app need not know.
     """
 
     def __init__(self, codec: Codec | None = None, *, ignores: Iterable[str] = ()) -> None:
         self.codec = codec or JsonCodec()
         self.ignores = tuple(ignores)
         self.unknown: Counter[str] = Counter()
-        self._passed_over: dict[str, int] = {}  # the newest position of each unknown type that was counted
-        self.folded: set[type] = set()  # the event classes that models name, with the subclasses they had at opening
+        self._passed_over: dict[str, int] = {}  # the newest counted position of each unknown type
+        self.folded: set[type] = set()  # event classes of models, with their subclasses at opening
         self._by_owner: dict[type, MessageType] = {}
         self._by_wire: dict[str, MessageType] = {}
         self._tag_names: set[str] = set()
-        self._overlapping: dict[str, list[str]] = {}  # tag names, and longer ones that some of their tags begin with
+        self._overlapping: dict[str, list[str]] = {}  # tag names, and longer names that may be confused with them
         self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
         self._new_names: dict[str, str] = {}
         self._decoders: dict[tuple[str, int], Decode] = {}
@@ -93,14 +93,14 @@ class Registry:
         return self.add(owner)
 
     def form(self, owner: type) -> StoredForm:
-        """The stored form of a class."""
+        """Return the stored form of a class."""
         found = self._forms.get(owner)
         if found is None:
             found = self._forms[owner] = StoredForm(owner, self.codec)
         return found
 
     def query_form(self, owner: type) -> StoredForm | None:
-        """The stored form of a query type. A query is not stored, so it may hold a function; then it has none."""
+        """Return the stored form of a query type. None for a query that holds a function, as it is not stored."""
         if owner not in self._query_forms:
             self._query_forms[owner] = None if has_foreign_types(owner) else self.form(owner)
         return self._query_forms[owner]
@@ -111,23 +111,23 @@ class Registry:
             self.form(owner)
 
     def of_wire(self, wire: str) -> MessageType | None:
-        """The type that events stored under this name have today."""
+        """Return today's type for events stored under this name."""
         while wire not in self._by_wire and wire in self._new_names:
             wire = self._new_names[wire]
         return self._by_wire.get(wire)
 
     def lacks(self, wire: str) -> bool:
-        """Whether events of this type are passed over although nobody said so: it is unknown, and not ignored."""
+        """Tell whether events of this type are skipped unintentionally: it is unknown and not ignored."""
         own = wire.startswith(RESERVED)
         return not own and self.of_wire(wire) is None and not any(fnmatchcase(wire, each) for each in self.ignores)
 
     @property
     def names(self) -> frozenset[str]:
-        """The names under which the log may hold events of types that users registered, former ones included."""
+        """The names under which the log may hold users' events, including former names."""
         return frozenset(name for name in (*self._by_wire, *self._new_names) if not name.startswith(RESERVED))
 
     def present_tags(self, stored: StoredEvent) -> tuple[str, ...]:
-        """The tags that a stored event would have if it were appended today; of an unknown type those that it has."""
+        """Return the tags that a stored event would get today; for an unknown type, its stored tags."""
         known = self.of_wire(stored.type)
         return stored.tags if known is None else known.tags_of(self.decode(stored))
 
@@ -151,12 +151,12 @@ class Registry:
         self._decoders.clear()
 
     def names_of(self, wire: str) -> frozenset[str]:
-        """This name, and all former names of the same type."""
+        """Return this name, and all former names of the same type."""
         former = (old for old, new in self._new_names.items() if new == wire)
         return frozenset({wire}).union(*(self.names_of(old) for old in former))
 
     def stored(self, criteria: Criteria) -> Criteria:
-        """The criteria by which present types are found in the log: former names included."""
+        """Return the criteria by which present types are found in the log: former names included."""
         if not self._new_names:
             return criteria
         return Criteria(*(self._stored_item(item) for item in criteria.items))
@@ -165,11 +165,11 @@ class Registry:
         return Item(frozenset[str]().union(*(self.names_of(name) for name in item.types)), item.tags)
 
     def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
-        """The record to append for an event; its class is registered if it was not."""
+        """Return the record to append for an event; its class is registered if it was not."""
         return self.admit(event, metadata, time)[0]
 
     def admit(self, event: object, metadata: bytes, time: datetime | None = None) -> tuple[NewEvent, Any]:
-        """The same, and the event as it will be read back, which its tags are taken from.
+        """Return the record to append, and the event as it will be read back, whose tags the record has.
 
         An event that would not be read back equal raises `InvalidMessage`.
         """
@@ -188,7 +188,7 @@ class Registry:
                         raise InvalidMessage(event, f".{field.name}", value, f"is also a tag of {Tag(longer)!r}")
 
     def decode(self, stored: StoredEvent) -> Any:
-        """The event of a record in its present form, or None when its type is unknown."""
+        """Return the event of a record in its present form, or None when its type is unknown."""
         decode = self._decoders.get((stored.type, stored.version))
         if decode is None:
             return self._decoded(stored.type, stored.version, stored.data, stored.position)
@@ -198,11 +198,11 @@ class Registry:
             raise CannotDecode(stored.type, stored.version, stored.position, _problem(error)) from error
 
     def decode_new(self, record: NewEvent) -> Any:
-        """The event as it will come back from the log."""
+        """Return the event as it will come back from the log."""
         return self._decoded(record.type, record.version, record.data, 0)
 
     def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
-        """The events of those records whose types are known."""
+        """Return the events of those records whose types are known."""
         decoded: list[Any] = []
         for stored in events:
             form = (stored.type, stored.version)
@@ -268,7 +268,7 @@ class Registry:
 
 
 def _overlapping(names: Collection[str]) -> dict[str, list[str]]:
-    """For each tag name the longer ones of which a tag may look like one of its own: `x` and `x:y` in `x:y:1`."""
+    """Map each tag name to longer names whose tags may look like its own: `x` and `x:y` in `x:y:1`."""
     with_colon = sorted(name for name in names if ":" in name)
     found = {name: [each for each in with_colon if each.startswith(f"{name}:")] for name in names}
     return {name: longer for name, longer in found.items() if longer}
@@ -279,5 +279,5 @@ def _full_name(owner: type) -> str:
 
 
 def _problem(error: Exception) -> str:
-    """What keeps data from being decoded; an upcaster's error with its class, since a KeyError says only a name."""
+    """Return why data cannot be decoded; an upcaster's error with its class, as a KeyError shows only a name."""
     return str(error) if isinstance(error, ValueError | TypeError) else in_words(error)

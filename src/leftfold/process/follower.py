@@ -273,7 +273,7 @@ class ProcessFollower:
     # --- instances
 
     async def _instance(self, key: Key, position: int) -> HeldInstance:
-        """The instance as it is before the event at `position`."""
+        """Return the instance as it is before the event at `position`."""
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = await self._load(key, position)
@@ -284,7 +284,7 @@ class ProcessFollower:
         return held
 
     async def _load(self, key: Key, position: int) -> HeldInstance:
-        """The same from the log; an event that could not be folded is where the instance was parked, or after it."""
+        """Return the instance from the log; an event that could not be folded is at or after its parked position."""
         progress, _ = await self._processes.progress(self.definition, key)
         held = HeldInstance(key, self.definition.fold.start(key), progress)
         if progress.ended:
@@ -319,7 +319,7 @@ class ProcessFollower:
         return answers
 
     def _decoded(self, stored: StoredEvent) -> Any:
-        """The event, or the error in its place, which parks the instances that it concerns."""
+        """Return the event, or an error that parks the instances it concerns."""
         try:
             return self._journal.registry.decode(stored)
         except CannotDecode as error:
@@ -333,5 +333,5 @@ def _metadata(stored: StoredEvent, process: str) -> Metadata:
 
 
 def _ticket(instance: str, position: int, number: int) -> str:
-    """The ticket of a command that an instance submits: no user's key gives the same one."""
+    """Return the ticket of a command that an instance submits: no user's key gives the same one."""
     return blake2b(f"{instance}/{position}/{number}".encode(), digest_size=16, person=b"leftfold.process").hexdigest()

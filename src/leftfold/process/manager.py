@@ -159,7 +159,7 @@ class ProcessDefinition:
 
 
 def _quoted(part: object) -> str:
-    """A part of a key without the character that stands between two of them."""
+    """Return a part of a key without the character that stands between two of them."""
     return render(part).replace("%", "%25").replace("/", "%2F")
 
 

@@ -201,7 +201,7 @@ class Processes:
         return [(each.position, each.error) for each in before] == [(parked.position, parked.error)]
 
     async def _recorded(self, definition: ProcessDefinition, key: Key) -> tuple[list[Any], int]:
-        """What was recorded about an instance, and the position up to which this is all.
+        """Return what was recorded about an instance, and the position up to which this is all.
 
         Another instance may have the former name of this one; then the event that was answered tells which is meant.
         """

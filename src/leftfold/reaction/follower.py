@@ -146,7 +146,7 @@ class ReactorFollower:
         return events
 
     def _fresh(self, batch: Batch, room: int) -> tuple[Sequence[StoredEvent], int]:
-        """The next events, and the position up to which they are all.
+        """Return the next events, and the position up to which they are all.
 
         There are none while too many events wait, or while one waits that must be handled first.
         """
@@ -237,7 +237,7 @@ class ReactorFollower:
         return outcome.before + 1 >= self._backoff.attempts
 
     def _recorded(self, outcomes: Sequence[Attempt], through: int) -> list[tuple[Any, bytes]]:
-        """The events that record attempts, with their metadata."""
+        """Return the events that record attempts, with their metadata."""
         failed = [(self._failure(each), _metadata(each.stored)) for each in outcomes if each.error is not None]
         again = [each.stored.position for each in outcomes if each.again and each.error is None]
         return [*failed, (ReactorReacted(self.definition.name, through, again), b"{}")]

@@ -162,7 +162,7 @@ class KnownHosts:
 
 
 def _name_in(host: str) -> str:
-    """The name or address of a Host header, without brackets and port; "" where it has no such form."""
+    """Return the name or address of a Host header, without brackets and port; "" if it is malformed."""
     found = HOST.fullmatch(host)
     return (found["address"] or found["name"]).lower().rstrip(".") if found else ""
 

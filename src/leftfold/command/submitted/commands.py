@@ -135,7 +135,7 @@ class Inbox:
         metadata: Metadata,
         recurring: Recurrence | None = None,
     ) -> NewEvent:
-        """The event of a submitted command; one that recurs begins a series."""
+        """Return the event of a submitted command; one that recurs begins a series."""
         if due is not None:
             to_microseconds(due)  # refuses a naive one
         stamped = self._executor.metadata_of(command, metadata, ticket)
@@ -157,7 +157,7 @@ class Inbox:
         return recurrence(every, due, self._clock.now())
 
     def cancellation(self, ticket: str) -> CommandCancelled:
-        """The event that cancels a command unless it is completed."""
+        """Return the event that cancels a command unless it is completed."""
         return CommandCancelled(ticket)
 
     def due(self, at: datetime | None, delay: timedelta | None) -> datetime | None:
@@ -228,7 +228,7 @@ class Inbox:
         return [each for each in tickets if _may_be_cancelled((await self.read(each)).submission)]
 
     async def _to_cancel(self, ticket: str) -> list[TicketRecord]:
-        """The ticket, and the newest of its series, if they may be cancelled; `TicketClosed` if none may."""
+        """Return the ticket, and the newest of its series, if they may be cancelled; `TicketClosed` if none may."""
         found = [await self.read(ticket)]
         series = found[0].submission.series
         newest = ticket if series is None else await self._newest_of(series)
@@ -249,12 +249,12 @@ class Inbox:
 
 
 def ticket_of(key: str) -> str:
-    """The ticket id that a key stands for."""
+    """Return the ticket id that a key stands for."""
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 def _metadata_of(ticket: str, submitted: StoredEvent) -> Metadata:
-    """The metadata of a command. In a series the command before submits it, but it is a command of its own."""
+    """Return the metadata of a command. In a series the command before submits it, but it is a command of its own."""
     metadata = decode_metadata(submitted.metadata)
     return metadata if metadata.command == ticket else msgspec.structs.replace(metadata, command=ticket)
 

@@ -219,7 +219,7 @@ class CommandFollower:
                 self._schedule.discard(record.submission.ticket)
 
     async def _order(self, ticket: str) -> Order | None:
-        """A ticket with its command; None if the command is left to other code, or if it cannot be decoded."""
+        """Return a ticket with its command; None if the command is left to other code, or if it cannot be decoded."""
         record = self._fresh.pop(ticket, None) or await self._inbox.read(ticket)
         if not self._can_handle(record.submission):  # others postponed it, or a person retried it
             self._schedule.put(ticket, record.position, NEVER)
@@ -282,7 +282,7 @@ class CommandFollower:
             log.log(level, "%s (ticket %s) %s: %s", *words, exc_info=loggable(error))
 
     def _given_up(self, submission: Submission, attempt: int, problem: str, traceback: str) -> list[Any]:
-        """What is recorded after the last attempt; the series of a command that recurs continues."""
+        """Return what is recorded after the last attempt; a recurring command's series continues."""
         try:
             following = submission.following(self._clock.now())
         except ZoneInfoNotFoundError:  # it continues once it is retried where its time zone is known

@@ -65,7 +65,7 @@ class Listing:
     async def _folded(
         self, about: Criteria, after: int, leave_out: frozenset[str] = frozenset()
     ) -> tuple[Placed, set[str]]:
-        """The submissions of a part of the log, and the tickets in it that were submitted before."""
+        """Return the submissions of a part of the log, and the tickets in it that were submitted before."""
         found: Placed = {}
         unknown: set[str] = set()
         async for batch in self._store.read(about, after=after):
@@ -81,7 +81,7 @@ class Listing:
         return found, unknown
 
     async def _checkpoint(self) -> tuple[int, set[str]]:
-        """The position up to which only these tickets were unfinished."""
+        """Return the position up to which only these tickets were unfinished."""
         for event in await Journal(self._store, self._registry).newest(criteria(InboxCheckpoint)):
             return event.position, set(event.open)
         return 0, set()

@@ -57,13 +57,13 @@ class Submission(DecisionModel):
         return fields
 
     def state_at(self, now: datetime) -> str:
-        """The state at a time: for an open command `pending` if it is due, else `scheduled`."""
+        """Return the state at a time: for an open command `pending` if it is due, else `scheduled`."""
         if self.state != "open":
             return self.state
         return "scheduled" if self.due is not None and self.due > now else "pending"
 
     def following(self, now: datetime) -> CommandSubmitted | None:
-        """The next command of a series, due at the first time after `now`; None if this command does not recur."""
+        """Return the next command of a series, due first after `now`; None if this command does not recur."""
         if self.recurrence is None or self.series is None:
             return None
         due = self.recurrence.after(max(now, self.due or now))
@@ -118,5 +118,5 @@ def _recurring(submission: S, event: CommandSubmitted) -> S:
 
 
 def _ticket_in(series: str, due: datetime) -> str:
-    """The ticket of a command of a series: no user's key gives the same one."""
+    """Return the ticket of a command of a series: no user's key gives the same one."""
     return blake2b(f"{series}/{due.isoformat()}".encode(), digest_size=16, person=b"leftfold.series").hexdigest()
