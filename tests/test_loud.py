@@ -215,8 +215,8 @@ async def test_a_retry_that_fails_as_before_is_no_new_error_and_a_new_failure_is
     async def retry() -> None:
         await live.retry(Row, "x")
         await live.retry("lines")
-        await live.retry_process(Greeting, "x")
-        await live.retry_reactor("mail")
+        await live.retry(Greeting, "x")
+        await live.retry("reactor mail")
         await live.ticket(ticket).retry()
         await live.run_until_quiet()
 
@@ -256,8 +256,8 @@ async def test_what_lets_things_go_on_is_logged_and_takes_them_off_the_status(
 
     await live.skip(Row, "x", reason="typing error")
     await live.skip("lines", reason="typing error")
-    await live.skip_reactor("mail", 1, reason="no address")
-    await live.cancel_process(Greeting, "x", reason="by hand")
+    await live.skip("reactor mail", 1, reason="no address")
+    await live.cancel(Greeting, "x", reason="by hand")
     await live.ticket(ticket).cancel()
 
     assert {record.getMessage() for record in caplog.records} >= {

@@ -195,7 +195,7 @@ async def test_an_instance_that_began_under_its_former_name_goes_on_under_it(liv
 
     assert [(await live.state(Books, *key)).count for key in (("x/y", "z"), ("x", "y/z"))] == [0, 1]
     assert (await live.process(Booking, "v/w", "z")).progress.parked == 3
-    await live.retry_process(Booking, "v/w", "z")
+    await live.retry(Booking, "v/w", "z")
     await live.run_until_quiet()
 
     assert (await live.state(Books, "v/w", "z")).count == 1

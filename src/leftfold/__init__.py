@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from leftfold.app import App
-from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, Ticket
+from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, SubmissionState, Ticket
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.workers import Role
@@ -15,6 +15,7 @@ from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, cr
 from leftfold.model.message import Command, Event, Query, message
 from leftfold.model.metadata import Metadata, recording
 from leftfold.model.tag import NonKey, Tag
+from leftfold.parked import Parked
 from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
 from leftfold.query import EventContext, ReadModel, ReadModels
 from leftfold.reaction.reactor import Delivery
@@ -63,6 +64,7 @@ __all__ = [
     "Metadata",
     "NewEvent",
     "NonKey",
+    "Parked",
     "ProcessManager",
     "Query",
     "Reaction",
@@ -75,6 +77,7 @@ __all__ = [
     "Status",
     "StoredEvent",
     "Submission",
+    "SubmissionState",
     "SyncLive",
     "SyncStore",
     "SystemClock",

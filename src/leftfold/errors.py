@@ -7,8 +7,8 @@ LeftfoldError
 │       UnmatchedParameter, AmbiguousParameter, DuplicateHandler, WireNameClash, ReservedWireName
 ├── UsageError: NotHandled, NaiveDatetime, UnsupportedValue, UnsupportedExpression, PositionAhead,
 │       InvalidPosition, InvalidKey, InvalidMetadata, NotAnEvent, WrongAnswer, InvalidUrl, MissingExtra, SameLog,
-│       ForeignTarget, MissingOption, InvalidOption, UnknownRole, UnknownProcess, InstanceNotParked, InstanceEnded,
-│       UnknownInstance, UnknownReactor, EventNotWaiting, WrongLoop, ForkedStore, InsideRunningLoop
+│       ForeignTarget, MissingOption, InvalidOption, UnknownRole, UnknownName, WrongVerb, UnknownSubmissionState,
+│       UnknownProcess, InstanceNotParked, InstanceEnded, UnknownInstance, UnknownReactor, EventNotWaiting, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -667,6 +667,53 @@ class UnknownRole(UsageError, ValueError):
         if near := get_close_matches(str(self.role), self.known, 1):
             return f'write work=("{near[0]}",), a tuple'
         return f"name only these roles, as in work={self.known[:2]}, or leave out work= for all of them"
+
+
+class UnknownName(UsageError, LookupError):
+    """`parked`, `retry`, `skip` or `cancel` was given a name that nothing has, or that several things have."""
+
+    name: str
+    known: Sequence[str]
+    ambiguous: bool = False
+    found = "{_problem}"
+    expected = "one of {known}"
+    remedy = "write {_near}"
+
+    @property
+    def _problem(self) -> str:
+        if self.ambiguous:
+            return f"{self.name!r} may be {' or '.join(self.known)}"
+        return f"nothing in this app is called {self.name!r}"
+
+    @property
+    def _near(self) -> str:
+        near = get_close_matches(self.name, self.known, 2, 0.5) or self.known[:2]
+        return " or ".join(repr(each) for each in near)
+
+
+class WrongVerb(UsageError, ValueError):
+    """`skip` or `cancel` does not fit what the name stands for."""
+
+    verb: str
+    name: str
+    instead: str
+    found = "{verb} does not work like this for {name}"
+    expected = "{instead}"
+    remedy = "use that"
+
+
+class UnknownSubmissionState(UsageError, LookupError):
+    """A submitted command has no such state."""
+
+    state: str
+    known: Sequence[str]
+    found = "{_state} is not a state of a submitted command"
+    expected = "one of {known}"
+    remedy = "correct the name, or leave the state out for what is still open or failed"
+
+    @property
+    def _state(self) -> str:
+        return repr(self.state)
 
 
 class UnknownProcess(UsageError, LookupError):
@@ -1483,7 +1530,9 @@ class NotParked(ReadModelError, LookupError):
     parked: int
     found = "{model} has no parked key {_key}"
     expected = "{_expected}"
-    remedy = "list the parked keys with `leftfold projections`; a key that is not parked needs nothing"
+    remedy = (
+        "list the parked keys with `live.parked()` or `leftfold projections`; a key that is not parked needs nothing"
+    )
 
     @property
     def _key(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from leftfold.audit import Step, TypeMismatch, Verification, explain, verify_log, verify_snapshots
 from leftfold.command import (
+    OPEN_OR_FAILED,
     BatchReceipt,
     Daily,
     DecisionModel,
@@ -18,6 +19,7 @@ from leftfold.command import (
     Snapshots,
     States,
     Submission,
+    SubmissionState,
     Ticket,
     When,
 )
@@ -30,12 +32,12 @@ from leftfold.model.clock import Clock
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold, fold_of
 from leftfold.model.message import CommandLike, Query
-from leftfold.model.metadata import Metadata, present_metadata
+from leftfold.model.metadata import Metadata
 from leftfold.model.registry import Registry
+from leftfold.parked import Parked, ParkedWork
 from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, Progress
 from leftfold.query import (
     ModelStatus,
-    ParkedKey,
     QueryHandler,
     ReadModel,
     ReadSide,
@@ -53,7 +55,6 @@ from leftfold.store.time_travel import resolve
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
 
-OPEN_OR_FAILED = ("pending", "scheduled", "failed")
 OnVerified = Callable[[int, int], None]
 
 
@@ -78,12 +79,14 @@ class LiveApp:
         decision_models: Sequence[Fold],
         clock: Clock,
         name: str,
+        parked: ParkedWork,
         mismatches: tuple[TypeMismatch, ...] = (),
     ) -> None:
         self.store = store
         self._home = Home()
         self._home.check()  # it belongs to this loop from now on
         self._mismatches = mismatches
+        self._parked = parked
         self._name = name
         self._open_commands = OpenCommands(store, registry, clock)
         names = [definition.name for definition in process_definitions.values()]
@@ -192,15 +195,17 @@ class LiveApp:
         """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
         return Ticket(id, self._inbox, self._outcomes, self._home)
 
-    async def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
-        """Submitted commands in these states, in the order of their submission; without `state` those not done with.
+    async def commands(
+        self, state: SubmissionState | str | Sequence[SubmissionState | str] = OPEN_OR_FAILED
+    ) -> list[Submission]:
+        """List submitted commands in these states, in the order of their submission; by default the unfinished ones.
 
-        States are `pending`, `scheduled`, `handled`, `rejected`, `failed` and `cancelled`. For those that are not done
-        with this reads from a worker's newest checkpoint on, for the others all submissions of the log.
+        Those are pending, scheduled or failed; to list them reads the log from a worker's newest checkpoint. For the
+        other states every submission of the log is read. Raises `UnknownSubmissionState`.
         """
         self._home.check()
-        listing = Listing(self.store, self._registry, self._clock)
-        return await listing.in_states((state,) if isinstance(state, str) else state)
+        states = [SubmissionState.named(each) for each in ((state,) if isinstance(state, str) else state)]
+        return await Listing(self.store, self._registry, self._clock).in_states(states)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
         """An instance of a process: its state, how far it has come, and its history."""
@@ -213,45 +218,10 @@ class LiveApp:
         chosen = self._process_definitions.values() if process is None else [self._definition_of(process)]
         return await self._processes.all(chosen)
 
-    async def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
-        """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`."""
-        self._home.check()
-        await self._processes.retry(self._definition_of(process), key, metadata)
-
-    async def skip_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
-        """Let a parked instance leave out the event that it could not answer, and go on, else `InstanceNotParked`.
-
-        The event is not part of its state from then on. The log says who wanted it and why.
-        """
-        self._home.check()
-        await self._processes.skip(self._definition_of(process), key, Metadata(reason=reason))
-
-    async def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
-        """Let an instance answer no more events, and cancel those of its commands that are still to be handled.
-
-        The log says who wanted it and why. `InstanceEnded` when it is done or cancelled already.
-        """
-        self._home.check()
-        await self._processes.cancel(self._definition_of(process), key, self._inbox, Metadata(reason=reason))
-
     async def reactors(self) -> list[ReactorStatus]:
         """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
         self._home.check()
         return await self._reactors.all()
-
-    async def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
-        """Give a reactor an event that waits or is parked again, at once; without a position all that are parked.
-
-        Returns how many these are: at most 1,000 wait at a time. `EventNotWaiting` when the event at this position
-        neither waits nor is parked.
-        """
-        self._home.check()
-        return await self._reactors.retry(name, position, metadata)
-
-    async def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
-        """Leave an event that waits or is parked without a reaction, for good; the log says who wanted it and why."""
-        self._home.check()
-        await self._reactors.skip(name, position, Metadata(reason=reason))
 
     def _definition_of(self, process: type) -> ProcessDefinition:
         found = self._process_definitions.get(process)
@@ -405,18 +375,20 @@ class LiveApp:
         if self._read_side is not None:
             await self._read_side.settle(head)
 
-    async def parked(self) -> Sequence[ParkedKey]:
-        """The keys that are held up by an event which their read model could not fold, and why.
+    async def parked(self, name: type[ReadModel | ProcessManager] | str | None = None) -> Sequence[Parked]:
+        """List the work that has stopped and needs attention, of everything or of what `name` says.
 
-        A free-form projection has one key, the empty one.
+        `name` is the class of a read model or process, or a text as in `Parked.name`: "projection Balance", "process
+        Fulfilment", "reactor mail", "commands" for submitted commands that failed. The kind may be left out if only one
+        thing has the name; else `UnknownName`.
         """
         self._home.check()
-        return await self._read_side.parked() if self._read_side else ()
+        return await self._parked.all(name)
 
     async def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
         """The first events that a parked key waits with: the one that could not be folded, and those behind it.
 
-        Here as in `retry` and `skip`, a free-form projection is named by its name, and has no key.
+        An SQL projection is named by its name, and has no key.
         """
         self._home.check()
         return await self._parked_keys(model).events(key, limit)
@@ -426,24 +398,35 @@ class LiveApp:
         self._home.check()
         return await self._parked_keys(model).traceback(key)
 
-    async def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
-        """Fold what a parked key waits with, in order; without a key, that of every parked key of the model.
+    async def retry(
+        self, name: type[ReadModel | ProcessManager] | str, *key: Any, metadata: Metadata | None = None
+    ) -> Sequence[Parked]:
+        """Try parked work again at once, and return what is still parked.
 
-        What could not be folded this time either is returned, empty when all is level. `NotParked` when nothing is
-        parked under this key.
+        `name` and `key` are those of `parked`. Without a key all parked work of the name is tried, except that a
+        process needs the key of one instance. A reactor's event or a submitted command that waits for its next attempt
+        may be retried too. Raises `NotParked`, `InstanceNotParked`, `EventNotWaiting` or `TicketClosed`.
         """
         self._home.check()
-        return await self._parked_keys(model).retry(key)
+        return await self._parked.retry(name, key, metadata)
 
-    async def skip(self, model: type[ReadModel] | str, *key: Any, reason: str) -> Sequence[ParkedKey]:
-        """Leave the event that holds up a key out of its row, for good, and let the key go on.
+    async def skip(self, name: type[ReadModel | ProcessManager] | str, *key: Any, reason: str) -> Sequence[Parked]:
+        """Leave the event that is parked under a key out for good, and go on with those behind it.
 
-        The log records it as an event, with the reason and the actor of the surrounding `recording` block. Returns
-        what holds up the key next, if anything does.
+        The log records the reason, and the actor of the surrounding `recording` block. Returns what is parked under the
+        key next, if anything is. Commands cannot be skipped: `cancel` them.
         """
         self._home.check()
-        said = Metadata(reason=reason).over(present_metadata())
-        return await self._parked_keys(model).skip(key, said)
+        return await self._parked.skip(name, key, reason)
+
+    async def cancel(self, name: type[ProcessManager] | str, *key: Any, reason: str) -> None:
+        """Cancel an instance of a process, with its commands that are still open, or a submitted command.
+
+        `live.cancel(Fulfilment, "o-1", reason=...)`, `live.cancel("commands", ticket.id, reason=...)`. The log records
+        who and why. Raises `InstanceEnded` or `TicketClosed` if it is too late.
+        """
+        self._home.check()
+        await self._parked.cancel(name, key, reason)
 
     def _parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:
         if self._read_side is None:

@@ -9,22 +9,25 @@ from typing import Any, Self, TypeVar
 
 from leftfold.audit import Step, Verification
 from leftfold.command import (
+    OPEN_OR_FAILED,
     BatchReceipt,
     Daily,
     DecisionModel,
     Receipt,
     Submission,
+    SubmissionState,
     Ticket,
     When,
 )
 from leftfold.follow.lease_store import Entry
-from leftfold.live import OPEN_OR_FAILED, LiveApp, OnVerified
+from leftfold.live import LiveApp, OnVerified
 from leftfold.loop_thread import LoopThread, Opened, SyncWatch, check_no_loop
 from leftfold.model.criteria import Criteria
 from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
+from leftfold.parked import Parked
 from leftfold.process import Instance, ProcessManager, Progress
-from leftfold.query import ModelStatus, ParkedKey, ReadModel
+from leftfold.query import ModelStatus, ReadModel
 from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import StoredEvent
@@ -152,8 +155,10 @@ class SyncLive:
         """The ticket of a submitted command, by its id; the log is asked when the ticket is. See `LiveApp.ticket`."""
         return SyncTicket(self._live.ticket(id), self._loop)
 
-    def commands(self, state: str | Sequence[str] = OPEN_OR_FAILED) -> list[Submission]:
-        """Submitted commands in these states, in the order of their submission; without `state` those not done with.
+    def commands(
+        self, state: SubmissionState | str | Sequence[SubmissionState | str] = OPEN_OR_FAILED
+    ) -> list[Submission]:
+        """List submitted commands in these states, in the order of their submission; by default the unfinished ones.
 
         See `LiveApp.commands`.
         """
@@ -170,47 +175,12 @@ class SyncLive:
         """
         return self._loop.run(self._live.processes(process))
 
-    def retry_process(self, process: type[ProcessManager], *key: Any, metadata: Metadata | None = None) -> None:
-        """Let a parked instance go on with the event that it could not answer, else `InstanceNotParked`.
-
-        See `LiveApp.retry_process`.
-        """
-        self._loop.run(self._live.retry_process(process, *key, metadata=metadata))
-
-    def skip_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
-        """Let a parked instance leave out the event that it could not answer, and go on, else `InstanceNotParked`.
-
-        See `LiveApp.skip_process`.
-        """
-        self._loop.run(self._live.skip_process(process, *key, reason=reason))
-
-    def cancel_process(self, process: type[ProcessManager], *key: Any, reason: str) -> None:
-        """Let an instance answer no more events, and cancel those of its commands that are still to be handled.
-
-        See `LiveApp.cancel_process`.
-        """
-        self._loop.run(self._live.cancel_process(process, *key, reason=reason))
-
     def reactors(self) -> list[ReactorStatus]:
         """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors.
 
         See `LiveApp.reactors`.
         """
         return self._loop.run(self._live.reactors())
-
-    def retry_reactor(self, name: str, position: int | None = None, *, metadata: Metadata | None = None) -> int:
-        """Give a reactor an event that waits or is parked again, at once; without a position all that are parked.
-
-        See `LiveApp.retry_reactor`.
-        """
-        return self._loop.run(self._live.retry_reactor(name, position, metadata=metadata))
-
-    def skip_reactor(self, name: str, position: int, *, reason: str) -> None:
-        """Leave an event that waits or is parked without a reaction, for good; the log says who wanted it and why.
-
-        See `LiveApp.skip_reactor`.
-        """
-        self._loop.run(self._live.skip_reactor(name, position, reason=reason))
 
     def query(
         self,
@@ -304,12 +274,12 @@ class SyncLive:
         """
         self._loop.run(self._live.run_until_quiet())
 
-    def parked(self) -> Sequence[ParkedKey]:
-        """The keys that are held up by an event which their read model could not fold, and why.
+    def parked(self, name: type[ReadModel | ProcessManager] | str | None = None) -> Sequence[Parked]:
+        """List the work that has stopped and needs attention, of everything or of what `name` says.
 
         See `LiveApp.parked`.
         """
-        return self._loop.run(self._live.parked())
+        return self._loop.run(self._live.parked(name))
 
     def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
         """The first events that a parked key waits with: the one that could not be folded, and those behind it.
@@ -325,16 +295,25 @@ class SyncLive:
         """
         return self._loop.run(self._live.parked_traceback(model, *key))
 
-    def retry(self, model: type[ReadModel] | str, *key: Any) -> Sequence[ParkedKey]:
-        """Fold what a parked key waits with, in order; without a key, that of every parked key of the model.
+    def retry(
+        self, name: type[ReadModel | ProcessManager] | str, *key: Any, metadata: Metadata | None = None
+    ) -> Sequence[Parked]:
+        """Try parked work again at once, and return what is still parked. See `LiveApp.retry`."""
+        return self._loop.run(self._live.retry(name, *key, metadata=metadata))
 
-        See `LiveApp.retry`.
+    def skip(self, name: type[ReadModel | ProcessManager] | str, *key: Any, reason: str) -> Sequence[Parked]:
+        """Leave the event that is parked under a key out for good, and go on with those behind it.
+
+        See `LiveApp.skip`.
         """
-        return self._loop.run(self._live.retry(model, *key))
+        return self._loop.run(self._live.skip(name, *key, reason=reason))
 
-    def skip(self, model: type[ReadModel] | str, *key: Any, reason: str) -> Sequence[ParkedKey]:
-        """Leave the event that holds up a key out of its row, for good, and let the key go on. See `LiveApp.skip`."""
-        return self._loop.run(self._live.skip(model, *key, reason=reason))
+    def cancel(self, name: type[ProcessManager] | str, *key: Any, reason: str) -> None:
+        """Cancel an instance of a process, with its commands that are still open, or a submitted command.
+
+        See `LiveApp.cancel`.
+        """
+        self._loop.run(self._live.cancel(name, *key, reason=reason))
 
 
 def open_sync(opening: AbstractAsyncContextManager[LiveApp]) -> SyncLive:

@@ -19,6 +19,7 @@ from leftfold.command import (
     CommandHandler,
     Executor,
     Inbox,
+    Listing,
     Outcomes,
     Snapshots,
     States,
@@ -33,6 +34,7 @@ from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.fold import Fold
 from leftfold.model.ids import RandomIds
 from leftfold.model.registry import Registry
+from leftfold.parked import ParkedWork
 from leftfold.process import ProcessDefinition, Processes, ProcessFollower
 from leftfold.query import (
     OnChange,
@@ -265,6 +267,8 @@ class _Opening:
         read_side = await self._read_side()
         reactors = Reactors(store, app.registry, app.reactors)
         workers = await self._workers(executor, inbox, reactors)
+        processes = Processes(store, app.registry)
+        listing = Listing(store, app.registry, self._clock)
         return LiveApp(
             store,
             app.registry,
@@ -275,13 +279,14 @@ class _Opening:
             snapshots,
             app.query_handlers,
             read_side,
-            Processes(store, app.registry),
+            processes,
             app.processes,
             reactors,
             workers,
             app.decision_models,
             self._clock,
             app.name,
+            ParkedWork(read_side, app.kept, processes, app.processes.values(), reactors, inbox, listing),
             await self._mismatches(workers),
         )
 

@@ -10,7 +10,8 @@ from leftfold.cli.consoles import Console
 from leftfold.cli.work_view import Changes, LogLines, View
 from leftfold.errors import StoreFailed
 from leftfold.health import Work
-from leftfold.query import ModelStatus, ParkedKey
+from leftfold.parked import Parked
+from leftfold.query import ModelStatus
 from leftfold.status import NeedsAttention, WorkerStatus
 
 
@@ -19,8 +20,8 @@ def status(trouble: str | None = None, problem: StoreFailed | None = None, parke
     return Work(42, (model,), (WorkerStatus("commands", "at 42, 3 open", True, trouble),))
 
 
-def key(name: str) -> ParkedKey:
-    return ParkedKey("Balance", "balance", (name,), 17, "ValueError: no", 1)
+def key(name: str) -> Parked:
+    return Parked("projection Balance", (name,), 17, "ValueError: no")
 
 
 def test_trouble_is_told_when_it_begins_and_when_it_ends() -> None:

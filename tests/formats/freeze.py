@@ -98,10 +98,10 @@ async def first_day(live: LiveApp) -> None:
 async def second_day(live: LiveApp, clock: FakeClock) -> None:
     [letters] = [[event.position for event in each.parked] for each in await live.reactors() if each.name == "letters"]
     with recording(actor="sue"):
-        await live.skip_reactor("letters", max(letters), reason="moved away")
-        await live.retry_process(Transport, "bad transport")
-        await live.skip_process(Transport, WORSE, reason="is lost")
-        await live.cancel_process(Transport, "cancelled", reason="bought elsewhere")
+        await live.skip("reactor letters", max(letters), reason="moved away")
+        await live.retry(Transport, "bad transport")
+        await live.skip(Transport, WORSE, reason="is lost")
+        await live.cancel(Transport, "cancelled", reason="bought elsewhere")
         await live.skip(Weight, WORSE, reason="no scales that large")
     [failed] = await live.commands("failed")
     await live.ticket(failed.ticket).retry()

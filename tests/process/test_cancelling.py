@@ -44,7 +44,7 @@ async def test_a_cancelled_instance_answers_nothing_and_its_scheduled_commands_a
     [scheduled] = await live.commands("scheduled")
 
     with recording(actor="ann"):
-        await live.cancel_process(Fulfilment, "o", reason="handled by hand")
+        await live.cancel(Fulfilment, "o", reason="handled by hand")
     await live.execute(Pay("o", 40))
     clock.advance(days=1)
     await live.run_until_quiet()
@@ -58,7 +58,7 @@ async def test_a_cancelled_instance_answers_nothing_and_its_scheduled_commands_a
 
 
 async def test_others_go_on(live: LiveApp) -> None:
-    await live.cancel_process(Fulfilment, "o", reason="no")
+    await live.cancel(Fulfilment, "o", reason="no")
     await live.execute(Place("p", "lamp", 40))
     await live.execute(Pay("p", 40))
 
@@ -70,7 +70,7 @@ async def test_others_go_on(live: LiveApp) -> None:
 async def test_a_restarted_worker_leaves_a_cancelled_instance_alone(
     live: LiveApp, store: EventStore, clock: FakeClock
 ) -> None:
-    await live.cancel_process(Fulfilment, "o", reason="no")
+    await live.cancel(Fulfilment, "o", reason="no")
     await live.execute(Pay("o", 40))
 
     async with orders.open(store, clock=clock, work=False) as other:
@@ -80,19 +80,19 @@ async def test_a_restarted_worker_leaves_a_cancelled_instance_alone(
 
 
 async def test_what_has_ended_or_never_began_is_not_cancelled(live: LiveApp) -> None:
-    await live.cancel_process(Fulfilment, "o", reason="no")
+    await live.cancel(Fulfilment, "o", reason="no")
     with pytest.raises(InstanceEnded, match="is cancelled"):
-        await live.cancel_process(Fulfilment, "o", reason="no")
+        await live.cancel(Fulfilment, "o", reason="no")
     with pytest.raises(InstanceNotParked, match="is cancelled"):
-        await live.retry_process(Fulfilment, "o")
+        await live.retry(Fulfilment, "o")
     with pytest.raises(UnknownInstance):
-        await live.cancel_process(Fulfilment, "x", reason="no")
+        await live.cancel(Fulfilment, "x", reason="no")
 
     await live.execute(Place("p", "lamp", 40))
     await live.execute(Pay("p", 40))
     await live.run_until_quiet()
     with pytest.raises(InstanceEnded, match="is done"):
-        await live.cancel_process(Fulfilment, "p", reason="no")
+        await live.cancel(Fulfilment, "p", reason="no")
 
 
 async def test_a_parked_instance_is_cancelled_and_its_later_events_are_no_trouble(
@@ -103,7 +103,7 @@ async def test_a_parked_instance_is_cancelled_and_its_later_events_are_no_troubl
     sender.broken_at = 2
     async with sender.app.open(store, clock=clock, work=False) as live:
         await live.run_until_quiet()
-        await live.cancel_process(sender.process, "a", reason="no")
+        await live.cancel(sender.process, "a", reason="no")
     async with sender.app.open(store, clock=clock, work=False) as live:
         await place_three(store, "a", "b")
         sender.broken_at = -1
@@ -139,7 +139,7 @@ async def test_an_answer_that_was_on_its_way_when_the_instance_was_cancelled_is_
         working = asyncio.create_task(slow.run_until_quiet())
         await held.reached.wait()
 
-        await live.cancel_process(Fulfilment, "o", reason="no")
+        await live.cancel(Fulfilment, "o", reason="no")
         held.released.set()
         await working
 
@@ -161,7 +161,7 @@ async def test_an_instance_that_is_cancelled_while_it_answers_has_no_open_comman
             async def cancel(live: LiveApp = live, turns: int = turns) -> None:
                 for _ in range(turns):
                     await asyncio.sleep(0)
-                await live.cancel_process(Fulfilment, "o", reason="no")
+                await live.cancel(Fulfilment, "o", reason="no")
 
             await asyncio.gather(live.run_until_quiet(), cancel())
             await live.run_until_quiet()

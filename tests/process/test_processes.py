@@ -319,11 +319,11 @@ async def test_a_parked_instance_that_is_retried_answers_all_that_waited(
     sender.broken_at = 2
     async with sender.app.open(store, clock=clock, work=False) as live:
         await live.run_until_quiet()
-        await live.retry_process(sender.process, "a")
+        await live.retry(sender.process, "a")
         await live.run_until_quiet()
         assert await sent(live, "a") == (1,)
         sender.broken_at = -1
-        await live.retry_process(sender.process, "a")
+        await live.retry(sender.process, "a")
         if not restarted:
             await live.run_until_quiet()
     async with sender.app.open(store, clock=clock, work=False) as live:
@@ -331,7 +331,7 @@ async def test_a_parked_instance_that_is_retried_answers_all_that_waited(
 
         assert await sent(live, "a") == (1, 2, 3)
         with pytest.raises(InstanceNotParked):
-            await live.retry_process(sender.process, "a")
+            await live.retry(sender.process, "a")
 
 
 async def test_a_process_from_now_on_leaves_the_past_alone(store: EventStore, clock: FakeClock) -> None:

@@ -21,7 +21,7 @@ from leftfold import (
     recording,
     replace,
 )
-from leftfold.errors import EventNotWaiting, InvalidHandler, StoreFailed, UnknownReactor
+from leftfold.errors import EventNotWaiting, InvalidHandler, StoreFailed, UnknownName
 from leftfold.model.metadata import decode_metadata, present_metadata
 from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
@@ -302,7 +302,7 @@ async def test_an_event_that_fails_too_often_is_parked_until_it_is_retried(
 
     mail.down.clear()
     with recording(actor="ann", reason="line repaired"):
-        assert await live.retry_reactor("mail", 2) == 1
+        assert await live.retry("reactor mail", 2) == []
     await live.run_until_quiet()
 
     assert mail.sent == ["a", "c", "b"]
@@ -318,7 +318,7 @@ async def test_an_event_that_is_skipped_is_never_reacted_to_and_the_log_says_why
     await join(live, "b")
     await live.run_until_quiet()
 
-    await live.skip_reactor("mail", 1, reason="no longer wanted")
+    await live.skip("reactor mail", 1, reason="no longer wanted")
     mail.down.clear()
     clock.advance(days=1)
     await live.run_until_quiet()
@@ -335,14 +335,14 @@ async def test_all_that_is_parked_is_retried_together(live: LiveApp, mail: Mail,
     await join(live, *names)
     for _ in range(20):
         await until_it_gives_up(live, clock)
-    assert len((await live.reactors())[0].parked) == 30
+    assert len(await live.parked("reactor mail")) == 30
 
     mail.down.clear()
-    assert await live.retry_reactor("mail") == 30
+    assert await live.retry("reactor mail") == []
     await live.run_until_quiet()
 
     assert sorted(mail.sent) == sorted(names)
-    assert await live.retry_reactor("mail") == 0
+    assert await live.parked() == await live.retry("reactor mail") == []
 
 
 async def test_what_neither_waits_nor_is_parked_is_not_retried_or_skipped(live: LiveApp, mail: Mail) -> None:
@@ -350,11 +350,11 @@ async def test_what_neither_waits_nor_is_parked_is_not_retried_or_skipped(live: 
     await live.run_until_quiet()
 
     with pytest.raises(EventNotWaiting):
-        await live.retry_reactor("mail", 1)
+        await live.retry("reactor mail", 1)
     with pytest.raises(EventNotWaiting):
-        await live.skip_reactor("mail", 1, reason="no")
-    with pytest.raises(UnknownReactor, match="'mail'"):
-        await live.retry_reactor("male", 1)
+        await live.skip("reactor mail", 1, reason="no")
+    with pytest.raises(UnknownName, match="'reactor mail'"):
+        await live.retry("reactor male", 1)
 
 
 async def test_waiting_and_parked_events_survive_a_restart(
@@ -375,7 +375,7 @@ async def test_waiting_and_parked_events_survive_a_restart(
         [status] = await live.reactors()
         assert [(each.attempts, each.state) for each in status.outstanding] == [(2, "parked")] * 2
         mail.down.clear()
-        await live.retry_reactor("mail")
+        await live.retry("reactor mail")
     async with mail.app.open(store, clock=clock, work=False) as live:
         await live.run_until_quiet()
 
@@ -472,9 +472,9 @@ async def test_in_order_a_parked_event_holds_up_the_rest_until_it_is_retried_or_
     mail.down.clear()
     async with mail.app.open(store, clock=clock, work=False) as live:
         if verb == "retry":
-            await live.retry_reactor("mail")
+            await live.retry("reactor mail")
         else:
-            await live.skip_reactor("mail", 2, reason="no")
+            await live.skip("reactor mail", 2, reason="no")
         await live.run_until_quiet()
 
     assert mail.sent == (["a", "b", "c", "d"] if verb == "retry" else ["a", "c", "d"])
@@ -532,7 +532,7 @@ async def test_what_is_skipped_while_it_is_being_tried_stays_skipped(
             raise ConnectionError
 
     async with app.open(store, clock=clock, work=False) as live:
-        asked.append(lambda: live.skip_reactor("mail", 2, reason="never mind"))
+        asked.append(lambda: live.skip("reactor mail", 2, reason="never mind"))
         await store.append([app.registry.encode(Joined(name), b"{}") for name in ("a", "b", "c")])
         await live.run_until_quiet()
         clock.advance(minutes=1)

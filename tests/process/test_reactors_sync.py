@@ -20,9 +20,9 @@ def test_reactors_are_listed_retried_and_skipped_without_await() -> None:
         [status] = live.reactors()
         first, second = (each.position for each in status.parked)
 
-        live.skip_reactor("mail", first, reason="no")
+        live.skip("reactor mail", first, reason="no")
         mail.down.clear()
-        assert live.retry_reactor("mail", second) == 1
+        assert live.retry("reactor mail", second) == []
         live.run_until_quiet()
 
         assert live.reactors()[0].outstanding == ()
@@ -33,9 +33,9 @@ def test_a_process_is_cancelled_and_a_command_recurs_without_await() -> None:
     with orders.open_sync("memory:", work=False) as live:
         live.execute(Place("o", "lamp", 40))
         live.run_until_quiet()
-        live.cancel_process(Fulfilment, "o", reason="no")
+        live.cancel(Fulfilment, "o", reason="no")
         ticket = live.submit(Place("p", "lamp", 40), key="k", every=timedelta(hours=1), delay=timedelta(hours=1))
 
         with pytest.raises(InstanceEnded):
-            live.cancel_process(Fulfilment, "o", reason="no")
+            live.cancel(Fulfilment, "o", reason="no")
         assert [each.ticket for each in live.commands()] == [ticket.id]

@@ -113,7 +113,7 @@ async def test_an_instance_that_is_parked_so_goes_on_when_it_is_retried_and_the_
 ) -> None:
     await live.store.append([unreadable("a"), asked("a"), asked("b")])
     await live.run_until_quiet()
-    await live.retry_process(Booking, "a", 1)
+    await live.retry(Booking, "a", 1)
     await live.run_until_quiet()
     assert (await live.process(Booking, "a", 1)).progress.retries == 1
     assert (await live.process(Booking, "a", 1)).progress.parked == 1
@@ -124,7 +124,7 @@ async def test_an_instance_that_is_parked_so_goes_on_when_it_is_retried_and_the_
         return Asked("a", 1) if stored.data == b'{"order"' else decode(stored)
 
     monkeypatch.setattr(app.registry, "decode", repaired)
-    await live.retry_process(Booking, "a", 1)
+    await live.retry(Booking, "a", 1)
     await live.run_until_quiet()
 
     assert await booked(live, "a") == (1, 2)
@@ -136,7 +136,7 @@ async def test_an_instance_whose_event_is_skipped_goes_on_without_it(store: Even
     async with app.open(store, work=False) as live:
         await store.append([asked("a"), unreadable("a"), asked("a"), unreadable("b")])
         await live.run_until_quiet()
-        await live.skip_process(Booking, "a", 1, reason="a test order")
+        await live.skip(Booking, "a", 1, reason="a test order")
         if not restarted:
             await live.run_until_quiet()
     async with app.open(store, work=False) as live:
@@ -151,7 +151,7 @@ async def test_an_instance_whose_event_is_skipped_goes_on_without_it(store: Even
         assert instance.state == Booking("a", 1, 3)
         assert (await live.status()).attention.parked_instances == {"Booking": 1}
         with pytest.raises(InstanceNotParked):
-            await live.skip_process(Booking, "a", 1, reason="again")
+            await live.skip(Booking, "a", 1, reason="again")
 
 
 async def test_an_instance_whose_past_cannot_be_decoded_any_more_is_parked_alone(
@@ -179,7 +179,7 @@ async def test_an_instance_whose_past_cannot_be_decoded_any_more_is_parked_alone
 async def test_the_log_says_who_skipped_an_event_and_why(live: LiveApp) -> None:
     await live.store.append([unreadable("a")])
     await live.run_until_quiet()
-    await live.skip_process(Booking, "a", 1, reason="a test order")
+    await live.skip(Booking, "a", 1, reason="a test order")
 
     skipped = [event async for batch in live.store.read() for event in batch.events][-1]
     assert (skipped.type, b"a test order" in skipped.metadata) == ("leftfold.process.skipped", True)

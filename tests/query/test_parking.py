@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leftfold import App, Command, DecisionModel, Metadata, recording, replace
-from leftfold.errors import NotParked, UnknownReadModel
+from leftfold.errors import NotParked, UnknownName
 from leftfold.model.message import Event
 from leftfold.model.metadata import decode_metadata
 from leftfold.query import ParkedKey, ReadModel, ReadSide
@@ -336,7 +336,7 @@ async def test_the_live_app_lists_shows_retries_and_skips() -> None:
         assert await live.parked() == []
         skip = await anext(live.store.read(after=4))
         assert decode_metadata(skip.events[0].metadata) == Metadata(actor="ann", reason="a test", cause=1)
-        with pytest.raises(UnknownReadModel):
+        with pytest.raises(UnknownName):
             await live.retry(Balance, "a")
 
 

@@ -1,6 +1,5 @@
 """`leftfold commands`: what was submitted and is not done with; retry and cancel."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
@@ -12,21 +11,9 @@ from leftfold.cli.consoles import stderr, stdout
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import moment, shown_fields
-from leftfold.command import Daily, Submission
-from leftfold.live import OPEN_OR_FAILED
+from leftfold.command import OPEN_OR_FAILED, Daily, Submission, SubmissionState
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import Metadata
-
-
-class State(StrEnum):
-    """What a submitted command can be."""
-
-    PENDING = "pending"
-    SCHEDULED = "scheduled"
-    HANDLED = "handled"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 @command
@@ -34,7 +21,7 @@ async def commands(
     url: LogUrl,
     app: AppName,
     state: Annotated[
-        list[State] | None,
+        list[SubmissionState] | None,
         typer.Option("--state", show_default=False, help="Only commands in this state; again for one more (or)."),
     ] = None,
     retry: Annotated[
@@ -64,7 +51,7 @@ async def commands(
         await _change(app, url, retry, cancel, Metadata(reason=reason))
         return Outcome.FINE
     async with open_app(load_app(app), url) as live:
-        found = await live.commands([each.value for each in state] if state else OPEN_OR_FAILED)
+        found = await live.commands(state or OPEN_OR_FAILED)
     _show(found, json=json)
     for each in found if traceback and not json else ():
         if each.traceback:

@@ -63,11 +63,11 @@ async def processes(
             with recording(actor=actor, reason=reason):
                 values = key_from(chosen.fold, key)
                 if retry:
-                    await live.retry_process(chosen.owner, *values)
+                    await live.retry(chosen.owner, *values)
                 elif skip:
-                    await live.skip_process(chosen.owner, *values, reason=reason or "")
+                    await live.skip(chosen.owner, *values, reason=reason or "")
                 else:
-                    await live.cancel_process(chosen.owner, *values, reason=reason or "")
+                    await live.cancel(chosen.owner, *values, reason=reason or "")
         return Outcome.FINE
     async with open_app(loaded, url) as live:
         if chosen is not None and key:

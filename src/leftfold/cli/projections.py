@@ -29,6 +29,7 @@ from leftfold.cli.plain import counted, visible
 from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
+from leftfold.parked import Parked
 from leftfold.query import ParkedKey, ReadModelDefinition, SqlProjection
 from leftfold.query.parking import events_from, with_queue
 from leftfold.query.progress import seconds_behind
@@ -111,10 +112,10 @@ async def projections(
 
 async def _act(
     live: LiveApp, verb: str, definition: ReadModelDefinition, key: tuple[Any, ...], reason: str
-) -> Sequence[ParkedKey]:
+) -> Sequence[Parked]:
     if verb == "retry":
-        return await live.retry(definition.handle, *key)
-    return await live.skip(definition.handle, *key, reason=reason)
+        return await live.retry(f"projection {definition.name}", *key)
+    return await live.skip(f"projection {definition.name}", *key, reason=reason)
 
 
 # --- the list
@@ -197,7 +198,7 @@ def _by_problem(parked: ParkedKey) -> tuple[str, str]:
     return (parked.model, parked.problem)
 
 
-def _name(parked: ParkedKey) -> str:
+def _name(parked: ParkedKey | Parked) -> str:
     return f"{' '.join(map(str, parked.key)) or 'the one row'} at {parked.position}"
 
 
@@ -227,11 +228,11 @@ async def _show_key(
         out.put(f"and {parked.queued - len(events):,} more")
 
 
-def _tell(stuck: Sequence[ParkedKey], *, json: bool) -> Outcome:
+def _tell(stuck: Sequence[Parked], *, json: bool) -> Outcome:
     if json:
         stdout().json([msgspec.to_builtins(each, enc_hook=str) for each in stuck])
     elif not stuck:
         stdout().put("level")
     for each in () if json else stuck:
-        stderr().put(f"{each.model} {_name(each)} is parked: {each.problem}")
+        stderr().put(f"{each.name} {_name(each)} is parked: {each.problem}")
     return Outcome.FOUND if stuck else Outcome.FINE

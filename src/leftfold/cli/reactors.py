@@ -83,11 +83,12 @@ async def _named(live: LiveApp, name: str) -> ReactorStatus:
 
 async def _act(live: LiveApp, verb: str, name: str, position: int | None, reason: str) -> None:
     if verb == "skip" and position is not None:
-        await live.skip_reactor(name, position, reason=reason)
+        await live.skip(f"reactor {name}", position, reason=reason)
         stderr().put(f"{name}: the event at {position} is left without a reaction")
     else:
-        retried = await live.retry_reactor(name, position)
-        stderr().put(f"{name}: {counted(retried, 'event')} to be reacted to at once")
+        before = 1 if position else len(await live.parked(f"reactor {name}"))
+        left = await live.retry(f"reactor {name}", *(() if position is None else (position,)))
+        stderr().put(f"{name}: {counted(before - len(left), 'event')} to be reacted to at once")
 
 
 def _show(found: list[ReactorStatus], *, json: bool) -> None:

@@ -14,7 +14,8 @@ from leftfold.cli.plain import moment, visible
 from leftfold.errors import LeftfoldError
 from leftfold.health import Work, in_words
 from leftfold.model.clock import SystemClock
-from leftfold.query import ModelStatus, ParkedKey
+from leftfold.parked import Parked
+from leftfold.query import ModelStatus
 from leftfold.status import WorkerStatus
 
 NAMED = 5  # parked keys that are named at once
@@ -83,7 +84,7 @@ class Changes:
         self._logged = set[tuple[str, tuple[Any, ...]]]() if logged is None else logged
         self._problems: dict[str, str] = {}
         self._attention: dict[str, str] = {}
-        self._parked: dict[tuple[str, tuple[Any, ...]], ParkedKey] = {}
+        self._parked: dict[tuple[str, tuple[Any, ...]], Parked] = {}
 
     def of(self, status: Work) -> list[str]:
         """What began and what ended, of trouble."""
@@ -105,9 +106,13 @@ class Changes:
         """Whether other keys may be parked than those known of."""
         return sum(model.parked for model in status.read_models) != len(self._parked)
 
-    def of_parked(self, parked: Sequence[ParkedKey]) -> list[str]:
+    def of_parked(self, parked: Sequence[Parked]) -> list[str]:
         """Which keys were parked, and which are level again."""
-        now = {(each.model, each.key): each for each in parked}
+        now = {
+            (each.name.removeprefix("projection "), each.key): each
+            for each in parked
+            if each.name.startswith("projection ")
+        }
         came = [each for name, each in now.items() if name not in self._parked and name not in self._logged]
         went = [each for name, each in self._parked.items() if name not in now]
         self._parked = now
@@ -158,8 +163,8 @@ def _parked(count: int) -> str | None:
     return f"{count} keys parked" if count else None
 
 
-def _name(parked: ParkedKey) -> str:
-    return f"{parked.model} {' '.join(map(str, parked.key)) or 'the one row'}"
+def _name(parked: Parked) -> str:
+    return f"{parked.name.removeprefix('projection ')} {' '.join(map(str, parked.key)) or 'the one row'}"
 
 
 def _first(lines: Collection[str], what: str) -> list[str]:

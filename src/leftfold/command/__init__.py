@@ -11,11 +11,12 @@ from leftfold.command.submitted.events import INBOX_EVENTS
 from leftfold.command.submitted.follower import CommandFollower, lease_name
 from leftfold.command.submitted.listing import CommandCounts, Listing, OpenCommands
 from leftfold.command.submitted.schedule import Daily, Recurrence
-from leftfold.command.submitted.submission import Submission
+from leftfold.command.submitted.submission import OPEN_OR_FAILED, Submission, SubmissionState
 from leftfold.command.submitted.ticket import Outcomes, Ticket
 
 __all__ = [
     "INBOX_EVENTS",
+    "OPEN_OR_FAILED",
     "BatchReceipt",
     "CommandCounts",
     "CommandFollower",
@@ -33,6 +34,7 @@ __all__ = [
     "Snapshots",
     "States",
     "Submission",
+    "SubmissionState",
     "Ticket",
     "When",
     "lease_name",

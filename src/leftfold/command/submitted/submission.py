@@ -1,6 +1,7 @@
 """Submissions: what has become of a submitted command, as its events say."""
 
 from datetime import datetime
+from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Literal, Self, TypeVar
 
@@ -19,9 +20,31 @@ from leftfold.command.submitted.events import (
     TicketId,
 )
 from leftfold.command.submitted.schedule import Recurrence
+from leftfold.errors import UnknownSubmissionState
 
 S = TypeVar("S", bound="Submission")
-SubmissionState = Literal["unknown", "open", "handled", "rejected", "failed", "cancelled"]
+
+
+class SubmissionState(StrEnum):
+    """What has become of a submitted command: the states by which `live.commands` lists."""
+
+    PENDING = "pending"
+    SCHEDULED = "scheduled"
+    HANDLED = "handled"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @classmethod
+    def named(cls, state: str) -> "SubmissionState":
+        """Return the state of this name; `UnknownSubmissionState` if there is none."""
+        try:
+            return cls(state)
+        except ValueError:
+            raise UnknownSubmissionState(state, list(cls)) from None
+
+
+OPEN_OR_FAILED = (SubmissionState.PENDING, SubmissionState.SCHEDULED, SubmissionState.FAILED)
 
 
 class Submission(DecisionModel):
@@ -33,7 +56,7 @@ class Submission(DecisionModel):
     """
 
     ticket: TicketId
-    state: SubmissionState = "unknown"
+    state: Literal["unknown", "open", "handled", "rejected", "failed", "cancelled"] = "unknown"
     command: str = ""
     command_version: int = 1
     raw: msgspec.Raw = msgspec.Raw(b"{}")
