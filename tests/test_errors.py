@@ -36,7 +36,9 @@ PARENTS: dict[type[Exception], set[str]] = {
         "UnknownInstance",
         "UnknownModel",
         "UnknownNemesis",
+        "UnknownName",
         "UnknownProcess",
+        "UnknownSubmissionState",
         "UnknownReactor",
         "UnknownReadModel",
         "UnknownTicket",
@@ -94,6 +96,7 @@ PARENTS: dict[type[Exception], set[str]] = {
         "TimeRefused",
         "UnknownRole",
         "UnsupportedValue",
+        "WrongVerb",
         "WireNameClash",
     },
     Exception: {

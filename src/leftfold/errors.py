@@ -8,7 +8,8 @@ LeftfoldError
 ├── UsageError: NotHandled, NaiveDatetime, UnsupportedValue, UnsupportedExpression, PositionAhead,
 │       InvalidPosition, InvalidKey, InvalidMetadata, NotAnEvent, WrongAnswer, InvalidUrl, MissingExtra, SameLog,
 │       ForeignTarget, MissingOption, InvalidOption, UnknownRole, UnknownName, WrongVerb, UnknownSubmissionState,
-│       UnknownProcess, InstanceNotParked, InstanceEnded, UnknownInstance, UnknownReactor, EventNotWaiting, WrongLoop, ForkedStore, InsideRunningLoop
+│       UnknownProcess, InstanceNotParked, InstanceEnded, UnknownInstance, UnknownReactor, EventNotWaiting,
+│       WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
