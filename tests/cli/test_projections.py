@@ -146,7 +146,7 @@ def test_retry_after_a_fix_brings_the_keys_level(run: Run, post: tuple[str, str]
 
     assert (one.code, one.out) == (0, "level\n")
     assert (rest.code, rest.out) == (1, "")
-    assert rest.err == "Weight r at 6 is parked: ValueError: no parcel weighs 7\n"
+    assert rest.err == "projection Weight r at 6 is parked: ValueError: no parcel weighs 7\n"
     connection = sqlite3.connect(folder / "post.models.db")
     assert connection.execute("SELECT * FROM weight").fetchall() == [("p", 16), ("q", 13), ("r", 5)]
     connection.close()
