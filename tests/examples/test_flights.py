@@ -315,7 +315,7 @@ class FailsOnce(MemoryStore):
     failed = False
 
     async def append(self, events: Any, *, condition: Any = None, key: Any = None) -> Appended:
-        if key.value.endswith("set aside") and not self.failed:
+        if not self.failed and any(each.value.endswith("set aside") for each in key):
             self.failed = True
             raise PowerFailure
         return await super().append(events, condition=condition, key=key)
