@@ -54,6 +54,10 @@ check: $(VENV)/.dev ## Lint, format, types and import directions
 sync-twin: $(VENV)/.dev ## Write src/leftfold/live_sync.py, the app without await, from live.py
 	@$(BIN)/python -m tools.sync_twin
 
+.PHONY: signatures
+signatures: $(VENV)/.dev ## Write tests/golden/signatures.txt, the public surface that a test compares
+	@$(BIN)/python -m tools.signatures
+
 .PHONY: docs
 docs: $(VENV)/.docs ## Build the documentation into build/docs; a warning or a broken link is an error
 	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html docs build/docs $(ARGS)

@@ -5,44 +5,44 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from leftfold.follow.lease import Terms
-from leftfold.follow.lease_store import Entry, next_beat
+from leftfold.follow.lease_store import LeaseEntry, next_beat
 
 
 class MemoryLeaseStore:
     """Stores leases for as long as the object lives."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LeaseEntry] = {}
 
     def __repr__(self) -> str:
         return f"<MemoryLeaseStore of {len(self._entries)} leases>"
 
-    async def read(self) -> Mapping[str, Entry]:
+    async def read(self) -> Mapping[str, LeaseEntry]:
         """Return every lease that is held."""
         return dict(self._entries)
 
-    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+    async def take(self, name: str, expected: LeaseEntry | None, holder: str) -> LeaseEntry | None:
         """Give a lease to a holder if it is still as expected."""
         present = self._entries.get(name)
         if (present and (present.holder, present.beat)) != (expected and (expected.holder, expected.beat)):
             return None
-        self._entries[name] = Entry(name, holder, next_beat(present.beat) if present else 1)
+        self._entries[name] = LeaseEntry(name, holder, next_beat(present.beat) if present else 1)
         return self._entries[name]
 
-    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+    async def renew(self, entries: Iterable[LeaseEntry]) -> list[LeaseEntry]:
         """Renew leases."""
         kept = [self._entries[each.name] for each in entries if self._is_of(each)]
         for each in kept:
-            self._entries[each.name] = Entry(each.name, each.holder, next_beat(each.beat))
+            self._entries[each.name] = LeaseEntry(each.name, each.holder, next_beat(each.beat))
         return [self._entries[each.name] for each in kept]
 
-    async def release(self, entries: Iterable[Entry]) -> None:
+    async def release(self, entries: Iterable[LeaseEntry]) -> None:
         """Free leases."""
         for each in entries:
             if self._is_of(each):
                 del self._entries[each.name]
 
-    def _is_of(self, entry: Entry) -> bool:
+    def _is_of(self, entry: LeaseEntry) -> bool:
         present = self._entries.get(entry.name)
         return present is not None and present.holder == entry.holder
 

@@ -12,7 +12,7 @@ import pytest
 from leftfold import App, Backoff, Command, DecisionModel, Event, EventStore, LiveApp, ProcessManager, Reaction, Tag
 from leftfold.command import lease_name
 from leftfold.follow.lease import Lease, Terms
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.model.message import MessageType
 from leftfold.store import MemoryStore
@@ -385,7 +385,7 @@ def test_a_lease_passes_to_code_of_the_same_app_that_takes_more_events(
     holder = Lease("work", terms_of(theirs[0]), types=theirs[1]).me
     lease = Lease("work", terms_of(mine[0]), types=mine[1])
 
-    assert lease.may_be_taken(Entry("work", holder, 1)) is taken
+    assert lease.may_be_taken(LeaseEntry("work", holder, 1)) is taken
 
 
 def test_a_holder_that_was_written_before_apps_were_named_is_understood() -> None:
@@ -408,7 +408,7 @@ def test_a_name_that_two_apps_share_is_said_once_and_kept_as_trouble(caplog: pyt
 
     with caplog.at_level(logging.WARNING, "leftfold.leases"):
         for beat in range(3):
-            lease.may_be_taken(Entry("process chase", other, beat))
+            lease.may_be_taken(LeaseEntry("process chase", other, beat))
     in_between = lease.trouble
     lease.may_be_taken(None)
 

@@ -16,7 +16,7 @@ from leftfold.errors import StoreFailed
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.lease import Lease, Terms
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import ClosableLeaseStore, Entry, LeaseStore
+from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry, LeaseStore
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.workers import lease_store_of
 from leftfold.store import open_store
@@ -40,7 +40,7 @@ class Party:
         groups = [shared] if shared else []
         self.leases = LeaseHolder(lease_store, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
-    async def gain(self, name: str, former: Entry | None) -> None:
+    async def gain(self, name: str, former: LeaseEntry | None) -> None:
         self.told.append(f"gained {name}")
         self.formers.append(former and former.holder)
 
@@ -88,26 +88,26 @@ def test_a_lease_whose_holder_renews_it_may_never_be_taken(now: Stopwatch) -> No
 
     for beat in range(100):
         now.seconds += 4.9
-        assert not lease.may_be_taken(Entry("work", "other", beat))
+        assert not lease.may_be_taken(LeaseEntry("work", "other", beat))
 
 
 def test_a_lease_whose_holder_was_silent_for_its_time_may_be_taken(now: Stopwatch) -> None:
     lease = Lease("work", Terms("me", 5.0, now))
     now.seconds = 1_000.0  # however long ago the last beat was: the time counts from when it was first seen
 
-    seen = [(now.seconds, lease.may_be_taken(Entry("work", "other", 7)))]
+    seen = [(now.seconds, lease.may_be_taken(LeaseEntry("work", "other", 7)))]
     for now.seconds in (1_004.9, 1_005.0):
-        seen.append((now.seconds, lease.may_be_taken(Entry("work", "other", 7))))
+        seen.append((now.seconds, lease.may_be_taken(LeaseEntry("work", "other", 7))))
 
     assert seen == [(1_000.0, False), (1_004.9, False), (1_005.0, True)]
 
 
 def test_another_holder_has_the_whole_time_again(now: Stopwatch) -> None:
     lease = Lease("work", Terms("me", 5.0, now))
-    lease.may_be_taken(Entry("work", "one", 7))
+    lease.may_be_taken(LeaseEntry("work", "one", 7))
     now.seconds = 6.0
 
-    assert not lease.may_be_taken(Entry("work", "two", 7))
+    assert not lease.may_be_taken(LeaseEntry("work", "two", 7))
 
 
 def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> None:
@@ -117,10 +117,10 @@ def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> N
         holder = msgspec.structs.replace(present, pid=child.pid, started=started)
         lease = Lease("work", Terms(str(present), 5.0, now))
 
-        while_it_lives = lease.may_be_taken(Entry("work", str(holder), 1))
+        while_it_lives = lease.may_be_taken(LeaseEntry("work", str(holder), 1))
         child.kill()
 
-    assert (while_it_lives, lease.may_be_taken(Entry("work", str(holder), 1))) == (False, True)
+    assert (while_it_lives, lease.may_be_taken(LeaseEntry("work", str(holder), 1))) == (False, True)
 
 
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "another"}, {"boot": "", "namespace": ""}])
@@ -221,8 +221,8 @@ async def test_rows_that_nobody_has_written_who_knows_what_a_lease_is_stop_no_wo
 
 
 def test_a_time_that_is_none_is_not_shown() -> None:
-    assert Entry("n", "h", 1, "x").heard is None  # type: ignore[arg-type]
-    assert [str(Entry("n", "h", 1, sign * 2**62).heard)[:4] for sign in (1, -1)] == ["9999", "0001"]
+    assert LeaseEntry("n", "h", 1, "x").heard is None  # type: ignore[arg-type]
+    assert [str(LeaseEntry("n", "h", 1, sign * 2**62).heard)[:4] for sign in (1, -1)] == ["9999", "0001"]
 
 
 async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
@@ -231,7 +231,7 @@ async def test_a_turn_that_fails_is_said_once_and_the_next_one_is_taken(
     class Unreadable(MemoryLeaseStore):
         readable = False
 
-        async def read(self) -> Mapping[str, Entry]:
+        async def read(self) -> Mapping[str, LeaseEntry]:
             if not self.readable:
                 raise TypeError("not what a lease is")
             return await super().read()
@@ -314,7 +314,7 @@ async def test_what_was_dropped_is_taken_again_after_its_time_only(lease_store: 
 
 async def test_what_could_not_be_begun_is_not_held(lease_store: LeaseStore, now: Stopwatch) -> None:
     class Unlucky(Party):
-        async def gain(self, name: str, former: Entry | None) -> None:
+        async def gain(self, name: str, former: LeaseEntry | None) -> None:
             raise StoreFailed("log.db", "trouble")
 
     one = Unlucky(lease_store, now, "one")

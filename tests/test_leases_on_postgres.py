@@ -13,7 +13,7 @@ from examples.orders import OrdersByStanding, Pay, Place, PutInStock, orders
 from examples.worker_process import WorkerProcess
 from leftfold import EventStore, LiveApp
 from leftfold.command import lease_name
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.store import open_store
 from leftfold.store.open import make_roles
@@ -44,7 +44,7 @@ async def place(live: LiveApp, *names: str) -> None:
         await ticket.result(PATIENCE)
 
 
-def opening_of(entry: Entry) -> str | None:
+def opening_of(entry: LeaseEntry) -> str | None:
     """The opening of an app that holds a lease."""
     holder = ProcessIdentity.parse(entry.holder)
     return None if holder is None else holder.nonce

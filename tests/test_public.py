@@ -5,12 +5,16 @@ import importlib
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+import msgspec
 import pytest
+import sqlalchemy
 
 import leftfold
 from leftfold import (
@@ -34,6 +38,7 @@ from leftfold.model.tag import NonKey, tag_fields
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.accounts import Deposit, Deposited, accounts_app
+from tools.signatures import GOLDEN, signatures
 
 ROOT = Path(__file__).resolve().parent.parent
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,10 +86,77 @@ def test_what_is_offered_is_documented() -> None:
     assert [value for value in offered if inspect.isclass(value) and not value.__doc__] == []
 
 
+# What public methods name and users do not need: typing protocols behind CommandLike, the events that a public fold
+# takes, and what the command line and the loop thread pass.
+NOT_FOR_USERS = {
+    "Answer",
+    "AttrsLike",
+    "CommandCancelled",
+    "CommandFailed",
+    "CommandHandled",
+    "CommandPostponed",
+    "CommandRejected",
+    "CommandRetried",
+    "CommandSubmitted",
+    "DataclassLike",
+    "Fold",
+    "Home",
+    "LoopThread",
+    "ProcessCancelled",
+    "ProcessParked",
+    "ProcessReacted",
+    "ProcessRetried",
+    "ProcessSkipped",
+    "PydanticLike",
+    "ReadModelDefinition",
+}
+
+
+def types_named_by(function: Any) -> Iterator[type]:
+    hints = get_type_hints(function, localns={"sa": sqlalchemy, "Where": Any})
+    waiting: list[Any] = list(hints.values())
+    while waiting:
+        hint = waiting.pop()
+        if isinstance(hint, list | tuple):
+            waiting += hint
+        elif get_origin(hint) is not None:
+            waiting += get_args(hint)
+        elif isinstance(hint, type):
+            yield hint
+
+
+def functions_of(value: Any) -> Iterator[Any]:
+    """The public methods and properties of a class, or a function itself; a struct as well, for its fields."""
+    if not inspect.isclass(value):
+        return iter([value] if inspect.isfunction(value) else [])
+    members = [inspect.getattr_static(value, name) for name in dir(value) if not name.startswith("_")]
+    plain = [getattr(getattr(each, "fget", None) or each, "__func__", getattr(each, "fget", each)) for each in members]
+    own = [each for each in plain if inspect.isfunction(each) and each.__module__.startswith("leftfold")]
+    return iter([*own, value] if issubclass(value, msgspec.Struct) else own)
+
+
+@pytest.mark.parametrize("name", leftfold.__all__)
+def test_every_type_that_a_public_method_names_is_public(name: str) -> None:
+    named = {each for function in functions_of(getattr(leftfold, name)) for each in types_named_by(function)}
+    missing = {each.__name__ for each in named if each.__module__.startswith("leftfold.")} - {*leftfold.__all__}
+
+    assert missing - NOT_FOR_USERS == set()
+
+
+def test_the_public_signatures_are_those_of_the_golden_file() -> None:
+    """A change of the public surface is a decision: `make signatures` writes the file again."""
+    assert signatures() == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_version_of_the_package_is_the_distributions() -> None:
+    assert leftfold.__version__ == version("leftfold")
+
+
 # --- what need not be installed
 
 BLOCKED = """
 import sys
+from collections.abc import Iterator
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):

@@ -11,7 +11,7 @@ import pytest
 from leftfold.errors import Conflict, LeaseLost, UsageError
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.follower import Pauses, Worker
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.worker_lease import WorkerLease, WorkerLeases, WorkerReplaced, fence_of
 from leftfold.health import health_of, work_of
@@ -161,7 +161,7 @@ class Interrupted(MemoryLeaseStore):
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+    async def renew(self, entries: Iterable[LeaseEntry]) -> list[LeaseEntry]:
         found = await super().renew(entries)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:

@@ -3,12 +3,26 @@
 from msgspec.structs import replace
 
 from leftfold.app import App
-from leftfold.command import BatchReceipt, Context, Daily, DecisionModel, Receipt, Submission, SubmissionState, Ticket
+from leftfold.audit import Change, ExplainedEvent, Finding, TypeMismatch, Verification
+from leftfold.command import (
+    BatchReceipt,
+    CommandCounts,
+    Context,
+    Daily,
+    DecisionModel,
+    Receipt,
+    Recurrence,
+    Submission,
+    SubmissionState,
+    Ticket,
+)
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.follow.backoff import Backoff
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
-from leftfold.live_sync import SyncLive
+from leftfold.live_sync import SyncLive, SyncTicket
+from leftfold.loop_thread import SyncWatch
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.codec import Codec, JsonCodec
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
@@ -16,10 +30,20 @@ from leftfold.model.message import Command, Event, Query, message
 from leftfold.model.metadata import Metadata, recording
 from leftfold.model.tag import NonKey, Tag
 from leftfold.parked import Parked
-from leftfold.process import Cancel, Done, ProcessManager, Reaction, Schedule
-from leftfold.query import EventContext, ReadModel, ReadModels
+from leftfold.process import (
+    Cancel,
+    Done,
+    ProcessInstance,
+    ProcessManager,
+    ProcessProgress,
+    Reaction,
+    RecordedReaction,
+    Schedule,
+)
+from leftfold.query import CacheStatus, EventContext, ModelStatus, ReadModel, ReadModels, ReplayProgress, Watch
+from leftfold.reaction import Outstanding, ReactorStatus
 from leftfold.reaction.reactor import Delivery
-from leftfold.status import Status
+from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import (
     AppendCondition,
     Appended,
@@ -33,6 +57,8 @@ from leftfold.store import (
 )
 from leftfold.sync_store import SyncStore, open_store_sync
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ALL",
     "EVERYTHING",
@@ -43,10 +69,13 @@ __all__ = [
     "Backoff",
     "Batch",
     "BatchReceipt",
+    "CacheStatus",
     "Cancel",
+    "Change",
     "Clock",
     "Codec",
     "Command",
+    "CommandCounts",
     "Context",
     "Criteria",
     "Daily",
@@ -56,22 +85,34 @@ __all__ = [
     "Event",
     "EventContext",
     "EventStore",
+    "ExplainedEvent",
+    "Finding",
     "IdempotencyKey",
     "Item",
     "JsonCodec",
+    "LeaseEntry",
     "LeftfoldError",
     "LiveApp",
     "Metadata",
+    "ModelStatus",
+    "NeedsAttention",
     "NewEvent",
     "NonKey",
+    "Outstanding",
     "Parked",
+    "ProcessInstance",
     "ProcessManager",
+    "ProcessProgress",
     "Query",
     "Reaction",
+    "ReactorStatus",
     "ReadModel",
     "ReadModels",
     "Receipt",
+    "RecordedReaction",
+    "Recurrence",
     "Rejected",
+    "ReplayProgress",
     "Role",
     "Schedule",
     "Status",
@@ -80,9 +121,15 @@ __all__ = [
     "SubmissionState",
     "SyncLive",
     "SyncStore",
+    "SyncTicket",
+    "SyncWatch",
     "SystemClock",
     "Tag",
     "Ticket",
+    "TypeMismatch",
+    "Verification",
+    "Watch",
+    "WorkerStatus",
     "criteria",
     "message",
     "open_store",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from leftfold.audit import Step, TypeMismatch, Verification, explain, verify_log, verify_snapshots
+from leftfold.audit import ExplainedEvent, TypeMismatch, Verification, explain, verify_log, verify_snapshots
 from leftfold.command import (
     OPEN_OR_FAILED,
     BatchReceipt,
@@ -26,7 +26,7 @@ from leftfold.command import (
 from leftfold.command.states import criteria_of
 from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
 from leftfold.follow.follower import Worker
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Workers
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import Criteria
@@ -35,7 +35,7 @@ from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
 from leftfold.model.registry import Registry
 from leftfold.parked import Parked, ParkedWork
-from leftfold.process import Instance, ProcessDefinition, Processes, ProcessManager, Progress
+from leftfold.process import ProcessDefinition, Processes, ProcessInstance, ProcessManager, ProcessProgress
 from leftfold.query import (
     ModelStatus,
     QueryHandler,
@@ -207,12 +207,12 @@ class LiveApp:
         states = [SubmissionState.named(each) for each in ((state,) if isinstance(state, str) else state)]
         return await Listing(self.store, self._registry, self._clock).in_states(states)
 
-    async def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+    async def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
         """An instance of a process: its state, how far it has come, and its history."""
         self._home.check()
         return await self._processes.instance(self._definition_of(process), key)
 
-    async def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+    async def processes(self, process: type[ProcessManager] | None = None) -> list[ProcessProgress]:
         """How far the instances of a process, or of all, have come: those that answered anything, or are parked."""
         self._home.check()
         chosen = self._process_definitions.values() if process is None else [self._definition_of(process)]
@@ -293,7 +293,7 @@ class LiveApp:
         fold = fold_of(model)
         return self._registry.stored(criteria_of(fold, fold.start(key)))
 
-    async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
+    async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[ExplainedEvent]:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""
         self._home.check()
         fold = fold_of(model)
@@ -316,7 +316,7 @@ class LiveApp:
         self._home.check()
         return await self._read_side.status() if self._read_side else ()
 
-    async def leases(self) -> list[Entry]:
+    async def leases(self) -> list[LeaseEntry]:
         """Which process does each piece of background work, and when it was last heard of; none of a log in memory."""
         self._home.check()
         entries = await self._workers.leases()

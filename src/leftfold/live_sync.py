@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from leftfold.audit import Step, Verification
+from leftfold.audit import ExplainedEvent, Verification
 from leftfold.command import (
     OPEN_OR_FAILED,
     BatchReceipt,
@@ -19,14 +19,14 @@ from leftfold.command import (
     Ticket,
     When,
 )
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.live import LiveApp, OnVerified
 from leftfold.loop_thread import LoopThread, Opened, SyncWatch, check_no_loop
 from leftfold.model.criteria import Criteria
 from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
 from leftfold.parked import Parked
-from leftfold.process import Instance, ProcessManager, Progress
+from leftfold.process import ProcessInstance, ProcessManager, ProcessProgress
 from leftfold.query import ModelStatus, ReadModel
 from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
@@ -164,11 +164,11 @@ class SyncLive:
         """
         return self._loop.run(self._live.commands(state))
 
-    def process(self, process: type[ProcessManager], *key: Any) -> Instance:
+    def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
         """An instance of a process: its state, how far it has come, and its history. See `LiveApp.process`."""
         return self._loop.run(self._live.process(process, *key))
 
-    def processes(self, process: type[ProcessManager] | None = None) -> list[Progress]:
+    def processes(self, process: type[ProcessManager] | None = None) -> list[ProcessProgress]:
         """How far the instances of a process, or of all, have come: those that answered anything, or are parked.
 
         See `LiveApp.processes`.
@@ -210,7 +210,7 @@ class SyncLive:
         """The criteria of the events that make a model's state for a key. See `LiveApp.criteria_of`."""
         return self._live.criteria_of(model, *key)
 
-    def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[Step]:
+    def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[ExplainedEvent]:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what.
 
         See `LiveApp.explain`.
@@ -231,7 +231,7 @@ class SyncLive:
         """
         return self._loop.run(self._live.read_models())
 
-    def leases(self) -> list[Entry]:
+    def leases(self) -> list[LeaseEntry]:
         """Which process does each piece of background work, and when it was last heard of; none of a log in memory.
 
         See `LiveApp.leases`.

@@ -17,7 +17,7 @@ from leftfold.errors import (
     UnknownReadModel,
     UsageError,
 )
-from leftfold.query import Progress, ReadModel, ReadModelDefinition, ReadModels, ReadSide
+from leftfold.query import ReadModel, ReadModelDefinition, ReadModels, ReadSide, ReplayProgress
 from leftfold.store import MemoryStore, NewEvent
 from tests.query.bank import (
     HANDLER,
@@ -381,7 +381,7 @@ async def test_keys_that_only_share_tags_are_told_apart_in_the_past(store: Memor
 
 async def test_a_long_replay_tells_of_its_progress(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leftfold.query.past.SECONDS_BEFORE_PROGRESS", -1.0)
-    told: list[Progress] = []
+    told: list[ReplayProgress] = []
     await append(store, *[Deposited("a", 1)] * 2_500)
     async with reading(store, Turnover, on_progress=told.append) as read_side:
         await ask(read_side, lambda models: models.count(Turnover), as_of=2_400)

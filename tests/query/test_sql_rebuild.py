@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadModelBehind
-from leftfold.query import Progress, SqlProjection
+from leftfold.query import ReplayProgress, SqlProjection
 from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE
@@ -145,7 +145,7 @@ async def test_the_old_rows_are_kept_until_they_are_dropped(store: MemoryStore, 
 
 async def test_the_difference_is_told_row_by_row(store: MemoryStore, url: str) -> None:
     await keep(store, url, projection(once), 1, 0, 4)
-    told: list[Progress] = []
+    told: list[ReplayProgress] = []
 
     found = await rebuild(projection(twice, 2), store, registry_of(), url, on_progress=told.append)
 

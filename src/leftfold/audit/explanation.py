@@ -85,7 +85,7 @@ def _by_place(value: Any) -> Parts:
     return {str(place): each for place, each in enumerate(value)}
 
 
-class Step(msgspec.Struct, frozen=True):
+class ExplainedEvent(msgspec.Struct, frozen=True):
     """One event in the history of a state."""
 
     position: int
@@ -130,13 +130,13 @@ async def explain(
     *,
     upto: int,
     concerns: Callable[[Any], bool] | None = None,
-) -> list[Step]:
+) -> list[ExplainedEvent]:
     """List every event in a model's state up to a position, oldest first.
 
     After None, the state of a deleted row, the next event starts a new state. `concerns` filters out events that match
     the criteria but do not concern the state.
     """
-    steps: list[Step] = []
+    steps: list[ExplainedEvent] = []
     deletes = concerns is not None
     before = start
     async for batch in store.read(criteria, upto=upto):
@@ -145,6 +145,8 @@ async def explain(
             if event is None or (concerns is not None and not concerns(event)):
                 continue
             after = fold.step(start if before is None else before, event, stored.position, deletes=deletes)
-            steps.append(Step(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata)))
+            steps.append(
+                ExplainedEvent(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata))
+            )
             before = after
     return steps

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from leftfold.audit import ABSENT, Change, Step
+from leftfold.audit import ABSENT, Change, ExplainedEvent
 from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelKey, ModelName
 from leftfold.cli.consoles import Console, stderr, stdout
 from leftfold.cli.listing import INDENT, headline, said
@@ -45,14 +45,14 @@ async def explain(
     return Outcome.FINE
 
 
-def _show(out: Console, steps: Sequence[Step], whose: str) -> None:
+def _show(out: Console, steps: Sequence[ExplainedEvent], whose: str) -> None:
     for step in steps:
         _show_step(out, step)
         out.put("")
     out.put(f"{whose}: {counted(len(steps), 'event')}")
 
 
-def _show_step(out: Console, step: Step) -> None:
+def _show_step(out: Console, step: ExplainedEvent) -> None:
     type = MessageType(step.event.__class__)
     out.put(headline(step.position, step.time, type.wire, type.version))
     for line in (shown_event(step.event), said(step.metadata)):
@@ -75,7 +75,7 @@ def _changed(change: Change, width: int) -> Text:
     return line.append(shown(change.before), "red").append(" → ", "dim").append(shown(change.after), "green")
 
 
-def _in_json(step: Step) -> object:
+def _in_json(step: ExplainedEvent) -> object:
     type = MessageType(step.event.__class__)
     return {
         "position": step.position,

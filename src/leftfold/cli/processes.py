@@ -15,7 +15,7 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import shown_event
 from leftfold.errors import UnknownProcess
 from leftfold.model.metadata import recording
-from leftfold.process import Instance, ProcessDefinition, Progress
+from leftfold.process import ProcessDefinition, ProcessInstance, ProcessProgress
 
 Name = Annotated[
     str | None, typer.Argument(metavar="PROCESS", show_default=False, help="A process, by its name in the log.")
@@ -90,7 +90,7 @@ def _named(app: App, name: str) -> ProcessDefinition:
     return known[name]
 
 
-def _show_list(found: list[Progress], *, json: bool) -> None:
+def _show_list(found: list[ProcessProgress], *, json: bool) -> None:
     rows: list[Mapping[str, Any]] = [_row(progress) for progress in found]
     if json:
         for row in rows:
@@ -101,7 +101,7 @@ def _show_list(found: list[Progress], *, json: bool) -> None:
         stderr().put("no instance has answered anything")
 
 
-def _row(progress: Progress) -> dict[str, Any]:
+def _row(progress: ProcessProgress) -> dict[str, Any]:
     return {
         "instance": progress.instance,
         "standing": progress.standing,
@@ -112,7 +112,7 @@ def _row(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _show_history(instance: Instance, *, json: bool) -> None:
+def _show_history(instance: ProcessInstance, *, json: bool) -> None:
     out = stdout()
     if json:
         out.json({"state": instance.state, "progress": instance.progress, "history": instance.history})

@@ -16,7 +16,7 @@ from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import model_rows, shown_row
 from leftfold.command import CommandCounts
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.reaction.reactors import ReactorStatus
 
 
@@ -76,7 +76,7 @@ def _reactor(status: ReactorStatus) -> Mapping[str, Any]:
     }
 
 
-def _worker(entry: Entry) -> Mapping[str, Any]:
+def _worker(entry: LeaseEntry) -> Mapping[str, Any]:
     return {"name": entry.name, "holder": entry.holder, "heard": moment(entry.heard) if entry.heard else None}
 
 

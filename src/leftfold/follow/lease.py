@@ -8,7 +8,7 @@ from time import monotonic
 import msgspec
 
 from leftfold.errors import LeaseOfAnotherApp, LeftfoldError, StoreFailed
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 
 LEASE_SECONDS = 5.0
@@ -51,7 +51,7 @@ class Lease:
 
     def __init__(self, name: str, terms: Terms, *, types: int = 0) -> None:
         self.name = name
-        self.held: Entry | None = None
+        self.held: LeaseEntry | None = None
         self.trouble: LeftfoldError | None = None
         self._terms = terms
         self._me = ProcessIdentity.parse(terms.me)
@@ -64,7 +64,7 @@ class Lease:
     def __repr__(self) -> str:
         return f"<Lease {self.name}, {'held here' if self.held else 'held by others'}>"
 
-    def may_be_taken(self, entry: Entry | None) -> bool:
+    def may_be_taken(self, entry: LeaseEntry | None) -> bool:
         """Whether the lease, as the store has it now, is free."""
         if entry is None:
             self._seen = self.trouble = None
@@ -84,7 +84,7 @@ class Lease:
             return False
         return 0 < holder.types < self._me.types
 
-    def _look_for_trouble(self, entry: Entry, holder: ProcessIdentity | None) -> None:
+    def _look_for_trouble(self, entry: LeaseEntry, holder: ProcessIdentity | None) -> None:
         """Log once that another app holds the lease, so both use one name, or that the holder is not a process."""
         found: LeftfoldError | None = None
         if holder is None and self._me is not None:
@@ -108,7 +108,7 @@ class Share:
 
     def __init__(self, names: Sequence[str], terms: Terms) -> None:
         self.names = names
-        self.entry: Entry | None = None
+        self.entry: LeaseEntry | None = None
         self.presence = f"{PRESENT}{names[0]}: {terms.me}"
         self._terms = terms
         self._others: dict[str, Lease] = {}
@@ -116,7 +116,7 @@ class Share:
     def __repr__(self) -> str:
         return f"<Share of {len(self.names)} leases>"
 
-    def size(self, entries: Mapping[str, Entry]) -> int:
+    def size(self, entries: Mapping[str, LeaseEntry]) -> int:
         """How many of the leases this process should hold."""
         gone = {entry.name for entry in self.gone(entries)}
         present = {entry.holder for entry in self._present(entries) if entry.name not in gone}
@@ -124,18 +124,18 @@ class Share:
         each, rest = divmod(len(self.names), len(sharing))
         return each + (sharing.index(self._terms.me) < rest)
 
-    def gone(self, entries: Mapping[str, Entry]) -> list[Entry]:
+    def gone(self, entries: Mapping[str, LeaseEntry]) -> list[LeaseEntry]:
         """Return the entries of participants that have ended or are silent."""
         others = [entry for entry in self._present(entries) if entry.holder != self._terms.me]
         return [entry for entry in others if self._watched(entry.name).may_be_taken(entry)]
 
-    def _present(self, entries: Mapping[str, Entry]) -> list[Entry]:
+    def _present(self, entries: Mapping[str, LeaseEntry]) -> list[LeaseEntry]:
         return [entry for name, entry in entries.items() if name.startswith(f"{PRESENT}{self.names[0]}: ")]
 
     def _watched(self, name: str) -> Lease:
         return self._others.setdefault(name, Lease(name, self._terms))
 
 
-def is_presence(entry: Entry) -> bool:
+def is_presence(entry: LeaseEntry) -> bool:
     """Whether an entry is not a lease, but says that a process wants a share of some leases."""
     return entry.name.startswith(PRESENT)

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from leftfold.errors import LeftfoldError, LogReplaced, StoreFailed
 from leftfold.follow.lease import Lease, Share, Terms
-from leftfold.follow.lease_store import Entry, LeaseStore
+from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.failure import IN_STATUS, in_words, loggable
 
-OnGained = Callable[[str, Entry | None], Awaitable[None]]
+OnGained = Callable[[str, LeaseEntry | None], Awaitable[None]]
 OnLost = Callable[[str], None]
 
 log = logging.getLogger("leftfold.leases")
@@ -141,10 +141,10 @@ class LeaseHolder:
         if freed:
             await self._store.release(freed)
 
-    def _held(self) -> list[Entry]:
+    def _held(self) -> list[LeaseEntry]:
         return [lease.held for lease in self._leases.values() if lease.held]
 
-    def _present(self) -> list[Entry]:
+    def _present(self) -> list[LeaseEntry]:
         return [share.entry for share in self._shares if share.entry]
 
     async def _renew(self) -> None:
@@ -173,7 +173,7 @@ class LeaseHolder:
             if lease.held is not None:
                 await self._begin(lease, former)
 
-    async def _within(self, share: Share, free: Sequence[Lease], entries: Mapping[str, Entry]) -> list[Lease]:
+    async def _within(self, share: Share, free: Sequence[Lease], entries: Mapping[str, LeaseEntry]) -> list[Lease]:
         """Return the free leases that may be taken within a share, and free those that exceed it."""
         gone, size = share.gone(entries), share.size(entries)
         held = [name for name in share.names if self._leases[name].held]
@@ -188,7 +188,7 @@ class LeaseHolder:
         mine = [lease for lease in free if lease.name in share.names]
         return [*others, *mine[: max(size - len(held), 0)]]
 
-    async def _begin(self, lease: Lease, former: Entry | None) -> None:
+    async def _begin(self, lease: Lease, former: LeaseEntry | None) -> None:
         if former is None:
             log.debug("%s: this process does the work now", lease.name)
         else:

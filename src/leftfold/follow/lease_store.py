@@ -14,7 +14,7 @@ from leftfold.model.clock import from_microseconds
 LARGEST_BEAT = 2**63 - 1
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LeaseEntry(msgspec.Struct, frozen=True):
     """A stored lease: its holder, how often the holder has renewed it (`beat`), and when it last did, by its own clock.
 
     `microseconds` is for people: no decision depends on it.
@@ -43,22 +43,22 @@ def _is_number(value: object) -> bool:
 class LeaseStore(Protocol):
     """Stores leases for all processes that share the work."""
 
-    async def read(self) -> Mapping[str, Entry]:
+    async def read(self) -> Mapping[str, LeaseEntry]:
         """Return every lease that is held, by name."""
         ...
 
-    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+    async def take(self, name: str, expected: LeaseEntry | None, holder: str) -> LeaseEntry | None:
         """Give a lease to a holder if it is still as expected, else return None: of several takers one gets it.
 
         A store that can fence the work in the same transaction does so.
         """
         ...
 
-    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+    async def renew(self, entries: Iterable[LeaseEntry]) -> list[LeaseEntry]:
         """Renew leases, and return those that their holder still holds."""
         ...
 
-    async def release(self, entries: Iterable[Entry]) -> None:
+    async def release(self, entries: Iterable[LeaseEntry]) -> None:
         """Free the leases that their holder still holds."""
         ...
 
@@ -87,27 +87,27 @@ class SqlLeaseStore:
     def __init__(self, thread: Executor) -> None:
         self._thread = thread
 
-    async def read(self) -> Mapping[str, Entry]:
+    async def read(self) -> Mapping[str, LeaseEntry]:
         """Return every lease that is held."""
         return {entry.name: entry for entry in await self._run("read", [{}])}
 
-    async def take(self, name: str, expected: Entry | None, holder: str) -> Entry | None:
+    async def take(self, name: str, expected: LeaseEntry | None, holder: str) -> LeaseEntry | None:
         """Give a lease to a holder if it is still as expected."""
         former, beat = (expected.holder, expected.beat) if expected else (None, None)
         taken = await self._run("take", [{"name": name, "former": former, "beat": beat, "holder": holder}])
         return taken[0] if taken else None
 
-    async def renew(self, entries: Iterable[Entry]) -> list[Entry]:
+    async def renew(self, entries: Iterable[LeaseEntry]) -> list[LeaseEntry]:
         """Renew leases."""
         return await self._run("renew", [{"name": each.name, "holder": each.holder} for each in entries])
 
-    async def release(self, entries: Iterable[Entry]) -> None:
+    async def release(self, entries: Iterable[LeaseEntry]) -> None:
         """Free leases."""
         await self._run("release", [{"name": each.name, "holder": each.holder} for each in entries])
 
-    async def _run(self, statement: Statement, sets: Sequence[Parameters]) -> list[Entry]:
+    async def _run(self, statement: Statement, sets: Sequence[Parameters]) -> list[LeaseEntry]:
         rows = partial(self._rows, statement, sets)
-        return [Entry(*row) for row in await asyncio.get_running_loop().run_in_executor(self._thread, rows)]
+        return [LeaseEntry(*row) for row in await asyncio.get_running_loop().run_in_executor(self._thread, rows)]
 
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
         """Run a statement in the thread, once for each set of parameters."""
@@ -132,6 +132,6 @@ async def types_of_others(leases: LeaseStore, app: str) -> dict[str, frozenset[s
     return {entry.name.removeprefix(DECLARED_TYPES): frozenset(entry.holder.split("\n")) for entry in found}
 
 
-def is_declaration(entry: Entry) -> bool:
+def is_declaration(entry: LeaseEntry) -> bool:
     """Whether an entry is not a lease, but lists the event types that an app knows."""
     return entry.name.startswith(DECLARED_TYPES)

@@ -8,7 +8,7 @@ from typing import Annotated
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError
 from leftfold.follow.lease import Terms
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import Entry, LeaseStore
+from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.criteria import Criteria, criteria
 from leftfold.model.message import Event
 from leftfold.model.registry import Registry
@@ -125,7 +125,7 @@ class WorkerLeases:
                 lease.decide()
         await self._holder.run()
 
-    async def _begin(self, name: str, former: Entry | None) -> None:
+    async def _begin(self, name: str, former: LeaseEntry | None) -> None:
         """Fence the former holder, unless it released the lease.
 
         Read the head before confirming that this process still holds the lease: a process that takes over later does

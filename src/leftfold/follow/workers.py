@@ -9,7 +9,7 @@ from leftfold.errors import LeftfoldError, UnknownReadModel, UnknownRole
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.follower import Follower, Worker
 from leftfold.follow.lease import Terms
-from leftfold.follow.lease_store import ClosableLeaseStore, Entry, declare, is_declaration, types_of_others
+from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry, declare, is_declaration, types_of_others
 from leftfold.follow.worker_lease import WorkerLeases
 from leftfold.model.clock import Clock
 from leftfold.model.registry import Registry
@@ -119,7 +119,7 @@ class Workers:
         """Let each worker do what it can do now. Returns whether there was anything to do."""
         return any([await worker.step() for worker in self._workers.values()])  # each of them
 
-    async def leases(self) -> list[Entry]:
+    async def leases(self) -> list[LeaseEntry]:
         """Return which process does each worker's work, and when it last renewed its lease."""
         entries = (await self._lease_store.read()).values() if self._lease_store else ()
         return [entry for entry in entries if not is_declaration(entry)]

@@ -3,20 +3,20 @@
 from leftfold.process.events import PROCESS_EVENTS
 from leftfold.process.follower import ProcessFollower
 from leftfold.process.manager import Action, Cancel, Done, ProcessDefinition, ProcessManager, Reaction, Schedule
-from leftfold.process.processes import Instance, Processes, Progress, Step
+from leftfold.process.processes import Processes, ProcessInstance, ProcessProgress, RecordedReaction
 
 __all__ = [
     "PROCESS_EVENTS",
     "Action",
     "Cancel",
     "Done",
-    "Instance",
     "ProcessDefinition",
     "ProcessFollower",
+    "ProcessInstance",
     "ProcessManager",
+    "ProcessProgress",
     "Processes",
-    "Progress",
     "Reaction",
+    "RecordedReaction",
     "Schedule",
-    "Step",
 ]

@@ -27,7 +27,7 @@ from leftfold.process.events import (
     ProcessSkipped,
 )
 from leftfold.process.manager import Action, Cancel, Done, Key, Outbox, ProcessDefinition, Schedule
-from leftfold.process.processes import Processes, Progress
+from leftfold.process.processes import Processes, ProcessProgress
 from leftfold.store.contract import AppendCondition, Batch, OwnKey
 
 MAX_EVENTS_PER_COMMIT = 500
@@ -45,7 +45,7 @@ class HeldInstance:
 
     __slots__ = ("error", "key", "progress", "state")
 
-    def __init__(self, key: Key, state: Any, progress: Progress) -> None:
+    def __init__(self, key: Key, state: Any, progress: ProcessProgress) -> None:
         self.key = key
         self.state = state
         self.progress = progress
@@ -245,7 +245,7 @@ class ProcessFollower:
         return [(held.key, OwnKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
 
     def _answered(
-        self, progress: Progress, actions: Sequence[Action], stored: StoredEvent, metadata: Metadata
+        self, progress: ProcessProgress, actions: Sequence[Action], stored: StoredEvent, metadata: Metadata
     ) -> tuple[ProcessReacted, list[NewEvent]]:
         """Return what the instance did, and the records of its actions."""
         records: list[NewEvent] = []

@@ -31,7 +31,7 @@ log = logging.getLogger("leftfold.processes")
 InstanceState = Literal["running", "parked", "done", "cancelled"]
 
 
-class Progress(msgspec.Struct, frozen=True):
+class ProcessProgress(msgspec.Struct, frozen=True):
     """How far an instance has come: a fold of the events that its process recorded about it.
 
     `reacted` is the position of the newest event that it answered with an action, `parked` that of the event it could
@@ -65,7 +65,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     def evolve(
         self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessSkipped | ProcessCancelled
-    ) -> "Progress":
+    ) -> "ProcessProgress":
         """Fold one event."""
         match event:
             case ProcessReacted(position=position, tickets=tickets, names=names, done=done):
@@ -88,7 +88,7 @@ class Progress(msgspec.Struct, frozen=True):
                 return replace(self, cancelled=True)
 
 
-class Step(msgspec.Struct, frozen=True):
+class RecordedReaction(msgspec.Struct, frozen=True):
     """An event in an instance's history, the state after it, and the tickets of what it was answered with."""
 
     position: int
@@ -97,12 +97,12 @@ class Step(msgspec.Struct, frozen=True):
     tickets: tuple[str, ...] = ()
 
 
-class Instance(msgspec.Struct, frozen=True):
+class ProcessInstance(msgspec.Struct, frozen=True):
     """An instance: its state, its progress and its history."""
 
     state: Any
-    progress: Progress
-    history: tuple[Step, ...]
+    progress: ProcessProgress
+    history: tuple[RecordedReaction, ...]
 
 
 class Processes:
@@ -114,20 +114,20 @@ class Processes:
     def __repr__(self) -> str:
         return f"<Processes of {self.journal.store!r}>"
 
-    async def progress(self, definition: ProcessDefinition, key: Key) -> tuple[Progress, int]:
+    async def progress(self, definition: ProcessDefinition, key: Key) -> tuple[ProcessProgress, int]:
         """Return how far an instance has come, under the name that it began with, and up to which position."""
         events, position = await self._recorded(definition, key)
-        found = Progress(definition.instance(key))
+        found = ProcessProgress(definition.instance(key))
         for event in events:
             found = replace(found, instance=event.instance).evolve(event)
         return found, position
 
-    async def instance(self, definition: ProcessDefinition, key: Key) -> Instance:
+    async def instance(self, definition: ProcessDefinition, key: Key) -> ProcessInstance:
         """Return an instance with its history."""
         progress, head = await self.progress(definition, key)
         recorded, _ = await self._recorded(definition, key)
         answers = {event.position: tuple(event.tickets) for event in recorded if isinstance(event, ProcessReacted)}
-        state, steps = definition.fold.start(key), list[Step]()
+        state, steps = definition.fold.start(key), list[RecordedReaction]()
         registry = self.journal.registry
         async for batch in self.journal.store.read(registry.stored(definition.fold.criteria(key)), upto=head):
             for stored in batch.events:
@@ -137,18 +137,18 @@ class Processes:
                     continue
                 event = registry.decode(stored)
                 state = definition.fold.step(state, event, stored.position)
-                steps.append(Step(stored.position, event, state, answers.get(stored.position, ())))
-        return Instance(state, progress, tuple(steps))
+                steps.append(RecordedReaction(stored.position, event, state, answers.get(stored.position, ())))
+        return ProcessInstance(state, progress, tuple(steps))
 
-    async def all(self, definitions: Iterable[ProcessDefinition]) -> list[Progress]:
+    async def all(self, definitions: Iterable[ProcessDefinition]) -> list[ProcessProgress]:
         """Return every instance that answered an event or is parked, in the order in which they began."""
         chosen = list(definitions)
-        found: dict[str, Progress] = {}
+        found: dict[str, ProcessProgress] = {}
         async for batch in self.journal.store.read(ABOUT_INSTANCES):
             for event in self.journal.registry.decode_all(batch.events):
                 name: str = event.instance
                 if any(each.has(name) for each in chosen):
-                    found[name] = found.get(name, Progress(name)).evolve(event)
+                    found[name] = found.get(name, ProcessProgress(name)).evolve(event)
         return list(found.values())
 
     async def retry(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:

@@ -5,7 +5,7 @@ from leftfold.query.answering import Watch
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import EventSkipped, ParkedKey
-from leftfold.query.past import OnProgress, Progress
+from leftfold.query.past import OnProgress, ReplayProgress
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
@@ -21,13 +21,13 @@ __all__ = [
     "OnChange",
     "OnProgress",
     "ParkedKey",
-    "Progress",
     "QueryHandler",
     "ReadModel",
     "ReadModelDefinition",
     "ReadModels",
     "ReadSide",
     "Rebuilt",
+    "ReplayProgress",
     "SqlProjection",
     "Watch",
     "models_url",

@@ -19,7 +19,7 @@ SECONDS_BEFORE_PROGRESS = 2.0
 T = TypeVar("T")
 
 
-class Progress(msgspec.Struct, frozen=True):
+class ReplayProgress(msgspec.Struct, frozen=True):
     """How far a replay is: at position `position` of `upto`, after `seconds`."""
 
     model: str
@@ -28,7 +28,7 @@ class Progress(msgspec.Struct, frozen=True):
     seconds: float
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[ReplayProgress], None]
 
 
 class PastReplay:
@@ -69,7 +69,7 @@ class PastReplay:
             yield batch
             seconds = monotonic() - begun
             if self._on_progress is not None and seconds > SECONDS_BEFORE_PROGRESS:
-                progress = Progress(definition.name, batch.through, self.position, seconds)
+                progress = ReplayProgress(definition.name, batch.through, self.position, seconds)
                 self.loop.call_soon_threadsafe(self._on_progress, progress)
 
     def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:

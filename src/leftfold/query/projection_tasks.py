@@ -21,7 +21,7 @@ from leftfold.errors import (
 )
 from leftfold.follow.lease import Terms, is_presence
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import Entry, LeaseStore
+from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.failure import in_words
 from leftfold.model.registry import Registry
 from leftfold.query.checkpoint_watcher import CheckpointWatcher
@@ -121,7 +121,7 @@ class ProjectionTasks:
                 await self._lease_holder.release()
         await asyncio.to_thread(self._lease_thread.shutdown)
 
-    async def leases(self, database: "ModelsDatabase") -> list[Entry]:
+    async def leases(self, database: "ModelsDatabase") -> list[LeaseEntry]:
         """Return which process folds each shard, and when it last renewed its lease; none for models in memory."""
         if self._in_memory or not self._shards:
             return []
@@ -192,7 +192,7 @@ class ProjectionTasks:
     def _lease_store(self, shards: Sequence[Shard]) -> LeaseStore:
         return self._models.lease_store(shards, self._lease_thread)
 
-    async def _gain(self, name: str, former: Entry | None) -> None:
+    async def _gain(self, name: str, former: LeaseEntry | None) -> None:
         shard = self._with_lease(name)
         if self._gained is not None:
             self._gained.append(shard)

@@ -18,7 +18,7 @@ from leftfold.errors import (
     UnknownReadModel,
 )
 from leftfold.follow.lease import Terms
-from leftfold.follow.lease_store import Entry
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.registry import Registry
 from leftfold.passwords import without_password
@@ -209,7 +209,7 @@ class ReadSide:
             found.append(msgspec.structs.replace(status, holder=_holder_of(definition, holders), problem=problem))
         return found
 
-    async def leases(self) -> list[Entry]:
+    async def leases(self) -> list[LeaseEntry]:
         """Return which process folds each read model, and when it renewed its lease; none for models in memory."""
         return await self._projections.leases(self._connect()) if self._definitions else []
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 from leftfold.errors import LeaseLost
 from leftfold.follow.lease import Terms
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import Entry, LeaseStore
+from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query.parking import Skips
-from leftfold.query.past import OnProgress, Progress
+from leftfold.query.past import OnProgress, ReplayProgress
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.projection import Anchors
 from leftfold.query.projection_context import ProjectionContext
@@ -100,7 +100,7 @@ class Splitting:
         await self._context.in_writer(projector.step, Batch([], target))
 
 
-async def _note(name: str, former: Entry | None) -> None:
+async def _note(name: str, former: LeaseEntry | None) -> None:
     """Do nothing: holding the lease starts nothing."""
 
 
@@ -200,7 +200,7 @@ class Rebuild:
             await self._context.in_writer(projector.step, batch)
             if self._on_progress is not None:
                 seconds = monotonic() - self._begun
-                self._on_progress(Progress(self._definition.name, batch.through, target, seconds))
+                self._on_progress(ReplayProgress(self._definition.name, batch.through, target, seconds))
 
     def _tail(self, loop: asyncio.AbstractEventLoop, after: int, upto: int) -> list[StoredEvent]:
         """Read the last events while the writer's thread holds the lock."""

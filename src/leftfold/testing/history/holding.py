@@ -6,7 +6,7 @@ from time import monotonic
 
 from leftfold.follow.lease import Terms
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import ClosableLeaseStore, Entry
+from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.workers import lease_store_of
 from leftfold.model.clock import SystemClock
@@ -58,11 +58,11 @@ async def without_holder(url: str, store: EventStore, patience: float) -> list[s
         await book.close()
 
 
-def _idle(first: Mapping[str, Entry], entries: Mapping[str, Entry]) -> list[str]:
+def _idle(first: Mapping[str, LeaseEntry], entries: Mapping[str, LeaseEntry]) -> list[str]:
     return [name for name in LEASES if not _lives(first.get(name), entries.get(name))]
 
 
-def _lives(first: Entry | None, entry: Entry | None) -> bool:
+def _lives(first: LeaseEntry | None, entry: LeaseEntry | None) -> bool:
     """Whether something was heard of the holder, who is a client."""
     holder = ProcessIdentity.parse(entry.holder) if entry else None
     return entry != first and holder is not None and holder.app == APP
@@ -74,7 +74,7 @@ def _book(url: str, store: EventStore) -> ClosableLeaseStore:
     return book
 
 
-async def _gained(name: str, former: Entry | None) -> None:
+async def _gained(name: str, former: LeaseEntry | None) -> None:
     pass
 
 
