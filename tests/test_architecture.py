@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "leftfold"
 TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 MAP = TEXT.partition("\n## Map\n")[2].partition("\n## ")[0]
 JOURNEYS = TEXT.partition("\n## Journeys\n")[2].partition("\n## ")[0].split("\n### ")[1:]
-FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:md|py|sql|toml)|(?:[\w.-]+/)+)`")
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:md|py|sql|toml|txt)|(?:[\w.-]+/)+)`")
 PLACED = re.compile(r"((?:`[\w.]+`(?:, | and )?)+) in `([\w/]+\.py)`")
 METHOD = re.compile(r"`(_?[A-Z]\w*\.(?!md`)\w+)`")
 NAME = re.compile(r"`([\w.]+)`")
