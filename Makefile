@@ -99,7 +99,7 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	@$(PIP) --editable '.[docs]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml packages/leftfold-torture/pyproject.toml | $(BIN)/python
 	@echo "installing leftfold with its development tools"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable packages/leftfold-torture --editable '.[dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.docs

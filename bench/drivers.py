@@ -23,7 +23,7 @@ from leftfold.store.postgres.append import ANSWERS, plain_call
 from leftfold.store.postgres.batch import COLUMNS, AppendCall
 from leftfold.store.postgres.driver import Connection, connect, run
 from leftfold.store.postgres.store import PostgresStore
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 BATCHES = (1, 50, 1_000)
 ROWS = 10_000

@@ -15,7 +15,7 @@ from bench.peer_postgres import environment
 from bench.postgres import DATABASE
 from leftfold import Tag
 from leftfold.model.fold import fold_of
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 APPEND = "conditional append"
 READ_AND_APPEND = "read + append"

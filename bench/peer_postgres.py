@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from bench.peer import Bank
 from bench.peer_projection import BalanceProjection
-from leftfold.testing.postgres_server import ADMIN, PostgresServer
+from leftfold_torture.postgres_server import ADMIN, PostgresServer
 
 CREATE = "CREATE TABLE IF NOT EXISTS {}.balance (account text PRIMARY KEY, owner text NOT NULL, amount bigint NOT NULL)"
 OPENED = "INSERT INTO {}.balance (account, owner, amount) VALUES (%s, %s, 0)"

@@ -11,7 +11,7 @@ from bench.figure import PEER
 from bench.ours import Ours, opened_ours
 from bench.peer import Bank
 from bench.peer_postgres import environment
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 DATABASE = "bench"
 PEER_FUNCTIONS = f"{PEER}, functions on"

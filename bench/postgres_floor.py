@@ -9,7 +9,7 @@ from bench.callers import threads
 from bench.figure import Slice
 from bench.floor import ROW
 from bench.postgres import DATABASE, Connection
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 CREATE = "CREATE TABLE IF NOT EXISTS floor (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data bytea)"
 INSERT = b"INSERT INTO floor (data) VALUES (%b)"

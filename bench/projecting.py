@@ -17,7 +17,7 @@ from bench.ours import history, opened_ours
 from bench.peer import Bank, new_account, open_peer, sqlite_environment
 from bench.peer_projection import follow, opened_projection
 from leftfold import App, Query, ReadModel, ReadModels, replace
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 EVENTS = 100_000
 PEER_EVENTS = 20_000  # more than it processes in one round

@@ -17,7 +17,7 @@ from bench.figure import LEFTFOLD, PEER, Figure, Slices
 from bench.peer import Bank, open_peer
 from bench.projecting import ACCOUNTS, DATABASE, EVENTS, PEER_EVENTS, BalanceOf, fill_ours, fill_peer, process
 from leftfold import App, ReadModels
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 tables = sa.MetaData()
 balances = sa.Table(

@@ -21,7 +21,7 @@ from leftfold import App, LiveApp, Query, ReadModel, ReadModels, replace
 from leftfold.follow.workers import Role
 from leftfold.model.message import Event
 from leftfold.store import NewEvent
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[1]
 EVENTS, ACCOUNTS, AT_ONCE = 100_000, 10_000, 4_000

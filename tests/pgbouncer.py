@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from leftfold.testing.postgres_server import ADMIN, PostgresServer
+from leftfold_torture.postgres_server import ADMIN, PostgresServer
 from tests.patience import PATIENCE
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

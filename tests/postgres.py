@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 DATABASE = "leftfold"
 OPTION = "--postgres-binaries"

@@ -17,7 +17,7 @@ from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.model.message import MessageType
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 

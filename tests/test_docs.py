@@ -18,7 +18,7 @@ from hypothesis import settings
 
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.error_classes import error_classes
 from tests.pages import PageRunner, blocks_of
 from tests.postgres import fresh_schema

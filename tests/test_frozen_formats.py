@@ -24,7 +24,7 @@ import pytest
 from leftfold import Rejected, StoredEvent, SyncLive, open_store_sync
 from leftfold.errors import InstanceEnded, KeyReused, TicketCancelled, TicketClosed, TicketFailed
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.formats.depot import (
     BACKOFF,
     BATCH,

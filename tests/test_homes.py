@@ -20,7 +20,7 @@ from leftfold import ProcessManager, Ticket, open_store, open_store_sync
 from leftfold.errors import StoreClosed, WrongLoop
 from leftfold.live import LiveApp
 from leftfold.store import EventStore, NewEvent
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.accounts import Account, accounts_app
 from tests.postgres import DATABASE
 

@@ -21,7 +21,7 @@ from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.workers import lease_store_of
 from leftfold.store import open_store
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.holders import MemoryLeaseStore, Stopwatch
 from tests.postgres import DATABASE
 

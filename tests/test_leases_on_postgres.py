@@ -17,7 +17,7 @@ from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.store import open_store
 from leftfold.store.open import make_roles
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 

@@ -15,7 +15,7 @@ from leftfold.store import EventStore, IdempotencyKey, MemoryStore, NewEvent, St
 from leftfold.store.copying import clock_for, compare_logs, copy_log
 from leftfold.store.inspection import KeyedLog
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 numbers = count(1)

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.formats.shop import Account, Balances, Deposit, fill, shop
 
 DUMP = Path(__file__).parent / "formats" / "bytecode.postgres.sql"

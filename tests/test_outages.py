@@ -9,7 +9,7 @@ import pytest
 
 from leftfold import App, Command, Event, LiveApp, ProcessManager, Query, Reaction, ReadModel, ReadModels, Tag, replace
 from leftfold.errors import OutcomeUnknown, StoreUnavailable
-from leftfold.testing.postgres_server import Mode, PostgresServer
+from leftfold_torture.postgres_server import Mode, PostgresServer
 from tests.patience import PATIENCE
 
 AccountId = Annotated[str, Tag("account")]

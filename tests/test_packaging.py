@@ -23,6 +23,21 @@ print(flights.__file__, "examples" in sys.modules)
 """
 
 
+RUN_TORTURE = """
+import sys
+import leftfold_torture
+from leftfold.cli import main
+sys.stderr.write(leftfold_torture.__file__)
+main()
+"""
+WITHOUT_ENTRY_POINTS = """
+import importlib.metadata
+importlib.metadata.entry_points = lambda **options: ()
+from leftfold.cli import main
+main()
+"""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the content of the wheel, as an installation has it."""
@@ -48,6 +63,41 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_beside_it(installed
     assert missing == set()
     assert Path("leftfold/py.typed") in packed
     assert beside == set()
+
+
+def test_the_wheel_of_leftfold_is_the_library_and_not_what_tortures_it(installed: Path) -> None:
+    packed = {path.name for path in (installed / "leftfold").rglob("*")}
+
+    assert not {"history", "disk.c", "postgres_server.py", "torture.py"} & packed
+
+
+def test_the_torture_package_builds_and_runs_from_its_wheel(installed: Path, tmp_path: Path) -> None:
+    before = Path.cwd()
+    os.chdir(ROOT / "packages/leftfold-torture")
+    try:
+        name = build_wheel(str(tmp_path))
+    finally:
+        os.chdir(before)
+    with ZipFile(tmp_path / name) as wheel:
+        wheel.extractall(tmp_path / "torture")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path / "torture", installed)))}
+    arguments = ("torture", "memory:", "--seconds", "0.5", "--clients", "1", "--nemesis", "none", "--json")
+    command = (sys.executable, "-c", RUN_TORTURE, *arguments)
+
+    shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert json.loads(shown.stdout)["violations"] == [], shown.stderr
+    assert str(tmp_path / "torture") in shown.stderr
+    assert (tmp_path / "torture/leftfold_torture/disk.c").is_file()
+
+
+def test_without_the_torture_package_its_command_says_what_to_install(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", WITHOUT_ENTRY_POINTS, "torture", "memory:", "--seconds", "1")
+
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert shown.returncode == 3
+    assert "pip install 'leftfold[torture]'" in shown.stderr
 
 
 def test_the_demo_is_importable_from_the_wheel_without_the_checkout(installed: Path, tmp_path: Path) -> None:

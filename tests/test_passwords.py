@@ -26,12 +26,12 @@ from leftfold.query import models_url
 from leftfold.query.tables.database import Database
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS, make_roles, role_names
 from leftfold.testing import FakeClock
-from leftfold.testing.history import Plan
-from leftfold.testing.history.client_process import Setting
-from leftfold.testing.history.clients import Habits
-from leftfold.testing.history.team import ClientProcess
-from leftfold.testing.postgres_server import PostgresServer
 from leftfold.web import serve_health
+from leftfold_torture import Plan
+from leftfold_torture.client_process import Setting
+from leftfold_torture.clients import Habits
+from leftfold_torture.postgres_server import PostgresServer
+from leftfold_torture.team import ClientProcess
 from tests.patience import examples
 from tests.postgres import DATABASE
 

@@ -36,7 +36,7 @@ from leftfold.model.criteria import criteria
 from leftfold.store import open_store
 from leftfold.store.postgres.driver import connect
 from leftfold.store.postgres.schema import create_log
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 AccountId = Annotated[str, Tag("account")]

@@ -15,7 +15,7 @@ from leftfold import App, Command, Event, EventStore, JsonCodec
 from leftfold.errors import InvalidMessage
 from leftfold.model.comparing import difference
 from leftfold.store import open_store
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.message_types import (
     SCALARS,
     FieldKind,

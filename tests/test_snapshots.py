@@ -18,7 +18,7 @@ from leftfold.store.identity import identity_at
 from leftfold.store.open import snapshot_table
 from leftfold.store.snapshot_store import SnapshotRow, SnapshotStore
 from leftfold.store.sqlite.snapshots import SQLiteSnapshots
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 CounterId = Annotated[str, Tag("counter")]

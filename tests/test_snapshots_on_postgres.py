@@ -14,7 +14,7 @@ from leftfold.cli.opening import read_only
 from leftfold.store import open_store
 from leftfold.store.open import make_roles
 from leftfold.store.postgres import snapshots as postgres_snapshots
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.pgbouncer import MISSING, PROGRAM, PgBouncer
 from tests.test_snapshots import LONG, Count, EventsRead, counting_app, model_of
 

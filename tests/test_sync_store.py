@@ -10,7 +10,7 @@ import pytest
 
 from leftfold import AppendCondition, Appended, EventStore, NewEvent, SyncStore, criteria, open_store_sync
 from leftfold.errors import Conflict, InsideRunningLoop, InvalidUrl, StoreClosed
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 numbers = count(1)

@@ -9,7 +9,7 @@ from leftfold import App, Command, Event, open_store
 from leftfold.errors import ClockJumped
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.clocks import SettableClock
 from tests.postgres import DATABASE
 

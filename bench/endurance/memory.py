@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 WAYS = ("fill", "read", "subscribe", "project", "copy")
 BOUND = 300  # MB, for each of them

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 ACCOUNTS = 10_000
 COLUMNS = ("down", "start", "open", "append", "in all")

@@ -15,7 +15,7 @@ import pytest
 
 from examples.bank import Deposit, Richest, bank
 from leftfold import NewEvent, open_store
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.cli.conftest import BANK, Run
 from tests.patience import PATIENCE
 from tests.postgres import DATABASE

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from examples.bank import Open, Richest, bank
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.cli.conftest import BANK, Run
 from tests.postgres import fresh_schema
 

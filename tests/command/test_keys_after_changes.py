@@ -19,7 +19,7 @@ from leftfold.errors import KeyReused
 from leftfold.model.record import NewEvent
 from leftfold.store import MemoryStore, open_store
 from leftfold.store.contract import IdempotencyKey
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 
 OrderId = Annotated[str, Tag("order")]

@@ -30,7 +30,7 @@ from leftfold.errors import UsageError
 from leftfold.store import Appended, open_store
 from leftfold.store.memory import MemoryStore
 from leftfold.testing import check_laws, given
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEBRUARY = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 from tests.postgres import DATABASE
 

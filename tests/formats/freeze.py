@@ -24,7 +24,7 @@ from leftfold.errors import Rejected
 from leftfold.leases import Holder, holder
 from leftfold.process import process_worker
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.formats.depot import (
     BACKOFF,
     BATCH,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from leftfold.query.tables.checkpoints import create_checkpoints
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.database_url import database_url
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 from tests.query.bank import IN_MEMORY, own_urls
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 from tests.query.former_shop import PLACED, Orders, Place, PricesAre, shop
 from tests.query.places import outside

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from leftfold.query import ReadModels
 from leftfold.store import MemoryStore
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 from tests.query.bank import Balance, Deposited, Opened, append, ask, reading
 

@@ -7,7 +7,7 @@ import pytest
 from examples.bank import Balance, Open, Richest, bank
 from leftfold.errors import TableTaken
 from leftfold.query.tables.database import Database
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 
 

@@ -15,7 +15,7 @@ from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.database import Database
 from leftfold.store import MemoryStore, open_store
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE, fresh_schema
 from tests.query.bank import AccountId, Balance, Deposited, Opened, Turnover, append, ask, reading, registry_of
 from tests.query.places import outside

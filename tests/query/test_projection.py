@@ -25,7 +25,7 @@ from leftfold.query import ReadModel, ReadModelDefinition, ReadSide, projection
 from leftfold.query.progress import ProjectionProgress
 from leftfold.query.tables.postgres import SETTINGS
 from leftfold.store import Batch, MemoryStore, NewEvent, open_store
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 from tests.query.bank import (
     AccountId,

@@ -12,7 +12,7 @@ from leftfold.store.head import Head
 from leftfold.store.postgres.batch import AppendCall
 from leftfold.store.recent_tags import RecentTags
 from leftfold.store.sqlite.store import Newest
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 CALLERS = 20

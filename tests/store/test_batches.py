@@ -7,7 +7,7 @@ import pytest
 
 from leftfold.store import NewEvent, open_store
 from leftfold.store.reading import MAX_BYTES_PER_BATCH
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 LARGE = 1_048_576 - 2

@@ -13,7 +13,7 @@ from leftfold.errors import ClockJumped, InvalidUrl, StoreUnavailable
 from leftfold.store import EventStore, MemoryStore, NewEvent
 from leftfold.store.postgres.store import PostgresStore
 from leftfold.testing.clock import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.clocks import SettableClock, StrayingClock
 from tests.postgres import DATABASE
 

@@ -21,7 +21,7 @@ from leftfold.store.inspection import StoredKey
 from leftfold.store.memory import MAX_EVENTS_PER_BATCH
 from leftfold.testing import FakeClock
 from leftfold.testing.clock import START
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 numbers = count(1)

@@ -15,7 +15,7 @@ import pytest
 
 from leftfold.store import NewEvent, open_store
 from leftfold.store.open import make_roles
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 COLUMNS = [

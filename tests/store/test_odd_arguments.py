@@ -15,7 +15,7 @@ from leftfold.errors import LeftfoldError, StoreFailed
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
 from leftfold.store import AppendCondition, EventStore, IdempotencyKey, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.testing.clock import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 NUMBERS_OF_LOGS = count(1)

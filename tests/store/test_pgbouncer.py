@@ -11,7 +11,7 @@ import pytest
 from leftfold.errors import OutcomeUnknown, StoreBusy, StoreUnreachable
 from leftfold.store import Appended, EventStore, NewEvent, open_store
 from leftfold.testing.conformance import OpenStore, StoreConformance
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 from tests.pgbouncer import MISSING, PROGRAM, PgBouncer
 from tests.store.test_postgres import connected, sql_append, until_someone_waits_for_the_lock

@@ -23,7 +23,7 @@ from leftfold.store.postgres.reading import Types
 from leftfold.store.postgres.select import MAX_PROBED_EVENTS
 from leftfold.store.postgres.store import SELECT_TYPES, PostgresStore
 from leftfold.testing.conformance import OpenStore, StoreConformance
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 
 numbers = count(1)

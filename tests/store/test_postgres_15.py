@@ -10,7 +10,7 @@ import pytest
 from leftfold.store import open_store
 from leftfold.store.postgres.driver import connect
 from leftfold.testing.conformance import OpenStore, StoreConformance
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 MISSING = f"there is no PostgreSQL 15 in {BINARIES} to test with: apt-get install postgresql-15"

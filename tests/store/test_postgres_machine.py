@@ -14,8 +14,8 @@ from leftfold.model.clock import Clock
 from leftfold.store.contract import EventStore
 from leftfold.store.postgres.store import PostgresStore
 from leftfold.testing.model import Request
-from leftfold.testing.postgres_server import PostgresServer
 from leftfold.testing.state_machine import StoreMachine
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import examples
 from tests.postgres import hold_append_lock
 

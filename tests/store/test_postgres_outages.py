@@ -19,7 +19,7 @@ import pytest
 from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreUnavailable, StoreUnreachable
 from leftfold.store import Appended, EventStore, NewEvent, open_store, subscribe
 from leftfold.store.postgres.driver import Connection
-from leftfold.testing.postgres_server import Mode, PostgresServer
+from leftfold_torture.postgres_server import Mode, PostgresServer
 from tests.patience import PATIENCE
 from tests.postgres import hold_append_lock
 from tests.store.cutting import CuttingProxy, Moment

@@ -9,7 +9,7 @@ from leftfold.store import NewEvent, open_store
 from leftfold.store.postgres.driver import run
 from leftfold.store.postgres.select import Statement, count_ways, scans_for, select_events
 from leftfold.store.reading import ReadOptions
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 EVENTS = 6_000

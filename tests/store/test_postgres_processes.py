@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from leftfold.store import open_store
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.store.processes import Process
 
 ROUNDS = 200

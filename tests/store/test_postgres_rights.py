@@ -29,7 +29,7 @@ from leftfold.store import AppendCondition, EventStore, NewEvent, open_store
 from leftfold.store.open import make_roles, risky_owner
 from leftfold.store.postgres.driver import check_encoding
 from leftfold.testing import FakeClock
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
 from tests.postgres import DATABASE, hold_append_lock
 from tests.store.test_postgres import by_either_function, sql_append, sql_append_few

@@ -11,7 +11,7 @@ from leftfold.model.record import CopiedEvent
 from leftfold.store import EventStore, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.store.bounds import EVENT_TAGS_LIMIT
 from leftfold.store.copying import copy_log
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE
 
 Open = Callable[[int], EventStore]

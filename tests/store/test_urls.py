@@ -27,7 +27,7 @@ from leftfold.query.tables.database import Database
 from leftfold.store import NewEvent
 from leftfold.store.open import NUMBERS
 from leftfold.store.postgres.driver import connect, run
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.postgres_server import PostgresServer
 from tests.accounts import Deposit, accounts_app
 from tests.postgres import DATABASE
 

@@ -12,9 +12,9 @@ from leftfold.store import AppendCondition, Appended, Batch, IdempotencyKey, Mem
 from leftfold.store.admission import Admission, AppendRequest, CommittedLog
 from leftfold.store.recent_tags import RecentTags
 from leftfold.store.sqlite.file import LogFile
-from leftfold.testing.history import Nemesis, client_process
-from leftfold.testing.history.neighbours import ForgedNotifications, HostileRequests
-from leftfold.testing.history.nemesis import DeletedSideFiles, LeapClock, ReplacedFile
+from leftfold_torture import Nemesis, client_process
+from leftfold_torture.neighbours import ForgedNotifications, HostileRequests
+from leftfold_torture.nemesis import DeletedSideFiles, LeapClock, ReplacedFile
 
 Conditions = AppendCondition | Iterable[AppendCondition] | None
 Keys = str | IdempotencyKey | Sequence[IdempotencyKey] | None

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import MemoryStore, NewEvent, open_store
-from leftfold.testing.history import NEMESES, Habits, Nemesis, Plan, Report, check, history_in, schedule, torture
-from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.nemesis import FailingDisk, FullDisk
-from leftfold.testing.history.run import LogNotEmpty, UnknownNemesis
-from leftfold.testing.history.workload import Workload
+from leftfold_torture import NEMESES, Habits, Nemesis, Plan, Report, check, history_in, schedule, torture
+from leftfold_torture.disk import FaultyDisk
+from leftfold_torture.nemesis import FailingDisk, FullDisk
+from leftfold_torture.run import LogNotEmpty, UnknownNemesis
+from leftfold_torture.workload import Workload
 from tests.testing import planted
 
 BUSY = Habits(callers=6, subscriptions=3, pause=0.002)
@@ -44,7 +44,7 @@ async def found(rule: str, run: Callable[[int], Awaitable[Report]]) -> Report:
 
 @pytest.mark.parametrize(("store", "rule"), PLANTED, ids=lambda value: getattr(value, "__name__", None))
 async def test_a_planted_bug_is_found(store: type[MemoryStore], rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+    monkeypatch.setattr("leftfold_torture.run.QUIET_PATIENCE", 0.5)
 
     async def run(seed: int) -> Report:
         broken = store()
@@ -76,7 +76,7 @@ HOSTILE = [
 async def test_a_bug_that_hostile_requests_meet_is_found(
     store: type[MemoryStore], rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+    monkeypatch.setattr("leftfold_torture.run.QUIET_PATIENCE", 0.5)
 
     async def run(seed: int) -> Report:
         broken = store()
@@ -99,7 +99,7 @@ async def test_a_store_that_does_not_look_whether_its_files_are_in_their_place_i
     nemesis: type[Nemesis], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "from tests.testing.planted import client_without_inode_check as main; main()"
-    monkeypatch.setattr("leftfold.testing.history.team.PROGRAM", program)
+    monkeypatch.setattr("leftfold_torture.team.PROGRAM", program)
 
     async def run(seed: int) -> Report:
         url = f"sqlite:///{tmp_path}/{seed}.db"
@@ -109,7 +109,7 @@ async def test_a_store_that_does_not_look_whether_its_files_are_in_their_place_i
 
 
 async def test_a_store_that_trusts_a_notification_is_found_by_forged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 0.5)
+    monkeypatch.setattr("leftfold_torture.run.QUIET_PATIENCE", 0.5)
 
     async def run(seed: int) -> Report:
         store = planted.TrustsNotifications()
@@ -134,7 +134,7 @@ async def test_a_store_that_acknowledges_before_it_has_synced_is_found_by_a_fail
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How quickly a sound store is done is not what these tests ask."""
-    monkeypatch.setattr("leftfold.testing.history.run.QUIET_PATIENCE", 60)
+    monkeypatch.setattr("leftfold_torture.run.QUIET_PATIENCE", 60)
 
 
 @pytest.mark.usefixtures("patient")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from leftfold.testing.history.arena import address_of, at_socket, through
-from leftfold.testing.history.clocks import SteppedClock
-from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.proxy import Proxy
+from leftfold_torture.arena import address_of, at_socket, through
+from leftfold_torture.clocks import SteppedClock
+from leftfold_torture.disk import FaultyDisk
+from leftfold_torture.proxy import Proxy
 
 SYNC = "import os, sys; file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT); os.fsync(file); os.fdatasync(file)"
 NO_GCC = FaultyDisk.obstacle()

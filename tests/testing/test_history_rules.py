@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from leftfold.store import NewEvent, StoredEvent
-from leftfold.testing.history import History, check
-from leftfold.testing.history.appends import (
+from leftfold_torture import History, check
+from leftfold_torture.appends import (
     accepted_conditions_held,
     clocks_are_doubted_only_when_they_leap,
     commit_order_is_position_order,
@@ -21,9 +21,9 @@ from leftfold.testing.history.appends import (
     nothing_is_stored_that_nobody_asked_for,
     positions_are_gapless,
 )
-from leftfold.testing.history.commands import commands_are_carried_out_once, decisions_saw_everything_before_them
-from leftfold.testing.history.evidence import NO_ANSWER, history_in
-from leftfold.testing.history.readers import (
+from leftfold_torture.commands import commands_are_carried_out_once, decisions_saw_everything_before_them
+from leftfold_torture.evidence import NO_ANSWER, history_in
+from leftfold_torture.readers import (
     every_call_is_answered,
     heads_are_true,
     lookups_tell_the_truth,
@@ -31,7 +31,7 @@ from leftfold.testing.history.readers import (
     reads_see_what_was_acknowledged,
     subscriptions_deliver_each_event_once,
 )
-from leftfold.testing.history.record import (
+from leftfold_torture.record import (
     CANCELLED,
     COUNTED,
     Absent,

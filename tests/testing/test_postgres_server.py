@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from leftfold.errors import LeftfoldError, MissingExtra
-from leftfold.testing.postgres_server import Mode, PostgresServer
+from leftfold_torture.postgres_server import Mode, PostgresServer
 
 
 def count(server: PostgresServer) -> int:

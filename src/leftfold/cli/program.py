@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,8 @@ from leftfold.cli.events import events
 from leftfold.cli.explain import explain
 from leftfold.cli.info import info
 from leftfold.cli.init import init
+from leftfold.cli.outcome import Outcome
+from leftfold.cli.outcome import command as runnable
 from leftfold.cli.processes import processes
 from leftfold.cli.projections import projections
 from leftfold.cli.query import query
@@ -24,9 +26,9 @@ from leftfold.cli.reactors import reactors
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.state import state
 from leftfold.cli.status import status
-from leftfold.cli.torture import torture
 from leftfold.cli.verify import verify
 from leftfold.cli.work import work
+from leftfold.errors import MissingExtra
 from leftfold.passwords import without_passwords
 
 
@@ -90,6 +92,12 @@ def leftfold(
     """
 
 
+@runnable
+async def torture() -> Outcome:
+    """Name the package that has this command."""
+    raise MissingExtra("leftfold-torture", "torture")
+
+
 program = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 program.callback(help=help_of(leftfold))(leftfold)
 COMMANDS = (
@@ -107,9 +115,15 @@ COMMANDS = (
     rebuild,
     verify,
     copy,
-    torture,
     work,
     demo,
 )
 for command in COMMANDS:
     program.command(help=help_of(command))(command)
+
+# Other packages add commands by entry points: `torture = "leftfold_torture.cli:torture"`.
+ADDED = {each.name: each.load() for each in entry_points(group="leftfold.commands")}
+for name, command in ADDED.items():
+    program.command(name, help=help_of(command))(command)
+if "torture" not in ADDED:
+    program.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(torture)

@@ -11,7 +11,7 @@ from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.workers import lease_store_of
 from leftfold.model.clock import SystemClock
 from leftfold.store.contract import EventStore
-from leftfold.testing.history.clients import cancel
+from leftfold_torture.clients import cancel
 
 APP = "history"
 LEASES = ("history-one", "history-two", "history-three")

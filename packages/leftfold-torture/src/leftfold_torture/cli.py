@@ -51,8 +51,8 @@ async def torture(
       leftfold torture sqlite:///torture/log.db --seconds 60 --seed 7
       leftfold torture postgresql:///postgres?log=torture --own-server
     """
-    from leftfold.testing.history import Plan
-    from leftfold.testing.history import torture as run
+    from leftfold_torture import Plan
+    from leftfold_torture import torture as run
 
     names = None if not nemesis else [name for name in nemesis if name != "none"]
     plan = Plan(url, seconds, clients, randrange(1_000_000) if seed is None else seed, names, own_server)

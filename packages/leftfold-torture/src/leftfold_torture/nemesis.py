@@ -14,10 +14,10 @@ from random import Random
 from typing import ClassVar
 
 from leftfold.store.open import path_in
-from leftfold.testing.history.appends import FAILING_DISK, LEAP_CLOCK
-from leftfold.testing.history.arena import Arena, Place
-from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.team import ClientProcess, Processes
+from leftfold_torture.appends import FAILING_DISK, LEAP_CLOCK
+from leftfold_torture.arena import Arena, Place
+from leftfold_torture.disk import FaultyDisk
+from leftfold_torture.team import ClientProcess, Processes
 
 IN_MEMORY = "a log in memory lives in one process, without a disk"
 STEP_SECONDS = 1_700  # either way

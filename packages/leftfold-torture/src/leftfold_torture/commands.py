@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from leftfold.testing.history.evidence import History, Operation
-from leftfold.testing.history.record import COUNTED, Execute, Placed, Refused
+from leftfold_torture.evidence import History, Operation
+from leftfold_torture.record import COUNTED, Execute, Placed, Refused
 
 
 class Number(msgspec.Struct, frozen=True):

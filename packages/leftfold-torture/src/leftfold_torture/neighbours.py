@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.follow.workers import beside
 from leftfold.store.open import postgres_log
-from leftfold.testing.history.appends import HOSTILE_REQUESTS
-from leftfold.testing.history.arena import Place
-from leftfold.testing.history.holding import APP, LEASES
-from leftfold.testing.history.nemesis import Nemesis
+from leftfold_torture.appends import HOSTILE_REQUESTS
+from leftfold_torture.arena import Place
+from leftfold_torture.holding import APP, LEASES
+from leftfold_torture.nemesis import Nemesis
 
 MOST = 2**63 - 1
 GARBAGE_IN_POSTGRES = """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.testing.history.record import (
+from leftfold_torture.record import (
     Answer,
     Append,
     Awaited,

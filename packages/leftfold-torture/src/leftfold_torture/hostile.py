@@ -21,7 +21,7 @@ from leftfold.store.bounds import (
     VERSION_LIMIT,
 )
 from leftfold.store.contract import AppendCondition, EventStore, IdempotencyKey
-from leftfold.testing.history.counting import Count, Counter
+from leftfold_torture.counting import Count, Counter
 
 NUL, SURROGATE = "a\0", "a\ud800"
 LATE = datetime(9_999, 12, 31, tzinfo=UTC)

@@ -15,11 +15,11 @@ import msgspec
 
 from leftfold.passwords import without_password
 from leftfold.store.open import path_in, split_url
-from leftfold.testing.history.clocks import SteppedClock
-from leftfold.testing.history.disk import FaultyDisk
-from leftfold.testing.history.proxy import Proxy
-from leftfold.testing.history.team import Team
-from leftfold.testing.postgres_server import PostgresServer
+from leftfold_torture.clocks import SteppedClock
+from leftfold_torture.disk import FaultyDisk
+from leftfold_torture.postgres_server import PostgresServer
+from leftfold_torture.proxy import Proxy
+from leftfold_torture.team import Team
 
 MOUNTED_MEGABYTES = 160
 PORT = re.compile(":([0-9]+)$")

@@ -15,12 +15,12 @@ from leftfold.errors import StoreError
 from leftfold.live import LiveApp
 from leftfold.store.contract import EventStore
 from leftfold.store.open import open_store
-from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
-from leftfold.testing.history.clocks import SteppedClock
-from leftfold.testing.history.counting import counting
-from leftfold.testing.history.holding import Holding
-from leftfold.testing.history.record import Journal
-from leftfold.testing.history.workload import Workload
+from leftfold_torture.clients import PAUSE_AFTER_TROUBLE, Calls, Client, Habits
+from leftfold_torture.clocks import SteppedClock
+from leftfold_torture.counting import counting
+from leftfold_torture.holding import Holding
+from leftfold_torture.record import Journal
+from leftfold_torture.workload import Workload
 
 
 class Setting(msgspec.Struct):

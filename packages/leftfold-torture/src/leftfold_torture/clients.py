@@ -11,9 +11,9 @@ from leftfold.live import LiveApp
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import AppendCondition, Batch, EventStore
 from leftfold.store.subscription import subscribe
-from leftfold.testing.history.counting import Count
-from leftfold.testing.history.hostile import hostile_requests
-from leftfold.testing.history.record import (
+from leftfold_torture.counting import Count
+from leftfold_torture.hostile import hostile_requests
+from leftfold_torture.record import (
     CANCELLED,
     Absent,
     Answer,
@@ -45,7 +45,7 @@ from leftfold.testing.history.record import (
     criteria_of,
     now,
 )
-from leftfold.testing.history.workload import Decide, Find, Look, Order, Peek, Step, Workload, Write
+from leftfold_torture.workload import Decide, Find, Look, Order, Peek, Step, Workload, Write
 
 RETRIES = 5
 PAUSE_AFTER_TROUBLE = 0.1

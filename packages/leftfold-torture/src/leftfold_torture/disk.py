@@ -26,7 +26,7 @@ class FaultyDisk:
     def __init__(self, folder: Path) -> None:
         self._library = folder / "disk.so"
         self._file = folder / "disk"
-        with as_file(files("leftfold.testing.history").joinpath("disk.c")) as source:
+        with as_file(files("leftfold_torture").joinpath("disk.c")) as source:
             command = ["gcc", "-shared", "-fPIC", "-O2", "-o", str(self._library), str(source), "-ldl"]
             subprocess.run(command, check=True, capture_output=True)
         self._file.write_bytes(bytes(CONTROL.size))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from leftfold.testing.history.evidence import History, Operation
-from leftfold.testing.history.record import (
+from leftfold_torture.evidence import History, Operation
+from leftfold_torture.record import (
     Absent,
     Append,
     Broken,

@@ -6,8 +6,8 @@ from random import Random
 
 import msgspec
 
-from leftfold.testing.history.neighbours import ForgedNotifications, GarbageLeases, HostileRequests
-from leftfold.testing.history.nemesis import (
+from leftfold_torture.neighbours import ForgedNotifications, GarbageLeases, HostileRequests
+from leftfold_torture.nemesis import (
     CutConnections,
     DeletedSideFiles,
     FailingDisk,

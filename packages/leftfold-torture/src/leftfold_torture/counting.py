@@ -9,7 +9,7 @@ from leftfold.command import DecisionModel
 from leftfold.errors import Rejected
 from leftfold.model.message import Command, Event
 from leftfold.model.tag import Tag
-from leftfold.testing.history.record import COUNTED
+from leftfold_torture.record import COUNTED
 
 CounterId = Annotated[str, Tag("counter")]
 UNLUCKY = 7

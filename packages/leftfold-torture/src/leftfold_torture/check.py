@@ -5,8 +5,8 @@ from itertools import islice
 
 import msgspec
 
-from leftfold.testing.history import appends, commands, readers
-from leftfold.testing.history.evidence import History
+from leftfold_torture import appends, commands, readers
+from leftfold_torture.evidence import History
 
 Rule = Callable[[History], Iterator[str]]
 

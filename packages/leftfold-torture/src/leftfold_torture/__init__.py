@@ -3,13 +3,13 @@
 `torture(Plan(url))` is what the command `leftfold torture` runs. `check` is a pure function over a recorded history.
 """
 
-from leftfold.testing.history.check import RULES, Violation, check, name_of
-from leftfold.testing.history.clients import Habits
-from leftfold.testing.history.evidence import History, history_in
-from leftfold.testing.history.nemesis import Nemesis
-from leftfold.testing.history.report import Report
-from leftfold.testing.history.run import Plan, torture
-from leftfold.testing.history.schedule import NEMESES, Fault, schedule
+from leftfold_torture.check import RULES, Violation, check, name_of
+from leftfold_torture.clients import Habits
+from leftfold_torture.evidence import History, history_in
+from leftfold_torture.nemesis import Nemesis
+from leftfold_torture.report import Report
+from leftfold_torture.run import Plan, torture
+from leftfold_torture.schedule import NEMESES, Fault, schedule
 
 __all__ = [
     "NEMESES",

@@ -21,18 +21,18 @@ from leftfold.passwords import without_password
 from leftfold.store.contract import EventStore
 from leftfold.store.inspection import Inspectable
 from leftfold.store.open import open_store
-from leftfold.testing.history.arena import Arena, Place, prepared
-from leftfold.testing.history.check import Violation, check
-from leftfold.testing.history.client_process import Setting
-from leftfold.testing.history.clients import PAUSE_AFTER_TROUBLE, Calls, Habits
-from leftfold.testing.history.counting import counting
-from leftfold.testing.history.evidence import History, history_in
-from leftfold.testing.history.holding import without_holder
-from leftfold.testing.history.nemesis import Nemesis
-from leftfold.testing.history.record import Append, Ended, Harmed, Journal, Placed, now, write_log
-from leftfold.testing.history.report import Report, delivered_in, operations_of, outcomes_of, slowest_of
-from leftfold.testing.history.schedule import NEMESES, schedule
-from leftfold.testing.history.team import ClientProcess, Processes, Tasks, Team
+from leftfold_torture.arena import Arena, Place, prepared
+from leftfold_torture.check import Violation, check
+from leftfold_torture.client_process import Setting
+from leftfold_torture.clients import PAUSE_AFTER_TROUBLE, Calls, Habits
+from leftfold_torture.counting import counting
+from leftfold_torture.evidence import History, history_in
+from leftfold_torture.holding import without_holder
+from leftfold_torture.nemesis import Nemesis
+from leftfold_torture.record import Append, Ended, Harmed, Journal, Placed, now, write_log
+from leftfold_torture.report import Report, delivered_in, operations_of, outcomes_of, slowest_of
+from leftfold_torture.schedule import NEMESES, schedule
+from leftfold_torture.team import ClientProcess, Processes, Tasks, Team
 
 QUIET_ROUNDS = 3
 QUIET_PATIENCE = 10.0  # seconds within which a subscription has to deliver what is committed, once all is quiet

@@ -5,8 +5,8 @@ from random import Random
 import msgspec
 
 from leftfold.model.record import NewEvent
-from leftfold.testing.history.hostile import hostile_requests
-from leftfold.testing.history.record import Execute, Items, Wanted
+from leftfold_torture.hostile import hostile_requests
+from leftfold_torture.record import Execute, Items, Wanted
 
 STEPS_A_GENERATION = 60  # after so many steps a client turns to new entities and keys: histories stay short
 ENTITIES = 20

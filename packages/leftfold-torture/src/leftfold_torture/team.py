@@ -14,14 +14,14 @@ from typing import Protocol
 import msgspec
 
 from leftfold.store.contract import EventStore
-from leftfold.testing.history.client_process import Setting
-from leftfold.testing.history.clients import PATIENCE, Calls, Client, Habits
-from leftfold.testing.history.counting import counting
-from leftfold.testing.history.record import Journal
-from leftfold.testing.history.workload import Workload
+from leftfold_torture.client_process import Setting
+from leftfold_torture.clients import PATIENCE, Calls, Client, Habits
+from leftfold_torture.counting import counting
+from leftfold_torture.record import Journal
+from leftfold_torture.workload import Workload
 
 BEHIND = 300  # where the subscriptions of a client begin that follows one that was killed
-PROGRAM = "from leftfold.testing.history.client_process import main; main()"
+PROGRAM = "from leftfold_torture.client_process import main; main()"
 ANSWER_SECONDS = 2 * PATIENCE
 
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 from operator import itemgetter
 
 from leftfold.model.record import NewEvent, StoredEvent
-from leftfold.testing.history.commands import executions
-from leftfold.testing.history.evidence import Attempt, History, Operation, Payload
-from leftfold.testing.history.record import (
+from leftfold_torture.commands import executions
+from leftfold_torture.evidence import Attempt, History, Operation, Payload
+from leftfold_torture.record import (
     CANCELLED,
     COUNTED,
     Append,

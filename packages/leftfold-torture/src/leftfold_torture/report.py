@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from leftfold.testing.history.check import Violation
-from leftfold.testing.history.evidence import History
-from leftfold.testing.history.record import Append, Execute, Found, Placed, Refused
+from leftfold_torture.check import Violation
+from leftfold_torture.evidence import History
+from leftfold_torture.record import Append, Execute, Found, Placed, Refused
 
 
 class Report(msgspec.Struct):
