@@ -69,7 +69,7 @@ bench: $(VENV)/.dev ## Measure, compared with the peer and a bare sqlite3 loop (
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## Write sbom.json, a Software Bill of Materials (CycloneDX) of what is installed; needs no network
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible --output-file sbom.json $(VENV)
+	@$(BIN)/python -m tools.sbom
 
 .PHONY: audit
 audit: $(VENV)/.dev ## Ask whether any installed package has a known vulnerability; fails if no advisory service answers
