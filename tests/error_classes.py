@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, get_args, get_origin
 
 import leftfold
+import leftfold_torture
 from leftfold.errors import Conflict, LeftfoldError, ReadModelChanged, Rejected
 from leftfold.model.criteria import criteria
 from leftfold.store import StoredEvent
 
+PACKAGES = {"leftfold", "leftfold_torture"}
 SAMPLES: dict[Any, Any] = {
     str: "text",
     int: 3,
@@ -29,10 +31,11 @@ SAMPLES: dict[Any, Any] = {
 
 def error_classes() -> list[type[LeftfoldError]]:
     """Return every subclass of `LeftfoldError` in leftfold that a caller can meet."""
-    for module in pkgutil.walk_packages(leftfold.__path__, "leftfold."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    below = [each for each in _below(LeftfoldError) if each.__module__.startswith("leftfold.")]
+    for package in (leftfold, leftfold_torture):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    below = [each for each in _below(LeftfoldError) if each.__module__.partition(".")[0] in PACKAGES]
     found = [each for each in below if each is Rejected or not issubclass(each, Rejected)]  # one ends a decision early
     return sorted(set(found), key=lambda each: (each.__module__, each.__name__))
 

@@ -9,7 +9,7 @@ INDENT = "    "
 
 
 def failure(summary: str, expected: Iterable[Any], found: Iterable[Any], **given: Mapping[str, Any]) -> AssertionError:
-    """The error to raise; each of `given` is a heading with what stands under it, by name."""
+    """Return the error to raise; each of `given` is a heading with what stands under it, by name."""
     wanted, got = list(expected), list(found)
     parts = [summary, *_section("expected", map(repr, wanted)), *_section("found", _remarked(wanted, got))]
     for heading, named in given.items():
@@ -22,7 +22,7 @@ def _section(heading: str, lines: Iterable[str]) -> list[str]:
 
 
 def _remarked(expected: Sequence[Any], found: Sequence[Any]) -> list[str]:
-    """Each thing that was found, and in which fields it differs from what was expected in its place."""
+    """Return each thing that was found, and in which fields it differs from what was expected in its place."""
     lines: list[str] = []
     for index, value in enumerate(found):
         lines.append(repr(value))
@@ -32,8 +32,8 @@ def _remarked(expected: Sequence[Any], found: Sequence[Any]) -> list[str]:
 
 
 def differences(expected: object, found: object) -> list[str]:
-    """The fields in which two instances of one class differ; none for instances of two classes."""
-    if type(expected) is not type(found):
+    """Return the fields in which two messages of one class differ; none for other values: their repr says all."""
+    if type(expected) is not type(found) or isinstance(found, BaseException):
         return []
     pairs = ((name, getattr(expected, name, None), getattr(found, name, None)) for name in hints_of(type(found)))
     return [f"{name}: {got!r} instead of {wanted!r}" for name, wanted, got in pairs if wanted != got]
