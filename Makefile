@@ -101,5 +101,5 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml packages/leftfold-torture/pyproject.toml | $(BIN)/python
 	@echo "installing leftfold with its development tools"
-	@$(PIP) --editable packages/leftfold-torture --editable '.[dev]'
+	@$(PIP) --editable '.[dev]' --editable packages/leftfold-torture
 	@touch $@ $(VENV)/.demo $(VENV)/.docs

@@ -463,7 +463,7 @@ def test_a_worker_of_a_preloading_server_is_told_that_the_app_was_opened_before_
     with gunicorn(url, "before the fork") as (address, _):
         answers = [urlopen(f"{address}/{account}").read().decode() for account in ("a", "b")]
 
-    assert all("open it in each worker, after the fork" in answer for answer in answers)
+    assert all("open it in each worker after the fork" in answer for answer in answers)
     assert deposited(url, "before", "a", "b") == [True, False, False]
 
 

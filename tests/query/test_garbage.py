@@ -81,7 +81,7 @@ async def test_a_checkpoint_of_garbage_is_folded_again_and_no_answer_is_wrong(
             assert (status.position, status.problem) == (position, None)
     if "position" in garbage:
         assert len([each for each in caplog.records if each.name == "leftfold.history"]) <= 1
-        assert "does not have the event at position" in caplog.text
+        assert "does not contain the event at position" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

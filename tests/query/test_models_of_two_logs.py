@@ -27,7 +27,7 @@ async def test_a_second_log_that_shares_the_models_of_a_log_is_refused_by_name(
     async with bank.open(first, models=models) as live:
         await live.query(Richest(), after=await live.execute(Open("a", "ann")))
 
-        with pytest.raises(TableTaken, match=r"Balance .* was made from the log") as caught:
+        with pytest.raises(TableTaken, match=r"Balance .* was built from the log") as caught:
             async with bank.open(second, models=models, work=work):
                 pass
         assert caught.value.owner == live.store.log_id
