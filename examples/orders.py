@@ -255,7 +255,7 @@ def orders_by_standing(query: OrdersByStanding, models: ReadModels) -> dict[str,
 
 
 async def fates(live: LiveApp, names: Sequence[str]) -> list[str]:
-    """What became of orders, in words."""
+    """Return what became of orders, in words."""
     words: list[str] = []
     for name in names:
         order = await live.state(Order, name)

@@ -52,7 +52,7 @@ async def main(count: int, database: str | None) -> int:
 
 
 def log_in(database: str | None, folder: str, name: str) -> str:
-    """The URL of a new log."""
+    """Return the URL of a new log."""
     if database is None:
         return f"sqlite:///{folder}/{name}.db"
     return f"{database}{'&' if '?' in database else '?'}log=orders_{name}_{int(time.time())}"
@@ -91,7 +91,7 @@ async def four_processes(url: str, folder: Path, count: int) -> Told:
 
 @asynccontextmanager
 async def workers_on(url: str, folder: Path) -> AsyncGenerator[Mapping[str, WorkerProcess]]:
-    """The three workers, once they are healthy; they are stopped in the end, whatever happens."""
+    """Yield the three workers, once they are healthy; they are stopped in the end, whatever happens."""
     found = {role: WorkerProcess(folder / f"{role}.txt", "--app", APP, url, "--only", role) for role in ROLES}
     print("Four processes: this one, and")
     with ExitStack() as running:
@@ -154,7 +154,7 @@ async def show_lag(workers: Mapping[str, WorkerProcess], live: LiveApp) -> None:
 
 
 async def told_by(way: str, live: LiveApp, begun: float) -> Told:
-    """The fates by the raw log."""
+    """Return the fates by the raw log."""
     seconds = time.monotonic() - begun
     found = await fates_in(live.store)
     for order, life in found.wrong.items():
@@ -172,7 +172,7 @@ def show_table(told: Sequence[Told], count: int) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m examples.orders_workers")
     parser.add_argument("orders", nargs="?", type=int, default=ORDERS, help=f"how many; {ORDERS} if left out")
     parser.add_argument("--database", metavar="URL", help="a PostgreSQL database in which the logs are made")

@@ -49,13 +49,13 @@ class WorkerProcess:
             )
 
     def lines(self) -> list[str]:
-        """What it has said since it was started last."""
+        """Return what it has printed since it was last started."""
         with self.said.open("rb") as said:
             said.seek(self._from)
             return said.read().decode(errors="replace").splitlines()
 
     def until(self, found: Callable[[str], Any], seconds: float = SECONDS) -> Any:
-        """What `found` makes of the first line of which it makes anything."""
+        """Return what `found` makes of the first line of which it makes anything."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             ended = self._process is not None and self._process.poll() is not None
@@ -78,7 +78,7 @@ class WorkerProcess:
             assert json.load(answer)["status"] == "ok"
 
     def status(self) -> Any:
-        """What `/status` says."""
+        """Return what `/status` says."""
         with urlopen(f"{self.health_url}/status", timeout=SECONDS) as answer:
             return json.load(answer)
 

@@ -85,7 +85,7 @@ def check_under_way(flight: Flight, aircraft: Aircraft) -> None:
 
 
 def believed(event: type[E], report: Report) -> E:
-    """The event that says what the report says; both have the same fields."""
+    """Return the event that says what the report says; both have the same fields."""
     return event(**asdict(report))
 
 

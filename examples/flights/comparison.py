@@ -17,7 +17,7 @@ Answers = Mapping[str, Any]
 
 
 async def independent_answers(months: Sequence[int], until: datetime) -> Answers:
-    """What the independent script prints, run in a process of its own."""
+    """Return what the independent script prints, run in a process of its own."""
     command = (sys.executable, str(SCRIPT), "--months", ",".join(map(str, months)), "--until", until.isoformat())
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
@@ -48,7 +48,7 @@ async def compare(live: LiveApp, expected: Answers) -> dict[str, bool]:
 
 
 async def airports(live: LiveApp) -> dict[str, dict[str, int]]:
-    """The totals of each airport at which anything happened."""
+    """Return the totals of each airport at which anything happened."""
     counted = {
         total.airport: {
             "departures": total.departures,
@@ -62,7 +62,7 @@ async def airports(live: LiveApp) -> dict[str, dict[str, int]]:
 
 
 async def board(live: LiveApp, airport: str, at: str) -> dict[str, Any]:
-    """A board as it stood at an instant."""
+    """Return a board as it stood at an instant."""
     instant = datetime.fromisoformat(at)
     return {
         "airport": airport,

@@ -45,14 +45,14 @@ class Selection(NamedTuple):
         return f"flights-{self.year}{months}{days}"
 
     def log_in(self, directory: Path, database: str | None) -> str:
-        """The log's URL: a file of the directory, or a schema of the PostgreSQL database."""
+        """Return the log's URL: a file of the directory, or a schema of the PostgreSQL database."""
         if database is None:
             directory.mkdir(parents=True, exist_ok=True)
             return f"sqlite:///{directory / self.name}.db"
         return f"{database}{'&' if '?' in database else '?'}log={self.name.replace('-', '_')}"
 
     def read(self) -> list[Report]:
-        """The reports, by instant."""
+        """Return the reports, by instant."""
         reports = read_reports(self.months, self.year)
         if self.days is None:
             return reports
@@ -163,7 +163,7 @@ async def check(live: LiveApp, months: Sequence[int], until: datetime, bars: Pro
 
 
 def log_checks(log: Verification) -> dict[str, bool]:
-    """What `leftfold verify` says of the log."""
+    """Return what `leftfold verify` says of the log."""
     return {f"{log.checked:,} events: no gap, times never decrease, each can be read": log.ok and not log.unknown}
 
 

@@ -53,7 +53,7 @@ async def count_known(live: LiveApp, days: Sequence[Day]) -> int:
 
 
 def refusals(reports: Sequence[Report], outcomes: Sequence[Receipt | Rejected]) -> list[Refusal]:
-    """The reports that were rejected, and why; none when another process brought them in."""
+    """Return the reports that were rejected, and why; none when another process brought them in."""
     told = zip(reports, outcomes, strict=False)
     return [(report, outcome) for report, outcome in told if isinstance(outcome, Rejected)]
 

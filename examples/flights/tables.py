@@ -13,7 +13,7 @@ from .reports import NEW_YORK
 
 
 def table(title: str, *columns: str, right: Sequence[str] = (), caption: str | None = None) -> Table:
-    """An empty table; numbers stand to the right."""
+    """Return an empty table; numbers stand to the right."""
     made = Table(
         title=title,
         title_style="bold",
@@ -39,7 +39,7 @@ def counts(title: str, name: str, counted: Mapping[str, int]) -> Table:
 
 
 def rejections(refused: Sequence[Rejection], shown: int) -> Table:
-    """The first few refused reports."""
+    """Return the first few refused reports."""
     made = table("Refused reports, by the clock in New York", "when", "report", "flight", "aircraft", "why")
     for line in refused[:shown]:
         when = on_clock(line.instant, "%d %b %H:%M")
@@ -49,12 +49,12 @@ def rejections(refused: Sequence[Rejection], shown: int) -> Table:
 
 
 def why(refused: Rejection) -> str:
-    """The reason, and the flight that the report contradicts."""
+    """Return the reason, and the flight that the report contradicts."""
     return f"{refused.reason}: {number_of(refused.because_of)}" if refused.because_of else refused.reason
 
 
 def board(then: Sequence[Board], now: Sequence[Board], airport: str, at: datetime, shown: int) -> Table:
-    """The last lines of a board as it stood, and how they ended."""
+    """Return the last lines of a board as it stood, and how they ended."""
     numbers = ("late", "at last")
     made = table(
         f"{airport} as it stood at {on_clock(at, '%H:%M on %d %B %Y')}",
@@ -72,7 +72,7 @@ def board(then: Sequence[Board], now: Sequence[Board], airport: str, at: datetim
 
 
 def departures(lines: Sequence[Board], airport: str) -> Table:
-    """The latest departures of an airport as they stand."""
+    """Return the latest departures of an airport as they stand."""
     made = table(f"Departures from {airport}", "day", "time", "flight", "to", "stands", "late", right=["late"])
     for line in lines:
         when = (on_clock(line.scheduled, "%d %b"), on_clock(line.scheduled, "%H:%M"))
@@ -92,7 +92,7 @@ def routes(worst: Sequence[RouteDelay], at_least: int) -> Table:
 
 
 def verification(checks: Mapping[str, bool]) -> Table:
-    """What was checked."""
+    """Return what was checked."""
     made = table("Verification", "what", "result", caption="the answers: as independent.py, without leftfold")
     for what, fine in checks.items():
         made.add_row(what, Text("fine", "green") if fine else Text("WRONG", "bold red"))
@@ -100,12 +100,12 @@ def verification(checks: Mapping[str, bool]) -> Table:
 
 
 def short(flight: str) -> str:
-    """A flight without its day."""
+    """Return a flight without its day."""
     return flight.partition("/")[2]
 
 
 def number_of(flight: str) -> str:
-    """A flight's carrier and number."""
+    """Return a flight's carrier and number."""
     return short(flight).rpartition("/")[0]
 
 
@@ -115,10 +115,10 @@ def of_all(shown: int, number: int, which: str = "first") -> str:
 
 
 def on_clock(instant: datetime, form: str) -> str:
-    """What clocks in New York show."""
+    """Return what clocks in New York show."""
     return instant.astimezone(NEW_YORK).strftime(form)
 
 
 def minutes(delay: int | None) -> str:
-    """A delay, or nothing."""
+    """Return a delay, or nothing."""
     return "" if delay is None else str(delay)

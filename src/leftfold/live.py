@@ -192,7 +192,7 @@ class LiveApp:
         return self.ticket(await self._inbox.submit(command, key=key, due=due, every=every, metadata=metadata))
 
     def ticket(self, id: str) -> Ticket:
-        """The ticket of a submitted command, by its id; the log is asked when the ticket is."""
+        """Return the ticket of a submitted command by its id; the log is read when the ticket is awaited."""
         return Ticket(id, self._inbox, self._outcomes, self._home)
 
     async def commands(
@@ -208,7 +208,7 @@ class LiveApp:
         return await Listing(self.store, self._registry, self._clock).in_states(states)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
-        """An instance of a process: its state, how far it has come, and its history."""
+        """Return an instance of a process: its state, how far it has come, and its history."""
         self._home.check()
         return await self._processes.instance(self._definition_of(process), key)
 
@@ -219,7 +219,7 @@ class LiveApp:
         return await self._processes.all(chosen)
 
     async def reactors(self) -> list[ReactorStatus]:
-        """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors."""
+        """Return the app's reactors: position, lag, and the events that are postponed or parked, with errors."""
         self._home.check()
         return await self._reactors.all()
 
@@ -272,7 +272,7 @@ class LiveApp:
         return self._read_side, handler
 
     async def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
-        """The state of a decision model, strongly consistent, or as of a position or a time."""
+        """Return the state of a decision model, strongly consistent, or as of a position or a time."""
         self._home.check()
         fold = fold_of(model)
         if as_of is not None:
@@ -289,7 +289,7 @@ class LiveApp:
         return present
 
     def criteria_of(self, model: type[Any], *key: Any) -> Criteria:
-        """The criteria of the events that make a model's state for a key."""
+        """Return the criteria that select the events of a model's state for a key."""
         fold = fold_of(model)
         return self._registry.stored(criteria_of(fold, fold.start(key)))
 
@@ -386,7 +386,7 @@ class LiveApp:
         return await self._parked.all(name)
 
     async def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
-        """The first events that a parked key waits with: the one that could not be folded, and those behind it.
+        """Return the first events queued for a parked key: the event that failed, and those behind it.
 
         An SQL projection is named by its name, and has no key.
         """
@@ -394,7 +394,7 @@ class LiveApp:
         return await self._parked_keys(model).events(key, limit)
 
     async def parked_traceback(self, model: type[ReadModel] | str, *key: Any) -> str | None:
-        """The traceback of the error that holds up a parked key; None where a version without tracebacks parked it."""
+        """Return the traceback of the error that parked a key; None if a version without tracebacks parked it."""
         self._home.check()
         return await self._parked_keys(model).traceback(key)
 

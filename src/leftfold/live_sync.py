@@ -152,7 +152,10 @@ class SyncLive:
         )
 
     def ticket(self, id: str) -> SyncTicket:
-        """The ticket of a submitted command, by its id; the log is asked when the ticket is. See `LiveApp.ticket`."""
+        """Return the ticket of a submitted command by its id; the log is read when the ticket is awaited.
+
+        See `LiveApp.ticket`.
+        """
         return SyncTicket(self._live.ticket(id), self._loop)
 
     def commands(
@@ -165,7 +168,7 @@ class SyncLive:
         return self._loop.run(self._live.commands(state))
 
     def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
-        """An instance of a process: its state, how far it has come, and its history. See `LiveApp.process`."""
+        """Return an instance of a process: its state, how far it has come, and its history. See `LiveApp.process`."""
         return self._loop.run(self._live.process(process, *key))
 
     def processes(self, process: type[ProcessManager] | None = None) -> list[ProcessProgress]:
@@ -176,7 +179,7 @@ class SyncLive:
         return self._loop.run(self._live.processes(process))
 
     def reactors(self) -> list[ReactorStatus]:
-        """The app's reactors: how far each has come, its lag, and the events that wait or are parked, with errors.
+        """Return the app's reactors: position, lag, and the events that are postponed or parked, with errors.
 
         See `LiveApp.reactors`.
         """
@@ -203,11 +206,14 @@ class SyncLive:
         return SyncWatch(self._live.watch(query, after=after, timeout=timeout), self._loop)
 
     def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
-        """The state of a decision model, strongly consistent, or as of a position or a time. See `LiveApp.state`."""
+        """Return the state of a decision model, strongly consistent, or as of a position or a time.
+
+        See `LiveApp.state`.
+        """
         return self._loop.run(self._live.state(model, *key, as_of=as_of))
 
     def criteria_of(self, model: type[Any], *key: Any) -> Criteria:
-        """The criteria of the events that make a model's state for a key. See `LiveApp.criteria_of`."""
+        """Return the criteria that select the events of a model's state for a key. See `LiveApp.criteria_of`."""
         return self._live.criteria_of(model, *key)
 
     def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[ExplainedEvent]:
@@ -282,14 +288,14 @@ class SyncLive:
         return self._loop.run(self._live.parked(name))
 
     def parked_events(self, model: type[ReadModel] | str, *key: Any, limit: int = 100) -> Sequence[StoredEvent]:
-        """The first events that a parked key waits with: the one that could not be folded, and those behind it.
+        """Return the first events queued for a parked key: the event that failed, and those behind it.
 
         See `LiveApp.parked_events`.
         """
         return self._loop.run(self._live.parked_events(model, *key, limit=limit))
 
     def parked_traceback(self, model: type[ReadModel] | str, *key: Any) -> str | None:
-        """The traceback of the error that holds up a parked key; None where a version without tracebacks parked it.
+        """Return the traceback of the error that parked a key; None if a version without tracebacks parked it.
 
         See `LiveApp.parked_traceback`.
         """

@@ -212,7 +212,7 @@ def _check_store(app: Definition, store: EventStore, options: Options) -> None:
 
 
 def _wanted(app: Definition, options: Options) -> Collection[ReadModelDefinition]:
-    """The read models and projections that this process may fold; `only` may use any of their names."""
+    """Return the read models and projections that this process may fold; `only` may use any of their names."""
     names: dict[ReadModelDefinition, tuple[object, ...]] = {
         each: (each.name, each.table, each.handle) for each in app.kept
     }

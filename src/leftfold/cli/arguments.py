@@ -9,7 +9,7 @@ EXAMPLE_TIME = "2026-01-31T09:30:00Z"
 
 
 def time(text: str) -> datetime:
-    """A time in ISO 8601. One without a zone is refused where it is used."""
+    """Return a time in ISO 8601; a time without a zone is refused where it is used."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -17,7 +17,7 @@ def time(text: str) -> datetime:
 
 
 def moment(text: str) -> int | datetime:
-    """A position or a time."""
+    """Return a position or a time."""
     if text.isdecimal():
         return int(text)
     try:
@@ -28,7 +28,7 @@ def moment(text: str) -> int | datetime:
 
 
 def tag(text: str) -> str:
-    """A tag as the log has it."""
+    """Return a tag as the log has it."""
     name, colon, value = text.partition(":")
     if not (name and colon and value):
         raise typer.BadParameter(f"{text!r} is not a tag: name:value, like account:a-1")
@@ -36,7 +36,7 @@ def tag(text: str) -> str:
 
 
 def address(text: str) -> tuple[str, int]:
-    """A port, with the host before it if it is not to be the loopback."""
+    """Return a port, optionally with a host before it; the default host is the loopback."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535 or "/" in host:
         raise typer.BadParameter(f"{text!r} is neither a port, like 8080, nor a host and a port, like 0.0.0.0:8080")

@@ -49,10 +49,10 @@ class Console(rich.console.Console):
 
 
 def stdout() -> Console:
-    """The console for what was asked for."""
+    """Return the console for what was asked for."""
     return Console()
 
 
 def stderr() -> Console:
-    """The console for everything else."""
+    """Return the console for everything else."""
     return Console(error=True)

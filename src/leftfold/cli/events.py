@@ -101,7 +101,7 @@ async def _list(log: EventStore, choice: Choice, show: Callable[[Console, Stored
 async def _span(
     log: EventStore, after: int, upto: int | None, since: datetime | None, until: datetime | None
 ) -> tuple[int, int | None]:
-    """The positions that are meant, those of the times included."""
+    """Return the positions to show, with times converted to positions."""
     if since is not None:
         after = max(after, await position_before(log, since))
     if until is not None:

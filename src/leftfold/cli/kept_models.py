@@ -31,7 +31,7 @@ def kept_positions(app: App, place: str | None, log_id: str) -> Mapping[ReadMode
 
 
 def kept_parked(app: App, place: str | None) -> Sequence[ParkedKey]:
-    """The parked keys of all read models."""
+    """Return the parked keys of all read models."""
     if place is None or not app.kept:
         return ()
     from leftfold.query.tables.models_database import stored_parked
@@ -42,7 +42,7 @@ def kept_parked(app: App, place: str | None) -> Sequence[ParkedKey]:
 def kept_queue(
     app: App, place: str | None, definition: ReadModelDefinition, key: Key
 ) -> tuple[ParkedKey, Sequence[int]]:
-    """A parked key, and the positions of the first events that it waits with."""
+    """Return a parked key and the positions of its first waiting events."""
     mine = [each for each in kept_parked(app, place) if each.table == definition.table]
     found = next((each for each in mine if each.key == key), None)
     if found is None or place is None:
@@ -53,7 +53,7 @@ def kept_queue(
 
 
 def kept_traceback(place: str | None, definition: ReadModelDefinition, key: Key) -> str | None:
-    """The traceback of the error that holds up a parked key; None where none was kept."""
+    """Return the traceback of the error that parked a key; None if none was stored."""
     if place is None:
         return None
     from leftfold.query.tables.models_database import stored_traceback
@@ -62,7 +62,7 @@ def kept_traceback(place: str | None, definition: ReadModelDefinition, key: Key)
 
 
 def read_model_named(app: App, name: str) -> ReadModelDefinition:
-    """The read model, or the projection, of this name."""
+    """Return the read model, or the projection, of this name."""
     known = {definition.name: definition for definition in app.kept}
     if name not in known:
         raise UnknownModel(name, sorted(known), "read model or projection")

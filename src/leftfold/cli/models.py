@@ -34,7 +34,7 @@ class UnknownModel(UsageError, LookupError):
 
 
 def model_named(app: App, name: str) -> Fold:
-    """The decision model or read model of this name."""
+    """Return the decision model or read model of this name."""
     folds = {fold.name: fold for fold in (*app.decision_models, *(each.fold for each in app.read_models.values()))}
     if name not in folds:
         raise UnknownModel(name, sorted(folds))
@@ -42,14 +42,14 @@ def model_named(app: App, name: str) -> Fold:
 
 
 def key_from(fold: Fold, texts: Sequence[str]) -> tuple[Any, ...]:
-    """The model's key; one of the wrong length is refused by the model."""
+    """Return the model's key; one of the wrong length is refused by the model."""
     if len(texts) != len(fold.key):
         return tuple(texts)
     return tuple(_value(part.name, part.value_type, text) for part, text in zip(fold.key, texts, strict=True))
 
 
 def query_named(app: App, name: str, fields: Mapping[str, Any]) -> Any:
-    """The query of this name, with its fields read from their texts."""
+    """Return the query of this name, with its fields read from their texts."""
     queries = {owner.__qualname__: owner for owner in app.query_handlers}
     if name not in queries:
         raise NotHandled(name, sorted(queries))

@@ -38,17 +38,17 @@ class AppNotFound(UsageError, ImportError):
 
 
 def open_log(url: str) -> EventStore:
-    """The log, for reading; it is not created."""
+    """Open an existing log for reading."""
     return open_store(read_only(url))
 
 
 def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
-    """The app on a log for reading, without its read models: nothing is folded in the background."""
+    """Open an app on a log for reading, without read models and background work."""
     return _quiet(app).open(read_only(url))
 
 
 def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
-    """The same on a log for writing; it must be there, and nothing is handled in the background."""
+    """Open an app on an existing log for writing, without background work."""
     _check_there(url)
     return _quiet(app).open(url, work=False)
 
@@ -56,7 +56,7 @@ def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[Live
 def open_app_to_work(
     app: App, url: str, roles: Collection[Role], models: Collection[str] | None, on_change: OnChange = "refuse"
 ) -> AbstractAsyncContextManager[LiveApp]:
-    """The app on a log that must be there, with these roles in the background; no read models where none is folded."""
+    """Open an app on an existing log with these roles; without read models unless some are folded."""
     parts = split_url(url)
     if parts.scheme == "memory" or is_read_only(url):
         raise InvalidUrl(url, "a worker needs a log that it may write to, and that other processes see")
@@ -80,7 +80,7 @@ def _quiet(app: App) -> App:
 
 
 def read_only(url: str) -> str:
-    """The URL with `mode=ro`; one that is not understood stays as it is, and is refused later."""
+    """Return the URL with `mode=ro`; a malformed URL is returned unchanged and refused later."""
     parts = split_url(url)
     if parts.scheme not in ("sqlite", "postgresql", "postgres") or "mode=" in parts.query:
         return url
@@ -90,7 +90,7 @@ def read_only(url: str) -> str:
 
 
 def load_app(target: str) -> App:
-    """The app that `module:attribute` names; the working directory comes first on the path."""
+    """Return the app that `module:attribute` names, with the working directory first on the path."""
     name, _, attribute = target.partition(":")
     module = _import(target, name)
     found = getattr(module, attribute, None)

@@ -65,7 +65,7 @@ def _say(error: LeftfoldError) -> None:
 
 
 def _end_line() -> None:
-    """A terminal has put ^C where the cursor was."""
+    """End the line on which the terminal printed ^C."""
     if sys.stderr.isatty():
         sys.stderr.write("\n")
 

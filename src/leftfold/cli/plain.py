@@ -14,7 +14,7 @@ _word = re.compile(r"[\w.:/@+-]+").fullmatch
 
 
 def moment(time: datetime) -> str:
-    """A time in UTC, to the microsecond where it has any."""
+    """Return a time in UTC, to the microsecond where it has any."""
     return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
@@ -27,12 +27,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def json_line(value: Any) -> str:
-    """A value as JSON without line breaks."""
+    """Return a value as JSON on one line."""
     return msgspec.json.encode(value, enc_hook=plain_other).decode()
 
 
 def json_data(name: str, data: bytes) -> dict[str, Any]:
-    """Stored bytes as a part of a JSON object: as JSON where they are JSON, else in Base64 and named so."""
+    """Return stored bytes as a member of a JSON object: as JSON if they are JSON, else as labelled Base64."""
     try:
         text = msgspec.json.format(data, indent=-1)
         text.decode()
@@ -51,7 +51,7 @@ def plain_other(value: Any) -> Any:
 
 
 def shown_data(data: bytes) -> str:
-    """Stored bytes."""
+    """Return stored bytes."""
     try:
         return shown_fields(msgspec.json.decode(data))
     except ValueError:
@@ -59,7 +59,7 @@ def shown_data(data: bytes) -> str:
 
 
 def shown_event(event: Any) -> str:
-    """A decoded event's fields."""
+    """Return a decoded event's fields."""
     return shown_fields(fields_of(event) or event)
 
 
@@ -88,7 +88,7 @@ def cell(value: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """A text in which nothing moves the cursor or colours the terminal."""
+    """Return a text without characters that move the cursor or colour the terminal."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)

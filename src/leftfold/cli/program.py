@@ -59,7 +59,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def help_of(function: Callable[..., Any]) -> str:
-    """A command's docstring as its help: paragraphs are filled, examples keep their lines."""
+    """Return a command's docstring as its help: paragraphs are filled, examples keep their lines."""
     paragraphs = escape(inspect.getdoc(function) or "").split("\n\n")
     return "\n\n".join(f"\b\n{each}" if "\n  " in each else each.replace("\n", " ") for each in paragraphs)
 

@@ -181,7 +181,7 @@ def _show(out: Console, rows: Sequence[Mapping[str, Any]], parked: Sequence[Park
 
 
 def shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for people."""
+    """Return the value as text for people."""
     position = "not kept" if row["position"] is None else row["position"]
     behind = f"{row['lag_seconds']:,.0f} s" if row["lag"] else "0 s"
     return {

@@ -52,7 +52,7 @@ async def _position(live: LiveApp, as_of: int | datetime | None) -> int:
 
 
 async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int) -> tuple[Any, bool]:
-    """The state, and whether any event made it."""
+    """Return the state, and whether any event made it."""
     owner: Any = fold.owner
     if not issubclass(owner, ReadModel):
         criteria = live.criteria_of(owner, *key)

@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopping() -> Generator[asyncio.Event]:
-    """An event that SIGTERM or Ctrl-C sets; another signal ends the process at once."""
+    """Yield an event that SIGTERM or Ctrl-C sets; a second signal exits immediately."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     for each in SIGNALS:

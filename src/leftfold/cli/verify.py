@@ -28,7 +28,7 @@ class Verify(Protocol):
     """Checks a log, and tells how far it has come."""
 
     def __call__(self, *, progress: OnProgress) -> Coroutine[Any, Any, list[Verification]]:
-        """What was found: in the log first."""
+        """Return the findings, those of the log first."""
         ...
 
 

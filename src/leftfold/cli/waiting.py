@@ -11,14 +11,14 @@ from leftfold.cli.consoles import stderr
 
 @contextmanager
 def progress(what: str) -> Generator[Callable[[int, int], None]]:
-    """A bar; it is moved by the number done and the number in all."""
+    """Show a progress bar; yield a function that takes the number done and the total."""
     with progress_of_steps(what) as told:
         yield lambda done, total: told(what, done, total)
 
 
 @contextmanager
 def progress_of_steps(first: str = "") -> Generator[Callable[[str, int, int], None]]:
-    """The same for work of several steps: it is told which one, and each begins anew."""
+    """Show a progress bar for work in several steps; yield a function that also takes the step."""
     console = stderr()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -42,7 +42,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def activity(what: str) -> Generator[None]:
-    """A sign of life."""
+    """Show that a command is still working."""
     console = stderr()
     if not console.is_terminal:
         yield

@@ -87,7 +87,7 @@ class Changes:
         self._parked: dict[tuple[str, tuple[Any, ...]], Parked] = {}
 
     def of(self, status: Work) -> list[str]:
-        """What began and what ended, of trouble."""
+        """Return the problems that began and those that ended."""
         return [*self._of_problems(problems_of(status)), *self._of_attention(attention_of(status))]
 
     def _of_problems(self, now: dict[str, str]) -> list[str]:
@@ -129,13 +129,13 @@ def problems_of(status: Work) -> dict[str, str]:
 
 
 def attention_of(status: Work) -> dict[str, str]:
-    """What failed for good and waits for a person, by what it is part of."""
+    """Return what needs attention, grouped by what it belongs to."""
     parts = (line.partition(": ") for line in status.attention.lines)
     return {name: what for name, _, what in parts}
 
 
 def what_runs(status: Work) -> list[str]:
-    """The names of what runs here."""
+    """Return the names of what runs here."""
     return [each.name for each in status.workers if each.running] + [each.name for each in status.read_models]
 
 

@@ -120,20 +120,20 @@ class History:
         self.keys: list[Key] = list(product(*self._key_values()))
 
     def of(self, key: Key) -> list[StoredEvent]:
-        """The events of one key."""
+        """Return the events of one key."""
         criteria = self.registry.stored(criteria_of(self.fold, self.fold.start(key)))
         return [event for event in self.log if criteria.matches(event.type, event.tags)]
 
     def replay(self, key: Key, events: Sequence[StoredEvent]) -> Any:
-        """The state that these events make."""
+        """Return the state that these events make."""
         return self.fold.fold(self.fold.start(key), self.registry.decode_all(events))
 
     def name(self, key: Key) -> str:
-        """The model and the key, as a failure names them."""
+        """Return the model and the key as text for a failure."""
         return f"{self.fold.name}({', '.join(map(repr, key))})"
 
     def records(self) -> list[NewEvent]:
-        """The log, to be appended to another."""
+        """Return the log, to be appended to another."""
         return [NewEvent(event.type, event.data, event.tags, event.version) for event in self.log]
 
     def _key_values(self) -> list[list[Any]]:
@@ -187,7 +187,7 @@ class EveryRow(Query[list[Any]]):
 
 
 def _scratch(history: History) -> App:
-    """An app with nothing but the history's types and upcasters."""
+    """Return an app with nothing but the history's types and upcasters."""
     scratch = App("laws")
     scratch.registry = history.registry
     return scratch

@@ -60,7 +60,7 @@ class LogModel:
         limit: int | None = None,
         reverse: bool = False,
     ) -> list[int]:
-        """The positions that a read must deliver, in its order."""
+        """Return the positions that a read must deliver, in its order."""
         end = len(self.events) if upto is None else upto
         chosen = [p for p, e in enumerate(self.events, 1) if after < p <= end and criteria.matches(e.type, e.tags)]
         return (chosen[::-1] if reverse else chosen)[:limit]

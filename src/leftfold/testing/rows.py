@@ -49,7 +49,7 @@ class Table:
 
 
 def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[StoredEvent]]:
-    """The events in pieces of this size."""
+    """Return the events in pieces of this size."""
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
@@ -85,7 +85,7 @@ class Tables:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:
-        """What the function reads from the tables."""
+        """Return what a function reads from the tables."""
         reached = {shard.definition: projector.position for shard, projector in self._projectors.items()}
         with self._database.present(reached, 0) as snapshot:
             return function(ReadModels(self._definitions, snapshot))

@@ -107,7 +107,7 @@ class Given:
         return Decided(handler, decision)
 
     def _states(self, wanted: Iterable[tuple[Fold, tuple[Any, ...]]]) -> list[State]:
-        """The states that the live app would hold: one for each model and key, folded by the model's criteria."""
+        """Return the states that the live app would hold: one per model and key, folded by the model's criteria."""
         held: dict[tuple[Fold, tuple[Any, ...]], State] = {}
         return [held.get(name) or held.setdefault(name, self._state(*name)) for name in wanted]
 
@@ -200,7 +200,7 @@ class Answered(Generic[R]):
 
 
 def stored(registry: Registry, events: Iterable[object]) -> list[StoredEvent]:
-    """The events as a log that consists of them would have them."""
+    """Return the events as a log of exactly these events would store them."""
     records = [registry.encode(event, b"{}") for event in events]
     check(records)
     return [

@@ -224,7 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(earlier.microseconds <= later.microseconds for earlier, later in pairwise(stored))
 
     def none_since(self, criteria: Criteria, lag: int) -> AppendCondition:
-        """The condition that nothing happened since `lag` events ago."""
+        """Return the condition that nothing happened since `lag` events ago."""
         return AppendCondition(criteria, max(0, len(self.model.events) - lag))
 
     def answers(self, request: Request) -> None:
@@ -277,7 +277,7 @@ class StoreMachine(RuleBasedStateMachine):
         return [event async for batch in batches for event in batch.events]
 
     async def batches_of(self, criteria: Criteria, after: int, limit: int) -> list[tuple[Sequence[StoredEvent], int]]:
-        """The batches of a read."""
+        """Return the batches of a read."""
         return [(batch.events, batch.through) async for batch in self.store.read(criteria, after=after, limit=limit)]
 
 

@@ -46,7 +46,7 @@ def noise(bytes: int) -> str:
 
 
 def an_event(**parts: Any) -> NewEvent:
-    """An event with some part of it as it should not be."""
+    """Return an event with one invalid part."""
     made: dict[str, Any] = {"type": "noted", "data": b"{}", "tags": ("account:a",), **parts}
     return NewEvent(**made)
 

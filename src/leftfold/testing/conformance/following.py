@@ -203,7 +203,7 @@ class Subscription(Promise):
 
 
 async def delivered(batches: AsyncIterator[Batch], *, through: int) -> list[int]:
-    """The positions that a subscription delivers until its checkpoint is at `through`, and not beyond it."""
+    """Return the positions that a subscription delivers until its checkpoint is at `through`, and not beyond it."""
     async with asyncio.timeout(PATIENCE):
         found = await followed(batches, through=through)
     return found

@@ -63,7 +63,7 @@ class Reading(Promise):
 
     @pytest_asyncio.fixture
     async def ledger(self, store: EventStore) -> EventStore:
-        """A log that holds `LEDGER`."""
+        """Return a log that holds `LEDGER`."""
         await store.append(LEDGER)
         return store
 

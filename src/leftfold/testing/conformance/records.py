@@ -30,13 +30,13 @@ class Promise:
 
     @pytest_asyncio.fixture
     async def store(self, open_store: OpenStore) -> AsyncIterator[EventStore]:
-        """The log of the test, opened once."""
+        """Yield the log of the test, opened once."""
         async with open_store() as store:
             yield store
 
 
 def opened(account: str) -> NewEvent:
-    """An event that most tests append: one account was opened."""
+    """Return an event that most tests append: one account was opened."""
     return NewEvent("opened", b'{"owner":"Ada"}', (f"account:{account}",))
 
 
@@ -46,7 +46,7 @@ def about(account: str) -> Criteria:
 
 
 def none_since(position: int, account: str) -> AppendCondition:
-    """The condition that nothing happened to the account after a position."""
+    """Return the condition that nothing happened to the account after a position."""
     return AppendCondition(about(account), position)
 
 
@@ -56,7 +56,7 @@ async def events_of(batches: AsyncIterator[Batch]) -> list[StoredEvent]:
 
 
 async def positions_of(batches: AsyncIterator[Batch]) -> list[int]:
-    """The positions of all events of a read."""
+    """Return the positions of all events of a read."""
     return [event.position for event in await events_of(batches)]
 
 

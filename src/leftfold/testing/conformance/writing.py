@@ -267,7 +267,7 @@ class Time(Promise):
 
 
 def at(time: datetime) -> NewEvent:
-    """An imported event."""
+    """Return an imported event."""
     return NewEvent("noted", b"", time=time)
 
 
