@@ -184,8 +184,8 @@ class LiveApp:
         Durable when this returns. `key` makes it idempotent: the same command with the same key is one ticket. Await
         `ticket.result()` for the outcome. A time that is past is due at once.
 
-        With `every` it recurs: when it is settled it is submitted anew, for the first time of its schedule that is
-        still to come. It needs a key; cancelling any ticket of the series ends it.
+        With `every` it recurs: once it is completed it is submitted again, for the next time of its schedule. It needs
+        a key; cancelling any ticket of the series ends it.
         """
         self._home.check()
         due = self._inbox.due(at, delay)
@@ -256,8 +256,8 @@ class LiveApp:
     ) -> Watch[R]:
         """Answer a query at once, and again whenever a read model behind the answer has changed.
 
-        `async for answer in live.watch(query)` goes on until it is left, or the app is closed. Whoever takes long over
-        an answer gets the newest one next. `after` and `timeout` are those of `query`, for each answer.
+        `async for answer in live.watch(query)` continues until you leave it or the app is closed. A slow reader gets
+        the newest answer next. `after` and `timeout` are those of `query`, for each answer.
         """
         read_side, handler = self._handler_of(query)
         return read_side.answering.watch(handler, query, after=_position_of(after), timeout=timeout, home=self._home)
@@ -317,7 +317,7 @@ class LiveApp:
         return await self._read_side.status() if self._read_side else ()
 
     async def leases(self) -> list[LeaseEntry]:
-        """Which process does each piece of background work, and when it was last heard of; none of a log in memory."""
+        """Return which process does each kind of background work; nothing for a log in memory."""
         self._home.check()
         entries = await self._workers.leases()
         entries += await self._read_side.leases() if self._read_side else []
@@ -341,7 +341,7 @@ class LiveApp:
         return await self._attention.look()
 
     async def status(self) -> Status:
-        """Where everything stands: the log, read models, background workers, open commands, kept answers.
+        """Where everything stands: the log, read models, background workers, open commands, cached answers.
 
         The first call reads every submitted command of the log, later calls only what is new.
         """
@@ -373,7 +373,7 @@ class LiveApp:
             head = await self.store.head()
             busy = busy or head > before
         if self._read_side is not None:
-            await self._read_side.settle(head)
+            await self._read_side.catch_up(head)
 
     async def parked(self, name: type[ReadModel | ProcessManager] | str | None = None) -> Sequence[Parked]:
         """List the work that has stopped and needs attention, of everything or of what `name` says.

@@ -238,10 +238,7 @@ class SyncLive:
         return self._loop.run(self._live.read_models())
 
     def leases(self) -> list[LeaseEntry]:
-        """Which process does each piece of background work, and when it was last heard of; none of a log in memory.
-
-        See `LiveApp.leases`.
-        """
+        """Return which process does each kind of background work; nothing for a log in memory. See `LiveApp.leases`."""
         return self._loop.run(self._live.leases())
 
     def workers(self) -> tuple[WorkerStatus, ...]:
@@ -267,7 +264,7 @@ class SyncLive:
         return self._loop.run(self._live.attention())
 
     def status(self) -> Status:
-        """Where everything stands: the log, read models, background workers, open commands, kept answers.
+        """Where everything stands: the log, read models, background workers, open commands, cached answers.
 
         See `LiveApp.status`.
         """

@@ -116,7 +116,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """A live app at one moment. `head` is the position of the newest event; `caches` is for kept answers.
+    """A live app at one moment. `head` is the position of the newest event; `caches` is for cached answers.
 
     `mismatches` are what the app did not know of the log when it was opened.
     `attention` counts what failed for good: submitted commands, instances of processes, events of reactors.

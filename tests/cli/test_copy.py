@@ -70,7 +70,7 @@ async def test_a_log_is_copied_and_compared(run: Run, log: str) -> None:
     assert ended.lines == [
         "6 events copied, through position 6",
         "6 events and 6 idempotency keys compared: positions, times, bytes, tags and keys are the same",
-        f"the copy is the log {identity}; read models are folded from it anew",
+        f"the copy is the log {identity}; read models are rebuilt from it",
     ]
 
 

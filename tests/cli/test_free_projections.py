@@ -98,7 +98,7 @@ def test_retry_after_a_fix_handles_what_waits(run: Run, post: tuple[str, str], f
 
     ended = run("projections", *fixed, URL, "retry", NAME)
 
-    assert (ended.code, ended.out) == (0, "level\n")
+    assert (ended.code, ended.out) == (0, "caught up\n")
     assert rows(folder) == [("p", 1), ("p", 13), ("q", 2)]
     assert run("projections", *fixed, URL, "retry", NAME, "p").code == 3
 

@@ -144,7 +144,7 @@ def test_retry_after_a_fix_brings_the_keys_level(run: Run, post: tuple[str, str]
     one = run("projections", *fixed, URL, "retry", "Weight", "p")
     rest = run("projections", *fixed, URL, "retry", "Weight")
 
-    assert (one.code, one.out) == (0, "level\n")
+    assert (one.code, one.out) == (0, "caught up\n")
     assert (rest.code, rest.out) == (1, "")
     assert rest.err == "projection Weight r at 6 is parked: ValueError: no parcel weighs 7\n"
     connection = sqlite3.connect(folder / "post.models.db")
@@ -160,7 +160,7 @@ async def test_skip_is_in_the_audit_trail(run: Run, post: tuple[str, str]) -> No
         ended = threads.submit(run, *arguments).result()
         trail = threads.submit(run, "events", URL, "--type", "leftfold.event_skipped").result()
 
-    assert (ended.code, ended.out) == (0, "level\n")
+    assert (ended.code, ended.out) == (0, "caught up\n")
     assert "leftfold.read_model:weight" in trail.lines[0]
     assert trail.lines[2].startswith("  by ann · because typing error · caused by position 2")
     async with open_store(URL) as store:

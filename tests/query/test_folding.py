@@ -14,7 +14,7 @@ from leftfold.query import ReadModel, ReadModelDefinition
 from leftfold.query.batch_fold import Row, RowCache
 from leftfold.query.parking import ParkedKey
 from leftfold.query.progress import CheckpointMoved
-from leftfold.query.tables.checkpoints import begin_anew, find
+from leftfold.query.tables.checkpoints import begin_again, find
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parked import StoredParkedEvents
@@ -64,7 +64,7 @@ class Kept:
         self.table = ModelTable(ReadModelDefinition(model, history=history, shards=shards))
         self.database = present_place().database(url)
         with self.database.writing() as connection:
-            begin_anew(connection, self.table, "log")
+            begin_again(connection, self.table, "log")
 
     def projector(self) -> Projector:
         with self.database.writing() as connection:
@@ -221,7 +221,7 @@ def test_a_table_that_was_begun_anew_at_the_same_position_is_noticed(url: str) -
     projector = kept.projector()
     projector.step(Batch((), 1))
     with kept.database.writing() as connection:
-        begin_anew(connection, kept.table, "log")
+        begin_again(connection, kept.table, "log")
     kept.projector().step(Batch((), 1))
 
     with pytest.raises(CheckpointMoved):

@@ -28,7 +28,8 @@ async def commands(
         str | None, typer.Option(metavar="ID", show_default=False, help="Try a failed or postponed one again at once.")
     ] = None,
     cancel: Annotated[
-        str | None, typer.Option(metavar="ID", show_default=False, help="See to it that one is not handled.")
+        str | None,
+        typer.Option(metavar="ID", show_default=False, help="Cancel a command that has not been handled yet."),
     ] = None,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", show_default=False, help="Why it is retried or cancelled.")
@@ -61,10 +62,10 @@ async def commands(
     return Outcome.FINE
 
 
-async def _change(app: str, url: str, retry: str | None, cancel: str | None, said: Metadata) -> None:
+async def _change(app: str, url: str, retry: str | None, cancel: str | None, metadata: Metadata) -> None:
     async with open_app_for_writing(load_app(app), url) as live:
         ticket = live.ticket(retry or cancel or "")
-        await (ticket.retry(metadata=said) if retry else ticket.cancel(metadata=said))
+        await (ticket.retry(metadata=metadata) if retry else ticket.cancel(metadata=metadata))
     stderr().put(f"{ticket.id}: {'to be handled at once' if retry else 'cancelled'}")
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from leftfold.cli.plain import json_line
 from leftfold.passwords import without_passwords
 
-UNBROKEN = 10_000  # columns of an output that is not a terminal: whoever reads it wants whole lines
+UNBROKEN = 10_000  # columns of an output that is not a terminal: its readers want whole lines
 
 HANGING = 2
 
@@ -24,7 +24,7 @@ class Console(rich.console.Console):
             self.width = UNBROKEN
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leave it to whoever runs the command."""
+        """Leave it to the caller of the command."""
         raise BrokenPipeError
 
     def put(self, text: Text | str, indent: int = 0) -> None:

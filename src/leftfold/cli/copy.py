@@ -123,4 +123,4 @@ def _show(out: Console, found: Copied, *, retagged: bool, latest: datetime | Non
     if latest is not None:
         same = f"{same}; times after {latest.isoformat()} became it"
     out.put(f"{counted(found.position, 'event')} and {counted(found.keys, 'idempotency key')} compared: {same}")
-    out.put(f"the copy is the log {found.target}; read models are folded from it anew")
+    out.put(f"the copy is the log {found.target}; read models are rebuilt from it")

@@ -7,7 +7,7 @@ from rich.text import Text
 from leftfold.audit import ABSENT, Change, ExplainedEvent
 from leftfold.cli.arguments import AppName, AsOf, Json, LogUrl, ModelKey, ModelName
 from leftfold.cli.consoles import Console, stderr, stdout
-from leftfold.cli.listing import INDENT, headline, said
+from leftfold.cli.listing import INDENT, headline, shown_metadata
 from leftfold.cli.models import key_from, model_named
 from leftfold.cli.opening import load_app, open_app
 from leftfold.cli.outcome import Outcome, command
@@ -55,7 +55,7 @@ def _show(out: Console, steps: Sequence[ExplainedEvent], whose: str) -> None:
 def _show_step(out: Console, step: ExplainedEvent) -> None:
     type = MessageType(step.event.__class__)
     out.put(headline(step.position, step.time, type.wire, type.version))
-    for line in (shown_event(step.event), said(step.metadata)):
+    for line in (shown_event(step.event), shown_metadata(step.metadata)):
         if line:
             out.put(line, INDENT)
     changes = step.changes

@@ -22,7 +22,7 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 class Facts(msgspec.Struct):
-    """What is told of a log."""
+    """What `leftfold info` shows about a log."""
 
     log: str
     positions: int

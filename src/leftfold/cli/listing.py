@@ -23,7 +23,7 @@ def headline(position: int, time: datetime, type: str, version: int, tags: Itera
     return line
 
 
-def said(metadata: Metadata) -> Text:
+def shown_metadata(metadata: Metadata) -> Text:
     """Who, why, by which command and caused by what; empty when nothing was said."""
     other = metadata.correlation if metadata.correlation != metadata.command else None
     parts = [
@@ -41,7 +41,7 @@ def said(metadata: Metadata) -> Text:
 def show_event(out: Console, event: StoredEvent) -> None:
     """Print an event for people."""
     out.put(headline(event.position, event.time, event.type, event.version, event.tags))
-    for line in (shown_data(event.data), said(decode_metadata(event.metadata))):
+    for line in (shown_data(event.data), shown_metadata(decode_metadata(event.metadata))):
         if line:
             out.put(line, INDENT)
 

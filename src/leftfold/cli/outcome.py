@@ -71,5 +71,5 @@ def _end_line() -> None:
 
 
 def _turn_away_output() -> None:
-    """Whoever read the output has gone: what is still buffered must not fail at exit."""
+    """Drop buffered output whose reader has gone, so that it does not fail at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -74,11 +74,11 @@ async def projections(
     traceback: Tracebacks = False,
     json: Json = False,
 ) -> Outcome:
-    """List the read models and projections: how far each is, and the keys that are parked, by the error.
+    """List the read models and projections: how far each is, and its parked keys, grouped by error.
 
-    show lists what a parked key waits with, and with --traceback where the error was raised; retry folds it in order,
-    after a fix, for one key or for all of a model; skip leaves the event that holds up a key out of its row, for good,
-    and records that in the log. A free-form projection is held up as a whole: it is named without a key.
+    show lists the events queued for a parked key, and with --traceback where the error was raised; retry folds them in
+    order after a fix, for one key or for all of a model; skip leaves the failing event out of the row for good, and
+    records that in the log. An SQL projection is held up as a whole: name it without a key.
 
     Examples:
       leftfold projections --app bank:bank sqlite:///bank.db
@@ -232,7 +232,7 @@ def _tell(stuck: Sequence[Parked], *, json: bool) -> Outcome:
     if json:
         stdout().json([msgspec.to_builtins(each, enc_hook=str) for each in stuck])
     elif not stuck:
-        stdout().put("level")
+        stdout().put("caught up")
     for each in () if json else stuck:
         stderr().put(f"{each.name} {_name(each)} is parked: {each.problem}")
     return Outcome.FOUND if stuck else Outcome.FINE

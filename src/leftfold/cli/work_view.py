@@ -38,7 +38,7 @@ class View:
             self._live.stop()
 
     def say(self, line: str) -> None:
-        """Print a line, at once: whoever keeps it must not wait for a buffer to fill."""
+        """Print a line at once: a program that collects it must not wait for a buffer to fill."""
         now = moment(SystemClock().now().replace(microsecond=0))
         self._out.print(Text.assemble((f"{now}  ", "dim"), visible(line)), soft_wrap=True)
         self._out.file.flush()
@@ -107,7 +107,7 @@ class Changes:
         return sum(model.parked for model in status.read_models) != len(self._parked)
 
     def of_parked(self, parked: Sequence[Parked]) -> list[str]:
-        """Which keys were parked, and which are level again."""
+        """Which keys were parked, and which have caught up."""
         now = {
             (each.name.removeprefix("projection "), each.key): each
             for each in parked

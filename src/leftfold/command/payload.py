@@ -25,10 +25,10 @@ def digest_of(registry: Registry, commands: Sequence[Any], wires: Sequence[str])
 
 
 def stood_for(stored: bytes, commands: Sequence[Any], wires: Sequence[str], registry: Registry) -> bool:
-    """Whether a stored digest is of the same commands, as older code wrote them.
+    """Tell whether a stored digest is of the same commands, written by older code.
 
     Older code may have had other wire names (`renamed`), or lacked fields: those that hold their defaults now, since
-    that is what its data are decoded as today. Any other value was written by whoever had the field.
+    that is how its data is decoded today. Any other value was written by code that had the field.
     """
     named = [wires]
     for wire in dict.fromkeys(wires):

@@ -55,8 +55,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return this metadata, completed by `other`."""
         if other is NOTHING_SAID:
             return self
-        said = {name: value for name in OPEN if (value := getattr(self, name)) is not None}
-        return msgspec.structs.replace(other, **said, extra={**other.extra, **self.extra})
+        given = {name: value for name in OPEN if (value := getattr(self, name)) is not None}
+        return msgspec.structs.replace(other, **given, extra={**other.extra, **self.extra})
 
 
 TEXTS = ("command", "command_type", "correlation", "actor", "reason", "traceparent")
@@ -130,10 +130,10 @@ def recording(
 
     `with recording(actor="ann", reason="correction", tenant="north"): ...`
     """
-    said = Metadata(
+    metadata = Metadata(
         actor=actor, reason=reason, correlation=correlation, cause=cause, traceparent=traceparent, extra=extra
     )
-    token = _present.set(said.over(_present.get()))
+    token = _present.set(metadata.over(_present.get()))
     try:
         yield _present.get()
     finally:

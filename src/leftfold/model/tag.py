@@ -12,7 +12,7 @@ import msgspec
 
 from leftfold.errors import UnresolvedAnnotation, UntaggableType
 
-MANY = (list, tuple, set, frozenset)
+COLLECTIONS = (list, tuple, set, frozenset)
 SCALARS = (str, int, uuid.UUID, enum.Enum, datetime.date)
 
 
@@ -183,7 +183,7 @@ def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
     if origin in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member is not type(None)]
         return _unwrap(members[0]) if len(members) == 1 else ((), hint, False)
-    if origin in MANY and get_args(hint):
+    if origin in COLLECTIONS and get_args(hint):
         markers, inner, nested = _unwrap(get_args(hint)[0])
         return markers, list if nested else inner, True
     return (), hint, False

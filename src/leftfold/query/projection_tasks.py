@@ -297,7 +297,7 @@ class ProjectionTasks:
             if diverged:
                 if not isinstance(self.progress[definition].trouble, ReadModelDiverged):  # which is logged
                     history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
-                await self._context.in_writer(self._models.begin_anew, definition, diverged)
+                await self._context.in_writer(self._models.begin_again, definition, diverged)
 
     async def _is_of_this_history(self, stored: "Checkpoint") -> bool:
         """Return whether the log has the event that was folded last; if its identity is unknown, note it now."""

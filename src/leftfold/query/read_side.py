@@ -152,7 +152,7 @@ class ReadSide:
         if self._database is not None:
             self._database.close()
 
-    async def settle(self, position: int) -> None:
+    async def catch_up(self, position: int) -> None:
         """Wait until each model that this process folds has reached `position`, or a parked event holds it up."""
         for definition in self._folds:
             await self._progress[definition].wait_until_held_up(position)

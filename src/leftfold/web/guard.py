@@ -26,11 +26,11 @@ HOST = re.compile(r"(\[(?P<address>[^\[\]]+)\]|(?P<name>[^:\[\]@/]+))(:[0-9]*)?"
 
 
 class Limits(NamedTuple):
-    """What clients of the health may take.
+    """What clients of the health endpoint may use.
 
     Each of `connections` carries one request. It is cut off when its request has not come within `request_seconds`, and
-    when its answer has not gone within `answer_seconds`. Where there are too many, the oldest that has not sent its
-    request makes room: whoever asks at once is answered, however many others only begin to.
+    when its answer has not gone within `answer_seconds`. If there are too many, the oldest one without a
+    complete request is closed, so that a client that sends its request at once is always answered.
     """
 
     connections: int = 32

@@ -1,4 +1,4 @@
-"""Health over HTTP: `/health` for whoever restarts workers, `/status` for whoever looks at them."""
+"""Health over HTTP: `/health` for programs that restart workers, `/status` for people who look at them."""
 
 import asyncio
 import socket
@@ -38,7 +38,7 @@ class PortUnavailable(UsageError, OSError):
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs the event loop, and accepts one connection at a time.
+    """A server that leaves signals to the owner of the event loop, and accepts one connection at a time.
 
     Where descriptors run out, asyncio tries to accept as many connections as its backlog has places, and logs each.
     """

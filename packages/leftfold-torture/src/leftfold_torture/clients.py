@@ -69,7 +69,7 @@ class Calls:
         self.name = name
         self.store = store
         self._live = live
-        self.known = 0  # the newest position that an answer has told of
+        self.known = 0  # the newest position that an answer has named
         self._journal = journal
         self._numbers = count()
 

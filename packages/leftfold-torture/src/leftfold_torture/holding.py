@@ -63,7 +63,7 @@ def _idle(first: Mapping[str, LeaseEntry], entries: Mapping[str, LeaseEntry]) ->
 
 
 def _lives(first: LeaseEntry | None, entry: LeaseEntry | None) -> bool:
-    """Whether something was heard of the holder, who is a client."""
+    """Whether the holder is a client and has renewed its lease."""
     holder = ProcessIdentity.parse(entry.holder) if entry else None
     return entry != first and holder is not None and holder.app == APP
 

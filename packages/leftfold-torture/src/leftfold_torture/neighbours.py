@@ -93,9 +93,9 @@ class ForgedNotifications(Intruder):
         """Notify some times."""
         await self.notify([self._forged() for _ in range(5)])
 
-    async def notify(self, said: Sequence[str]) -> None:
+    async def notify(self, payloads: Sequence[str]) -> None:
         """Send the notifications."""
-        await asyncio.to_thread(_in_postgres, self.arena.url, NOTIFY, [[each] for each in said])
+        await asyncio.to_thread(_in_postgres, self.arena.url, NOTIFY, [[each] for each in payloads])
 
     def _forged(self) -> str:
         random = self.random
@@ -116,7 +116,7 @@ class GarbageLeases(Intruder):
         return "a log in memory has no leases" if place.backend == "memory" else None
 
     async def intrude(self) -> None:
-        """Write a lease anew, or add one."""
+        """Overwrite a lease, or add one."""
         name = self.random.choice([*LEASES, "history", "", "no\nlease"])
         row = [name, self._holder(), self._number(), self._number()]
         await asyncio.to_thread(_write_lease, self.arena.place, self.arena.url, row)

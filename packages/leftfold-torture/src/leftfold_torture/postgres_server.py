@@ -209,7 +209,7 @@ def _fresh_directory() -> Path:
 
 
 class _User(NamedTuple):
-    """Whom a program is run by; None is whoever asks."""
+    """The user that runs a program; None for the present user."""
 
     user: int | None = None
     group: int | None = None

@@ -22,7 +22,7 @@ class Proxy:
         self._random = Random(f"{seed}/cuts")
         self._cutting = False
         self._server: asyncio.Server | None = None
-        self._lines: set[Line] = set()
+        self._lines: set[ProxiedConnection] = set()
         self._serving: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Proxy:
         except OSError:
             writer.close()
             return
-        line = Line((reader, writer), there, self._bytes() if self._cutting else None)
+        line = ProxiedConnection((reader, writer), there, self._bytes() if self._cutting else None)
         self._lines.add(line)
         try:
             await line.carry()
@@ -90,7 +90,7 @@ class Proxy:
 Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Line:
+class ProxiedConnection:
     """One connection through the proxy; `left` is how many bytes it may still carry, None for any number."""
 
     def __init__(self, here: Side, there: Side, left: int | None) -> None:

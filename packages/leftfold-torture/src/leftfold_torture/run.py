@@ -209,7 +209,7 @@ class Run:
 
     @asynccontextmanager
     async def _store(self) -> AsyncGenerator[EventStore]:
-        """The log itself, opened anew; one in memory is the one that all share."""
+        """Open the log again; a log in memory is the one that all share."""
         if self._shared is not None:
             yield self._shared
             return

@@ -130,7 +130,7 @@ class Workload:
         return Decide(self._items(), self._events(), None, think, key, self._patience())
 
     def _keyed(self) -> Write:
-        """An append whose payload follows from its key, so that whoever has the key makes the same append."""
+        """An append whose payload follows from its key, so that everyone with the key makes the same append."""
         key = self._key()
         variant = "other" if self._random.random() < 0.04 else "same"
         payload = Random(f"{key}/{variant}")
@@ -142,7 +142,7 @@ class Workload:
         return Write(events, key, self._patience())
 
     def _order(self) -> Order:
-        """A command on a counter that is wanted by all; with a key, the same for whoever has the key."""
+        """A command on a counter that is wanted by all; with a key, the same for everyone with the key."""
         if self._random.random() < 0.4:
             key = f"c{self._key()}"
             given = Random(key)

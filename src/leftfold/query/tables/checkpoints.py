@@ -138,7 +138,7 @@ def disturb_all(connection: sa.Connection, shard: Shard) -> None:
     connection.execute(sa.update(checkpoint).where(concerned).values(build=uuid4().hex))
 
 
-def begin_anew(connection: sa.Connection, table: Tables, log_id: str) -> Checkpoint:
+def begin_again(connection: sa.Connection, table: Tables, log_id: str) -> Checkpoint:
     """Create empty tables in place of the former ones, with a checkpoint at 0 and nothing parked."""
     StoredParkedEvents(table.definition, table.stem).clear(connection)
     former = find(connection, table)

@@ -12,7 +12,7 @@ from leftfold.query.parking import ParkedEvent, in_words
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Differences
 from leftfold.query.shard import Owns
-from leftfold.query.tables.checkpoints import BESIDE, begin_anew, find, form_in, is_surely_of, put
+from leftfold.query.tables.checkpoints import BESIDE, begin_again, find, form_in, is_surely_of, put
 from leftfold.query.tables.database import before_renaming, is_trouble
 from leftfold.query.tables.differences import differences_between
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
@@ -132,7 +132,7 @@ def tables_beside(
                 return tables
             discard(connection, tables)
     tables = ModelTable(definition, f"{start}{uuid4().hex[:8]}")
-    begin_anew(connection, tables, log_id)
+    begin_again(connection, tables, log_id)
     return tables
 
 

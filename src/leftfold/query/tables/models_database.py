@@ -30,7 +30,7 @@ from leftfold.query.tables.checkpoints import (
     CheckpointReader,
     adopt,
     answers_until_swapped,
-    begin_anew,
+    begin_again,
     check_owner,
     check_place,
     create_checkpoints,
@@ -129,14 +129,14 @@ class ModelsDatabase:
         with self._database.writing() as connection:
             return put_anchor(connection, stored, identity)
 
-    def begin_anew(self, definition: ReadModelDefinition, diverged: Collection[Checkpoint]) -> bool:
+    def begin_again(self, definition: ReadModelDefinition, diverged: Collection[Checkpoint]) -> bool:
         """Empty the tables of a model whose checkpoints are of another history; return whether they had not moved."""
         tables = self._tables[definition]
         with self._database.writing() as connection:
             found = find_shards(connection, tables.stem)
             if not set(diverged) <= set(found):
                 return False
-            begin_anew(connection, tables, found[0].log_id)
+            begin_again(connection, tables, found[0].log_id)
         return True
 
     def builds(self) -> dict[ReadModelDefinition, str]:
@@ -358,7 +358,7 @@ class ModelsDatabase:
         if found is not None and fits(found, connection, tables, log_id):
             return True
         if first.is_first:
-            begin_anew(connection, tables, log_id)
+            begin_again(connection, tables, log_id)
         return first.is_first
 
     def _due(self, connection: sa.Connection, tables: Tables, log_id: str) -> int | None:

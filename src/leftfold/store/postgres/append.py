@@ -17,7 +17,7 @@ from leftfold.store.contract import Appended
 from leftfold.store.postgres.batch import COLUMNS as BATCH_COLUMNS
 from leftfold.store.postgres.batch import AppendCall, Array, bigints, blobs, calls_of, integers, lines, texts
 from leftfold.store.postgres.connection import AsyncConnection
-from leftfold.store.postgres.driver import Connection, Unread, committing, integer_of
+from leftfold.store.postgres.driver import Connection, UnreadAnswer, committing, integer_of
 
 MAX_FEW_EVENTS = 4  # for more events the function for batches is as fast
 FEW_COLUMNS = 8  # in a call for a few events
@@ -151,7 +151,7 @@ class PostgresAppends:
                 self._note(answers[0][MOMENT_COLUMN])
                 return call.outcomes(*answers)
             except Exception as error:
-                raise Unread(repr(error)) from error
+                raise UnreadAnswer(repr(error)) from error
 
     def _outcome(self, request: AppendRequest, answer: Any) -> AppendResult | None:
         if isinstance(answer, Exception):

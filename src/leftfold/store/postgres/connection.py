@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.pq.misc import PGnotify
 from psycopg.waiting import Ready, Wait
 
-from leftfold.store.postgres.driver import Connection, NoAnswer, Unread, executed, rows_of
+from leftfold.store.postgres.driver import Connection, NoAnswer, UnreadAnswer, executed, rows_of
 
 ENDED = "the server ended the connection"
 Read = Callable[[Connection, PGresult], Any]
@@ -217,7 +217,7 @@ class AsyncConnection:
         except psycopg.Error as error:  # the server's refusal
             answer = error
         except Exception as error:  # noqa: BLE001 the caller gets it
-            answer = Unread(repr(error))
+            answer = UnreadAnswer(repr(error))
         if self.connection.closed:
             self._discard(psycopg.OperationalError(ENDED))
         if self._free is not None:

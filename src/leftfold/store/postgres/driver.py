@@ -153,7 +153,7 @@ class NoAnswer(psycopg.OperationalError):
     """The server does not answer."""
 
 
-class Unread(psycopg.DatabaseError):
+class UnreadAnswer(psycopg.DatabaseError):
     """The server ran the statement, but its answer cannot be read."""
 
 
@@ -272,7 +272,7 @@ def rows_of(connection: Connection, result: PGresult) -> list[tuple[Any, ...]]:
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
     except Exception as error:
-        raise Unread(repr(error)) from error
+        raise UnreadAnswer(repr(error)) from error
 
 
 def integer_of(connection: Connection, result: PGresult) -> int | None:
@@ -416,7 +416,7 @@ def committing(where: str, is_lost: Callable[[], bool]) -> Generator[None, None,
     try:
         yield
     except psycopg.Error as error:
-        if isinstance(error, Unread) or (is_lost() and not _ended_before_the_commit(error)):
+        if isinstance(error, UnreadAnswer) or (is_lost() and not _ended_before_the_commit(error)):
             raise OutcomeUnknown(problem_of(error)) from error
         raise named(where, error) from error
 

@@ -6,7 +6,7 @@ from leftfold.store.postgres.driver import connect, named_errors, run, run_scrip
 from leftfold.store.postgres.schema import SCHEMA, functions_of, script
 
 # Roles belong to the whole server. If a role has rights in another database, or on another log of this database (as
-# after a schema was renamed), those who were granted it there would also get rights on this log.
+# after a schema was renamed), roles that were granted it there would also get rights on this log.
 SELECT_ELSEWHERE = """
     SELECT role.rolname, 'the database ' || datname
     FROM pg_catalog.pg_shdepend

@@ -249,7 +249,7 @@ class Idempotency(Promise):
         request, other = IdempotencyKey("k", b"request"), IdempotencyKey("k", b"other request")
         await store.append([opened("a")], key=request)
 
-        again = await store.append([opened("decided anew")], key=request)
+        again = await store.append([opened("decided again")], key=request)
         with pytest.raises(KeyReused):
             await store.append([opened("a")], key=other)
 

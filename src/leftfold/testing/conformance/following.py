@@ -1,4 +1,4 @@
-"""Promises to those who follow the log: waiting for its growth, and subscriptions."""
+"""Promises to followers of the log: waiting for its growth, and subscriptions."""
 
 import asyncio
 from collections.abc import AsyncIterator
