@@ -1,13 +1,14 @@
 """Configure Sphinx: `make docs` builds build/docs from this folder (decision 16)."""
 
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = PROJECT["name"]
-version = release = PROJECT["version"]
+version = release = metadata.version(project)
 copyright = "the leftfold authors"
 
 extensions = [

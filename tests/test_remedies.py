@@ -120,7 +120,7 @@ def test_what_errors_tell_to_do_can_be_done() -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("write retries=3", ["retries="]),
+        ("write tries=3", ["tries="]),
         ("call live.redo(key)", ["live.redo"]),
         ("run `leftfold mend --quick`", ["leftfold mend", "--quick"]),
         ("put @app.event(...) above it, or @app.evnt", ["app.evnt"]),
