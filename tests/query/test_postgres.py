@@ -198,7 +198,7 @@ async def test_a_projection_that_is_held_up_outlives_a_server_that_is_down(
 ) -> None:
     async with projecting(store, totals_of(), url=mortal.url()) as read_side:
         position = await append(store, Deposited("a", 5), Deposited("a", 13), Deposited("a", 1))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         await asyncio.to_thread(mortal.stop, "kill")
         with pytest.raises(ModelsUnavailable):
             await rows(read_side)

@@ -54,7 +54,7 @@ async def test_it_stops_before_the_event_and_others_go_on(store: MemoryStore, ur
     bad.add(2)
     async with projecting(store, LINES, totals_of(), url=url) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3, 4)))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
 
         assert await read_side.parked() == [ParkedKey("lines", "lines", (), 2, "ValueError: 2 is bad", 3)]
         assert [event.position for event in await read_side.parked_keys("lines").events((), 10)] == [2, 3, 4]
@@ -69,7 +69,7 @@ async def test_a_task_that_waits_for_more_learns_why_it_does_not_come(store: Mem
     bad.add(1)
     async with projecting(store, LINES) as read_side:
         position = await append(store, Deposited("a", 1))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
 
         with pytest.raises(ReadModelBehind) as caught:
             await amounts(read_side, after=position, timeout=0.05)
@@ -82,7 +82,7 @@ async def test_a_retry_after_the_cause_is_gone_lets_it_catch_up(store: MemorySto
     bad.update((2, 4))
     async with projecting(store, LINES, url=url) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3, 4, 5)))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         assert [each.position for each in await read_side.parked_keys("lines").retry(())] == [2]
         bad.discard(2)
         [stuck] = await read_side.parked_keys("lines").retry(())
@@ -110,7 +110,7 @@ async def test_a_database_that_is_unavailable_when_it_may_go_on_is_waited_out(
     bad.add(2)
     async with projecting(store, LINES) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3)))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         bad.discard(2)
         await read_side.parked_keys("lines").retry(())
 
@@ -125,7 +125,7 @@ async def test_a_skip_is_in_the_log_and_holds_in_rebuilds_and_in_the_past(
     registry = registry_of()
     async with projecting(store, LINES, url=url, registry=registry) as read_side:
         position = await append(store, *(Deposited("a", n) for n in (1, 2, 3)))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         assert await read_side.parked_keys("lines").skip((), Metadata(actor="ann", reason="typing error")) == []
 
         assert await amounts(read_side, after=position) == [1, 3]
@@ -152,11 +152,11 @@ async def test_what_is_not_parked_cannot_be_retried_or_skipped(store: MemoryStor
 async def test_it_is_still_parked_when_opened_again(store: MemoryStore, url: str, bad: set[int]) -> None:
     bad.add(1)
     async with projecting(store, LINES, url=url) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 1)))
+        await read_side.catch_up(await append(store, Deposited("a", 1)))
     bad.clear()
 
     async with projecting(store, LINES, url=url) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 2)))
+        await read_side.catch_up(await append(store, Deposited("a", 2)))
 
         assert [each.position for each in await read_side.parked()] == [1]
         assert await amounts(read_side) == []
@@ -166,7 +166,7 @@ async def test_another_process_releases_it_and_it_goes_on(store: MemoryStore, ur
     bad.add(1)
     async with projecting(store, LINES, url=url) as folding:
         position = await append(store, Deposited("a", 1), Deposited("a", 2))
-        await folding.settle(position)
+        await folding.catch_up(position)
         async with projecting(store, LINES, url=url, folds=()) as other:
             bad.clear()
             assert await other.parked_keys("lines").retry(()) == []
@@ -179,7 +179,7 @@ async def test_an_event_that_cannot_be_read_holds_it_up(store: MemoryStore) -> N
     async with projecting(store, LINES) as read_side:
         [record] = [registry_of().encode(Deposited("a", 1), b"{}")]
         await store.append([type(record)(record.type, b'{"account": 7}', record.tags)])
-        await read_side.settle(1)
+        await read_side.catch_up(1)
 
         [parked] = await read_side.parked()
         assert parked.problem.startswith("deposited v1 at position 1 cannot be read: ")
@@ -188,7 +188,7 @@ async def test_an_event_that_cannot_be_read_holds_it_up(store: MemoryStore) -> N
 async def test_the_past_beyond_an_event_that_cannot_be_handled_is_refused(store: MemoryStore, bad: set[int]) -> None:
     bad.add(2)
     async with projecting(store, LINES) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 1), Deposited("a", 2), Deposited("a", 3)))
+        await read_side.catch_up(await append(store, Deposited("a", 1), Deposited("a", 2), Deposited("a", 3)))
 
         assert await amounts(read_side, as_of=1) == [1]
         with pytest.raises(ProjectionParked):
@@ -199,7 +199,7 @@ async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, url: st
     bad.add(1)
     async with projecting(store, LINES, url=url) as sql, reading(store, Balance, url=url) as keyed:
         position = await append(store, Opened("a"), Deposited("a", 1))
-        await sql.settle(position)
+        await sql.catch_up(position)
 
         balance = await ask(keyed, lambda models: models.get(Balance, "a"), after=position)
 
@@ -208,7 +208,7 @@ async def test_read_models_beside_it_are_not_held_up(store: MemoryStore, url: st
 
 async def test_a_corrected_handler_of_the_next_version_is_rebuilt_and_goes_on(store: MemoryStore, url: str) -> None:
     async with projecting(store, totals_of(), url=url) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)))
+        await read_side.catch_up(await append(store, Deposited("a", 1), Deposited("a", 13), Deposited("a", 2)))
         assert len(await read_side.parked()) == 1
 
     def corrected(event: Deposited, connection: sa.Connection) -> None:

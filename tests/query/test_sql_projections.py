@@ -63,7 +63,7 @@ async def test_each_form_of_handler_writes_the_same_tables(
 async def test_a_query_waits_for_the_projections_whose_tables_it_reads(store: MemoryStore) -> None:
     async with projecting(store, totals_of()) as read_side:
         position = await append(store, Deposited("a", 1), Deposited("a", 13))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         joined = sa.select(sa.func.count()).select_from(ledger.alias().join(totals.alias(), sa.true()))
         within = sa.select(sa.literal(1)).where(sa.exists(sa.select(totals.c.amount)))
 
@@ -111,7 +111,7 @@ async def test_a_write_that_fails_midway_leaves_nothing_and_is_made_once_later(s
     definition = SqlProjection(handle, "account totals", metadata)
     async with projecting(store, definition, url=url) as read_side:
         position = await append(store, Deposited("a", 1), Deposited("b", 2), Deposited("c", 3), Deposited("a", 4))
-        await read_side.settle(position)
+        await read_side.catch_up(position)
         assert await rows(read_side) == [("a", 1), ("b", 2)]
         failing[0] = False
         assert await read_side.parked_keys("account totals").retry(()) == []
@@ -132,7 +132,7 @@ async def test_a_handler_cannot_end_the_transaction(store: MemoryStore, verb: st
         await getattr(connection, verb)()
 
     async with projecting(store, totals_of(waiting if is_async else plain)) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 1)))
+        await read_side.catch_up(await append(store, Deposited("a", 1)))
 
         [parked] = await read_side.parked()
         assert parked.problem == "the handler of account totals tried to end the transaction"
@@ -178,7 +178,7 @@ async def test_what_an_async_handler_raises_parks_as_any_other(store: MemoryStor
         await connection.execute(sa.insert(totals).values(account=event.account, amount=1))
 
     async with projecting(store, totals_of(handle), url=url) as read_side:
-        await read_side.settle(await append(store, Deposited("a", 1), Deposited("a", 2)))
+        await read_side.catch_up(await append(store, Deposited("a", 1), Deposited("a", 2)))
 
         [parked] = await read_side.parked()
         assert parked.position == 2
