@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from leftfold.follow.lease import Terms
-from leftfold.follow.lease_store import LeaseEntry, next_beat
+from leftfold.follow.lease_store import LARGEST_BEAT, LeaseEntry
 
 
 class MemoryLeaseStore:
@@ -26,14 +26,14 @@ class MemoryLeaseStore:
         present = self._entries.get(name)
         if (present and (present.holder, present.beat)) != (expected and (expected.holder, expected.beat)):
             return None
-        self._entries[name] = LeaseEntry(name, holder, next_beat(present.beat) if present else 1)
+        self._entries[name] = LeaseEntry(name, holder, present.beat % LARGEST_BEAT + 1 if present else 1)
         return self._entries[name]
 
     async def renew(self, entries: Iterable[LeaseEntry]) -> list[LeaseEntry]:
         """Renew leases."""
         kept = [self._entries[each.name] for each in entries if self._is_of(each)]
         for each in kept:
-            self._entries[each.name] = LeaseEntry(each.name, each.holder, next_beat(each.beat))
+            self._entries[each.name] = LeaseEntry(each.name, each.holder, each.beat % LARGEST_BEAT + 1)
         return [self._entries[each.name] for each in kept]
 
     async def release(self, entries: Iterable[LeaseEntry]) -> None:

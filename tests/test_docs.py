@@ -30,11 +30,6 @@ PAGES = [*(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTIN
 FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
 NAMED_FILE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|sql))`")
-MARKERS = re.compile(
-    r"\b(?:anew|[Ww]hoever|(?:is|are|was|were) told of|ones? that|those who|(?:is|are) level|to be had|kept answers?"
-    r"|free-form|[Ss]omebody|see to it|(?:put|set) (?:back|on again)|of ours|NotKey|DecisionContended|what waits for)\b"
-)
-"""Words and names that this project does not use: an English-speaking engineer has a usual word for each."""
 HEADING = re.compile(r"^(?P<level>#+) +(?P<text>.*)$", re.MULTILINE)
 NOT_DOCUMENTED_ONE_BY_ONE = {"--help", "--install-completion", "--show-completion"}
 
@@ -97,13 +92,6 @@ def test_files_of_the_project_that_a_page_names_exist(page: Path) -> None:
     missing = [path for path in named if not any((folder / path).exists() for folder in (ROOT, ROOT / "src/leftfold"))]
 
     assert missing == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_is_written_in_plain_english(page: Path) -> None:
-    found = MARKERS.findall(FENCED.sub("", page.read_text(encoding="utf-8")))
-
-    assert found == []
 
 
 def leads_somewhere(target: Path, anchor: str) -> bool:

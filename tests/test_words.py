@@ -19,6 +19,7 @@ FORMER = {
     "Tenure": "WorkerLease",
     "Keeper": "LeaseHolder",
     "LeaseBook": "LeaseStore",
+    "SplitStanding": "ShardedProgress",
     "Standing": "ProjectionProgress",
     "Following": "CheckpointWatcher",
     "Observer": "CheckpointWatcher",
@@ -71,6 +72,14 @@ def names() -> dict[str, list[str]]:
     return found
 
 
+# Pages are for readers who meet the project for the first time, so more words are refused there.
+IN_PAGES = re.compile(
+    r"\b(?:ones? that|(?:is|are) level|[Ss]omebody|(?:put|set) (?:back|on again)|of ours|NotKey|DecisionContended"
+    r"|what waits for)\b"
+)
+FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
+
+
 def prose_in(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings, comments and texts of a module; all lines of a page."""
     if path.suffix == ".md":
@@ -96,3 +105,9 @@ def test_prose_has_none_of_the_marker_words() -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_is_written_in_plain_english(page: Path) -> None:
+    if page.name != "CHANGELOG.md":
+        assert IN_PAGES.findall(FENCED.sub("", page.read_text(encoding="utf-8"))) == []

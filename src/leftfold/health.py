@@ -46,7 +46,7 @@ def health_of(work: Work) -> Health:
     """
     problems = [f"{each.name}: {each.trouble}" for each in work.workers if each.running and each.trouble]
     stopped = [each for each in work.read_models if each.problem and not isinstance(each.problem, ProjectionParked)]
-    problems += [f"{each.name}: {in_words(each.problem)}" for each in stopped if each.problem]
+    problems += [f"{each.name}: {class_and_problem(each.problem)}" for each in stopped if each.problem]
     warnings = [f"{each.name}: {each.parked} keys parked" for each in work.read_models if each.parked]
     warnings += work.attention.lines
     warnings += [f"snapshots: {work.snapshots}"] if work.snapshots else []
@@ -56,9 +56,9 @@ def health_of(work: Work) -> Health:
 
 def failing(error: LeftfoldError) -> Health:
     """Return the health of an app whose status cannot be read."""
-    return Health("failing", (in_words(error),))
+    return Health("failing", (class_and_problem(error),))
 
 
-def in_words(error: BaseException) -> str:
+def class_and_problem(error: BaseException) -> str:
     """Return an error on one line: its class, and what it found."""
     return f"{type(error).__name__}: {error.found if isinstance(error, LeftfoldError) else error}"

@@ -113,13 +113,13 @@ def _import(target: str, name: str) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise AppNotFound(target, _in_words(error)) from error
+            raise AppNotFound(target, _import_failure(error)) from error
         raise AppNotFound(target, f"there is no module {error.name!r} in {here} or on the Python path") from error
     except Exception as error:
-        raise AppNotFound(target, _in_words(error)) from error
+        raise AppNotFound(target, _import_failure(error)) from error
 
 
-def _in_words(error: Exception) -> str:
+def _import_failure(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"importing it failed in {place.filename}, line {place.lineno}: {type(error).__name__}: {error}"
 

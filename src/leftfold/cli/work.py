@@ -19,7 +19,7 @@ from leftfold.cli.stopping import stopping
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
 from leftfold.errors import LeftfoldError, UsageError
 from leftfold.follow.workers import ROLES, Role
-from leftfold.health import Work, in_words, work_of
+from leftfold.health import Work, class_and_problem, work_of
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
 from leftfold.query import OnChange
@@ -172,8 +172,8 @@ async def _watch(live: LiveApp, view: View, stop: asyncio.Event, changes: Change
             unknown = ""
             view.show(status)
         except LeftfoldError as error:
-            lines = [] if unknown == in_words(error) else [f"the log: in trouble: {in_words(error)}"]
-            unknown = in_words(error)
+            lines = [] if unknown == class_and_problem(error) else [f"the log: in trouble: {class_and_problem(error)}"]
+            unknown = class_and_problem(error)
         for line in lines:
             view.say(line)
         if stop.is_set():

@@ -12,7 +12,7 @@ from leftfold.cli.answers import table
 from leftfold.cli.consoles import Console
 from leftfold.cli.plain import moment, visible
 from leftfold.errors import LeftfoldError
-from leftfold.health import Work, in_words
+from leftfold.health import Work, class_and_problem
 from leftfold.model.clock import SystemClock
 from leftfold.parked import Parked
 from leftfold.query import ModelStatus
@@ -124,7 +124,7 @@ class Changes:
 def problems_of(status: Work) -> dict[str, str]:
     """Return what keeps each worker and read model from going on, or snapshots from being kept, by its name."""
     found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
-    found |= {each.name: in_words(each.problem) for each in status.read_models if each.problem}
+    found |= {each.name: class_and_problem(each.problem) for each in status.read_models if each.problem}
     return found | ({"snapshots": status.snapshots} if status.snapshots else {})
 
 
@@ -151,7 +151,12 @@ def _rows(status: Work) -> list[Mapping[str, Any]]:
         (each.name, each.state, None, each.trouble or waiting.get(each.name)) for each in status.workers if each.running
     ]
     models = [
-        (each.name, f"at {each.position:,}", each.lag, in_words(each.problem) if each.problem else _parked(each.parked))
+        (
+            each.name,
+            f"at {each.position:,}",
+            each.lag,
+            class_and_problem(each.problem) if each.problem else _parked(each.parked),
+        )
         for each in status.read_models
     ]
     snapshots = [("snapshots", None, None, status.snapshots)] if status.snapshots else []

@@ -1,6 +1,7 @@
 """Where leases are stored: the port, its implementation over four statements, and the types that apps declare."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
@@ -29,11 +30,6 @@ class LeaseEntry(msgspec.Struct, frozen=True):
     def heard(self) -> datetime | None:
         """When the holder last renewed the lease, for people; None if the stored value is not a time."""
         return from_microseconds(self.microseconds) if _is_number(self.microseconds) else None
-
-
-def next_beat(beat: object) -> int:
-    """Return what follows a beat. Every database can hold it, whatever was stored before."""
-    return beat % LARGEST_BEAT + 1 if isinstance(beat, int) else 1
 
 
 def _is_number(value: object) -> bool:
@@ -75,7 +71,7 @@ Statement = Literal["read", "take", "renew", "release"]
 Parameters = Mapping[str, Any]
 
 
-class SqlLeaseStore:
+class SqlLeaseStore(ABC):
     """Stores leases in a table, which four statements read and write in one thread.
 
     Each backend runs a statement: once for each set of parameters. `take` gets the lease's name, the holder and beat
@@ -109,9 +105,9 @@ class SqlLeaseStore:
         rows = partial(self._rows, statement, sets)
         return [LeaseEntry(*row) for row in await asyncio.get_running_loop().run_in_executor(self._thread, rows)]
 
+    @abstractmethod
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
         """Run a statement in the thread, once for each set of parameters."""
-        raise NotImplementedError
 
 
 DECLARED_TYPES = "types of "  # and the app's name; the entry's holder lists its event types, one a line

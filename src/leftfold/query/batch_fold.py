@@ -10,7 +10,7 @@ import msgspec
 from leftfold.model.record import StoredEvent
 from leftfold.model.sizes import size_of
 from leftfold.query.event_keys import Key, key_of, key_reader, text_of_key
-from leftfold.query.parking import NOTHING_HELD, ParkedEvent, UndecodableEvent, in_words
+from leftfold.query.parking import NOTHING_HELD, ParkedEvent, UndecodableEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Owns
 
@@ -160,7 +160,7 @@ class BatchFold:
                     if held is None:
                         raise
                     stuck.add(key)
-                    parked.append(ParkedEvent(key, keyed.position, in_words(problem), problem))
+                    parked.append(ParkedEvent(key, keyed.position, problem_of(problem), problem))
                     continue
                 if state is row.state:
                     continue

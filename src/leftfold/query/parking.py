@@ -58,7 +58,7 @@ class ParkedKey(msgspec.Struct, frozen=True):
     queued: int
 
 
-def in_words(problem: BaseException) -> str:
+def problem_of(problem: BaseException) -> str:
     """Say what went wrong, on one line where the error is one of leftfold's or of Python's."""
     original = getattr(problem, "orig", None) or problem  # SQLAlchemy adds the statement, with all its rows
     primary = getattr(getattr(original, "diag", None), "message_primary", None)  # PostgreSQL's, without details

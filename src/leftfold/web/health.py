@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leftfold.errors import LeftfoldError, UsageError
-from leftfold.health import Health, failing, health_of, in_words, work_of
+from leftfold.health import Health, class_and_problem, failing, health_of, work_of
 from leftfold.live import LiveApp
 from leftfold.web.guard import GuardedProtocol, KnownHosts, Limits, Refusals
 
@@ -150,4 +150,4 @@ def _json(value: Any, code: int) -> Response:
 
 
 def _plain(value: Any) -> str:
-    return in_words(value) if isinstance(value, BaseException) else str(value)
+    return class_and_problem(value) if isinstance(value, BaseException) else str(value)

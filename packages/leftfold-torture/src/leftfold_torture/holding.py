@@ -23,17 +23,17 @@ class Holding:
     """The leases of one client: it takes what is free, and says that it lives."""
 
     def __init__(self, url: str, store: EventStore) -> None:
-        self._book = _book(url, store)
+        self._lease_store = _lease_store_of(url, store)
         terms = Terms.present(LEASE_SECONDS, APP)
-        self._keeper = LeaseHolder(self._book, LEASES, terms, on_gained=_gained, on_lost=_lost)
+        self._holder_of_leases = LeaseHolder(self._lease_store, LEASES, terms, on_gained=_gained, on_lost=_lost)
         self._running: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Holding {', '.join(self._keeper.held)}>"
+        return f"<Holding {', '.join(self._holder_of_leases.held)}>"
 
     def start(self) -> None:
         """Begin."""
-        self._running = asyncio.create_task(self._keeper.run())
+        self._running = asyncio.create_task(self._holder_of_leases.run())
 
     async def end(self) -> None:
         """End, without freeing anything; what ended it before is raised."""
@@ -41,21 +41,21 @@ class Holding:
             if self._running.done():
                 self._running.result()
             await cancel([self._running])
-        await self._book.close()
+        await self._lease_store.close()
 
 
 async def without_holder(url: str, store: EventStore, patience: float) -> list[str]:
     """The leases of which, for so many seconds, no client says that it holds them and lives."""
-    book = _book(url, store)
+    leases = _lease_store_of(url, store)
     try:
-        end, first = monotonic() + patience, await book.read()
+        end, first = monotonic() + patience, await leases.read()
         while True:
-            idle = _idle(first, await book.read())
+            idle = _idle(first, await leases.read())
             if not idle or monotonic() > end:
                 return idle
             await asyncio.sleep(LOOK_SECONDS)
     finally:
-        await book.close()
+        await leases.close()
 
 
 def _idle(first: Mapping[str, LeaseEntry], entries: Mapping[str, LeaseEntry]) -> list[str]:
@@ -68,10 +68,10 @@ def _lives(first: LeaseEntry | None, entry: LeaseEntry | None) -> bool:
     return entry != first and holder is not None and holder.app == APP
 
 
-def _book(url: str, store: EventStore) -> ClosableLeaseStore:
-    book = lease_store_of(url, store.log_id, SystemClock())
-    assert book is not None, "the log is not in memory"
-    return book
+def _lease_store_of(url: str, store: EventStore) -> ClosableLeaseStore:
+    leases = lease_store_of(url, store.log_id, SystemClock())
+    assert leases is not None, "the log is not in memory"
+    return leases
 
 
 async def _gained(name: str, former: LeaseEntry | None) -> None:

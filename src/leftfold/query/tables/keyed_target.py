@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from leftfold.model.record import StoredEvent
 from leftfold.query.batch_fold import NOTHING_SKIPPED, BatchFold, Decode, KeyedEvent, Row, RowCache, Skipped
 from leftfold.query.event_keys import Key
-from leftfold.query.parking import ParkedEvent, in_words
+from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Differences
 from leftfold.query.shard import Owns
@@ -114,7 +114,7 @@ class KeyedTarget:
         except Exception as problem:
             if is_trouble(problem):
                 raise
-            return [ParkedEvent(key, keyed.position, in_words(problem), problem)]
+            return [ParkedEvent(key, keyed.position, problem_of(problem), problem)]
         return changes.parked
 
 

@@ -14,7 +14,7 @@ from leftfold.errors import UsageError
 from leftfold.model.record import StoredEvent
 from leftfold.query.batch_fold import NOTHING_SKIPPED, Decode, Skipped
 from leftfold.query.event_keys import THE_ONE_ROW, text_of_key
-from leftfold.query.parking import ParkedEvent, in_words
+from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.sql_projection import SqlProjection, event_context
 from leftfold.query.tables.async_connection import run_async
@@ -131,7 +131,7 @@ class SqlTarget:
         except Exception as problem:
             if is_trouble(problem):
                 raise
-            return [ParkedEvent(THE_KEY, event.position, in_words(problem), problem)]
+            return [ParkedEvent(THE_KEY, event.position, problem_of(problem), problem)]
         return []
 
     def committed(self) -> None:

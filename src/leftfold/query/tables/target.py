@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from leftfold.errors import LeftfoldError, ProjectionFailed, ProjectionParked
 from leftfold.model.record import StoredEvent
 from leftfold.query.event_keys import Key
-from leftfold.query.parking import ParkedEvent, in_words
+from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Differences
 from leftfold.query.tables.database import is_trouble
@@ -149,7 +149,7 @@ def apply_one_by_one(
         except Exception as problem:
             if is_trouble(problem):
                 raise
-            return ParkedEvent((), event.position, in_words(problem), problem)
+            return ParkedEvent((), event.position, problem_of(problem), problem)
         if failed and target.tables.definition.stops_at_errors:
             return failed[0]
     return None
