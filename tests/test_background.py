@@ -72,6 +72,19 @@ async def test_a_follower_that_failed_starts_again_and_the_error_is_logged_once(
     assert [record.name for record in caplog.records] == ["leftfold.background"]
 
 
+async def test_a_follower_that_failed_on_a_later_batch_starts_again(store: MemoryStore) -> None:
+    follower = Reading()
+    worker = Worker(follower, store, FakeClock())
+    await worker.step()
+    follower.errors.append(RuntimeError("a bug"))
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await worker.step()
+    await worker.step()
+
+    assert (follower.starts, follower.handled) == (2, [[1, 2], [1, 2]])
+
+
 async def test_a_worker_steps_until_its_follower_has_all_events(store: MemoryStore) -> None:
     follower = Reading()
     worker = Worker(follower, store, FakeClock())

@@ -123,6 +123,22 @@ def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> N
     assert (while_it_lives, lease.may_be_taken(LeaseEntry("work", str(holder), 1))) == (False, True)
 
 
+async def test_a_lease_is_not_taken_from_a_holder_that_renewed_it_or_lost_it_since(lease_store: LeaseStore) -> None:
+    first = await lease_store.take("work", None, "one")
+    assert first is not None
+    [renewed] = await lease_store.renew([first])
+
+    late = await lease_store.take("work", first, "two")
+    in_time = await lease_store.take("work", renewed, "two")
+    of_another = await lease_store.take("work", renewed, "three")
+    of_a_free_one = await lease_store.take("work", None, "three")
+
+    assert (late, of_another, of_a_free_one) == (None, None, None)
+    assert in_time is not None
+    assert (await lease_store.read())["work"].holder == "two"
+    assert await lease_store.renew([renewed]) == []
+
+
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "another"}, {"boot": "", "namespace": ""}])
 def test_of_a_process_elsewhere_nothing_is_certain(elsewhere: dict[str, str]) -> None:
     present = ProcessIdentity.present()
