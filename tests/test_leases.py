@@ -328,6 +328,46 @@ async def test_what_was_dropped_is_taken_again_after_its_time_only(lease_store: 
     assert (one.told, one.formers) == (["gained work", "lost work", "gained work"], [None, "one"])
 
 
+class Slow(MemoryLeaseStore):
+    """Takes leases only when it is let, and as in a thread, where cancelling the caller does not end it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def take(self, name: str, expected: LeaseEntry | None, holder: str) -> LeaseEntry | None:
+        return await asyncio.shield(asyncio.ensure_future(self._take(name, expected, holder)))
+
+    async def _take(self, name: str, expected: LeaseEntry | None, holder: str) -> LeaseEntry | None:
+        self.asked.set()
+        await self.let.wait()
+        return await super().take(name, expected, holder)
+
+
+@pytest.mark.parametrize("during", ["take", "gained"])
+async def test_a_process_that_is_closed_while_it_takes_a_lease_releases_it(during: str, now: Stopwatch) -> None:
+    store, gained = Slow(), asyncio.Event()
+
+    async def gain(name: str, former: LeaseEntry | None) -> None:
+        gained.set()
+        await asyncio.Event().wait()
+
+    leases = LeaseHolder(store, ["work"], Terms("me", 5.0, now), on_gained=gain, on_lost=lambda name: None)
+    turn = asyncio.create_task(leases.try_turn())
+    await store.asked.wait()
+    if during == "gained":
+        store.let.set()
+        await gained.wait()
+
+    turn.cancel()
+    store.let.set()
+    await asyncio.gather(turn, return_exceptions=True)
+    await leases.release()
+
+    assert turn.cancelled()
+    assert await store.read() == {}
+
+
 async def test_what_could_not_be_begun_is_not_held(lease_store: LeaseStore, now: Stopwatch) -> None:
     class Unlucky(Party):
         async def gain(self, name: str, former: LeaseEntry | None) -> None:

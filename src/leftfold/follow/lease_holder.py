@@ -1,5 +1,6 @@
 """The holder of one process's leases in one store: it takes free leases and renews those that it holds."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -169,9 +170,20 @@ class LeaseHolder:
             free = await self._within(share, free, entries)
         for lease in free:
             former = entries.get(lease.name)
-            lease.held = await self._store.take(lease.name, former, lease.me)
+            await self._take_one(lease, former)
             if lease.held is not None:
                 await self._begin(lease, former)
+
+    async def _take_one(self, lease: Lease, former: LeaseEntry | None) -> None:
+        """Take a lease, and finish that even if cancelled: a lease that is taken unnoticed would not be released."""
+        taking = asyncio.ensure_future(self._store.take(lease.name, former, lease.me))
+        try:
+            lease.held = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            lease.held = await taking
+            if former is not None:
+                lease.held = None  # not freed, as in `_begin`
+            raise
 
     async def _within(self, share: Share, free: Sequence[Lease], entries: Mapping[str, LeaseEntry]) -> list[Lease]:
         """Return the free leases that may be taken within a share, and free those that exceed it."""
@@ -195,6 +207,7 @@ class LeaseHolder:
             log.info("%s: this process does the work now, before it was %s", lease.name, former.holder)
         try:
             await self._on_gained(lease.name, former)
-        except BaseException:
-            lease.held = None  # not freed: the next holder has to know that it takes the lease over
+        except BaseException as error:
+            if former is not None or not isinstance(error, asyncio.CancelledError):
+                lease.held = None  # not freed: the next holder has to know that it takes the lease over
             raise
