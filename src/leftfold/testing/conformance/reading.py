@@ -3,7 +3,6 @@
 import asyncio
 from itertools import product
 
-import pytest
 import pytest_asyncio
 
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
@@ -12,6 +11,7 @@ from leftfold.store.contract import Appended, EventStore
 from leftfold.testing.conformance.records import (
     Promise,
     about,
+    case,
     events_of,
     opened,
     outcomes_of,
@@ -58,6 +58,18 @@ MEANT: list[tuple[Criteria, list[int]]] = [
 ]
 
 
+MEANT_BESIDE_OWN_EVENTS: list[tuple[Criteria, list[int]]] = [
+    (ALL, [2, 4, 6]),
+    (EVERYTHING, [1, 2, 3, 4, 5, 6]),
+    (ALL | criteria("leftfold.b"), [2, 3, 4, 6]),
+    (ALL | about("s"), [1, 2, 4, 6]),
+    (criteria("leftfold.a", "opened"), [1, 2, 5]),
+]
+
+# after, upto, limit, reverse: before the first event, at it, within, at the last, behind it
+BOUNDS = ((0, 1, 3, 6, 7), (None, 0, 1, 4, 6, 7), (None, 0, 1, 2, 9), (False, True))
+
+
 class Reading(Promise):
     """A read delivers the matching events of a range, each once, in order, and says how far it looked."""
 
@@ -67,58 +79,44 @@ class Reading(Promise):
         await store.append(LEDGER)
         return store
 
-    @pytest.mark.parametrize(
-        ("meant", "positions"),
-        [
-            (ALL, [2, 4, 6]),
-            (EVERYTHING, [1, 2, 3, 4, 5, 6]),
-            (ALL | criteria("leftfold.b"), [2, 3, 4, 6]),
-            (ALL | about("s"), [1, 2, 4, 6]),
-            (criteria("leftfold.a", "opened"), [1, 2, 5]),
-        ],
-        ids=repr,
-    )
-    async def test_all_leaves_out_the_events_of_leftfold_itself(
-        self, store: EventStore, meant: Criteria, positions: list[int]
-    ) -> None:
+    async def test_all_leaves_out_the_events_of_leftfold_itself(self, store: EventStore) -> None:
         own = [NewEvent("leftfold.a", b"", ("account:s",)), NewEvent("leftfold.b", b""), NewEvent("leftfold.a", b"")]
         users = [opened("a"), NewEvent("leftfoldless", b""), NewEvent("Leftfold.a", b"")]
         await store.append([event for pair in zip(own, users, strict=True) for event in pair])
 
-        assert await positions_of(store.read(meant)) == positions
-        assert await positions_of(store.read(meant, reverse=True)) == positions[::-1]
-        assert await positions_of(store.read(meant, after=2, upto=5)) == [each for each in positions if 2 < each <= 5]
-        assert await positions_of(store.read(meant, limit=2)) == positions[:2]
-        assert await through_of(store.read(meant)) == 6
+        for meant, positions in MEANT_BESIDE_OWN_EVENTS:
+            with case(meant):
+                between = [each for each in positions if 2 < each <= 5]
+                assert await positions_of(store.read(meant)) == positions
+                assert await positions_of(store.read(meant, reverse=True)) == positions[::-1]
+                assert await positions_of(store.read(meant, after=2, upto=5)) == between
+                assert await positions_of(store.read(meant, limit=2)) == positions[:2]
+                assert await through_of(store.read(meant)) == 6
 
-    @pytest.mark.parametrize(("meant", "positions"), MEANT, ids=[repr(meant) for meant, _ in MEANT])
-    async def test_read_delivers_what_the_criteria_mean(
-        self, ledger: EventStore, meant: Criteria, positions: list[int]
-    ) -> None:
-        forward = await positions_of(ledger.read(meant))
-        backward = await positions_of(ledger.read(meant, reverse=True))
+    async def test_read_delivers_what_the_criteria_mean(self, ledger: EventStore) -> None:
+        for meant, positions in MEANT:
+            with case(meant):
+                assert await positions_of(ledger.read(meant)) == positions
+                assert await positions_of(ledger.read(meant, reverse=True)) == positions[::-1]
 
-        assert (forward, backward) == (positions, positions[::-1])
+    async def test_data_only_delivers_the_same_events_and_their_data(self, ledger: EventStore) -> None:
+        for meant, positions in MEANT:
+            with case(meant):
+                whole = await events_of(ledger.read(meant))
 
-    @pytest.mark.parametrize(("meant", "positions"), MEANT, ids=[repr(meant) for meant, _ in MEANT])
-    async def test_data_only_delivers_the_same_events_and_their_data(
-        self, ledger: EventStore, meant: Criteria, positions: list[int]
-    ) -> None:
-        whole = await events_of(ledger.read(meant))
+                lean = await events_of(ledger.read(meant, data_only=True))
 
-        lean = await events_of(ledger.read(meant, data_only=True))
+                assert [event.position for event in lean] == positions
+                assert [(e.type, e.version, e.data) for e in lean] == [(e.type, e.version, e.data) for e in whole]
 
-        assert [event.position for event in lean] == positions
-        assert [(e.type, e.version, e.data) for e in lean] == [(e.type, e.version, e.data) for e in whole]
-
-    @pytest.mark.parametrize("meant", [ALL, about("a"), criteria("opened", "closed"), about("b") | criteria("noted")])
-    async def test_read_delivers_the_range_that_is_asked_for(self, ledger: EventStore, meant: Criteria) -> None:
-        for after, upto, limit, reverse in product(range(8), (None, *range(8)), (None, 0, 1, 2, 9), (False, True)):
+    async def test_read_delivers_the_range_that_is_asked_for(self, ledger: EventStore) -> None:
+        every = [ALL, about("a"), criteria("opened", "closed"), about("b") | criteria("noted")]
+        for meant, after, upto, limit, reverse in product(every, *BOUNDS):
             found = await positions_of(ledger.read(meant, after=after, upto=upto, limit=limit, reverse=reverse))
 
             end = 6 if upto is None else upto
             wanted = [p for p, e in enumerate(LEDGER, 1) if after < p <= end and meant.matches(e.type, e.tags)]
-            assert found == (wanted[::-1] if reverse else wanted)[:limit], (after, upto, limit, reverse)
+            assert found == (wanted[::-1] if reverse else wanted)[:limit], (meant, after, upto, limit, reverse)
 
     async def test_an_event_that_two_items_match_is_delivered_once(self, store: EventStore) -> None:
         await store.append([NewEvent("opened", b"", ("account:a", "account:b")) for _ in range(50)])
@@ -147,35 +145,33 @@ class Reading(Promise):
 
         assert [(list(batch.events), batch.through) for batch in batches] == [([], 0)]
 
-    @pytest.mark.parametrize("meant", [ALL, NOTHING, about("a"), criteria("unheard of")])
-    async def test_a_read_to_the_end_is_complete_through_the_head(self, ledger: EventStore, meant: Criteria) -> None:
-        assert await through_of(ledger.read(meant)) == 6
-        assert await through_of(ledger.read(meant, after=5)) == 6
-        assert await through_of(ledger.read(meant, after=6)) == 6
+    async def test_a_read_to_the_end_is_complete_through_the_head(self, ledger: EventStore) -> None:
+        for meant in (ALL, NOTHING, about("a"), criteria("unheard of")):
+            with case(meant):
+                assert await through_of(ledger.read(meant)) == 6
+                assert await through_of(ledger.read(meant, after=5)) == 6
+                assert await through_of(ledger.read(meant, after=6)) == 6
 
     async def test_a_read_is_never_complete_beyond_the_head(self, ledger: EventStore) -> None:
         assert await through_of(ledger.read(upto=100)) == 6
         assert await through_of(ledger.read(about("a"), upto=100, limit=3)) <= 6
 
-    @pytest.mark.parametrize("meant", [ALL, NOTHING, about("a")])
-    async def test_a_read_with_an_upper_end_is_complete_through_it(self, ledger: EventStore, meant: Criteria) -> None:
-        assert await through_of(ledger.read(meant, upto=4)) == 4
+    async def test_a_read_with_an_upper_end_is_complete_through_it(self, ledger: EventStore) -> None:
+        for meant in (ALL, NOTHING, about("a")):
+            assert await through_of(ledger.read(meant, upto=4)) == 4
 
-    @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-    @pytest.mark.parametrize("meant", [ALL, about("a"), criteria("opened") | about("b")])
-    async def test_reading_on_from_through_misses_and_repeats_nothing(
-        self, store: EventStore, meant: Criteria, limit: int
-    ) -> None:
+    async def test_reading_on_from_through_misses_and_repeats_nothing(self, store: EventStore) -> None:
         await store.append(LEDGER * 3)
 
-        pages: list[int] = []
-        after = 0
-        while after < 18:
-            batches = [batch async for batch in store.read(meant, after=after, limit=limit)]
-            pages += [event.position for batch in batches for event in batch.events]
-            after = batches[-1].through
+        for meant, limit in product((ALL, about("a"), criteria("opened") | about("b")), (1, 2, 3, 7)):
+            pages: list[int] = []
+            after = 0
+            while after < 18:
+                batches = [batch async for batch in store.read(meant, after=after, limit=limit)]
+                pages += [event.position for batch in batches for event in batch.events]
+                after = batches[-1].through
 
-        assert pages == await positions_of(store.read(meant))
+            assert pages == await positions_of(store.read(meant)), (meant, limit)
 
     async def test_a_limit_of_zero_is_complete_through_nothing_new(self, ledger: EventStore) -> None:
         assert await through_of(ledger.read(after=2, limit=0)) == 2

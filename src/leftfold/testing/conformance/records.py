@@ -1,7 +1,8 @@
 """What the suite's tests are made of: how a log is opened, events to append, and ways to read them back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import pytest
@@ -33,6 +34,16 @@ class Promise:
         """Yield the log of the test, opened once."""
         async with open_store() as store:
             yield store
+
+
+@contextmanager
+def case(name: object) -> Iterator[None]:
+    """Name the case in the failure of a test that tries many on one log: opening a log is what costs time."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"in the case {name!r}")
+        raise
 
 
 def opened(account: str) -> NewEvent:

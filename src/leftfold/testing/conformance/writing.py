@@ -23,6 +23,7 @@ from leftfold.testing.conformance.records import (
     OpenStore,
     Promise,
     about,
+    case,
     events_of,
     none_since,
     opened,
@@ -44,6 +45,7 @@ ODD_TEXTS = [
     "w:%_*?",
     "n:007",
     "n:7.0",
+    "x" * 256,
 ]
 BAD_TAGS = ["", "a:\0", "a:\n", "a:\x1f", "a:\x7f", "a:\x85", "a:\ud800", "x" * 513]
 BAD_TYPES = ["", "a\0b", "a\tb", "\udfff", "x" * 257]
@@ -66,19 +68,20 @@ class Atomic(Promise):
         stored = await events_of(store.read())
         assert [NewEvent(e.type, e.data, e.tags, e.version, e.metadata) for e in stored] == [first, second]
 
-    @pytest.mark.parametrize("content", ODD_BYTES)
-    async def test_data_and_metadata_come_back_byte_for_byte(self, store: EventStore, content: bytes) -> None:
-        await store.append([NewEvent("noted", data=content, metadata=content)])
+    async def test_data_and_metadata_come_back_byte_for_byte(self, store: EventStore) -> None:
+        for content in ODD_BYTES:
+            await store.append([NewEvent("noted", data=content, metadata=content)])
 
-        (stored,) = await events_of(store.read())
-        assert (stored.data, stored.metadata) == (content, content)
+        stored = await events_of(store.read())
+        assert [(event.data, event.metadata) for event in stored] == [(content, content) for content in ODD_BYTES]
 
-    @pytest.mark.parametrize("text", [*ODD_TEXTS, "x" * 256])
-    async def test_types_and_tags_of_any_script_come_back_as_they_were(self, store: EventStore, text: str) -> None:
-        await store.append([NewEvent(text, b"", (text,)), NewEvent("another", b"", ("another:1",))])
+    async def test_types_and_tags_of_any_script_come_back_as_they_were(self, store: EventStore) -> None:
+        for text in ODD_TEXTS:
+            await store.append([NewEvent(text, b"", (text,)), NewEvent("another", b"", ("another:1",))])
 
-        (stored,) = await events_of(store.read(criteria(text, tags=[text])))
-        assert (stored.type, stored.tags) == (text, (text,))
+        for text in ODD_TEXTS:
+            (stored,) = await events_of(store.read(criteria(text, tags=[text])))
+            assert (stored.type, stored.tags) == (text, (text,))
 
     async def test_tags_come_back_in_the_order_in_which_they_went_in(self, store: EventStore) -> None:
         tags = tuple(f"item:{n * 37 % 100}" for n in range(100))
@@ -118,24 +121,24 @@ class Atomic(Promise):
         (stored,) = await events_of(store.read())
         assert (len(stored.data), stored.metadata) == (MEBIBYTE - 1_000, metadata)
 
-    @pytest.mark.parametrize("metadata", [b"", b"m" * 1_000])
-    async def test_an_event_one_byte_larger_is_refused(self, store: EventStore, metadata: bytes) -> None:
-        large = NewEvent("large", b"d" * (MEBIBYTE + 1 - len(metadata)), metadata=metadata)
+    async def test_an_event_one_byte_larger_is_refused(self, store: EventStore) -> None:
+        for metadata in (b"", b"m" * 1_000):
+            large = NewEvent("large", b"d" * (MEBIBYTE + 1 - len(metadata)), metadata=metadata)
 
-        await refused(store, [opened("a"), large], EventTooLarge)
+            await refused(store, [opened("a"), large], EventTooLarge)
 
-    @pytest.mark.parametrize("tag", BAD_TAGS)
-    async def test_a_tag_that_cannot_be_kept_is_refused(self, store: EventStore, tag: str) -> None:
-        bad = NewEvent("noted", b"", ("account:a", tag))
+    async def test_a_tag_that_cannot_be_kept_is_refused(self, store: EventStore) -> None:
+        for tag in BAD_TAGS:
+            with case(tag):
+                error = await refused(store, [opened("a"), NewEvent("noted", b"", ("account:a", tag))], InvalidTag)
 
-        error = await refused(store, [opened("a"), bad], InvalidTag)
+                assert isinstance(error, InvalidTag)
+                assert (error.index, error.tag) == (1, tag)
 
-        assert isinstance(error, InvalidTag)
-        assert (error.index, error.tag) == (1, tag)
-
-    @pytest.mark.parametrize("type", BAD_TYPES)
-    async def test_a_type_that_cannot_be_kept_is_refused(self, store: EventStore, type: str) -> None:
-        await refused(store, [opened("a"), NewEvent(type, b"")], InvalidType)
+    async def test_a_type_that_cannot_be_kept_is_refused(self, store: EventStore) -> None:
+        for type in BAD_TYPES:
+            with case(type):
+                await refused(store, [opened("a"), NewEvent(type, b"")], InvalidType)
 
     async def test_a_version_below_one_is_refused(self, store: EventStore) -> None:
         await refused(store, [opened("a"), NewEvent("noted", b"", version=0)], InvalidType)
