@@ -1,7 +1,7 @@
 """What the suite's tests are made of: how a log is opened, events to append, and ways to read them back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -37,7 +37,7 @@ class Promise:
 
 
 @contextmanager
-def case(name: object) -> Iterator[None]:
+def case(name: object) -> Generator[None, None, None]:
     """Name the case in the failure of a test that tries many on one log: opening a log is what costs time."""
     try:
         yield
