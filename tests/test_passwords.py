@@ -23,7 +23,7 @@ from leftfold.cli.program import COMMANDS, program
 from leftfold.follow.workers import lease_store_of
 from leftfold.passwords import PUBLIC_NAMES, is_secret, without_password, without_password_of, without_passwords
 from leftfold.query import models_url
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import open_database
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS, make_roles, role_names
 from leftfold.testing import FakeClock
 from leftfold.web import serve_health
@@ -148,7 +148,7 @@ def in_full(error: BaseException) -> str:
 
 
 def open_models(url: str) -> None:
-    with Database(url).reading():
+    with open_database(url).reading():
         pass
 
 
@@ -317,7 +317,7 @@ async def test_no_repr_of_an_object_shows_a_password_and_neither_does_the_health
         told = [await asyncio.to_thread(read, address + path) for path in ("/health", "/status")]
 
     kinds = {type(each).__name__ for each in found}
-    assert {"LiveApp", "ReadSide", "Database", "DatabaseUrl", "OptionEngine", "PostgresStore"} <= kinds
+    assert {"LiveApp", "ReadSide", "PostgresDatabase", "DatabaseUrl", "OptionEngine", "PostgresStore"} <= kinds
     assert [each for each in found if PLANTED in repr(each)] == []
     assert [text for text in told if PLANTED.encode() in text] == []
     assert [line for line in heard if PLANTED in line] == []
@@ -327,7 +327,7 @@ def test_no_repr_of_what_a_user_makes_shows_a_password() -> None:
     url = f"postgresql://ann:{PLANTED}@db/shop?password={PLANTED}"
 
     assert repr(Plan(url)).startswith("Plan(url='postgresql://ann:***@db/shop?password=***', seconds=")
-    assert repr(Database(url)) == "<Database postgresql+psycopg://ann:***@db/shop>"
+    assert repr(open_database(url)) == "<Database postgresql+psycopg://ann:***@db/shop>"
 
 
 async def test_a_client_of_the_history_checker_has_no_url_among_its_arguments(

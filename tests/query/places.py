@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.query.tables.checkpoints import create_checkpoints
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import Database, open_database
 from leftfold.query.tables.database_url import database_url
 from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
@@ -65,7 +65,7 @@ class Place:
 
 
 def _prepared(url: str) -> Database:
-    database = Database(url)
+    database = open_database(url)
     with database.writing() as connection:
         create_checkpoints(connection)
     return database

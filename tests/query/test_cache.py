@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import count
@@ -19,7 +19,8 @@ from leftfold.errors import InvalidHandler, ReadModelBehind
 from leftfold.query import QueryHandler, ReadModel, ReadModelDefinition, ReadSide
 from leftfold.query.answer_cache import by_value
 from leftfold.query.rebuild import rebuild
-from leftfold.query.tables.models_database import ModelsDatabase
+from leftfold.query.shard import Shard
+from leftfold.query.tables.checkpoints import CheckpointReader
 from leftfold.store import MemoryStore
 from tests.patience import PATIENCE, examples
 from tests.query.bank import (
@@ -373,20 +374,20 @@ async def test_a_table_that_another_process_rebuilds_makes_its_answers_be_asked_
 async def test_that_other_processes_cannot_be_looked_for_is_one_error_as_long_as_it_lasts(
     store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    counting, looked, real = Counting(), count(), ModelsDatabase.builds
+    counting, looked, real = Counting(), count(), CheckpointReader.read
     loop, again = asyncio.get_running_loop(), asyncio.Event()
 
-    def builds(database: ModelsDatabase) -> Any:
-        found = real(database)
+    def read(reader: CheckpointReader, shards: Collection[Shard]) -> Any:
+        found = real(reader, shards)
         if (number := next(looked)) == 9:
             loop.call_soon_threadsafe(again.set)
         if number % 4:  # three times in trouble, once not
             raise RuntimeError("a fault of the code")
         return found
 
-    monkeypatch.setattr("leftfold.query.answering.NOTICE_PAUSE", 0)
+    monkeypatch.setattr("leftfold.query.checkpoint_watcher.IDLE_PAUSE", 0)
     async with reading(store, Balance, url=f"sqlite:///{tmp_path}/models.db") as read_side:
-        monkeypatch.setattr(ModelsDatabase, "builds", builds)
+        monkeypatch.setattr(CheckpointReader, "read", read)
         await answered(read_side, counting.amounts, Amounts(["a"]))
         await again.wait()
 

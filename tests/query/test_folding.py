@@ -20,7 +20,8 @@ from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.projector import Projector
 from leftfold.query.tables.selection import Selection
-from leftfold.store import Batch, StoredEvent
+from leftfold.store import Batch, MemoryStore, StoredEvent
+from leftfold.testing.rows import UnstoredLog
 from tests.patience import examples
 from tests.query.bank import (
     AccountId,
@@ -70,7 +71,9 @@ class Kept:
         with self.database.writing() as connection:
             checkpoint = find(connection, self.table)
         assert checkpoint is not None
-        target = KeyedTarget(self.table, REGISTRY.decode, self.database.dialect, history=self.table.history)
+        target = KeyedTarget(
+            self.table, UnstoredLog(MemoryStore(), REGISTRY), self.database.dialect, history=self.table.history
+        )
         return Projector(target, self.database, checkpoint)
 
     def rows(self, as_of: int | None = None) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from examples.bank import Balance, Open, Richest, bank
 from leftfold.errors import TableTaken
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import open_database
 from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 
@@ -66,7 +66,7 @@ async def test_models_of_another_log_that_were_deleted_are_in_nobodys_way(tmp_pa
 
     async with bank.open(tmp_path / "second.db", models=models) as live:
         assert len(await live.query(Richest(), after=await live.execute(Open("b", "bob")))) == 1
-    database = Database(f"sqlite:///{models}")
+    database = open_database(f"sqlite:///{models}")
     with database.reading() as connection:
         assert connection.exec_driver_sql(f"SELECT count(*) FROM {Balance.__name__.lower()}").scalar_one() == 1
     database.close()

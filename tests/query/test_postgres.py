@@ -13,7 +13,7 @@ from leftfold.model.metadata import Metadata
 from leftfold.query import ReadModel, ReadModels, ReadSide
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import rebuild
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import open_database
 from leftfold.store import MemoryStore, open_store
 from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import DATABASE, fresh_schema
@@ -127,24 +127,24 @@ async def test_a_name_that_a_rebuild_could_not_lengthen_is_refused(store: Memory
 )
 def test_a_url_that_cannot_be_used_is_refused(wrong: str, problem: str) -> None:
     with pytest.raises(InvalidUrl, match=problem):
-        Database(wrong)
+        open_database(wrong)
 
 
 def test_a_missing_driver_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
 
     with pytest.raises(MissingExtra, match=r"leftfold\[postgres\]"):
-        Database("postgresql://ann@host/bank")
+        open_database("postgresql://ann@host/bank")
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(Database("postgresql://ann:secret@host/bank"))
+    assert "secret" not in repr(open_database("postgresql://ann:secret@host/bank"))
 
 
 @pytest.mark.parametrize("scheme", ["postgresql://", "postgres://", "postgresql+psycopg://"])
 def test_connections_are_named_and_wait_for_no_lock_for_ever(postgres: PostgresServer, scheme: str) -> None:
     url = fresh_schema(postgres).replace("postgresql://", scheme) + "&options=-cwork_mem%3D5MB&application_name=mine"
-    database = Database(url)
+    database = open_database(url)
 
     with database.writing() as connection:
         names = ("lock_timeout", "work_mem", "application_name", "timezone")

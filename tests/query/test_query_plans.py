@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold.query import ReadModel
-from leftfold.query.tables.rows import SQLiteRows
+from leftfold.query.tables.rows import statements_of
 from tests.query.bank import Balance
 from tests.query.test_folding import Enrolment, Kept
 
@@ -65,7 +65,7 @@ def test_the_rows_of_a_batch_are_found_by_their_keys(
     model: type[ReadModel], keys: list[tuple[str, ...]], plan: list[str]
 ) -> None:
     kept, sent = Kept(model), list[tuple[str, Any]]()
-    rows = SQLiteRows(kept.table, kept.database.dialect)
+    rows = statements_of(kept.table, kept.database.dialect)
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         sent.append((statement, parameters))

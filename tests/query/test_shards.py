@@ -16,7 +16,8 @@ from leftfold.query.shard import Shard, shards_of
 from leftfold.query.tables.checkpoints import disturb_all, find_shards
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.projector import Projector
-from leftfold.store import Batch, StoredEvent
+from leftfold.store import Batch, MemoryStore, StoredEvent
+from leftfold.testing.rows import UnstoredLog
 from tests.patience import examples
 from tests.query.bank import Balance, Deposited, Opened, Transferred, Turnover, folded, sorted_rows
 from tests.query.places import place, url
@@ -64,7 +65,9 @@ class Split(Kept):
             with self.database.writing() as connection:
                 found = {each.model: each for each in find_shards(connection, self.table.stem)}[shard.checkpoint]
             table, dialect = self.table, self.database.dialect
-            target = KeyedTarget(table, self._decode, dialect, history=table.history, owns=shard.owns)
+            log = UnstoredLog(MemoryStore(), REGISTRY)
+            log.decode = self._decode
+            target = KeyedTarget(table, log, dialect, history=table.history, owns=shard.owns)
             self._projectors[shard] = Projector(target, self.database, found)
         return self._projectors[shard]
 

@@ -18,6 +18,7 @@ from leftfold.query import QueryHandler, ReadModelDefinition, ReadSide, SqlProje
 from leftfold.query.rebuild import rebuild
 from leftfold.query.tables.models_database import ModelsDatabase, stored_positions
 from leftfold.store import Batch, EventStore, MemoryStore
+from leftfold.testing.rows import UnstoredLog
 from tests.holders import Awake, Stopwatch
 from tests.patience import PATIENCE, examples
 from tests.query.bank import (
@@ -436,8 +437,8 @@ def fold_on(
     url: str, definition: ReadModelDefinition, store: MemoryStore, upto: dict[int, int], events: Sequence[Event]
 ) -> None:
     """Fold some shards on, to these positions, as a process does that ends then."""
-    database = ModelsDatabase(url, [definition])
-    for shard, projector in database.open(REGISTRY.decode, store.log_id).items():
+    database = ModelsDatabase(url, [definition], UnstoredLog(store, REGISTRY))
+    for shard, projector in database.open().items():
         if shard.number in upto:
             projector.step(Batch(stored(events)[projector.position : upto[shard.number]], upto[shard.number]))
     database.close()

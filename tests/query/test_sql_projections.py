@@ -19,6 +19,7 @@ from leftfold.query.shard import Shard
 from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.contract import Batch
+from leftfold.testing.rows import UnstoredLog
 from tests.patience import PATIENCE, examples
 from tests.query.bank import Audited, Deposited, Opened, Transferred, append, ask, registry_of
 from tests.query.places import place, url
@@ -277,12 +278,12 @@ def test_neither_the_size_of_batches_nor_restarts_change_the_tables(
     path = tmp_path / "law.db"
     for file in tmp_path.iterdir():
         file.unlink()
-    definition, registry = totals_of(handler), registry_of()
+    definition, log = totals_of(handler), UnstoredLog(MemoryStore(), registry_of())
     stored = asyncio.run(_stored(events))
     for start, end in _pieces(cuts, len(stored)):
-        database = ModelsDatabase(f"sqlite:///{path}", [definition])  # each piece by another process, as it were
+        database = ModelsDatabase(f"sqlite:///{path}", [definition], log)  # each piece by another process, as it were
         database.checkpoints()
-        projector = database.open(registry.decode, "")[Shard(definition)]
+        projector = database.open()[Shard(definition)]
         projector.step(Batch(stored[start:end], end))
         database.close()
 

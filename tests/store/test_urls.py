@@ -23,7 +23,7 @@ from leftfold.errors import (
     StoreUnreachable,
     UnsuitableDatabase,
 )
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import open_database
 from leftfold.store import NewEvent
 from leftfold.store.open import NUMBERS
 from leftfold.store.postgres.driver import connect, run
@@ -198,7 +198,7 @@ def test_what_is_not_understood_in_the_url_of_the_models_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidUrl) as caught:
-        Database(url)
+        open_database(url)
 
     assert said in str(caught.value)
     assert not list(tmp_path.iterdir())
@@ -211,12 +211,12 @@ def test_a_folder_for_the_models_that_is_missing_or_stands_in_the_way_is_named(
     (tmp_path / "folder").mkdir()
 
     with pytest.raises(ModelsUnavailable, match=said):
-        Database(f"sqlite:///{tmp_path}/{place}")
+        open_database(f"sqlite:///{tmp_path}/{place}")
 
 
 @pytest.mark.parametrize("written", ["two words#1.db", "two%20words%231.db", "two words#1.db?timeout=3"])
 def test_a_path_of_models_is_the_file_that_it_names(tmp_path: Path, written: str) -> None:
-    database = Database(f"sqlite:///{tmp_path}/{written}")
+    database = open_database(f"sqlite:///{tmp_path}/{written}")
     with database.writing():
         pass
     database.close()
@@ -252,7 +252,7 @@ def test_a_folder_that_may_not_be_written_is_named_by_log_and_models() -> None:
                 open_store(f"sqlite:///{folder}/log.db")
             with (
                 pytest.raises(ModelsUnavailable, match="unable to open"),
-                Database(f"sqlite:///{folder}/m.db").writing(),
+                open_database(f"sqlite:///{folder}/m.db").writing(),
             ):
                 pass
 
@@ -267,7 +267,7 @@ async def use(url: str, models: str | None = None) -> None:
         await store.append([NewEvent("noted", b"", ("a:1",))], key="k")
         assert [len(batch.events) async for batch in store.read()] == [1]
         assert await store.wait(0, 5) == 1
-    database = Database(models or url.replace("log=", "schema="))
+    database = open_database(models or url.replace("log=", "schema="))
     try:
         with database.writing() as connection:
             assert connection.exec_driver_sql("SELECT '€'").scalar_one() == "€"
@@ -307,7 +307,7 @@ def test_a_host_of_ip_version_6_is_understood_by_log_and_models(host: str) -> No
 
     with pytest.raises(StoreUnreachable, match='"::1", port 1 '):
         open_store(url)
-    database = Database(url)
+    database = open_database(url)
     with pytest.raises(ModelsUnavailable, match='"::1", port 1 '), database.writing():
         pass
     database.close()
@@ -345,7 +345,7 @@ async def test_a_service_counts_with_its_options_for_log_and_models(
 
     await use(f"{url}{'&' if '?' in url else '?'}log=urls_{next(numbers)}")
 
-    database = Database(url)
+    database = open_database(url)
     with database.reading() as connection, connect(url, session=True) as of_log:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == timeout
         assert run(of_log, "SHOW statement_timeout") == [(timeout,)]
@@ -427,7 +427,7 @@ async def test_pgoptions_and_another_client_encoding_do_no_harm(
 
 def test_an_unknown_parameter_of_the_models_is_refused_with_what_may_be_meant(postgres: PostgresServer) -> None:
     with pytest.raises(InvalidUrl, match=r"did you mean .*'connect_timeout'"):
-        Database(postgres.url(DATABASE, conect_timeout="3"))
+        open_database(postgres.url(DATABASE, conect_timeout="3"))
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
@@ -437,7 +437,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(postgres: PostgresSer
 
     with pytest.raises(UnsuitableDatabase, match=encoding):
         open_store(postgres.url(name))
-    database = Database(postgres.url(name))
+    database = open_database(postgres.url(name))
     with pytest.raises(UnsuitableDatabase, match=encoding), database.writing():
         pass
     database.close()

@@ -31,7 +31,8 @@ from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
 from leftfold.parked import Parked
 from leftfold.query import ParkedKey, ReadModelDefinition, SqlProjection
-from leftfold.query.parking import events_from, with_queue
+from leftfold.query.folded_log import FoldedLog
+from leftfold.query.parking import with_queue
 from leftfold.query.progress import seconds_behind
 from leftfold.store import EventStore
 from leftfold.store.time_travel import event_at
@@ -211,8 +212,7 @@ async def _show_key(
     async with open_log(url) as log:
         parked, positions = kept_queue(app, place, definition, key)
         if isinstance(definition, SqlProjection):
-            criteria = app.registry.stored(definition.fold.all_criteria())
-            events = await events_from(log, criteria, parked.position, SHOWN)
+            events = await FoldedLog(log, app.registry).events(definition, parked.position - 1, limit=SHOWN)
             parked = with_queue(parked, await log.head())
         else:
             events = [await event_at(log, position) for position in positions]

@@ -1,10 +1,8 @@
 """The leases of a log's workers in a small SQLite file beside the log. The file can be deleted at any time."""
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +52,7 @@ class FileLeaseStore(SqlLeaseStore):
     """
 
     def __init__(self, path: str, log_id: str, clock: Clock, *, like: Path | None = None) -> None:
-        self._own_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
-        super().__init__(self._own_thread)
+        super().__init__()
         self._path = Path(path)
         self._like = like  # the file whose permissions a new one gets
         self._log_id = log_id
@@ -67,9 +64,7 @@ class FileLeaseStore(SqlLeaseStore):
     def __repr__(self) -> str:
         return f"<FileLeaseStore {self._path}>"
 
-    async def close(self) -> None:
-        """Close the file."""
-        await asyncio.to_thread(self._own_thread.shutdown)
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
 

@@ -31,8 +31,8 @@ class LeaseHolder:
         names: Iterable[str],
         terms: Terms,
         *,
-        on_gained: OnGained,
-        on_lost: OnLost,
+        on_gained: OnGained | None = None,
+        on_lost: OnLost = lambda name: None,
         shared: Iterable[Sequence[str]] = (),
         types: Mapping[str, int] | None = None,
         check: Callable[[], Awaitable[object]] | None = None,
@@ -206,7 +206,8 @@ class LeaseHolder:
         else:
             log.info("%s: this process does the work now, before it was %s", lease.name, former.holder)
         try:
-            await self._on_gained(lease.name, former)
+            if self._on_gained is not None:
+                await self._on_gained(lease.name, former)
         except BaseException as error:
             if former is not None or not isinstance(error, asyncio.CancelledError):
                 lease.held = None  # not freed: the next holder has to know that it takes the lease over

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -80,8 +80,13 @@ class SqlLeaseStore(ABC):
     code says renew: their names are part of the stored format.
     """
 
-    def __init__(self, thread: Executor) -> None:
-        self._thread = thread
+    def __init__(self, thread_name: str = "leftfold leases") -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
+
+    async def close(self) -> None:
+        """Finish what is under way, and close the file or the connection."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self._disconnect()
 
     async def read(self) -> Mapping[str, LeaseEntry]:
         """Return every lease that is held."""
@@ -104,6 +109,9 @@ class SqlLeaseStore(ABC):
     async def _run(self, statement: Statement, sets: Sequence[Parameters]) -> list[LeaseEntry]:
         rows = partial(self._rows, statement, sets)
         return [LeaseEntry(*row) for row in await asyncio.get_running_loop().run_in_executor(self._thread, rows)]
+
+    def _disconnect(self) -> None:  # noqa: B027 a store over another's connections opens none
+        """Close what the store has opened."""
 
     @abstractmethod
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:

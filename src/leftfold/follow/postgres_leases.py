@@ -1,8 +1,6 @@
 """The leases of a log's workers in PostgreSQL: a small table in the log's schema. The table can be emptied any time."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from leftfold.follow.lease_store import Parameters, SqlLeaseStore, Statement
@@ -22,8 +20,7 @@ class PostgresLeaseStore(SqlLeaseStore):
     """Stores leases in the schema of a log, over one connection that is opened on demand and replaced when lost."""
 
     def __init__(self, url: str, log: str, *, session: bool = True) -> None:
-        self._own_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold leases")
-        super().__init__(self._own_thread)
+        super().__init__()
         self._url = url
         self._log = log
         self._session = session
@@ -33,9 +30,7 @@ class PostgresLeaseStore(SqlLeaseStore):
     def __repr__(self) -> str:
         return f"<PostgresLeaseStore of the log {self._log}>"
 
-    async def close(self) -> None:
-        """Close the connection."""
-        await asyncio.to_thread(self._own_thread.shutdown)
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
 

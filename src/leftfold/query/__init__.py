@@ -2,10 +2,10 @@
 
 from leftfold.query.answer_cache import CacheStatus
 from leftfold.query.answering import Watch
+from leftfold.query.folded_log import EventSkipped, OnProgress, ReplayProgress
 from leftfold.query.handler import QueryHandler
 from leftfold.query.models_url import models_url
-from leftfold.query.parking import EventSkipped, ParkedKey
-from leftfold.query.past import OnProgress, ReplayProgress
+from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide

@@ -1,7 +1,6 @@
 """Answering queries from the tables of the read models: cached, awaited and watched."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,16 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from leftfold.errors import LeftfoldError, PositionAhead, ReadModelBehind, StoreClosed
 from leftfold.model.clock import Clock
-from leftfold.model.failure import in_words
-from leftfold.model.registry import Registry
 from leftfold.query.answer_cache import Answer, AnswerCache
+from leftfold.query.folded_log import FoldedLog
 from leftfold.query.handler import QueryHandler
-from leftfold.query.parking import Skips
-from leftfold.query.past import OnProgress, PastReplay
+from leftfold.query.past import PastReplay
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, Behind, ProjectionProgress, Seen, change, seconds_behind
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.read_models import ReadModels
-from leftfold.store.contract import EventStore
 from leftfold.store.home import Home
 
 if TYPE_CHECKING:
@@ -63,58 +59,37 @@ class Watch(AsyncIterator[R_co], Generic[R_co]):
 
 
 SECONDS_BEFORE_ATTEMPT = 0.02  # to wait for the models that an attempt will probably need
-NOTICE_PAUSE = 1.0  # seconds between two looks for rows that other processes changed without an event
-log = logging.getLogger("leftfold.following")
 
 
 class Answering:
-    """Runs query handlers in the threads of `readers`; with `shared`, other processes may write the tables too."""
+    """Runs query handlers in the threads of `readers`."""
 
     def __init__(
         self,
-        store: EventStore,
-        registry: Registry,
+        log: FoldedLog,
         definitions: Mapping[type | str, ReadModelDefinition],
         progress: Mapping[ReadModelDefinition, ProjectionProgress],
-        skips: Skips,
         connect: "Callable[[], ModelsDatabase]",
         readers: ThreadPoolExecutor,
-        *,
         clock: Clock,
-        on_progress: OnProgress | None,
-        shared: bool,
     ) -> None:
-        self._store = store
-        self._registry = registry
+        self._log = log
+        self._store = log.store
         self._definitions = definitions
         self._progress = progress
-        self._skips = skips
         self._connect = connect
         self._clock = clock
-        self._on_progress = on_progress
-        self._shared = shared
         self._readers = readers
         self._caches: dict[QueryHandler, AnswerCache] = {}
         self._read_last: dict[QueryHandler, Collection[ReadModelDefinition]] = {}
-        self._builds: Mapping[ReadModelDefinition, str] = {}
-        self._last_failure = ""
-        self._noticing: asyncio.Task[None] | None = None
         self._ended = False
 
     def __repr__(self) -> str:
         return f"<Answering from {len(self._definitions)} read models>"
 
-    async def start(self) -> None:
-        """Note the present state of the tables."""
-        if self._shared:
-            await self._notice_once()
-
-    async def end(self) -> None:
+    def end(self) -> None:
         """Compute no more answers."""
         self._ended = True
-        if self._noticing is not None:
-            self._noticing.cancel()
-            await asyncio.gather(self._noticing, return_exceptions=True)
 
     async def answer(
         self,
@@ -137,7 +112,6 @@ class Answering:
         try:
             if cache is None:
                 return await fresh(timeout)
-            self._notice_others()
             return await cache.answer(query, after or 0, timeout, fresh)
         except ReadModelBehind as late:
             seconds = await seconds_behind(self._store, late.position, self._clock)
@@ -150,7 +124,6 @@ class Answering:
         """Answer each time that a model behind the answer has changed; see `Watch`."""
 
         async def ask() -> Answer:
-            self._notice_others()
             return await self.answer(handler, query, after=after, timeout=timeout)
 
         return Watch(ask, home or Home())
@@ -227,34 +200,4 @@ class Answering:
         head = await self._store.head()
         if not 0 <= as_of <= head:
             raise PositionAhead(as_of, head)
-        return PastReplay(
-            self._store, self._registry, as_of, asyncio.get_running_loop(), self._on_progress, self._skips
-        )
-
-    # --- rows that other processes change without an event: by retrying a key, by swapping a table
-
-    def _notice_others(self) -> None:
-        """Look for them from the first cached or watched answer on."""
-        if self._noticing is None and self._shared and not self._ended:
-            self._noticing = asyncio.create_task(self._notice(), name="read models changed by others")
-
-    async def _notice(self) -> None:
-        while True:
-            await self._notice_once()
-            await asyncio.sleep(NOTICE_PAUSE)
-
-    async def _notice_once(self) -> None:
-        before, loop = self._builds, asyncio.get_running_loop()
-        try:
-            self._builds = await loop.run_in_executor(self._readers, self._connect().builds)
-        except LeftfoldError:  # the progress of the projections shows trouble with the database
-            return
-        except Exception as error:
-            if self._last_failure != in_words(error):
-                log.exception("could not look for rows that other processes changed; this is tried again")
-            self._last_failure = in_words(error)
-            return
-        self._last_failure = ""
-        for definition, build in self._builds.items():
-            if definition in self._progress and before.get(definition) != build:
-                self._progress[definition].rows_changed()
+        return PastReplay(self._log, as_of)

@@ -1,4 +1,4 @@
-"""Watching the stored checkpoints of read models that other processes fold; more often while a task waits."""
+"""Watching the stored checkpoints of read models: how far other processes are, and which rows they have changed."""
 
 import asyncio
 import logging
@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from leftfold.errors import LeftfoldError, LogReplaced, ReadModelDiverged, StoreClosed
+from leftfold.model.failure import in_words
 from leftfold.query.progress import ProjectionProgress
+from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Shard
 from leftfold.store.contract import EventStore
 from leftfold.store.identity import identity_at
@@ -17,18 +19,26 @@ if TYPE_CHECKING:
 IDLE_PAUSE = 1.0  # seconds between two polls while no task waits
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.02  # seconds, while one does
 log = logging.getLogger("leftfold.following")
-Read = Callable[[Collection[Shard]], Awaitable[Mapping[Shard, "Seen"]]]
+Read = Callable[[Collection[Shard]], Awaitable[tuple[Mapping[Shard, "Seen"], Mapping[ReadModelDefinition, str]]]]
 OnSeen = Callable[[Shard, "Seen"], None]
+OnRewritten = Callable[[ReadModelDefinition], None]
 
 
 class CheckpointWatcher:
-    """Keeps the progress of shards up to date that other processes fold; `wanted` is set when a task waits for one."""
+    """Keeps the progress of shards up to date that other processes fold; `wanted` is set when a task waits for one.
 
-    def __init__(self, store: EventStore, read: Read, on_seen: OnSeen) -> None:
+    It polls more often while a task waits. It calls `on_rewritten` for any model whose rows something else than a
+    projector has written: by retrying a key, or by swapping a table.
+    """
+
+    def __init__(self, store: EventStore, read: Read, on_seen: OnSeen, on_rewritten: OnRewritten) -> None:
         self.wanted = asyncio.Event()
         self._store = store
         self._read = read
         self._on_seen = on_seen
+        self._on_rewritten = on_rewritten
+        self._builds: Mapping[ReadModelDefinition, str] = {}
+        self._last_failure = ""
         self._verified: dict[Shard, tuple[int, str | None]] = {}
         self._watched: dict[Shard, ProjectionProgress] = {}
 
@@ -53,6 +63,7 @@ class CheckpointWatcher:
                     due = loop.time() + IDLE_PAUSE
                     await self._store.head()  # which notices when the log is replaced
                 await self.poll()
+                self._last_failure = ""
             except StoreClosed:
                 return
             except LogReplaced as reason:
@@ -60,8 +71,10 @@ class CheckpointWatcher:
             except LeftfoldError as trouble:
                 for progress in self._watched.values():
                     progress.get_into(trouble)
-            except Exception:  # waiters would wait for ever if this ended
-                log.exception("could not read the stored checkpoints; this is tried again")
+            except Exception as error:  # waiters would wait for ever if this ended
+                if self._last_failure != in_words(error):
+                    log.exception("could not read the stored checkpoints; this is tried again")
+                self._last_failure = in_words(error)
             pause = await self._pause(pause)
 
     def _end(self, reason: LogReplaced) -> None:
@@ -72,9 +85,12 @@ class CheckpointWatcher:
     async def poll(self) -> None:
         """Read the checkpoints once."""
         watched = dict(self._watched)
-        if not watched:
-            return
-        for shard, seen in (await self._read(tuple(watched))).items():
+        found, builds = await self._read(tuple(watched))
+        rewritten = [definition for definition, build in builds.items() if self._builds.get(definition) != build]
+        self._builds = builds
+        for definition in rewritten:
+            self._on_rewritten(definition)
+        for shard, seen in found.items():
             progress = watched[shard]
             if self._watched.get(shard) is not progress:
                 continue  # this process folds it meanwhile

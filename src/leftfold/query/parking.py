@@ -1,28 +1,26 @@
 """Parking: an event that cannot be applied holds up its key, and the key's later events wait behind it."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from leftfold.errors import NotParked
 from leftfold.model import failure
-from leftfold.model.criteria import Criteria, Item
-from leftfold.model.message import Event
 from leftfold.model.metadata import Metadata, encode_metadata
 from leftfold.model.record import StoredEvent
-from leftfold.model.tag import Tag
 from leftfold.query.event_keys import Key, text_of_key
-from leftfold.query.projection_context import ProjectionContext
+from leftfold.query.folded_log import EventSkipped
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.store.contract import EventStore
 from leftfold.store.time_travel import event_at
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.projector import Projector
 
+T = TypeVar("T")
 RETRIED_EVENTS = 500  # in one transaction
 NOTHING_HELD: AbstractSet[Key] = frozenset()
 
@@ -80,45 +78,6 @@ class ReplayParkedEvents:
         self.keys.update(event.key for event in events)
 
 
-ReadModelTable = Annotated[str, Tag("leftfold.read_model")]
-
-
-class EventSkipped(Event, wire="leftfold.event_skipped"):
-    """The event at `position` is left out of the row of `key`, in every rebuild too; its metadata says who and why."""
-
-    table: ReadModelTable
-    key: list[Any]
-    position: int
-    problem: str
-
-
-SKIPS = Criteria(Item([vars(EventSkipped)["__wire__"]]))
-
-
-class Skips:
-    """The skipped events of a log, by read model."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[int, set[str]]] = {}
-        self._position = 0
-
-    def __repr__(self) -> str:
-        return f"<Skips of {len(self._found)} read models up to {self._position}>"
-
-    async def read(self, store: EventStore, decode: Callable[[StoredEvent], Any]) -> None:
-        """Read the skips that were appended since the last call."""
-        async for batch in store.read(SKIPS, after=self._position):
-            for stored in batch.events:
-                event: EventSkipped = decode(stored)
-                skipped = self._found.setdefault(event.table, {})
-                skipped.setdefault(event.position, set()).add(text_of_key(event.key))
-            self._position = batch.through
-
-    def of(self, definition: ReadModelDefinition) -> Mapping[int, set[str]]:
-        """Return what one read model skips: keys by position, as text. It grows when more are read."""
-        return self._found.setdefault(definition.table, {})
-
-
 class ParkedKeys:
     """Lists, retries and skips what one read model or projection has parked.
 
@@ -130,15 +89,14 @@ class ParkedKeys:
         self,
         definition: ReadModelDefinition,
         projector: "Projector",
-        context: ProjectionContext,
+        database: "ModelsDatabase",
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._definition = definition
         self._projector = projector
-        self._context = context
-        self._store = context.store
-        self._registry = context.registry
-        self._database = context.database
+        self._database = database
+        self._stored = database.parked[definition]
+        self._log = database.log
         self._on_change = on_change
 
     def __repr__(self) -> str:
@@ -160,20 +118,19 @@ class ParkedKeys:
     async def events(self, key: Key, limit: int) -> list[StoredEvent]:
         """Return the first events that wait under a key; the first of them is the one that failed."""
         if not self._definition.stops_at_errors:
-            positions = await self._context.in_writer(self._database.parked_positions, self._definition, key, limit)
-            return [await event_at(self._store, position) for position in positions]
-        criteria = self._registry.stored(self._definition.fold.all_criteria())
+            positions = await self._read(self._stored.positions, key, limit)
+            return [await event_at(self._log.store, position) for position in positions]
         parked = await self._find(key)
-        return [] if parked is None else await events_from(self._store, criteria, parked.position, limit)
+        return [] if parked is None else await self._log.events(self._definition, parked.position - 1, limit=limit)
 
     async def traceback(self, key: Key) -> str | None:
         """Return the traceback of the error that holds up the key; None if a former version parked it without one."""
         await self._get(key)
-        return await self._context.in_writer(self._database.parked_traceback, self._definition, key)
+        return await self._read(self._stored.traceback, key)
 
     async def retry(self, key: Key) -> list[ParkedKey]:
         """Apply the events of a key, or without one those of every parked key; return the keys that are stuck again."""
-        await self._context.read_skips()
+        await self._log.read_skips()
         parked = [await self._get(key)] if key or not self._definition.fold.key else await self._parked()
         stuck = [await self._retry(each) for each in parked]
         return await self._with_queues([each for each in stuck if each is not None])
@@ -184,9 +141,9 @@ class ParkedKeys:
         fields: list[Any] = msgspec.to_builtins(list(key))
         event = EventSkipped(self._definition.table, fields, parked.position, parked.problem)
         metadata = msgspec.structs.replace(metadata, cause=parked.position)
-        record = self._registry.encode(event, encode_metadata(metadata))
+        record = self._log.registry.encode(event, encode_metadata(metadata))
         once = f"leftfold skip {self._definition.table} {text_of_key(key)} {parked.position}"
-        await self._store.append([record], key=once)
+        await self._log.store.append([record], key=once)
         log.warning("%s skips the event at %d: %s", self._called(key), parked.position, metadata.reason)
         return await self.retry(key)
 
@@ -206,7 +163,7 @@ class ParkedKeys:
     async def _release(self, key: Key) -> None:
         events = await self.events(key, RETRIED_EVENTS)
         try:
-            await self._context.in_writer(self._projector.release, key, events)
+            await self._database.in_writer(self._projector.release, key, events)
         finally:
             self._on_change()  # the row may have changed; the position has not
 
@@ -220,21 +177,18 @@ class ParkedKeys:
         return next(iter(await self._parked(key)), None)
 
     async def _parked(self, key: Key | None = None) -> list[ParkedKey]:
-        return await self._context.in_writer(self._database.parked, self._definition, key)
+        return await self._read(self._stored.all, key)
+
+    async def _read(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await self._database.in_writer(self._database.read, work, *arguments)
 
     async def _with_queues(self, parked: list[ParkedKey]) -> list[ParkedKey]:
         if not (parked and self._definition.stops_at_errors):
             return parked
-        head = await self._store.head()
+        head = await self._log.store.head()
         return [with_queue(each, head) for each in parked]
 
 
 def with_queue(parked: ParkedKey, head: int) -> ParkedKey:
     """Return the parked key of a projection with `queued` as the positions that the log has from its event on."""
     return msgspec.structs.replace(parked, queued=head - parked.position + 1)
-
-
-async def events_from(store: EventStore, criteria: Criteria, position: int, limit: int) -> list[StoredEvent]:
-    """Return the first events that match, from a position on."""
-    batches = store.read(criteria, after=position - 1, limit=limit)
-    return [event async for batch in batches for event in batch.events]

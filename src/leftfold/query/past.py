@@ -1,34 +1,17 @@
 """The log up to a position, read from a query's thread."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
-
-from leftfold.model.registry import Registry
+from leftfold.model.criteria import Criteria
 from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row
 from leftfold.query.event_keys import Key
-from leftfold.query.parking import Skips
+from leftfold.query.folded_log import FoldedLog, ReplayProgress
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.store.contract import Batch, EventStore
+from leftfold.store.contract import Batch
 
 SECONDS_BEFORE_PROGRESS = 2.0
-
-T = TypeVar("T")
-
-
-class ReplayProgress(msgspec.Struct, frozen=True):
-    """How far a replay is: at position `position` of `upto`, after `seconds`."""
-
-    model: str
-    position: int
-    upto: int
-    seconds: float
-
-
-OnProgress = Callable[[ReplayProgress], None]
 
 
 class PastReplay:
@@ -37,22 +20,9 @@ class PastReplay:
     The query runs in a thread; the log is read on the event loop, which stays free meanwhile.
     """
 
-    def __init__(
-        self,
-        store: EventStore,
-        registry: Registry,
-        position: int,
-        loop: asyncio.AbstractEventLoop,
-        on_progress: OnProgress | None,
-        skips: Skips,
-    ) -> None:
+    def __init__(self, log: FoldedLog, position: int) -> None:
+        self.log = log
         self.position = position
-        self.decode = registry.decode
-        self._store = store
-        self._registry = registry
-        self.loop = loop
-        self._on_progress = on_progress
-        self.skips = skips
         self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
 
     def row(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
@@ -64,17 +34,18 @@ class PastReplay:
 
     def batches(self, definition: ReadModelDefinition) -> Iterator[Batch]:
         """Read every event that the model folds; report progress once it takes long."""
-        begun = monotonic()
+        begun, report = monotonic(), self.log.on_progress
         for batch in self._read(definition.fold.all_criteria()):
             yield batch
             seconds = monotonic() - begun
-            if self._on_progress is not None and seconds > SECONDS_BEFORE_PROGRESS:
+            if report is not None and self.log.loop is not None and seconds > SECONDS_BEFORE_PROGRESS:
                 progress = ReplayProgress(definition.name, batch.through, self.position, seconds)
-                self.loop.call_soon_threadsafe(self._on_progress, progress)
+                self.log.loop.call_soon_threadsafe(report, progress)
 
     def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:
         definition.fold.start(key)  # raises for a key of the wrong length
-        fold = BatchFold(definition, self.decode, history=False, skipped=self.skips.of(definition))
+        skipped = self.log.skipped_by(definition)
+        fold = BatchFold(definition, self.log.decode, history=False, skipped=skipped)
         rows = {key: Row(None, 0)}
         held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
@@ -83,14 +54,11 @@ class PastReplay:
             held.update(parked.key for parked in fold.fold(keyed, rows, held).parked)
         return rows[key].state
 
-    def _read(self, criteria: Any) -> Iterator[Batch]:
+    def _read(self, criteria: Criteria) -> Iterator[Batch]:
         """Read whole events: the tags of an event that cannot be decoded name its keys."""
-        batches = self._store.read(self._registry.stored(criteria), upto=self.position)
-        while (batch := self._on_loop(_next(batches))) is not None:
+        batches = self.log.store.read(self.log.registry.stored(criteria), upto=self.position)
+        while (batch := self.log.wait_for(_next(batches))) is not None:
             yield batch
-
-    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
 
 async def _next(batches: AsyncIterator[Batch]) -> Batch | None:

@@ -1,8 +1,8 @@
 """Projections: each read model follows the log in a task of its own."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leftfold.errors import (
@@ -17,21 +17,20 @@ from leftfold.errors import (
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.failure import in_words
 from leftfold.model.record import StoredEvent
+from leftfold.query.folded_log import NEAR_POSITIONS
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress
-from leftfold.query.projection_context import ProjectionContext
+from leftfold.query.read_model import ReadModelDefinition
 from leftfold.store.bounds import POSITION_LIMIT
 from leftfold.store.contract import Batch, EventStore
-from leftfold.store.identity import BEGINNING, identity_at, identity_of
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.projector import Projector
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
 HELD_UP_PAUSE = 0.25  # seconds between two looks whether an event still holds up an SQL projection
 FULL_BATCH = 1_000  # events in one batch, after which the log may be far ahead
 EVENTS_PER_TRANSACTION, BYTES_PER_TRANSACTION = 16_000, 4_194_304
-NEAR_POSITIONS = 16  # read at once: this costs more than one event, and less than two reads
-NOTED_IDENTITIES = 256
 
 
 class Projection:
@@ -42,22 +41,19 @@ class Projection:
 
     def __init__(
         self,
-        context: ProjectionContext,
-        criteria: Criteria,
+        definition: ReadModelDefinition,
+        database: "ModelsDatabase",
         projector: "Projector",
         progress: ProjectionProgress,
-        anchors: "Anchors",
-        *,
-        data_only: bool = True,
     ) -> None:
         self.progress = progress
-        self._store = context.store
-        self._in_writer = context.in_writer
-        self._criteria = criteria
+        self._log = database.log
+        self._store = database.log.store
+        self._writer = database.writer
+        self._criteria = database.log.criteria(definition)
         self._projector = projector
-        self._anchors = anchors
-        self._reads = LiveReads(context.store, criteria, data_only=data_only)
-        self._data_only = data_only
+        self._reads = LiveReads(self._store, self._criteria, data_only=definition.data_only)
+        self._data_only = definition.data_only
         self._pause = SHORTEST_PAUSE
         self._held_up = False
         self._moved = False  # whether something else may have moved the checkpoint
@@ -100,12 +96,13 @@ class Projection:
 
     async def _follow(self) -> None:
         await self._resume()
+        loop = asyncio.get_running_loop()
         async for batch in self._full_batches(self._reads.after(self._projector.position)):
             at = self._projector.checkpoint
-            if not await self._anchors.holds(at.position, at.identity, batch.through, self._reads.seen):
+            if not await self._log.holds(at.position, at.identity, batch.through, self._reads.seen):
                 raise ReadModelDiverged(self.progress.model, at.position)  # it does not follow on what was folded last
             try:
-                await self._in_writer(self._projector.step, batch)
+                await loop.run_in_executor(self._writer, self._projector.step, batch)
             except ProjectionFailed:
                 if not self._data_only:
                     raise
@@ -116,7 +113,7 @@ class Projection:
     async def _step_with_tags(self, upto: int) -> None:
         """Go on with whole events: the tags of an event that cannot be decoded name its keys."""
         async for batch in self._store.read(self._criteria, after=self._projector.position, upto=upto):
-            await self._in_writer(self._projector.step, batch)
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._projector.step, batch)
 
     async def _full_batches(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
         """Join batches while the log is far ahead: a row that many events concern is then written once."""
@@ -135,74 +132,19 @@ class Projection:
 
     async def _resume(self) -> None:
         """Wait until nothing holds it up; go on from the stored checkpoint if something else may have moved it."""
+        in_writer = partial(asyncio.get_running_loop().run_in_executor, self._writer)
         while self._held_up:
             await asyncio.sleep(HELD_UP_PAUSE)
-            self._held_up = await self._in_writer(self._projector.is_held_up)
+            self._held_up = await in_writer(self._projector.is_held_up)
             self._moved = True
         if not self._moved:
             return
-        await self._in_writer(self._projector.reload)
+        await in_writer(self._projector.reload)
         at = self._projector.checkpoint
-        if not await self._anchors.holds(at.position, at.identity, at.position, {}):
+        if not await self._log.holds(at.position, at.identity, at.position, {}):
             raise ReadModelDiverged(self.progress.model, at.position)
         self.progress.reached(self._projector.position)
         self._moved = False
-
-
-class Anchors:
-    """Tells which events the log has at the positions of checkpoints: another event there is another history.
-
-    Coroutines run on the event loop; `identify` may be called from any other thread.
-    """
-
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
-        self.loop: asyncio.AbstractEventLoop | None = None  # on which `identify` reads
-        self._noted: OrderedDict[int, str] = OrderedDict()
-
-    def __repr__(self) -> str:
-        return f"<Anchors of {self._store!r}>"
-
-    async def at(self, position: int) -> str | None:
-        """Return the identity of the event at a position; None if the log does not reach that far."""
-        return await identity_at(self._store, position)
-
-    async def holds(self, position: int, identity: str | None, upto: int, seen: Mapping[int, StoredEvent]) -> bool:
-        """Return whether the log still has the event of this identity at a position.
-
-        The identity at `upto`, the end of a read, is noted for `identify`. Call this after that read: a log that was
-        replaced before it is noticed now, and one that is replaced later is noticed by the next read. Events that the
-        read has `seen` whole are not read again.
-        """
-        wanted = {position, upto} - {0}
-        if wanted <= seen.keys():
-            found = {0: BEGINNING} | {each: identity_of(seen[each]) for each in wanted}
-        else:
-            found = await self._identities(position, upto)
-        if upto not in found or (identity is not None and found.get(position) != identity):
-            return False
-        self._noted[upto] = found[upto]
-        if len(self._noted) > NOTED_IDENTITIES:
-            self._noted.popitem(last=False)
-        return True
-
-    def identify(self, position: int) -> str:
-        """Return the identity of the event at a position that has been read; not to be called on the event loop."""
-        noted = self._noted.get(position, BEGINNING if position == 0 else None)
-        if noted is None:
-            assert self.loop is not None, "nothing is folded before the read side is started"
-            noted = asyncio.run_coroutine_threadsafe(self.at(position), self.loop).result()
-        return "gone" if noted is None else noted  # an event that is gone by now is no longer what was read
-
-    async def _identities(self, *positions: int) -> dict[int, str]:
-        """Return the identities at one or two positions, as far as the log has them."""
-        found = {0: BEGINNING}
-        first, last = min(positions), max(positions)
-        if last - first > NEAR_POSITIONS:
-            return await self._identities(first) | await self._identities(last)
-        async for batch in self._store.read(EVERYTHING, after=max(first - 1, 0), upto=last):
-            found.update({each.position: identity_of(each) for each in batch.events if each.position in positions})
-        return found
 
 
 class LiveReads:

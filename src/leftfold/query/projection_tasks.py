@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,20 +21,16 @@ from leftfold.errors import (
 )
 from leftfold.follow.lease import Terms, is_presence
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import LeaseEntry, LeaseStore
+from leftfold.follow.lease_store import LeaseEntry
 from leftfold.model.failure import in_words
-from leftfold.model.registry import Registry
 from leftfold.query.checkpoint_watcher import CheckpointWatcher
-from leftfold.query.models_url import kept_in_memory
-from leftfold.query.parking import ParkedKeys, Skips
-from leftfold.query.past import OnProgress
+from leftfold.query.folded_log import FoldedLog
+from leftfold.query.parking import ParkedKeys
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress, ShardedProgress, progress_of
-from leftfold.query.projection import Anchors, Projection
-from leftfold.query.projection_context import ProjectionContext
+from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import Rebuild, Splitting
 from leftfold.query.shard import Shard, shards_of
-from leftfold.store.contract import EventStore
 from leftfold.store.identity import Replaceable
 
 if TYPE_CHECKING:
@@ -57,53 +53,44 @@ class ProjectionTasks:
 
     def __init__(
         self,
-        store: EventStore,
-        registry: Registry,
+        log: FoldedLog,
         definitions: Collection[ReadModelDefinition],
         folds: Collection[ReadModelDefinition],
-        url: str,
-        skips: Skips,
         readers: Executor,
-        *,
-        on_progress: OnProgress | None,
         terms: Terms,
+        *,
+        shared: bool,
     ) -> None:
-        self._store = store
-        self._registry = registry
+        self._log = log
+        self._store = log.store
         self._shards = [shard for definition in definitions for shard in shards_of(definition)]
         self._folds = [shard for shard in self._shards if shard.definition in folds]
-        self._in_memory = kept_in_memory(url)
-        self._skips = skips
+        self._shared = shared  # with other processes
         self._readers = readers
-        self._on_progress = on_progress
         self._terms = terms
-        self._watcher = CheckpointWatcher(store, self._read_checkpoints, self._note)
-        self._anchors: Anchors | None = None
+        self._watcher = CheckpointWatcher(log.store, self._read_checkpoints, self._note, self._note_rewritten)
         self._reader: CheckpointReader | None = None
         self._lease_holder: LeaseHolder | None = None
         self._gained: list[Shard] | None = []  # while the app is opened, to be begun together
         self._begun = asyncio.Event()
         self._working: dict[Shard, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
-        self._lease_thread = ThreadPoolExecutor(1, thread_name_prefix="leftfold models leases")
-        self._started: ProjectionContext | None = None
+        self._started: ModelsDatabase | None = None
         self.parked: dict[ReadModelDefinition, ParkedKeys] = {}
         self.progress = {definition: self._new_progress(definition) for definition in definitions}
 
     def __repr__(self) -> str:
         return f"<ProjectionTasks {len(self._working)} of {len(self._folds)} shards>"
 
-    async def start(self, database: "ModelsDatabase", anchors: Anchors) -> None:
+    async def start(self, database: "ModelsDatabase") -> None:
         """Fold what no other process folds, now and later, and watch the rest."""
-        self._started = ProjectionContext(self._store, self._registry, database, self._skips, self._writer)
-        self._anchors = anchors
+        self._started = database
         if isinstance(self._store, Replaceable):
             self._store.replacement.listen(self._refuse)
-        await self._context.read_skips()
-        self._reader = database.checkpoint_reader(self._store.log_id)
-        begun = await self._fold(self._folds) if self._in_memory else await self._take_part() if self._folds else ()
-        if not self._in_memory:
+        await self._log.read_skips()
+        self._reader = database.checkpoint_reader()
+        begun = await self._fold(self._folds) if not self._shared else await self._take_part() if self._folds else ()
+        if self._shared:
             await self._watch_others([shard for shard in self._shards if shard not in begun])
 
     async def close(self) -> None:
@@ -115,17 +102,19 @@ class ProjectionTasks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for progress in self.progress.values():
             progress.end(StoreClosed())
-        await asyncio.to_thread(self._writer.shutdown)
+        if self._started is not None:
+            await asyncio.to_thread(self._started.writer.shutdown)
         if self._lease_holder is not None:
             with suppress(LeftfoldError):  # other processes then wait until the leases expire
                 await self._lease_holder.release()
-        await asyncio.to_thread(self._lease_thread.shutdown)
+        if self._started is not None:
+            await self._started.leases.close()
 
     async def leases(self, database: "ModelsDatabase") -> list[LeaseEntry]:
         """Return which process folds each shard, and when it last renewed its lease; none for models in memory."""
-        if self._in_memory or not self._shards:
+        if not (self._shared and self._shards):
             return []
-        entries = await database.lease_store(self._shards, self._lease_thread).read()
+        entries = await database.leases.read()
         return [entry for entry in entries.values() if not is_presence(entry)]
 
     def lease_trouble(self, definition: ReadModelDefinition) -> LeftfoldError | None:
@@ -151,18 +140,9 @@ class ProjectionTasks:
         return progress_of(shard, self.progress[shard.definition])
 
     @property
-    def _context(self) -> ProjectionContext:
+    def _models(self) -> "ModelsDatabase":
         assert self._started is not None, "nothing is folded before it is started"
         return self._started
-
-    @property
-    def _models(self) -> "ModelsDatabase":
-        return self._context.database
-
-    @property
-    def _logged(self) -> Anchors:
-        assert self._anchors is not None, "nothing is folded before it is started"
-        return self._anchors
 
     # --- which shards are folded here
 
@@ -171,8 +151,9 @@ class ProjectionTasks:
         names = [shard.lease for shard in self._folds]
         split = [shard.definition for shard in self._folds if shard.is_first and shard.count > 1]
         shared = [[shard.lease for shard in shards_of(definition)] for definition in split]
+        self._models.leases.add(self._folds)
         self._lease_holder = LeaseHolder(
-            self._lease_store(self._folds),
+            self._models.leases,
             names,
             self._terms,
             on_gained=self._gain,
@@ -188,9 +169,6 @@ class ProjectionTasks:
                 self._start(shard, self._take_up(shard))
         self._tasks.append(asyncio.create_task(self._lease_holder.run(), name="leases of read models"))
         return begun
-
-    def _lease_store(self, shards: Sequence[Shard]) -> LeaseStore:
-        return self._models.lease_store(shards, self._lease_thread)
 
     async def _gain(self, name: str, former: LeaseEntry | None) -> None:
         shard = self._with_lease(name)
@@ -224,7 +202,9 @@ class ProjectionTasks:
             raise reason
         self._tasks.append(asyncio.create_task(self._watcher.run(), name="watching read models"))
 
-    async def _read_checkpoints(self, shards: Collection[Shard]) -> "Mapping[Shard, Seen]":
+    async def _read_checkpoints(
+        self, shards: Collection[Shard]
+    ) -> "tuple[Mapping[Shard, Seen], Mapping[ReadModelDefinition, str]]":
         assert self._reader is not None, "nothing is watched before the database is open"
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._reader.read, shards)
 
@@ -232,20 +212,23 @@ class ProjectionTasks:
         """Note the parked keys of a model that another process folds."""
         definition = shard.definition
         if definition not in self.parked and seen.checkpoint is not None:
-            projector = self._models.attached(definition, seen.checkpoint, self._registry.decode, self._skips)
+            projector = self._models.attached(definition, seen.checkpoint)
             self.parked[definition] = self._parked_keys_of(definition, projector)
         if definition in self.parked:
             self.parked[definition].counted(seen.parked)
+
+    def _note_rewritten(self, definition: ReadModelDefinition) -> None:
+        self.progress[definition].rows_changed()
 
     # --- shards that this process folds
 
     async def _take_up(self, shard: Shard) -> None:
         """Fold a shard as soon as its model can be folded on, in the shards that it is defined with."""
         progress = self._progress_of(shard)
-        splitting = Splitting(shard.definition, self._context, self._lease_store, self._terms)
+        splitting = Splitting(shard.definition, self._models, self._terms)
         while True:
             try:
-                await self._context.read_skips()
+                await self._log.read_skips()
                 await self._check_histories([shard.definition])
                 ready = await splitting.attempt() if shard.is_first else await self._is_split_so(shard)
                 if ready and await self._fold([shard]):
@@ -260,7 +243,7 @@ class ProjectionTasks:
 
     async def _is_split_so(self, shard: Shard) -> bool:
         """Return whether this code stored the model, in as many shards; without writing."""
-        stored = await self._context.in_writer(self._models.shards, shard.definition, self._store.log_id)
+        stored = await self._models.in_writer(self._models.shards, shard.definition)
         return len(stored) == shard.count
 
     def _wake_other_shards(self) -> None:
@@ -272,7 +255,7 @@ class ProjectionTasks:
         """Begin to fold those that can be folded now, or have to be rebuilt first; return which these are."""
         models = {shard.definition for shard in shards}
         await self._check_histories(models)
-        due = await self._context.in_writer(self._models.due, self._store.log_id, models)
+        due = await self._models.in_writer(self._models.due, models)
         rebuilt = [shard for shard in shards if shard.definition in due and shard.is_first]
         for shard in rebuilt:
             self._take_over(shard, due[shard.definition])
@@ -290,21 +273,21 @@ class ProjectionTasks:
 
     async def _check_histories(self, models: Collection[ReadModelDefinition]) -> None:
         """Start those models again that were folded from another history than the log has."""
-        log_id, stored = self._store.log_id, await self._context.in_writer(self._models.checkpoints)
+        log_id, stored = self._store.log_id, await self._models.in_writer(self._models.checkpoints)
         for definition in models:
             own = [each for each in stored[definition] if each.log_id == log_id]
             diverged = [each for each in own if not await self._is_of_this_history(each)]
             if diverged:
                 if not isinstance(self.progress[definition].trouble, ReadModelDiverged):  # which is logged
                     history.warning("%s", ReadModelDiverged(definition.name, max(each.position for each in diverged)))
-                await self._context.in_writer(self._models.begin_again, definition, diverged)
+                await self._models.in_writer(self._models.begin_again, definition, diverged)
 
     async def _is_of_this_history(self, stored: "Checkpoint") -> bool:
         """Return whether the log has the event that was folded last; if its identity is unknown, note it now."""
-        identity = await self._logged.at(stored.position)
+        identity = await self._log.identity_at(stored.position)
         if stored.identity is not None or identity is None:
             return stored.identity == identity and identity is not None
-        if await self._context.in_writer(self._models.put_anchor, stored, identity):
+        if await self._models.in_writer(self._models.put_anchor, stored, identity):
             history.info(
                 "%s: from now on its checkpoint distinguishes one history of the log from another", stored.model
             )
@@ -312,8 +295,7 @@ class ProjectionTasks:
 
     async def _open(self, only: Collection[Shard]) -> "dict[Shard, Projector]":
         leases = {} if self._lease_holder is None else {shard: (shard.lease, self._terms.me) for shard in only}
-        decode, log_id = self._registry.decode, self._store.log_id
-        return await self._context.in_writer(self._models.open, decode, log_id, self._skips, only, leases)
+        return await self._models.in_writer(self._models.open, only, leases)
 
     def _start(self, shard: Shard, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"projection {shard.definition.name}")
@@ -336,11 +318,9 @@ class ProjectionTasks:
         definition = shard.definition
         whole = projector
         if shard.count > 1:  # a key may be parked in any shard
-            whole = self._models.attached(definition, projector.checkpoint, self._registry.decode, self._skips)
+            whole = self._models.attached(definition, projector.checkpoint)
         self.parked[definition] = self._parked_keys_of(definition, whole)
-        criteria = self._registry.stored(definition.fold.all_criteria())
-        progress, data_only = self._progress_of(shard), definition.data_only
-        projection = Projection(self._context, criteria, projector, progress, self._logged, data_only=data_only)
+        projection = Projection(definition, self._models, projector, self._progress_of(shard))
         return self._follow_log(shard, projection)
 
     async def _follow_log(self, shard: Shard, projection: Projection) -> None:
@@ -352,16 +332,15 @@ class ProjectionTasks:
 
     def _parked_keys_of(self, definition: ReadModelDefinition, projector: "Projector") -> ParkedKeys:
         on_change = self.progress[definition].rows_changed
-        return ParkedKeys(definition, projector, self._context, on_change)
+        return ParkedKeys(definition, projector, self._models, on_change)
 
     async def _rebuild_and_follow(self, shard: Shard) -> None:
         """Rebuild the model beside its present table, wait out trouble with the database, then follow the log."""
         progress, definition = self._progress_of(shard), shard.definition
         rebuild = Rebuild(
             definition,
-            self._context,
+            self._models,
             only_if_due=True,
-            on_progress=self._on_progress,
             lease=None if self._lease_holder is None else (shard.lease, self._terms.me),
         )
         while (projector := await self._rebuilt(shard, rebuild)) is None:
@@ -391,4 +370,4 @@ class ProjectionTasks:
         return None
 
     async def _is_due(self, definition: ReadModelDefinition) -> bool:
-        return definition in await self._context.in_writer(self._models.due, self._store.log_id, [definition])
+        return definition in await self._models.in_writer(self._models.due, [definition])

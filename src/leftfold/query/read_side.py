@@ -23,11 +23,10 @@ from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.registry import Registry
 from leftfold.passwords import without_password
 from leftfold.query.answering import Answering
+from leftfold.query.folded_log import EventSkipped, FoldedLog, OnProgress
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
-from leftfold.query.parking import EventSkipped, ParkedKey, ParkedKeys, Skips
-from leftfold.query.past import OnProgress
+from leftfold.query.parking import ParkedKey, ParkedKeys
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, ProjectionProgress
-from leftfold.query.projection import Anchors
 from leftfold.query.projection_tasks import ProjectionTasks
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
@@ -88,44 +87,23 @@ class ReadSide:
         self._like = like
         self._named = named
         self._on_change: OnChange = on_change
-        self._store = store
-        self._clock = clock or SystemClock()
-        self._registry = registry
+        self._log = FoldedLog(store, registry, on_progress)
         self._definitions = {definition.handle: definition for definition in definitions}
         self._url = url
         everything = folds is None or kept_in_memory(url)
         self._folds = [each for each in self._definitions.values() if everything or each.handle in (folds or ())]
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="leftfold query")
         self._database: ModelsDatabase | None = None
-        skips = Skips()
+        definitions = self._definitions.values()
         self._projections = ProjectionTasks(
-            store,
-            registry,
-            self._definitions.values(),
-            self._folds,
-            url,
-            skips,
-            self._readers,
-            on_progress=on_progress,
-            terms=terms or Terms.present(),
+            self._log, definitions, self._folds, self._readers, terms or Terms.present(), shared=not kept_in_memory(url)
         )
-        self._anchors = Anchors(store)
         self._parked = self._projections.parked
         self._progress = self._projections.progress
         self.answering = Answering(
-            store,
-            registry,
-            self._definitions,
-            self._progress,
-            skips,
-            self._connect,
-            self._readers,
-            clock=self._clock,
-            on_progress=on_progress,
-            shared=not kept_in_memory(url),
+            self._log, self._definitions, self._progress, self._connect, self._readers, clock or SystemClock()
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        _check_tables(self._definitions.values())
+        _check_tables(definitions)
         registry.add(EventSkipped)
 
     def __repr__(self) -> str:
@@ -133,20 +111,19 @@ class ReadSide:
 
     async def start(self) -> None:
         """Open the tables, start those again that do not fit the code or the log, and follow the log."""
+        self._log.loop = asyncio.get_running_loop()
         if not self._definitions:
             return
-        self._loop = self._anchors.loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(self._connect().check_owner, self._store.log_id)
-            await self._projections.start(self._connect(), self._anchors)
-            await self.answering.start()
+            await asyncio.to_thread(self._connect().check_owner)
+            await self._projections.start(self._connect())
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Finish the current batches and queries, then close the tables."""
-        await self.answering.end()
+        self.answering.end()
         await self._projections.close()
         await asyncio.to_thread(self._readers.shutdown)
         if self._database is not None:
@@ -197,7 +174,7 @@ class ReadSide:
 
     async def status(self) -> list[ModelStatus]:
         """Return how far each read model is."""
-        head = await self._store.head()
+        head = await self._log.store.head()
         holders: dict[str, str] = {}
         with suppress(ModelsUnavailable):  # the rest of the status is known
             holders = {entry.name: entry.holder for entry in await self.leases()}
@@ -231,14 +208,8 @@ class ReadSide:
 
         if self._database is None:
             url = self._url if self._definitions else IN_MEMORY
-            self._database = ModelsDatabase(
-                url,
-                self._definitions.values(),
-                self._loop,
-                self._anchors.identify,
-                on_change=self._on_change,
-                named=self._named,
-            )
+            definitions = self._definitions.values()
+            self._database = ModelsDatabase(url, definitions, self._log, on_change=self._on_change, named=self._named)
             if (file := models_file(url)) is not None:
                 create_private(file, like=self._like)
         return self._database

@@ -2,33 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from leftfold.errors import LeaseLost
 from leftfold.follow.lease import Terms
 from leftfold.follow.lease_holder import LeaseHolder
-from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
-from leftfold.query.parking import Skips
-from leftfold.query.past import OnProgress, ReplayProgress
+from leftfold.query.folded_log import FoldedLog, OnProgress, ReplayProgress
 from leftfold.query.progress import CheckpointMoved
-from leftfold.query.projection import Anchors
-from leftfold.query.projection_context import ProjectionContext
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Rebuilt
 from leftfold.query.shard import Shard
 from leftfold.store.contract import Batch, EventStore
 
 if TYPE_CHECKING:
+    from leftfold.query.tables.models_database import ModelsDatabase
     from leftfold.query.tables.projector import Projector
     from leftfold.query.tables.replace import Replacement
-
-T = TypeVar("T")
 
 
 class Splitting:
@@ -38,17 +31,10 @@ class Splitting:
     the former number of shards runs, it folds the model. The rows stay as they are. Call `attempt` repeatedly.
     """
 
-    def __init__(
-        self,
-        definition: ReadModelDefinition,
-        context: ProjectionContext,
-        lease_store: Callable[[Sequence[Shard]], LeaseStore],
-        terms: Terms,
-    ) -> None:
+    def __init__(self, definition: ReadModelDefinition, database: "ModelsDatabase", terms: Terms) -> None:
         self._definition = definition
-        self._context = context
-        self._database = context.database
-        self._lease_store = lease_store
+        self._database = database
+        self._log = database.log
         self._terms = terms
         self._former: Sequence[Shard] = ()
         self._holder: LeaseHolder | None = None
@@ -58,7 +44,7 @@ class Splitting:
 
     async def attempt(self) -> bool:
         """Do it if the model has other shards and no process folds it; return False if one does."""
-        stored = await self._context.in_writer(self._database.shards, self._definition, self._context.store.log_id)
+        stored = await self._database.in_writer(self._database.shards, self._definition)
         if not stored or len(stored) == self._definition.shards:
             return True
         holder = self._holder_of(stored)
@@ -79,33 +65,26 @@ class Splitting:
         """Return the same one while the shards are the same: it knows how long ago each lease was renewed."""
         if self._holder is None or self._former != stored:
             self._former = stored
-            names, store = [shard.lease for shard in stored], self._lease_store(stored)
-            self._holder = LeaseHolder(store, names, self._terms, on_gained=_note, on_lost=_note_loss)
+            self._database.leases.add(stored)
+            names = [shard.lease for shard in stored]
+            self._holder = LeaseHolder(self._database.leases, names, self._terms)
         return self._holder
 
     async def _split(self, stored: Sequence[Shard]) -> None:
         leases = {shard: (shard.lease, self._terms.me) for shard in stored}
         done = False
         while not done:
-            decode, skips = self._context.registry.decode, self._context.skips
-            target, projectors = await self._context.in_writer(self._database.lagging, stored, decode, skips, leases)
+            target, projectors = await self._database.in_writer(self._database.lagging, stored, leases)
             for projector in projectors:
                 await self._catch_up(projector, target)
-            done = await self._context.in_writer(self._database.split, stored, leases)
+            done = await self._database.in_writer(self._database.split, stored, leases)
 
     async def _catch_up(self, projector: "Projector", target: int) -> None:
-        criteria = self._context.registry.stored(self._definition.fold.all_criteria())
-        async for batch in self._context.store.read(criteria, after=projector.position, upto=target):
-            await self._context.in_writer(projector.step, batch)
-        await self._context.in_writer(projector.step, Batch([], target))
-
-
-async def _note(name: str, former: LeaseEntry | None) -> None:
-    """Do nothing: holding the lease starts nothing."""
-
-
-def _note_loss(name: str) -> None:
-    """Do nothing: writes under a lost lease are refused."""
+        async for batch in self._log.store.read(
+            self._log.criteria(self._definition), after=projector.position, upto=target
+        ):
+            await self._database.in_writer(projector.step, batch)
+        await self._database.in_writer(projector.step, Batch([], target))
 
 
 POSITIONS_UNDER_LOCK = 1_000  # that may be folded while the tables are locked for the swap
@@ -121,22 +100,19 @@ class Rebuild:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        context: ProjectionContext,
+        database: "ModelsDatabase",
         *,
         dry_run: bool = False,
         only_if_due: bool = False,
-        on_progress: OnProgress | None = None,
         lease: tuple[str, str] | None = None,
     ) -> None:
         self._definition = definition
         self._lease = lease
-        self._context = context
-        self._store = context.store
+        self._database = database
+        self._in_writer = database.in_writer
+        self._log = database.log
         self._dry_run = dry_run
         self._only_if_due = only_if_due
-        self._on_progress = on_progress
-        self._criteria = context.registry.stored(definition.fold.all_criteria())
-        self._anchors = Anchors(context.store)
         self._begun = 0.0
 
     def __repr__(self) -> str:
@@ -146,40 +122,29 @@ class Rebuild:
         """Build, compare, swap; a dry run drops what it built instead. Nothing changes if it fails."""
         self._begun = monotonic()
         log.info("%s: the rebuild begins", self._definition.name)
-        await self._context.read_skips()
+        await self._log.read_skips()
         replacement = await self._build()
         at = replacement.projector.checkpoint
-        if at is not None and not await self._anchors.holds(at.position, at.identity, at.position, {}):
+        if at is not None and not await self._log.holds(at.position, at.identity, at.position, {}):
             log.warning("%s: its interrupted rebuild is of another history of the log, and starts again", at.model)
-            await self._context.in_writer(replacement.projector.discard)
+            await self._in_writer(replacement.projector.discard)
             replacement = await self._build()
         try:
             await self._catch_up(replacement)
-            loop = asyncio.get_running_loop()
-            found = await self._context.in_writer(
-                replacement.finish, partial(self._tail, loop), partial(self._head, loop)
-            )
+            found = await self._in_writer(replacement.finish, self._tail, self._head)
         finally:
-            await self._context.in_writer(replacement.close)
+            await self._in_writer(replacement.close)
         position, seconds = replacement.projector.position, monotonic() - self._begun
         log.info("%s: rebuilt up to %s in %.1f s", self._definition.name, f"{position:,}", seconds)
         return Rebuilt(self._definition.name, position, seconds, not self._dry_run, found)
 
     async def _build(self) -> "Replacement":
-        return await self._context.in_writer(
-            self._context.database.build,
-            self._definition,
-            self._context.registry.decode,
-            self._store.log_id,
-            self._context.skips,
-            self._dry_run,
-            self._lease,
-            self._only_if_due,
-        )
+        build = self._database.build
+        return await self._in_writer(build, self._definition, self._dry_run, self._lease, self._only_if_due)
 
     async def _target(self, replacement: "Replacement") -> int:
         """Return the position of the present tables, as far as the log reaches it."""
-        return min(await self._context.in_writer(replacement.present_position), await self._store.head())
+        return min(await self._in_writer(replacement.present_position), await self._log.store.head())
 
     async def _catch_up(self, replacement: "Replacement") -> None:
         projector = replacement.projector
@@ -188,7 +153,7 @@ class Rebuild:
             try:
                 await self._step_to(replacement, target)
             except CheckpointMoved:
-                await self._context.in_writer(projector.reload)
+                await self._in_writer(projector.reload)
             if await self._target(replacement) - projector.position <= POSITIONS_UNDER_LOCK:
                 return
 
@@ -196,22 +161,19 @@ class Rebuild:
         projector = replacement.projector
         if projector.position >= target:
             return
-        async for batch in self._store.read(self._criteria, after=projector.position, upto=target):
-            await self._context.in_writer(projector.step, batch)
-            if self._on_progress is not None:
+        criteria, report = self._log.criteria(self._definition), self._log.on_progress
+        async for batch in self._log.store.read(criteria, after=projector.position, upto=target):
+            await self._in_writer(projector.step, batch)
+            if report is not None:
                 seconds = monotonic() - self._begun
-                self._on_progress(ReplayProgress(self._definition.name, batch.through, target, seconds))
+                report(ReplayProgress(self._definition.name, batch.through, target, seconds))
 
-    def _tail(self, loop: asyncio.AbstractEventLoop, after: int, upto: int) -> list[StoredEvent]:
+    def _tail(self, after: int, upto: int) -> list[StoredEvent]:
         """Read the last events while the writer's thread holds the lock."""
-        return asyncio.run_coroutine_threadsafe(self._read(after, upto), loop).result()
+        return self._log.wait_for(self._log.events(self._definition, after, upto=upto))
 
-    def _head(self, loop: asyncio.AbstractEventLoop) -> int:
-        return asyncio.run_coroutine_threadsafe(self._store.head(), loop).result()
-
-    async def _read(self, after: int, upto: int) -> list[StoredEvent]:
-        batches = self._store.read(self._criteria, after=after, upto=upto)
-        return [event async for batch in batches for event in batch.events]
+    def _head(self) -> int:
+        return self._log.wait_for(self._log.store.head())
 
 
 async def rebuild(
@@ -226,23 +188,17 @@ async def rebuild(
     """Rebuild a read model that is kept at `url`, whether or not an app is running; see `Rebuild`."""
     from leftfold.query.tables.models_database import ModelsDatabase
 
-    anchors = Anchors(store)
-    anchors.loop = asyncio.get_running_loop()
-    database = ModelsDatabase(url, [definition], anchors.loop, anchors.identify)
+    log = FoldedLog(store, registry, on_progress)
+    log.loop = asyncio.get_running_loop()
+    database = ModelsDatabase(url, [definition], log)
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="leftfold rebuild") as writer:
-            context = ProjectionContext(store, registry, database, Skips(), writer)
-            return await Rebuild(definition, context, dry_run=dry_run, on_progress=on_progress).run()
+        return await Rebuild(definition, database, dry_run=dry_run).run()
     finally:
         database.close()
 
 
 def drop_old(definition: ReadModelDefinition, url: str) -> bool:
     """Drop the table that the last rebuild has kept; return whether there was one."""
-    from leftfold.query.tables.models_database import ModelsDatabase
+    from leftfold.query.tables.models_database import drop_kept
 
-    database = ModelsDatabase(url, [definition])
-    try:
-        return database.drop_old(definition)
-    finally:
-        database.close()
+    return drop_kept(url, definition)

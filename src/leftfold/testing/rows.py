@@ -9,8 +9,11 @@ from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query import ReadModelDefinition, ReadModels
 from leftfold.query.batch_fold import BatchFold, Row
+from leftfold.query.folded_log import FoldedLog
 from leftfold.query.models_url import IN_MEMORY
 from leftfold.store.contract import Batch
+from leftfold.store.identity import BEGINNING
+from leftfold.store.memory import MemoryStore
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -53,6 +56,14 @@ def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[St
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
+class UnstoredLog(FoldedLog):
+    """A log whose events are in no store, and have no identities."""
+
+    def identify(self, position: int) -> str:
+        """Return the identity of no event."""
+        return BEGINNING
+
+
 class Tables:
     """Read models as tables of a database in memory, written and read as the live app does. Needs SQLAlchemy."""
 
@@ -60,9 +71,9 @@ class Tables:
         from leftfold.query.tables.models_database import ModelsDatabase
 
         self._definitions = {definition.handle: definition for definition in definitions}
-        self._database = ModelsDatabase(IN_MEMORY, self._definitions.values())
+        self._database = ModelsDatabase(IN_MEMORY, self._definitions.values(), UnstoredLog(MemoryStore(), registry))
         self._database.checkpoints()
-        self._projectors = self._database.open(registry.decode, "")
+        self._projectors = self._database.open()
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +92,7 @@ class Tables:
 
     def _check_parked(self) -> None:
         for shard in (shard for shard, projector in self._projectors.items() if projector.parked_count):
-            for parked in self._database.parked(shard.definition)[:1]:
+            for parked in self._database.read(self._database.parked[shard.definition].all)[:1]:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:

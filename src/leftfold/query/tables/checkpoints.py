@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
-from leftfold.errors import ModelsUnavailable, ReadModelChanged, ReadModelError, TableTaken
+from leftfold.errors import ReadModelChanged, ReadModelError, TableTaken
 from leftfold.model.fingerprint import is_in_form
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard, model_of
-from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.database import Database
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_tables import checkpoint, create_own_tables, own_tables_exist
 from leftfold.query.tables.parked import StoredParkedEvents
@@ -335,20 +334,18 @@ class CheckpointReader:
     def __repr__(self) -> str:
         return f"<CheckpointReader of {self._database!r}>"
 
-    def read(self, shards: Collection[Shard]) -> dict[Shard, Seen]:
-        """Return how far each of these shards is; raise `ModelsUnavailable` if that cannot be read.
+    def read(self, shards: Collection[Shard]) -> tuple[dict[Shard, Seen], dict[ReadModelDefinition, str]]:
+        """Return how far each of these shards is, and the build of every model; raise `ModelsUnavailable` on trouble.
 
-        If a model is stored in other shards at present, each is as far as the last of the stored ones.
+        If a model is stored in other shards at present, each is as far as the last of the stored ones. A build changes
+        whenever anything but a projector has written a model's rows.
         """
-        try:
-            with self._database.reading() as connection:
-                self._own_tables_exist = self._own_tables_exist or own_tables_exist(connection)
-                found = find_all(connection) if self._own_tables_exist else {}
-                return {each: self._seen(connection, each, found.get(each.definition.table, ())) for each in shards}
-        except exc.DBAPIError as error:
-            if not is_trouble(error):
-                raise
-            raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
+        with self._database.reading() as connection:
+            self._own_tables_exist = self._own_tables_exist or own_tables_exist(connection)
+            found = find_all(connection) if self._own_tables_exist else {}
+            seen = {each: self._seen(connection, each, found.get(each.definition.table, ())) for each in shards}
+        whole = {definition: combined(found.get(definition.table, ())) for definition in self._tables}
+        return seen, {definition: each.build for definition, each in whole.items() if each is not None}
 
     def _seen(self, connection: sa.Connection, shard: Shard, stored: Sequence[Checkpoint]) -> Seen:
         model = self._seen_model(connection, shard.definition, stored)

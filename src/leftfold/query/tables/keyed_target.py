@@ -6,14 +6,15 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from leftfold.model.record import StoredEvent
-from leftfold.query.batch_fold import NOTHING_SKIPPED, BatchFold, Decode, KeyedEvent, Row, RowCache, Skipped
+from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row, RowCache
 from leftfold.query.event_keys import Key
+from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild_report import Differences
 from leftfold.query.shard import Owns
 from leftfold.query.tables.checkpoints import BESIDE, begin_again, find, form_in, is_surely_of, put
-from leftfold.query.tables.database import before_renaming, is_trouble
+from leftfold.query.tables.database import database_of, is_trouble
 from leftfold.query.tables.differences import differences_between
 from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
@@ -34,16 +35,16 @@ class KeyedTarget:
     def __init__(
         self,
         tables: ModelTable,
-        decode: Decode,
+        log: FoldedLog,
         dialect: sa.Dialect,
         *,
         history: bool,
-        skipped: Skipped = NOTHING_SKIPPED,
         owns: Owns | None = None,
     ) -> None:
         self.tables = tables
         self._rows = Rows(tables, dialect)
-        self._fold = BatchFold(tables.definition, decode, history=history, skipped=skipped, owns=owns)
+        skipped = log.skipped_by(tables.definition)
+        self._fold = BatchFold(tables.definition, log.decode, history=history, skipped=skipped, owns=owns)
         self._cache = RowCache()
         self._applied: dict[Key, Row] = {}
 
@@ -90,7 +91,7 @@ class KeyedTarget:
         """Rename the built tables to the present ones, which are kept under an old name."""
         definition, built = self.tables.definition, self.tables
         present = ModelTable(definition)
-        before_renaming(connection)
+        database_of(connection).wait_for_queries(connection)
         drop_old(connection, definition)
         former = find(connection, present)
         for name in former.tables.split() if former else ():

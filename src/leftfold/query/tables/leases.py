@@ -2,18 +2,16 @@
 
 import logging
 from collections.abc import Iterable, Sequence, Set
-from concurrent.futures import Executor
 from time import time_ns
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from leftfold.errors import ModelsUnavailable
 from leftfold.follow.lease_store import LARGEST_BEAT, Parameters, SqlLeaseStore, Statement
 from leftfold.query.shard import Shard
 from leftfold.query.tables.checkpoints import create_checkpoints, disturb_all
-from leftfold.query.tables.database import Database, is_trouble
+from leftfold.query.tables.database import Database
 from leftfold.query.tables.own_tables import lease
 
 log = logging.getLogger("leftfold.leases")
@@ -26,17 +24,21 @@ def is_held(connection: sa.Connection, name: str, holder: str) -> bool:
 
 
 class ModelsLeaseStore(SqlLeaseStore):
-    """Stores the leases of shards in the models database."""
+    """Stores the leases of shards in the models database. Who takes a lease `adds` its shard first."""
 
-    def __init__(self, database: Database, shards: Iterable[Shard], thread: Executor) -> None:
-        super().__init__(thread)
+    def __init__(self, database: Database) -> None:
+        super().__init__("leftfold models leases")
         self._database = database
-        self._shards = {shard.lease: shard for shard in shards}
+        self._shards: dict[str, Shard] = {}
         self._table_exists = False
         self._unreadable: Set[object] = frozenset()  # names of rows that no lease store can have written
 
     def __repr__(self) -> str:
         return f"<ModelsLeaseStore in {self._database!r}>"
+
+    def add(self, shards: Iterable[Shard]) -> None:
+        """Fence these shards whenever their leases are taken over."""
+        self._shards.update((shard.lease, shard) for shard in shards)
 
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
         if statement == "read":
@@ -55,16 +57,9 @@ class ModelsLeaseStore(SqlLeaseStore):
         return []
 
     def _read(self) -> Sequence[Sequence[Any]]:
-        try:
-            with self._database.reading() as connection:
-                self._table_exists = self._table_exists or sa.inspect(connection).has_table(lease.name)
-                if not self._table_exists:
-                    return []
-                return self._readable(connection.execute(sa.select(lease)).all())
-        except exc.DBAPIError as error:
-            if not is_trouble(error):
-                raise
-            raise ModelsUnavailable(str(self._database.url), str(error.orig)) from error
+        with self._database.reading() as connection:
+            self._table_exists = self._table_exists or sa.inspect(connection).has_table(lease.name)
+            return self._readable(connection.execute(sa.select(lease)).all()) if self._table_exists else []
 
     def _readable(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """Return the rows that are leases: an SQLite table may hold values of any type."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,10 +18,9 @@ from leftfold.errors import (
     ReadModelChanged,
     ReadModelsChanged,
 )
-from leftfold.follow.lease_store import LeaseStore
-from leftfold.query.batch_fold import Decode
 from leftfold.query.event_keys import Key
-from leftfold.query.parking import ParkedKey, Skips
+from leftfold.query.folded_log import FoldedLog
+from leftfold.query.parking import ParkedKey
 from leftfold.query.past import PastReplay
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
@@ -42,47 +43,48 @@ from leftfold.query.tables.checkpoints import (
     put,
     put_anchor,
 )
-from leftfold.query.tables.database import Database
+from leftfold.query.tables.database import Database, open_database
 from leftfold.query.tables.keyed_target import LONGEST_SUFFIX, KeyedTarget, drop_old, tables_beside
 from leftfold.query.tables.leases import ModelsLeaseStore, is_held
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_schema import OLD
 from leftfold.query.tables.own_tables import checkpoint, own_tables_exist, parked
 from leftfold.query.tables.parked import StoredParkedEvents
-from leftfold.query.tables.projector import Identify, Lease, Projector, unidentified
+from leftfold.query.tables.projector import Lease, Projector
 from leftfold.query.tables.read_snapshot import PastSnapshot, PresentSnapshot, ReadSnapshot
 from leftfold.query.tables.replace import BesideProjector, Replacement, TemporaryProjector
-from leftfold.query.tables.sql_target import SqlTables, SqlTarget
+from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.sql_target import drop_old as drop_old_tables
 from leftfold.query.tables.target import Tables
 
+T = TypeVar("T")
 NO_LEASES: Mapping[Shard, Lease] = {}
 
 log = logging.getLogger("leftfold.models")
 
 
 class ModelsDatabase:
-    """Where the read models and projections of an app are kept; async handlers run on `loop`.
+    """Where the read models and projections of an app are kept.
 
-    A database that was `named`, rather than found beside the log, may also keep the models of another log.
+    A database that was `named`, rather than found beside the log, may also keep the models of another log. Everything
+    is written in one thread, the `writer`.
     """
 
     def __init__(
         self,
         url: str,
         definitions: Iterable[ReadModelDefinition],
-        loop: asyncio.AbstractEventLoop | None = None,
-        identify: Identify = unidentified,
+        log: FoldedLog,
         *,
         on_change: OnChange = "refuse",
         named: bool = False,
     ) -> None:
-        self._identify = identify
+        self.log = log
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="leftfold models writer")
         self._named = named
         self._on_change: OnChange = on_change
-        self._loop = loop
-        self._database = Database(url)
-        self._own_tables_exist = False
+        self._database = open_database(url)
+        self.leases = ModelsLeaseStore(self._database)
         self._tables: dict[ReadModelDefinition, ModelTable | SqlTables] = {}
         self._models: dict[ReadModelDefinition, ModelTable] = {}
         self._projections: dict[ReadModelDefinition, SqlTables] = {}
@@ -94,14 +96,24 @@ class ModelsDatabase:
                 self._projections[definition] = tables
             else:
                 self._models[definition] = tables
-        self._parked = {definition: StoredParkedEvents(definition) for definition in self._tables}
+        self.parked = {definition: StoredParkedEvents(definition) for definition in self._tables}
 
     def __repr__(self) -> str:
         return f"<ModelsDatabase {self._database!r} of {len(self._tables)} read models>"
 
     def close(self) -> None:
         """Close every connection."""
+        self.writer.shutdown()
         self._database.close()
+
+    async def in_writer(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run this in the thread that writes."""
+        return await asyncio.get_running_loop().run_in_executor(self.writer, partial(work, *arguments))
+
+    def read(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function reads, which is called with a connection and the arguments."""
+        with self._database.reading() as connection:
+            return work(connection, *arguments)
 
     # --- checkpoints
 
@@ -111,18 +123,19 @@ class ModelsDatabase:
             create_checkpoints(connection)
             return {definition: find_shards(connection, tables.stem) for definition, tables in self._tables.items()}
 
-    def checkpoint_reader(self, log_id: str) -> CheckpointReader:
+    def checkpoint_reader(self) -> CheckpointReader:
         """Return what reads how far the models are that other processes fold."""
+        log_id = self.log.store.log_id
         return CheckpointReader(self._database, self._tables, log_id, on_change=self._on_change, named=self._named)
 
-    def check_owner(self, log_id: str) -> None:
+    def check_owner(self) -> None:
         """Raise `TableTaken` if a database that was named keeps a model of this name for another log."""
         if not self._named:
             return
         with self._database.reading() as connection:
             if own_tables_exist(connection):
                 for tables in self._tables.values():
-                    check_owner(tables, find(connection, tables), str(self._database.url), log_id)
+                    check_owner(tables, find(connection, tables), str(self._database.url), self.log.store.log_id)
 
     def put_anchor(self, stored: Checkpoint, identity: str) -> bool:
         """Store which event is at a checkpoint that has no anchor; return whether the checkpoint has not moved."""
@@ -139,28 +152,10 @@ class ModelsDatabase:
             begin_again(connection, tables, found[0].log_id)
         return True
 
-    def builds(self) -> dict[ReadModelDefinition, str]:
-        """Return what changes whenever anything but a projector has written a model's rows."""
-        with self._database.reading() as connection:
-            self._own_tables_exist = self._own_tables_exist or own_tables_exist(connection)
-            if not self._own_tables_exist:
-                return {}
-            found = {definition: find(connection, tables) for definition, tables in self._tables.items()}
-        return {definition: checkpoint.build for definition, checkpoint in found.items() if checkpoint}
-
-    def lease_store(self, shards: Iterable[Shard], thread: Executor) -> LeaseStore:
-        """Return where the leases of these shards are written."""
-        return ModelsLeaseStore(self._database, shards, thread)
-
     # --- projectors
 
     def open(
-        self,
-        decode: Decode,
-        log_id: str,
-        skips: Skips | None = None,
-        only: Collection[Shard] | None = None,
-        leases: Mapping[Shard, Lease] = NO_LEASES,
+        self, only: Collection[Shard] | None = None, leases: Mapping[Shard, Lease] = NO_LEASES
     ) -> dict[Shard, Projector]:
         """Return a projector for each shard; models that do not fit both the code and the log start again.
 
@@ -169,48 +164,42 @@ class ModelsDatabase:
         """
         projectors: dict[Shard, Projector] = {}
         adopted: set[str] = set()
-        skips = skips or Skips()
         with self._database.writing() as connection:
             for definition, tables in self._tables.items():
                 wanted = [shard for shard in shards_of(definition) if only is None or shard in only]
-                if not wanted or not self._is_ready(connection, tables, wanted[0], log_id):
+                if not wanted or not self._is_ready(connection, tables, wanted[0]):
                     continue
                 stored = {each.model: each for each in find_shards(connection, tables.stem)}
                 for shard in (each for each in wanted if each.checkpoint in stored):
                     found = adopt(connection, stored[shard.checkpoint], tables)
                     if found is not stored[shard.checkpoint]:
                         adopted.add(definition.name)
-                    projectors[shard] = self._projector(tables, found, decode, skips, leases.get(shard), shard.owns)
+                    projectors[shard] = self._projector(tables, found, leases.get(shard), shard.owns)
                     projectors[shard].recount(connection)
         _log_what_cannot_be_known(adopted, {shard.definition for shard in projectors})
         return projectors
 
-    def attached(self, definition: ReadModelDefinition, stored: Checkpoint, decode: Decode, skips: Skips) -> Projector:
+    def attached(self, definition: ReadModelDefinition, stored: Checkpoint) -> Projector:
         """Return a projector for the parked keys alone, of any shard; another one follows the log."""
-        return self._projector(self._tables[definition], stored, decode, skips, None, None)
+        return self._projector(self._tables[definition], stored, None, None)
 
-    def shards(self, definition: ReadModelDefinition, log_id: str) -> list[Shard]:
+    def shards(self, definition: ReadModelDefinition) -> list[Shard]:
         """Return the shards in which a model is stored; none if it is not kept, or if other code made it."""
         tables = self._tables[definition]
         with self._database.reading() as connection:
             found = find_shards(connection, tables.stem)
-            if not found or not fits(found[0], connection, tables, log_id):
+            if not found or not fits(found[0], connection, tables, self.log.store.log_id):
                 return []
         return shards_of(definition, count_in(found[0].model))
 
-    def lagging(
-        self, shards: Sequence[Shard], decode: Decode, skips: Skips, leases: Mapping[Shard, Lease]
-    ) -> tuple[int, list[Projector]]:
+    def lagging(self, shards: Sequence[Shard], leases: Mapping[Shard, Lease]) -> tuple[int, list[Projector]]:
         """Return the highest position of a model's shards, and projectors for the shards that are not so far."""
         tables = self._tables[shards[0].definition]
         with self._database.reading() as connection:
             found = {each.model: each for each in find_shards(connection, tables.stem)}
         target = max((each.position for each in found.values()), default=0)
         behind = [shard for shard in shards if shard.checkpoint in found and found[shard.checkpoint].position < target]
-        return target, [
-            self._projector(tables, found[shard.checkpoint], decode, skips, leases[shard], shard.owns)
-            for shard in behind
-        ]
+        return target, [self._projector(tables, found[shard.checkpoint], leases[shard], shard.owns) for shard in behind]
 
     def split(self, shards: Sequence[Shard], leases: Mapping[Shard, Lease]) -> bool:
         """Store a model in the shards that it is defined with if its stored ones are equally far; return whether it is.
@@ -231,7 +220,7 @@ class ModelsDatabase:
 
     # --- rebuilds
 
-    def due(self, log_id: str, only: Collection[ReadModelDefinition] | None = None) -> dict[ReadModelDefinition, int]:
+    def due(self, only: Collection[ReadModelDefinition]) -> dict[ReadModelDefinition, int]:
         """Return the models that have to be rebuilt, with the position of their present tables; -1 for unusable ones.
 
         Raise `ReadModelChanged` if the code of one has changed without its version; the error names all such models.
@@ -239,11 +228,11 @@ class ModelsDatabase:
         found: dict[ReadModelDefinition, int] = {}
         with self._database.reading() as connection:
             for definition, tables in self._tables.items():
-                if only is None or definition in only:
+                if definition in only:
                     try:
-                        due = self._due(connection, tables, log_id)
+                        due = self._due(connection, tables)
                     except ReadModelChanged as first:
-                        raise self._all_changed(connection, log_id, first) from first
+                        raise self._all_changed(connection, first) from first
                     if due is not None:
                         found[definition] = due
         return found
@@ -251,9 +240,6 @@ class ModelsDatabase:
     def build(
         self,
         definition: ReadModelDefinition,
-        decode: Decode,
-        log_id: str,
-        skips: Skips,
         dry_run: bool,
         lease: Lease | None = None,
         only_if_due: bool = False,
@@ -262,7 +248,7 @@ class ModelsDatabase:
 
         Raise `CheckpointMoved` if they are wanted only while the present ones are of other code, and these are not.
         """
-        tables = self._tables[definition]
+        tables, log_id, identify = self._tables[definition], self.log.store.log_id, self.log.identify
         with self._database.writing() as connection:
             create_checkpoints(connection)
             present = find(connection, tables)
@@ -275,39 +261,13 @@ class ModelsDatabase:
                 beside = tables_beside(connection, definition, log_id, trial=dry_run)
                 at = find(connection, beside)
                 assert at is not None, "a rebuild without a checkpoint"
-                built = self._keyed_target(beside, decode, skips, None)
+                built = self._keyed_target(beside, None)
                 quiet = StoredParkedEvents(definition, beside.stem, quiet=dry_run)
-                projector = BesideProjector(
-                    built, self._database, at, parked=quiet, lease=lease, identify=self._identify
-                )
+                projector = BesideProjector(built, self._database, at, parked=quiet, lease=lease, identify=identify)
                 return Replacement(built, projector, tables, self._database, dry_run=dry_run)
-            target = self._sql_target(tables, decode, skips)
-            temporary = TemporaryProjector(target, self._database, present, lease=lease, identify=self._identify)
+            target = tables.target(self.log)
+            temporary = TemporaryProjector(target, self._database, present, lease=lease, identify=identify)
             return Replacement(target, temporary, tables, self._database, dry_run=dry_run)
-
-    def drop_old(self, definition: ReadModelDefinition) -> bool:
-        """Drop what the last swap kept; return whether there was anything."""
-        with self._database.writing() as connection:
-            if isinstance(definition, SqlProjection):
-                return drop_old_tables(connection, definition.tables)
-            return drop_old(connection, definition)
-
-    # --- parked events
-
-    def parked(self, definition: ReadModelDefinition, key: Key | None = None) -> list[ParkedKey]:
-        """Return every parked key of a model, or this key if it is parked."""
-        with self._database.reading() as connection:
-            return StoredParkedEvents(definition).all(connection, key)
-
-    def parked_traceback(self, definition: ReadModelDefinition, key: Key) -> str | None:
-        """Return the traceback of the error that holds up a key; None where none was kept."""
-        with self._database.reading() as connection:
-            return StoredParkedEvents(definition).traceback(connection, key)
-
-    def parked_positions(self, definition: ReadModelDefinition, key: Key, limit: int) -> list[int]:
-        """Return the positions of the first events that wait under a key."""
-        with self._database.reading() as connection:
-            return StoredParkedEvents(definition).positions(connection, key, limit)
 
     # --- snapshots
 
@@ -326,32 +286,18 @@ class ModelsDatabase:
     # --- private
 
     def _projector(
-        self,
-        tables: ModelTable | SqlTables,
-        found: Checkpoint,
-        decode: Decode,
-        skips: Skips,
-        lease: Lease | None,
-        owns: Owns | None,
+        self, tables: ModelTable | SqlTables, found: Checkpoint, lease: Lease | None, owns: Owns | None
     ) -> Projector:
-        target = (
-            self._sql_target(tables, decode, skips)
-            if isinstance(tables, SqlTables)
-            else self._keyed_target(tables, decode, skips, owns)
-        )
-        parked = self._parked[tables.definition]
-        return Projector(target, self._database, found, parked=parked, lease=lease, identify=self._identify)
+        target = tables.target(self.log) if isinstance(tables, SqlTables) else self._keyed_target(tables, owns)
+        parked, identify = self.parked[tables.definition], self.log.identify
+        return Projector(target, self._database, found, parked=parked, lease=lease, identify=identify)
 
-    def _keyed_target(self, tables: ModelTable, decode: Decode, skips: Skips, owns: Owns | None) -> KeyedTarget:
-        skipped, dialect = skips.of(tables.definition), self._database.dialect
-        return KeyedTarget(tables, decode, dialect, history=tables.history, skipped=skipped, owns=owns)
+    def _keyed_target(self, tables: ModelTable, owns: Owns | None) -> KeyedTarget:
+        return KeyedTarget(tables, self.log, self._database.dialect, history=tables.history, owns=owns)
 
-    def _sql_target(self, tables: SqlTables, decode: Decode, skips: Skips) -> SqlTarget:
-        return SqlTarget(tables, decode, self._loop, skips.of(tables.definition))
-
-    def _is_ready(self, connection: sa.Connection, tables: Tables, first: Shard, log_id: str) -> bool:
+    def _is_ready(self, connection: sa.Connection, tables: Tables, first: Shard) -> bool:
         """Return whether a model's tables can be projected into; for its first shard they are created if not."""
-        found = find(connection, tables)
+        found, log_id = find(connection, tables), self.log.store.log_id
         check_place(connection, self._database, tables, found, log_id)
         if self._named:
             check_owner(tables, found, str(self._database.url), log_id)
@@ -361,22 +307,22 @@ class ModelsDatabase:
             begin_again(connection, tables, log_id)
         return first.is_first
 
-    def _due(self, connection: sa.Connection, tables: Tables, log_id: str) -> int | None:
+    def _due(self, connection: sa.Connection, tables: Tables) -> int | None:
         """Return the position of the present tables of a model that has to be rebuilt; None if it has not to be."""
         stored = find(connection, tables)
-        if stored is None or stored.log_id != log_id:
+        if stored is None or stored.log_id != self.log.store.log_id:
             return None
         exists = all(sa.inspect(connection).has_table(name) for name in stored.tables.split())
         if not exists or not is_due(connection, stored, tables, on_change=self._on_change):
             return None
         return stored.position if answers_until_swapped(connection, tables, stored) else NOT_TO_BE_ANSWERED_FROM
 
-    def _all_changed(self, connection: sa.Connection, log_id: str, first: ReadModelChanged) -> ReadModelChanged:
+    def _all_changed(self, connection: sa.Connection, first: ReadModelChanged) -> ReadModelChanged:
         """Return one error for every model that changed."""
         changed: list[ReadModelChanged] = []
         for tables in self._tables.values():
             try:
-                self._due(connection, tables, log_id)
+                self._due(connection, tables)
             except ReadModelChanged as error:
                 changed.append(error)
         return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
@@ -418,22 +364,30 @@ def stored_queue(url: str, definition: ReadModelDefinition, key: Key, limit: int
         return [] if connection is None else StoredParkedEvents(definition).positions(connection, key, limit)
 
 
+def drop_kept(url: str, definition: ReadModelDefinition) -> bool:
+    """Drop what the last swap of a model kept; return whether there was anything."""
+    with closing(open_database(url)) as database, database.writing() as connection:
+        if isinstance(definition, SqlProjection):
+            return drop_old_tables(connection, definition.tables)
+        return drop_old(connection, definition)
+
+
 def exists(url: str) -> bool:
     """Return whether there is such a file; a server counts as existing."""
-    with closing(Database(url)) as database:
+    with closing(open_database(url)) as database:
         return database.exists()
 
 
 def is_writable(url: str) -> bool:
     """Return whether this user may write to the models database."""
-    with closing(Database(url)) as database:
-        return database.may_write(checkpoint.name)
+    with closing(open_database(url)) as database, database.reading() as connection:
+        return database.may_write(connection, checkpoint.name)
 
 
 @contextmanager
 def _looked_at(url: str) -> Generator[sa.Connection | None, None, None]:
     """Read a models database; None if there is no such file."""
-    with closing(Database(url)) as database:
+    with closing(open_database(url)) as database:
         if not database.exists():
             yield None
             return

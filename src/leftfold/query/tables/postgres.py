@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from leftfold.errors import InvalidUrl, MissingExtra, unknown_option
-from leftfold.query.tables.backend import Backend, Blame
 from leftfold.query.tables.compiling import PostgresStatements
-from leftfold.query.tables.database_url import DatabaseUrl
+from leftfold.query.tables.database import Database, sqlstate_of
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.store.home import part_in_children
 
@@ -31,33 +30,10 @@ LOCK_KEY = "hashtextextended('leftfold models in ' || current_schema(), 0)"
 SCHEMA_LOCK = f"SELECT {LOCK}(hashtextextended('leftfold schemas', 0))"
 READING = "LOCK TABLE {table} IN ACCESS SHARE MODE"
 GUARD = "SAVEPOINT leftfold_reading; SET TRANSACTION READ ONLY"
-NO_TABLE, WRITE_REFUSED = "42P01", "25006"
-TROUBLE_CLASSES = ("08", "28", "40", "53", "57", "58", "F0", "XX")
-TROUBLE = {
-    WRITE_REFUSED,  # a standby, or a server that was set to reading
-    "3D000",  # there is no such database
-    "42501",  # not permitted
-    "55P03",  # a lock that was not given in time
-}
-"""SQLSTATEs for problems of the server or its permissions, rather than of a statement or a value."""
+NO_TABLE = "42P01"
 
 
-class PostgresBlame(Blame):
-    """The meaning of PostgreSQL's SQLSTATEs."""
-
-    def is_trouble(self, error: exc.StatementError) -> bool:
-        """Decide by its SQLSTATE; a lost or failed connection comes without one."""
-        state = _state(error)
-        if state is None:
-            return isinstance(error, exc.OperationalError | exc.InterfaceError)
-        return state in TROUBLE or state[:2] in TROUBLE_CLASSES
-
-    def is_write_refused(self, error: exc.StatementError) -> bool:
-        """Decide by its SQLSTATE."""
-        return _state(error) == WRITE_REFUSED
-
-
-class PostgresBackend(Backend):
+class PostgresDatabase(Database):
     """Any number of readers and writers. Commits are synced, unlike those of SQLite's files: a server can fail alone.
 
     A transaction that creates, renames or drops tables holds an advisory lock, which transactions that write rows
@@ -66,30 +42,25 @@ class PostgresBackend(Backend):
     it began with.
     """
 
-    blame = PostgresBlame()
-
-    def __init__(self, url: DatabaseUrl) -> None:
-        super().__init__(url)
-        self._url, self._schema, self._secrets = url
-
-    def engine(self) -> sa.Engine:
+    def _make_engine(self) -> sa.Engine:
         """Return an engine of few connections, which leave it to us to begin transactions."""
+        url, schema, secrets = self.url
         try:
             importlib.import_module("psycopg")
         except ImportError as error:
             raise MissingExtra("psycopg", "postgres") from error
         from leftfold.store.postgres.driver import asked_options  # needs psycopg, so not at the top
 
-        given = {name: str(value) for name, value in self._url.query.items() if isinstance(value, str)}
-        _check_parameters(self._url.set(query={**self._secrets, **self._url.query}))
+        given = {name: str(value) for name, value in url.query.items() if isinstance(value, str)}
+        _check_parameters(url.set(query={**secrets, **url.query}))
         arguments = {name: value for name, value in CONNECTING.items() if name not in given}
         asked = asked_options(given)
         engine = sa.create_engine(
-            self._url.difference_update_query(["options", "client_encoding"]),
+            url.difference_update_query(["options", "client_encoding"]),
             connect_args={
                 **arguments,
-                **self._secrets,
-                "options": _options(self._schema, asked),
+                **secrets,
+                "options": _options(schema, asked),
                 "client_encoding": "UTF8",
             },
             pool_size=CONNECTIONS,
@@ -100,21 +71,21 @@ class PostgresBackend(Backend):
         event.listen(engine, "connect", _set_up)
         return engine
 
-    def prepare(self, connection: sa.Connection) -> None:
+    def _prepare(self, connection: sa.Connection) -> None:
         """Create the schema that the URL names."""
-        if not self._schema:
+        if not self.url.schema:
             return
         known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
-        if connection.execute(known, {"name": self._schema}).first() is None:
+        if connection.execute(known, {"name": self.url.schema}).first() is None:
             _run(connection, SCHEMA_LOCK)  # of two that create it at once one would fail, even with IF NOT EXISTS
-            connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
+            connection.execute(sa.schema.CreateSchema(self.url.schema, if_not_exists=True))
 
-    def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
+    def _begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
         """Begin; each statement sees what is committed by then, including what the lock waited for."""
         lock = f"{LOCK}_shared" if shared else LOCK
         _run(connection, f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {lock}({LOCK_KEY})")
 
-    def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
+    def _begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
         """Begin; take the snapshot while no transaction renames tables."""
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ {'READ WRITE' if scratch else 'READ ONLY'}"
         guard = f"; {GUARD}" if scratch else ""
@@ -122,16 +93,16 @@ class PostgresBackend(Backend):
         try:
             _run(connection, f"{begin}{locked}{guard}")
         except exc.DBAPIError as error:
-            if _state(error) != NO_TABLE:
+            if sqlstate_of(error) != NO_TABLE:
                 raise
             _run(connection, f"ROLLBACK; {begin}{guard}")  # there are no tables yet, so none can be renamed
 
-    def before_renaming(self, connection: sa.Connection) -> None:
+    def wait_for_queries(self, connection: sa.Connection) -> None:
         """Wait until no query runs, and let no other begin."""
         _run(connection, f"LOCK TABLE {checkpoint.name} IN ACCESS EXCLUSIVE MODE")
 
     @contextmanager
-    def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
+    def open_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
         """Leave the savepoint that only reads, and set it again afterwards; the transaction itself may write."""
         _run(connection, "RELEASE SAVEPOINT leftfold_reading")
         yield  # what fails here ends the transaction
@@ -172,8 +143,3 @@ def _options(schema: str, given: str) -> str:
     quoted = schema.replace('"', '""').replace("\\", "\\\\").replace(" ", "\\ ")
     kept = [f'-c search_path="{quoted}"'] if schema else []
     return " ".join([*settings, given, *kept]).strip()
-
-
-def _state(error: exc.StatementError) -> str | None:
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    return state

@@ -15,7 +15,7 @@ from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.selection import Selection, check_texts, is_text, projections_read, tables_in
-from leftfold.query.tables.sql_target import SqlTables, SqlTarget
+from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.target import Target, apply_all, stopped_at
 
 Models = Mapping[ReadModelDefinition, ModelTable]
@@ -166,8 +166,7 @@ class PastSnapshot(ReadSnapshot):
         else:
             projections = projections_read(statement, projections)
         for tables in projections:
-            past = self._past
-            self._replay(SqlTarget(tables, past.decode, past.loop, past.skips.of(tables.definition)))
+            self._replay(tables.target(self._past.log))
 
     def _as_of(self, definition: ReadModelDefinition) -> sa.FromClause:
         if self._reached[definition] < self._past.position:
@@ -175,8 +174,8 @@ class PastSnapshot(ReadSnapshot):
         return self._models[definition].as_of(self._past.position)
 
     def _replay_model(self, definition: ReadModelDefinition) -> None:
-        tables, skipped, dialect = self._models[definition], self._past.skips.of(definition), self._connection.dialect
-        self._replay(KeyedTarget(tables, self._past.decode, dialect, history=False, skipped=skipped))
+        tables, dialect = self._models[definition], self._connection.dialect
+        self._replay(KeyedTarget(tables, self._past.log, dialect, history=False))
 
     def _replay(self, target: Target) -> None:
         """Apply the events up to the position to temporary tables, once."""

@@ -1,6 +1,5 @@
 """An SQL projection as a target: its handler, unchanged, writes the tables that it declares."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leftfold.errors import UsageError
 from leftfold.model.record import StoredEvent
-from leftfold.query.batch_fold import NOTHING_SKIPPED, Decode, Skipped
 from leftfold.query.event_keys import THE_ONE_ROW, text_of_key
+from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.rebuild_report import SAMPLES, Differences
 from leftfold.query.sql_projection import SqlProjection, event_context
 from leftfold.query.tables.async_connection import run_async
 from leftfold.query.tables.checkpoints import find
-from leftfold.query.tables.database import before_renaming, is_trouble
+from leftfold.query.tables.database import database_of, is_trouble
 from leftfold.query.tables.differences import comparable, count_of, differences_between
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_schema import OLD
@@ -75,6 +74,10 @@ class SqlTables:
         """Return True: the columns are the user's."""
         return True
 
+    def target(self, log: FoldedLog) -> "SqlTarget":
+        """Return what fills the tables."""
+        return SqlTarget(self, log)
+
     def log_inexact_columns(self, dialect: sa.Dialect) -> None:
         """Log the columns of type `sa.Numeric` where SQLite stores them as floats."""
         for column in (column for table in self.schema for column in table.columns if dialect.name == "sqlite"):
@@ -98,20 +101,13 @@ Call = tuple[Any, ...]  # an event or several, and their contexts where the hand
 class SqlTarget:
     """Calls the handler of an SQL projection with events, on a connection whose transaction it cannot end."""
 
-    def __init__(
-        self,
-        tables: SqlTables,
-        decode: Decode,
-        loop: asyncio.AbstractEventLoop | None,
-        skipped: Skipped = NOTHING_SKIPPED,
-    ) -> None:
+    def __init__(self, tables: SqlTables, log: FoldedLog) -> None:
         self.tables = tables
         self.batch_limit = FIRST_BATCH_LIMIT
         self._handler = tables.definition.handler
         self._types = {event.owner for event in tables.definition.fold.events}
-        self._decode = decode
-        self._loop = loop
-        self._skipped = skipped
+        self._log = log
+        self._skipped = log.skipped_by(tables.definition)
 
     def __repr__(self) -> str:
         return f"<SqlTarget {self.tables.name}>"
@@ -160,7 +156,7 @@ class SqlTarget:
         The rows are copied: a renamed table would keep the names of its indexes, which the new one has too.
         """
         real = _real_schema(connection)
-        before_renaming(connection)
+        database_of(connection).wait_for_queries(connection)
         present = self._former(connection, real)
         drop_old(connection, {*self.tables.tables, *present})
         for name in present:
@@ -203,7 +199,7 @@ class SqlTarget:
         """Return the event, or None where it is skipped, or of a type that the handler does not take."""
         if THE_KEY_TEXT in self._skipped.get(stored.position, ()):
             return None
-        event = self._decode(stored)
+        event = self._log.decode(stored)
         return event if type(event) in self._types else None
 
     def _call_of(self, event: Any, stored: StoredEvent) -> Call:
@@ -220,7 +216,7 @@ class SqlTarget:
             for event, *more in calls:
                 await handle(event, handlers, *more)
 
-        run_async(self._loop, connection, work)
+        run_async(self._log.loop, connection, work)
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
+from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from leftfold.errors import InvalidUrl, ModelsUnavailable
-from leftfold.query.tables.backend import Backend, Blame
 from leftfold.query.tables.column_types import strict_json
 from leftfold.query.tables.compiling import SQLiteStatements
+from leftfold.query.tables.database import Database
 from leftfold.query.tables.database_url import DatabaseUrl
 from leftfold.query.tables.decimal_text import add_functions
 from leftfold.store.open import DECIMAL
@@ -30,33 +30,9 @@ SETTINGS = (
     "cache_size = -32768",
     "case_sensitive_like = ON",
 )
-TROUBLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-"""SQLite's codes for problems of the file or the machine, rather than of a statement or a value."""
 
 
-class SQLiteBlame(Blame):
-    """The meaning of SQLite's codes."""
-
-    def is_trouble(self, error: exc.StatementError) -> bool:
-        """Decide by SQLite's code."""
-        return _code(error) in TROUBLE
-
-    def is_write_refused(self, error: exc.StatementError) -> bool:
-        """Decide by SQLite's code, which `query_only` gives too."""
-        return _code(error) == sqlite3.SQLITE_READONLY
-
-
-class SQLiteBackend(Backend):
+class SQLiteDatabase(Database):
     """A file is in WAL mode, so readers and the writer do not wait for each other.
 
     It syncs less than the log (`synchronous=NORMAL`): after a power failure it may be at an earlier commit, never at
@@ -65,53 +41,51 @@ class SQLiteBackend(Backend):
     """
 
     of_one_log = True
-    blame = SQLiteBlame()
     longest_name = 1_000
 
     def __init__(self, url: DatabaseUrl) -> None:
-        super().__init__(url)
-        self._url = url.url
-        self.one_connection = not url.url.database or url.url.database == ":memory:"
+        self._in_memory = not url.url.database or url.url.database == ":memory:"
+        super().__init__(url, one_connection=self._in_memory)
 
-    def engine(self) -> sa.Engine:
+    def _make_engine(self) -> sa.Engine:
         """Return an engine whose connections leave it to us to begin transactions."""
-        options: dict[str, Any] = {"poolclass": StaticPool} if self.one_connection else {}
-        if not self.one_connection:
+        options: dict[str, Any] = {"poolclass": StaticPool} if self._in_memory else {}
+        if not self._in_memory:
             self._check_folder()
         arguments = {"timeout": self._timeout(), "check_same_thread": False}
-        url = self._url.difference_update_query(["timeout"])
+        url = self.url.url.difference_update_query(["timeout"])
         engine = sa.create_engine(url, connect_args=arguments, json_serializer=strict_json, **options)
         engine.dialect.statement_compiler = SQLiteStatements
         event.listen(engine, "connect", _set_up)
         return engine
 
     def _timeout(self) -> float:
-        given = self._url.query.get("timeout", str(BUSY_SECONDS))
+        given = self.url.url.query.get("timeout", str(BUSY_SECONDS))
         plain = isinstance(given, str) and DECIMAL.fullmatch(given)
         seconds = float(given) if isinstance(given, str) and plain else -1.0
         if not 0 <= seconds <= LONGEST_BUSY_SECONDS:
-            raise InvalidUrl(str(self._url), f"timeout={given!r} is not a number from 0 to {LONGEST_BUSY_SECONDS:,}")
+            raise InvalidUrl(str(self.url), f"timeout={given!r} is not a number from 0 to {LONGEST_BUSY_SECONDS:,}")
         return seconds
 
     def _check_folder(self) -> None:
-        path = Path(self._url.database or "")
+        path = Path(self.url.url.database or "")
         if not path.parent.is_dir():
-            raise ModelsUnavailable(str(self._url), f"there is no folder {path.parent}")
+            raise ModelsUnavailable(str(self.url), f"there is no folder {path.parent}")
         if path.is_dir():
-            raise ModelsUnavailable(str(self._url), f"{path} is a folder")
+            raise ModelsUnavailable(str(self.url), f"{path} is a folder")
 
-    def begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
+    def _begin_writing(self, connection: sa.Connection, *, shared: bool) -> None:
         """Begin as the only writer."""
         connection.exec_driver_sql("PRAGMA query_only = OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
+    def _begin_reading(self, connection: sa.Connection, *, scratch: bool) -> None:
         """Begin; the first statement takes the snapshot."""
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.exec_driver_sql("BEGIN")
 
     @contextmanager
-    def writable_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
+    def open_scratch(self, connection: sa.Connection) -> Generator[None, None, None]:
         """Make every table writable meanwhile; only temporary ones are written to."""
         connection.exec_driver_sql("PRAGMA query_only = OFF")
         try:
@@ -121,11 +95,11 @@ class SQLiteBackend(Backend):
 
     def exists(self) -> bool:
         """Return whether there is such a file."""
-        return Path(self._url.database or "").is_file()
+        return Path(self.url.url.database or "").is_file()
 
     def may_write(self, connection: sa.Connection, table: str) -> bool:
         """Return whether the file may be written."""
-        return os.access(self._url.database or "", os.W_OK)
+        return os.access(self.url.url.database or "", os.W_OK)
 
 
 def _set_up(connection: sqlite3.Connection, _: object) -> None:
@@ -133,8 +107,3 @@ def _set_up(connection: sqlite3.Connection, _: object) -> None:
     add_functions(connection)
     for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
-
-
-def _code(error: exc.StatementError) -> int | None:
-    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
