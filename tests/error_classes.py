@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 import leftfold
 import leftfold_torture
-from leftfold.errors import Conflict, LeftfoldError, ReadModelChanged, Rejected
+from leftfold.errors import Conflict, Declared, LeftfoldError, ReadModelChanged, Rejected
 from leftfold.model.criteria import criteria
 from leftfold.store import StoredEvent
 
@@ -25,7 +25,7 @@ SAMPLES: dict[Any, Any] = {
     type: int,
     Any: criteria("a").items[0],
     Conflict: Conflict(criteria("a").items[0], 3, [StoredEvent(4, 1, "a", 1, b"{}", b"{}", ("x:1",))]),
-    ReadModelChanged: ReadModelChanged("Total", 1, 1),
+    ReadModelChanged: ReadModelChanged("Total", 1, 1, "@app.read_model(version=2)"),
 }
 
 
@@ -35,7 +35,9 @@ def error_classes() -> list[type[LeftfoldError]]:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    below = [each for each in _below(LeftfoldError) if each.__module__.partition(".")[0] in PACKAGES]
+    below = [
+        each for each in _below(LeftfoldError) if each is not Declared and each.__module__.partition(".")[0] in PACKAGES
+    ]
     found = [each for each in below if each is Rejected or not issubclass(each, Rejected)]  # one ends a decision early
     return sorted(set(found), key=lambda each: (each.__module__, each.__name__))
 

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from leftfold import Rejected, StoredEvent, SyncLive, open_store_sync
-from leftfold.errors import InstanceEnded, KeyReused, TicketCancelled, TicketClosed, TicketFailed
+from leftfold.errors import AlreadyEnded, KeyReused, TicketCancelled, TicketFailed
 from leftfold.testing import FakeClock
 from leftfold_torture.postgres_server import PostgresServer
 from tests.formats.depot import (
@@ -276,7 +276,7 @@ def test_what_is_due_is_handled_once_and_recurs(place: Place, clock: FakeClock) 
             clock.set(moment)
             live.run_until_quiet()
             live.run_until_quiet()
-        with pytest.raises(TicketClosed):
+        with pytest.raises(AlreadyEnded):
             live.ticket(OPEN).cancel()
         live.ticket(RECURRING).cancel()
         scheduled = [each.data["name"] for each in live.commands("scheduled") if each.command == "depot.count"]
@@ -364,7 +364,7 @@ def test_an_instance_can_be_skipped_and_cancelled(place: Place, clock: FakeClock
         assert live.process(Transport, WORSE).progress.skipped == {10}
         live.skip(Transport, "bad transport", reason="is lost")
         live.cancel(Transport, "p2", reason="is lost")
-        with pytest.raises(InstanceEnded):
+        with pytest.raises(AlreadyEnded):
             live.cancel(Transport, "cancelled", reason="again")
         clock.set(NOON)
         live.run_until_quiet()

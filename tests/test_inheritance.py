@@ -26,7 +26,6 @@ from leftfold import (
     replace,
 )
 from leftfold.errors import (
-    AbstractMessage,
     DefinedTooLate,
     DefinitionError,
     InvalidCriteria,
@@ -372,7 +371,7 @@ async def test_an_event_of_an_abstract_class_is_refused_at_append() -> None:
         return Base(command.account)
 
     async with app.open("memory:") as live:
-        with pytest.raises(AbstractMessage, match="Base is defined with abstract=True"):
+        with pytest.raises(NotAMessage, match="it is defined with abstract=True"):
             await live.execute(Pay("a", 1))
 
 

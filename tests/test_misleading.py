@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, Query, ReadModel, ReadModels, Tag, message
-from leftfold.errors import DuplicateHandler, PositionAhead, TaglessEvent, WireNameClash
+from leftfold.errors import DuplicateHandler, PositionAhead, TaglessEvent, WireNameTaken
 
 Id = Annotated[str, Tag("account")]
 
@@ -133,7 +133,7 @@ def test_two_of_one_name_in_one_file_are_a_clash_all_the_same() -> None:
         pass
 
     app.event(A)
-    with pytest.raises(WireNameClash):
+    with pytest.raises(WireNameTaken):
         app.event(B)
 
 

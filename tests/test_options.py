@@ -11,7 +11,7 @@ import pytest
 
 from examples.bank import Richest, bank
 from leftfold import App, Backoff, Event, open_store, open_store_sync
-from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, MissingOption, UnknownReadModel, UnknownRole
+from leftfold.errors import InvalidHandler, InvalidOption, InvalidUrl, MissingOption, UnknownName
 from leftfold.opening import RULES
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
@@ -100,13 +100,13 @@ async def test_a_value_that_cannot_be_meant_is_refused(name: str, value: Any) ->
 
 async def test_a_role_and_a_read_model_that_are_unknown_are_named() -> None:
     work: Any = ["commands", "mails"]
-    with pytest.raises(UnknownRole, match="mails"):
+    with pytest.raises(InvalidOption, match="mails"):
         async with bank.open("memory:", work=work):
             pass
     for app in (bank, App("without models")):
         for only, said in ((["Balanse"], "Balanse"), ([App], "App"), ([7], "7")):
             wrong: Any = only
-            with pytest.raises(UnknownReadModel, match=said):
+            with pytest.raises(UnknownName, match=said):
                 async with app.open("memory:", only=wrong):
                     pass
 

@@ -19,7 +19,7 @@ from leftfold import (
     SubmissionState,
     Tag,
 )
-from leftfold.errors import InstanceNotParked, UnknownName, UnknownSubmissionState, WrongVerb
+from leftfold.errors import NotParked, UnknownName, WrongVerb
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 
@@ -154,7 +154,7 @@ async def test_a_name_that_two_things_have_is_refused_unless_its_kind_is_given()
     app.read_model(Heard)
     app.reactor("Heard", start="from_start")(write_letter)
     async with app.open("memory:", work=False) as live:
-        with pytest.raises(UnknownName, match="'Heard' may be projection Heard or reactor Heard") as refused:
+        with pytest.raises(UnknownName, match="write 'projection Heard' or 'reactor Heard'") as refused:
             await live.parked("Heard")
         assert refused.value.ambiguous
         assert await live.parked("reactor Heard") == []
@@ -168,13 +168,13 @@ async def test_a_verb_that_does_not_fit_says_which_one_does(live: LiveApp) -> No
     for name in ("letters", "Heard"):
         with pytest.raises(WrongVerb, match="skip, which leaves out one event"):
             await live.cancel(name, 1, reason="no")
-    with pytest.raises(InstanceNotParked):
+    with pytest.raises(NotParked):
         await live.retry(Answering, "b")
 
 
 @pytest.mark.parametrize("state", ["open", "unknown", "Failed", ""])
 async def test_a_state_that_commands_do_not_have_is_refused_by_name(live: LiveApp, state: str) -> None:
-    with pytest.raises(UnknownSubmissionState, match=repr(state)) as refused:
+    with pytest.raises(UnknownName, match=repr(state)) as refused:
         await live.commands(state)
 
     assert refused.value.known == tuple(SubmissionState)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leftfold import App
-from leftfold.errors import ReadModelBehind, UnknownReadModel, UnknownRole
+from leftfold.errors import InvalidOption, ReadModelBehind, UnknownName
 from leftfold.follow.workers import ROLES, roles_of
 from leftfold.query import ReadModels
 from leftfold.store import MemoryStore
@@ -36,7 +36,7 @@ def test_true_is_every_role_and_false_is_none(work: Any, meant: set[str]) -> Non
 
 @pytest.mark.parametrize("work", ["projections", ("projection",), ("commands", 7)])
 def test_what_is_no_role_is_refused(work: Any) -> None:
-    with pytest.raises(UnknownRole):
+    with pytest.raises(InvalidOption):
         roles_of(work)
 
 
@@ -63,7 +63,7 @@ async def test_only_some_read_models_are_folded(only: list[Any], tmp_path: Path)
 
 
 async def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(UnknownReadModel, match="'Balance', 'Turnover'"):
+    with pytest.raises(UnknownName, match="'Balance', 'Turnover'"):
         async with bank().open("memory:", only=["Balances"]):
             pass
 

@@ -20,15 +20,7 @@ import pydantic
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Query, ReadModels, Rejected, Tag, message, replace
-from leftfold.errors import (
-    CannotEncode,
-    InvalidKey,
-    InvalidMessage,
-    LeftfoldError,
-    ShadowedField,
-    UnstorableType,
-    shown,
-)
+from leftfold.errors import CannotEncode, InvalidField, InvalidKey, InvalidMessage, LeftfoldError, shown
 from leftfold.store import MemoryStore
 
 Id = Annotated[str, Tag("account")]
@@ -453,7 +445,7 @@ def test_a_type_that_cannot_be_stored_is_refused_when_the_class_is_registered(ba
     owner: Any = type(base)("Bad", (base,), {"__annotations__": {"fine": int, "field": hint}, "__module__": __name__})
     app = App("any")
 
-    with pytest.raises(UnstorableType) as refused:
+    with pytest.raises(InvalidField) as refused:
         register(app, owner)
 
     assert (refused.value.owner, refused.value.field) == ("Bad", "field")
@@ -524,7 +516,7 @@ class HiddenInDataclass(Total):
 def test_a_field_that_python_reads_elsewhere_is_refused_when_the_class_is_registered(owner: Any, found: str) -> None:
     app = App("any")
 
-    with pytest.raises(ShadowedField, match=found) as refused:
+    with pytest.raises(InvalidField, match=found) as refused:
         app.event(owner)
 
     assert refused.value.field == "amount"
@@ -572,7 +564,7 @@ async def test_a_type_that_is_defined_later_is_refused_when_the_app_is_opened(mo
     app.event(Early)
     monkeypatch.setitem(globals(), "Later", datetime | date)
 
-    with pytest.raises(UnstorableType):
+    with pytest.raises(InvalidField):
         async with app.open("memory:"):
             pass
 

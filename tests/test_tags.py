@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from leftfold.errors import UnresolvedAnnotation, UntaggableType
+from leftfold.errors import InvalidField, UnresolvedAnnotation
 from leftfold.model.message import Event, MessageType
 from leftfold.model.tag import NonKey, Tag, TagField, render, tag_fields
 
@@ -107,7 +107,7 @@ def test_tags_show_themselves() -> None:
 def test_a_tag_on_a_type_without_stable_text_is_refused(untaggable: Any) -> None:
     owner = type("Wrong", (), {"__annotations__": {"field": Annotated[untaggable, Tag("x")]}})
 
-    with pytest.raises(UntaggableType) as caught:
+    with pytest.raises(InvalidField) as caught:
         tag_fields(owner)
 
     assert (caught.value.owner, caught.value.field) == ("Wrong", "field")

@@ -26,15 +26,7 @@ from leftfold import (
     Tag,
     replace,
 )
-from leftfold.errors import (
-    CannotDecode,
-    DefinitionError,
-    EvolveFailed,
-    InvalidHandler,
-    InvalidModel,
-    NotAnEvent,
-    WrongAnswer,
-)
+from leftfold.errors import CannotDecode, DefinitionError, EvolveFailed, InvalidHandler, InvalidModel, InvalidResult
 from leftfold.query.handler import answer_hint, elements_of, outer_types, wrong_element
 
 
@@ -154,7 +146,7 @@ async def test_an_evolve_that_fails_on_an_old_event_names_model_key_position_and
 async def test_an_evolve_that_fails_on_what_was_just_decided_says_so_and_nothing_is_stored(fails: list[Any]) -> None:
     fails.append(None)
     async with banking().open("memory:") as live:
-        with pytest.raises(EvolveFailed, match=r"returned None, for kinds\.deposited which was just decided"):
+        with pytest.raises(EvolveFailed, match=r"returned None, for kinds\.deposited, which was just decided"):
             await live.execute(Deposit("a", 13))
         assert await live.store.head() == 0
 
@@ -353,7 +345,7 @@ async def test_what_is_no_event_is_refused_by_name(decided: Any, wrap: Callable[
         return found
 
     async with app.open("memory:") as live:
-        with pytest.raises(NotAnEvent, match="deposit returned"):
+        with pytest.raises(InvalidResult, match="deposit returned"):
             await live.execute(Deposit("a"))
         assert await live.store.head() == 0
 
@@ -369,7 +361,7 @@ async def test_a_coroutine_that_is_returned_is_refused_and_closed() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         async with app.open("memory:") as live:
-            with pytest.raises(NotAnEvent, match="coroutine"):
+            with pytest.raises(InvalidResult, match="coroutine"):
                 await live.execute(Deposit("a"))
 
 
@@ -437,7 +429,7 @@ async def test_an_answer_of_another_type_than_the_query_says_is_an_error(answer:
         return found
 
     async with app.open("memory:") as live:
-        with pytest.raises(WrongAnswer, match=f"total answered Total with {type(answer).__name__}"):
+        with pytest.raises(InvalidResult, match=f"total returned {type(answer).__name__}"):
             await live.query(Total())
 
 
@@ -514,7 +506,7 @@ async def test_an_answer_with_an_element_of_another_type_names_the_element() -> 
         return found  # type: ignore[no-any-return]
 
     async with app.open("memory:") as live:
-        with pytest.raises(WrongAnswer, match=r"rows answered Rows with \[0\] str: 'no row'") as caught:
+        with pytest.raises(InvalidResult, match=r"rows returned \[0\] str: 'no row'") as caught:
             await live.query(Rows())
     assert (caught.value.place, caught.value.value) == ("[0]", "no row")
 

@@ -2,14 +2,11 @@
 
 LeftfoldError
 ├── Rejected
-├── DefinitionError: UnresolvedAnnotation, NotAMessage, AbstractMessage, DefinedTooLate, InvalidCriteria,
-│       UntaggableType, UnstorableType, ShadowedField, TaglessEvent, InvalidModel, InvalidHandler, InvalidProjection,
-│       UnmatchedParameter, AmbiguousParameter, DuplicateHandler, WireNameClash, ReservedWireName
-├── UsageError: NotHandled, NaiveDatetime, UnsupportedValue, UnsupportedExpression, PositionAhead,
-│       InvalidPosition, InvalidKey, InvalidMetadata, NotAnEvent, WrongAnswer, InvalidUrl, MissingExtra, SameLog,
-│       ForeignTarget, MissingOption, InvalidOption, UnknownRole, UnknownName, WrongVerb, UnknownSubmissionState,
-│       UnknownProcess, InstanceNotParked, InstanceEnded, UnknownInstance, UnknownReactor, EventNotWaiting,
-│       WrongLoop, ForkedStore, InsideRunningLoop
+├── DefinitionError: UnresolvedAnnotation, NotAMessage, DefinedTooLate, InvalidCriteria, InvalidField, TaglessEvent,
+│       InvalidModel, InvalidHandler, InvalidProjection, UnmatchedParameter, DuplicateHandler, WireNameTaken
+├── UsageError: NotHandled, UnknownName, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime, UnsupportedValue,
+│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, InvalidMetadata, InvalidResult, InvalidUrl,
+│       InvalidOption, MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -17,34 +14,31 @@ LeftfoldError
 │   ├── InvalidAppend: EmptyAppend, AppendTooLarge, EventTooLarge, CriteriaTooLarge, InvalidEvent,
 │   │   │   InvalidIdempotencyKey, InvalidTag, InvalidType, TimeRefused
 │   │   └── InvalidIdempotencyKey: ReservedKey
-│   └── StoreUnavailable: StoreClosed, StoreNotFound, LogUnderFormerName, StoreUnreachable, StoreBusy, StoreFull,
-│       │   StoreReadOnly, ClockJumped, UnsuitableDatabase, RoleTaken, StoreCorrupt, StoreFailed
+│   └── StoreUnavailable: StoreClosed, StoreNotFound, StoreUnreachable, StoreBusy, StoreFull, StoreReadOnly,
+│       │   ClockJumped, UnsuitableDatabase, RoleTaken, StoreCorrupt, StoreFailed
 │       ├── StoreCorrupt: StoreCopied
 │       └── StoreFailed: LogReplaced
 ├── EvolveFailed
 ├── ArgumentMutated
 ├── TooManyConflicts
-├── TicketError: UnknownTicket, TicketOpen, TicketFailed, TicketCancelled, TicketClosed
+├── TicketError: UnknownTicket, TicketOpen, TicketFailed, TicketCancelled
 └── ReadModelError: ReadModelBehind, ProjectionFailed, ProjectionParked, ReadModelChanged, ReadModelDiverged, NotKept,
-    │   NotParked, TableTaken, ModelsUnavailable, UnknownReadModel
+    │   TableTaken, ModelsUnavailable
     ├── ReadModelBehind: ExecutedButBehind
-    └── ReadModelChanged: ProjectionChanged, ReadModelsChanged
+    └── ReadModelChanged: ReadModelsChanged
 """
 
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from difflib import get_close_matches
+from inspect import Parameter, Signature, get_annotations, signature
 from math import isfinite
-from shlex import quote
-from typing import Any, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin
 
 from leftfold.passwords import without_password, without_password_of, without_passwords
+from leftfold.wording import fill_in, listed, shown, similar
 
 PARTS = ("found", "expected", "remedy")
-REQUIRED: Any = object()
-LONGEST_SHOWN = 120
 
 
 class LeftfoldError(Exception):
@@ -63,9 +57,8 @@ class LeftfoldError(Exception):
         super().__init__(f"{self.found}\n  expected: {self.expected}\n  to do: {self.remedy}")
 
     def __repr__(self) -> str:
-        names = getattr(type(self), "_fields", ()) or PARTS
-        shown_fields = ", ".join(f"{name}={shown(getattr(self, name))}" for name in names)
-        return without_passwords(f"{type(self).__name__}({shown_fields})")
+        fields = ", ".join(f"{name}={shown(getattr(self, name))}" for name in self._shown())
+        return without_passwords(f"{type(self).__name__}({fields})")
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and _without_notes(self) == _without_notes(other)
@@ -75,6 +68,9 @@ class LeftfoldError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args), vars(self)
+
+    def _shown(self) -> Sequence[str]:
+        return PARTS
 
 
 def _without_notes(error: object) -> dict[str, Any]:
@@ -86,107 +82,6 @@ def _restored(owner: type[LeftfoldError], args: tuple[Any, ...]) -> LeftfoldErro
     error = owner.__new__(owner)
     super(LeftfoldError, error).__init__(*args)
     return error
-
-
-def fill(self: LeftfoldError, *values: Any, **named: Any) -> None:
-    """Set the fields of an error, and format the templates of its class: the constructor of most errors."""
-    owner: Any = type(self)
-    given = dict(zip(owner._fields, values, strict=False)) | named
-    held = owner._fields | given
-    is_complete = len(held) == len(owner._fields) and not any(value is REQUIRED for value in held.values())
-    if not is_complete or len(given) < len(values) + len(named):
-        inspect.signature(owner).bind(*values, **named)  # raises a TypeError that says what is wrong
-    for name, value in held.items():
-        setattr(self, name, tuple(value) if _is_sequence(owner._hints[name]) else value)
-    texts = _Texts(self)
-    LeftfoldError.__init__(
-        self, *(held[part] if part in held else getattr(self, part).format_map(texts) for part in PARTS)
-    )
-
-
-def _is_sequence(hint: Any) -> bool:
-    return getattr(hint, "__origin__", None) is Sequence
-
-
-@dataclass_transform(eq_default=False)
-class Declared(type):
-    """Gives an error class a constructor with its annotated fields as parameters.
-
-    `found`, `expected` and `remedy` are templates over the fields and properties; as a field, one is given in full.
-    """
-
-    _fields: dict[str, Any]
-    _hints: dict[str, Any]
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
-        super().__init__(name, bases, namespace)
-        hints, base = inspect.get_annotations(cls), bases[0]
-        cls._hints = getattr(base, "_hints", {}) | hints
-        cls._fields = getattr(base, "_fields", {}) | {each: namespace.get(each, REQUIRED) for each in hints}
-        if "__init__" not in namespace and (cls._fields or hasattr(cls, "found")):
-            type.__setattr__(cls, "__init__", fill)
-
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        """Return the signature of the constructor that is made from the fields."""
-        if cls.__dict__.get("__init__") is not fill:
-            raise AttributeError("the constructor is written out")
-        kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
-        parameters = [
-            inspect.Parameter(
-                name, kind, default=empty if default is REQUIRED else default, annotation=cls._hints[name]
-            )
-            for name, default in cls._fields.items()
-        ]
-        return inspect.Signature(parameters)
-
-
-class _Texts:
-    """The values of an error's templates, by name."""
-
-    def __init__(self, error: LeftfoldError) -> None:
-        self._error = error
-
-    def __getitem__(self, name: str) -> "_Text":
-        return _Text(getattr(self._error, name))
-
-
-class _Text:
-    """A value in a template: a tuple as a list of names, a datetime in ISO format, `!r` in at most 120 characters."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return shown(self._value)
-
-    def __format__(self, form: str) -> str:
-        value: Any = self._value
-        if isinstance(value, datetime):
-            return value.isoformat()
-        return _listed(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else format(value, form)
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(repr, names)) or "none"
-
-
-def shown(value: object) -> str:
-    """Return the `repr` of a value for a message, in at most 120 characters, even if its `repr` raises."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = f"a {type(value).__name__} that is nested too deeply to be shown"
-    except Exception as error:  # noqa: BLE001 the message is about something else and must not be lost
-        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
-
-
-def unknown_option(name: str, known: Sequence[str]) -> str:
-    """Say that an option does not exist, and name similar ones or else all that exist."""
-    near = get_close_matches(name, known, 3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the options are {', '.join(known)}"
-    return f"there is no option {name!r}; {hint}"
 
 
 class Rejected(LeftfoldError):
@@ -212,11 +107,55 @@ class Rejected(LeftfoldError):
         return hash(self.reason)
 
 
-class DefinitionError(LeftfoldError, metaclass=Declared):
+@dataclass_transform(eq_default=False)
+class Declared(LeftfoldError):
+    """An error whose constructor takes its annotated fields.
+
+    `found`, `expected` and `remedy` are templates over the attributes, see `leftfold.wording`; one that is a field is
+    given in full. A class without templates takes these three.
+    """
+
+    __signature__: ClassVar[Signature]
+    _fields: ClassVar[dict[str, Parameter]] = {}
+    _form: ClassVar[Signature]
+    _defaults: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        kind, empty, own = Parameter.POSITIONAL_OR_KEYWORD, Parameter.empty, vars(cls)
+        cls._fields = cls._fields | {
+            name: Parameter(name, kind, default=own.get(name, empty), annotation=hint)
+            for name, hint in get_annotations(cls).items()
+        }
+        parts = [Parameter(name, kind, annotation=str) for name in PARTS]
+        cls._form = Signature([*cls._fields.values()] if hasattr(cls, "found") else parts)
+        cls._defaults = {name: each.default for name, each in cls._fields.items() if each.default is not empty}
+        cls.__signature__ = signature(own["__init__"].__get__(cls)) if "__init__" in own else cls._form
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        names = self._form.parameters
+        given = dict(zip(names, values, strict=False)) | named
+        held = self._defaults | given
+        if len(held) != len(names) or len(given) < len(values) + len(named):
+            self._form.bind(*values, **named)  # raises a TypeError that says what is wrong
+        for name, value in held.items():
+            setattr(self, name, tuple(value) if get_origin(names[name].annotation) is Sequence else value)
+        self._derive()
+        texts = {part: getattr(self, part) for part in PARTS}
+        super().__init__(*(text if part in held else fill_in(text, self) for part, text in texts.items()))
+
+    def _derive(self) -> None:
+        """Set the attributes that follow from the fields."""
+
+    def _shown(self) -> Sequence[str]:
+        return [*self._form.parameters]
+
+
+class DefinitionError(Declared):
     """The app is defined incorrectly."""
 
-    def __init__(self, found: str, expected: str, remedy: str) -> None:
-        LeftfoldError.__init__(self, found, expected, remedy)
+    if TYPE_CHECKING:
+
+        def __init__(self, found: str, expected: str, remedy: str) -> None: ...
 
 
 class UnresolvedAnnotation(DefinitionError, NameError):
@@ -230,29 +169,13 @@ class UnresolvedAnnotation(DefinitionError, NameError):
 
 
 class NotAMessage(DefinitionError, TypeError):
-    """A class is used as a message but is not one."""
+    """A class is used as a message, but it is not one, or it is abstract."""
 
     owner: object
-    found = "{_name!r} is used as a message"
-    expected = "a subclass of Event, Command or Query, or a class decorated with @message(...)"
-    remedy = "derive the class from Event, or put @message(wire=..., version=...) above the class itself"
-
-    @property
-    def _name(self) -> object:
-        return getattr(self.owner, "__qualname__", self.owner)
-
-
-class AbstractMessage(DefinitionError, TypeError):
-    """An abstract class is used as a message."""
-
-    owner: type
-    found = "{_name} is defined with abstract=True and is used as a message"
-    expected = "a class that is not abstract: an abstract class has no messages of its own"
-    remedy = "use a subclass of {_name}, or remove abstract=True"
-
-    @property
-    def _name(self) -> str:
-        return self.owner.__qualname__
+    abstract: bool = False
+    found = "{owner} is used as a message, but it is {abstract:?defined with abstract=True}{abstract:!not one}"
+    expected = "a subclass of Event, Command or Query that is not abstract, or a class decorated with @message(...)"
+    remedy = "{abstract:?use a subclass of it}{abstract:!derive it from Event, or decorate it with @message(wire=...)}"
 
 
 class DefinedTooLate(DefinitionError):
@@ -260,17 +183,9 @@ class DefinedTooLate(DefinitionError):
 
     owner: type
     base: type
-    found = "{_name} was defined after the app was opened, and the app's models fold {_base}"
+    found = "{owner} was defined after the app was opened, and the app's models fold {base}"
     expected = "all subclasses of an event class that a model folds to be defined before the app is opened"
-    remedy = "import the module that defines {_name} first, then open the app again"
-
-    @property
-    def _name(self) -> str:
-        return self.owner.__qualname__
-
-    @property
-    def _base(self) -> str:
-        return self.base.__qualname__
+    remedy = "import the module that defines {owner} first, then open the app again"
 
 
 class InvalidCriteria(DefinitionError, ValueError):
@@ -278,63 +193,20 @@ class InvalidCriteria(DefinitionError, ValueError):
 
     owner: object
     problem: str
-    found = "criteria({_name}): {problem}"
+    found = "criteria({owner}): {problem}"
     expected = "wire names, event classes, or base classes whose subclasses are already defined"
     remedy = "name the events, or call criteria(...) in a function that runs after all events are defined"
 
-    @property
-    def _name(self) -> object:
-        return getattr(self.owner, "__qualname__", self.owner)
 
-
-class UntaggableType(DefinitionError, TypeError):
-    """A Tag annotates a type that has no stable text form."""
-
-    owner: str
-    field: str
-    type: object
-    found = "{owner}.{field} is tagged but has the type {_name}"
-    expected = "str, int, UUID, Enum or date, optional or in a list, tuple or set"
-    remedy = "tag a field of one of these types"
-
-    @property
-    def _name(self) -> object:
-        return getattr(self.type, "__name__", self.type)
-
-
-class UnstorableType(DefinitionError, TypeError):
-    """A field has a type whose values cannot all be stored and read back equal."""
+class InvalidField(DefinitionError, TypeError):
+    """A field of a message cannot be stored and read back equal, cannot be tagged, or is hidden by a property."""
 
     owner: str
     field: str
     problem: str
-    found = "{_place} has a type that cannot be stored: {problem}"
-    expected = "types whose values come back equal from JSON; docs/events.md lists them"
-    remedy = (
-        "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
-        "written as text; otherwise use a type from the list"
-    )
-
-    @property
-    def _place(self) -> str:
-        return f"{self.owner}.{self.field}" if self.field else self.owner
-
-
-class ShadowedField(DefinitionError, TypeError):
-    """A property, method or constant has the name of a field, so Python reads another value than the stored one."""
-
-    owner: str
-    field: str
-    hidden_by: object
-    found = "{owner}.{field} is a field and also {_kind}"
-    expected = "one meaning for a name: Python reads the value that is stored"
-    remedy = "rename one of the two; give a property that computes a value a name of its own"
-
-    @property
-    def _kind(self) -> str:
-        if isinstance(self.hidden_by, property):
-            return "a property"
-        return "a method" if callable(self.hidden_by) else f"the constant {shown(self.hidden_by)}"
+    expected: str
+    remedy: str
+    found = "{owner}{field:?.{field}} {problem}"
 
 
 class TaglessEvent(DefinitionError, TypeError):
@@ -349,13 +221,9 @@ class TaglessEvent(DefinitionError, TypeError):
     expected = "an event that carries the tags: {missing}"
     remedy = (
         "type the field of {event} that identifies the entity with the tagged type, remove the event from "
-        "evolve,{_criteria} or, if {event} is only a base class for other events, define it as "
-        "class {event}(..., abstract=True)"
+        "evolve,{criteria:? define `criteria(self)` on the model,} or, if {event} is only a base class for other "
+        "events, define it as class {event}(..., abstract=True)"
     )
-
-    @property
-    def _criteria(self) -> str:
-        return " define `criteria(self)` on the model," if self.criteria else ""
 
 
 class InvalidModel(DefinitionError, TypeError):
@@ -385,27 +253,19 @@ class InvalidProjection(DefinitionError, ValueError):
 
 
 class UnmatchedParameter(DefinitionError, TypeError):
-    """No field of the command provides the key for a handler's parameter."""
+    """No field of the command, or more than one, provides the key for a handler's parameter."""
 
     handler: str
     parameter: str
     tag: str
     choices: Sequence[str]
-    found = "parameter {parameter!r} of {handler} needs a key tagged {tag!r}; the command's tagged fields: {choices}"
-    expected = "a command field with the tag {tag!r}"
-    remedy = "add the field to the command, with the tagged type"
-
-
-class AmbiguousParameter(DefinitionError, TypeError):
-    """Several fields of the command could provide the key for a handler's parameter."""
-
-    handler: str
-    parameter: str
-    tag: str
-    choices: Sequence[str]
-    found = "the key for parameter {parameter!r} of {handler} could come from several fields: {choices}"
-    expected = "exactly one command field with the tag {tag!r}, or one with the name of the parameter"
-    remedy = "give the parameter the name of the field that you mean: {choices}"
+    ambiguous: bool = False
+    found = (
+        "parameter {parameter!r} of {handler} needs a key tagged {tag!r}, and {ambiguous:?several fields have this tag}"
+        "{ambiguous:!no field of the command has this tag}; the command's tagged fields: {choices}"
+    )
+    expected = "one command field with the tag {tag!r}, or one with the name of the parameter"
+    remedy = "{ambiguous:?give the parameter the name of a field}{ambiguous:!add a field with the tagged type}"
 
 
 class DuplicateHandler(DefinitionError, ValueError):
@@ -419,40 +279,23 @@ class DuplicateHandler(DefinitionError, ValueError):
     remedy = "remove one handler, or give it its own message type"
 
 
-class WireNameClash(DefinitionError, ValueError):
-    """Two message types have the same wire name."""
-
-    wire: str
-    first: str
-    second: str
-    found = "{first} and {second} both have the wire name {wire!r}"
-    expected = "a different wire name for each type"
-    remedy = "give one of them another name: class {_name}(Event, wire=...)"
-
-    @property
-    def _name(self) -> str:
-        return self.second.rpartition(".")[2]
-
-
-class ReservedWireName(DefinitionError, ValueError):
-    """A message type has a wire name that leftfold reserves for its own events."""
+class WireNameTaken(DefinitionError, ValueError):
+    """A message type has the wire name of another type, or one that leftfold reserves for its own events."""
 
     wire: str
     owner: str
-    found = "{owner} has the wire name {wire!r}"
-    expected = "a name that does not begin with 'leftfold.', which is the prefix of leftfold's own events"
-    remedy = "give it another name: class {_name}(Event, wire=...)"
-
-    @property
-    def _name(self) -> str:
-        return self.owner.rpartition(".")[2]
+    taken_by: str
+    found = "{owner} has the wire name {wire!r}, which belongs to {taken_by}"
+    expected = "a wire name that no other type has and that does not begin with 'leftfold.'"
+    remedy = "give it another name, as in class Deposited(Event, wire='account.deposited')"
 
 
-class UsageError(LeftfoldError, metaclass=Declared):
+class UsageError(Declared):
     """A call asks for something that cannot be done."""
 
-    def __init__(self, found: str, expected: str, remedy: str) -> None:
-        LeftfoldError.__init__(self, found, expected, remedy)
+    if TYPE_CHECKING:
+
+        def __init__(self, found: str, expected: str, remedy: str) -> None: ...
 
 
 class NotHandled(UsageError, LookupError):
@@ -463,6 +306,56 @@ class NotHandled(UsageError, LookupError):
     found = "the app has no handler for {message}"
     expected = "one of {known}"
     remedy = "define a handler with @app.handles or @app.answers before the app is opened"
+
+
+class UnknownName(UsageError, LookupError):
+    """There is no such thing as a name says, or several things share the name; `known` lists the names."""
+
+    kind: str
+    name: str
+    known: Sequence[str] = ()
+    ambiguous: bool = False
+    found = "{ambiguous:?more than one {kind} is called {name!r}}{ambiguous:!there is no {kind} {name!r}}"
+    expected = "{known:?one of {known}}{known:!the name of a {kind} that exists}"
+    remedy = "{near:?write {near}}{near:!correct the name, or define the {kind} before the app is opened}"
+
+    def _derive(self) -> None:
+        self.name = without_passwords(self.name)
+        self.near = " or ".join(map(repr, self.known)) if self.ambiguous else similar(self.name, self.known)
+
+
+class NotParked(UsageError, LookupError):
+    """An event cannot be retried or skipped, because nothing is parked under this name and key."""
+
+    name: str
+    key: Sequence[object]
+    parked: int = 0
+    state: str = ""
+    found = "{name} has nothing parked{key:? under the key {key}}{state:?: it is {state}}"
+    expected = "the key of a parked event, of which there are {parked}"
+    remedy = "list them with `live.parked()` or `leftfold status`; what is not parked needs nothing"
+
+
+class AlreadyEnded(UsageError):
+    """A submitted command or a process instance is in a state in which it cannot be retried or cancelled."""
+
+    verb: str
+    name: str
+    state: str
+    found = "cannot {verb} {name}: it is {state}"
+    expected = "a failed or postponed command to retry, or an unfinished command or process instance to cancel"
+    remedy = "nothing needs to be done; submit a new command if something else has to happen"
+
+
+class WrongVerb(UsageError, ValueError):
+    """`skip` or `cancel` does not fit what the name stands for."""
+
+    verb: str
+    name: str
+    instead: str
+    found = "{verb} does not work like this for {name}"
+    expected = "{instead}"
+    remedy = "call that"
 
 
 class NaiveDatetime(UsageError, ValueError):
@@ -500,18 +393,8 @@ class PositionAhead(UsageError, ValueError):
     head: int
     option: str = "as_of"
     found = "{option} {asked} has not happened yet; the newest event is at position {head}"
-    expected = "a position from 0 to {head}{_or_time}"
-    remedy = "{_remedy}"
-
-    @property
-    def _or_time(self) -> str:
-        return ", or a time in the past" if self.option == "as_of" else ""
-
-    @property
-    def _remedy(self) -> str:
-        if self.option == "as_of":
-            return "leave out as_of to ask for the current state"
-        return f"take the position from a receipt of this log, or leave out {self.option}"
+    expected = "a position from 0 to {head}, or a time in the past if the option is as_of"
+    remedy = "take the position from a receipt of this log, or leave out {option} for the current state"
 
 
 class InvalidPosition(UsageError, ValueError):
@@ -541,47 +424,19 @@ class InvalidMetadata(UsageError, ValueError):
     field: str
     given: object
     expected: str
-    found = "{field} is {given!r}, of type {_type}"
+    found = "{field} is {given!r}, of type {given:type}"
     remedy = "pass text, as in {field}=str(...)"
 
-    @property
-    def _type(self) -> str:
-        return type(self.given).__name__
 
-
-class NotAnEvent(UsageError, TypeError):
-    """A command handler returned something that is not an event."""
+class InvalidResult(UsageError, TypeError):
+    """A handler returned something that is not an event, or not an answer of the query's type."""
 
     handler: str
     value: object
-    found = "{handler} returned {value!r}"
-    expected = "an event, several events, or None"
-    remedy = "return instances of Event, or of classes decorated with @message"
-
-
-class WrongAnswer(UsageError, TypeError):
-    """A query handler returned a value that is not of the query's type."""
-
-    handler: str
-    query: str
-    types: Sequence[type]
-    value: object
+    expected: str
+    remedy: str = "return instances of Event, or of classes decorated with @message"
     place: str = ""
-    found = "{handler} answered {query} with {_place}{_type}: {value!r}"
-    expected = "{_expected}"
-    remedy = "return what {query} declares, or correct the type in `class {query}(Query[...])`"
-
-    @property
-    def _place(self) -> str:
-        return f"{self.place} " if self.place else ""
-
-    @property
-    def _type(self) -> str:
-        return type(self.value).__name__
-
-    @property
-    def _expected(self) -> str:
-        return " or ".join(each.__name__ for each in self.types)
+    found = "{handler} returned {place:?{place} }{value:type}: {value!r}"
 
 
 class InvalidUrl(UsageError, ValueError):
@@ -593,8 +448,28 @@ class InvalidUrl(UsageError, ValueError):
     expected = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://host/database?log=name, memory: or a Path"
     remedy = "correct the URL; docs/store.md lists the options"
 
-    def __init__(self, url: str, problem: str) -> None:
-        fill(self, without_password(url), without_password_of(url, problem))
+    def _derive(self) -> None:
+        self.url, self.problem = without_password(self.url), without_password_of(self.url, self.problem)
+
+
+class InvalidOption(UsageError, ValueError):
+    """An option of `open` has a value that is not allowed."""
+
+    name: str
+    value: object
+    expected: str
+    remedy: str = "correct the value, or leave out the option for the default"
+    found = "{name}={value!r}"
+
+
+class MissingOption(UsageError, TypeError):
+    """`open` was given a store object without an option that the URL of a log would imply."""
+
+    name: str
+    store: str
+    found = "open was given {store} without {name}="
+    expected = "{name}=, because a store object does not say where its log is kept"
+    remedy = "add {name}=, or open the log by its URL"
 
 
 class MissingExtra(UsageError, ImportError):
@@ -615,8 +490,8 @@ class SameLog(UsageError, ValueError):
     expected = "two different logs: a copy has its own identity"
     remedy = "name another file or schema as the target; a file that was copied with cp is still the same log"
 
-    def __init__(self, log: str) -> None:
-        fill(self, without_password(log))
+    def _derive(self) -> None:
+        self.log = without_password(self.log)
 
 
 class ForeignTarget(UsageError, ValueError):
@@ -629,170 +504,13 @@ class ForeignTarget(UsageError, ValueError):
     remedy = "copy to a new file or schema, or delete this one if nobody needs it"
 
 
-class MissingOption(UsageError, TypeError):
-    """`open` was given a store object without an option that the URL of a log would imply."""
-
-    name: str
-    store: str
-    found = "open was given {store} without {name}="
-    expected = "{name}=, because a store object does not say where its log is kept"
-    remedy = "add {name}=, or open the log by its URL"
-
-
-class InvalidOption(UsageError, ValueError):
-    """An option of `open` has a value that is not allowed."""
-
-    name: str
-    value: object
-    expected: str
-    found = "{name}={value!r}"
-    remedy = "correct the value, or leave out {name}= for the default"
-
-
-class UnknownRole(UsageError, ValueError):
-    """`work=` contains something that is not a role of a process."""
-
-    role: object
-    known: Sequence[str]
-    found = "{_found}"
-    expected = "True, False, or a collection of {known}"
-    remedy = "{_remedy}"
-
-    @property
-    def _found(self) -> str:
-        is_bare = self.role in self.known
-        return f"work={self.role!r} is not a collection of roles" if is_bare else f"work= has {self.role!r}, not a role"
-
-    @property
-    def _remedy(self) -> str:
-        if near := get_close_matches(str(self.role), self.known, 1):
-            return f'write work=("{near[0]}",), a tuple'
-        return f"name only these roles, as in work={self.known[:2]}, or leave out work= for all of them"
-
-
-class UnknownName(UsageError, LookupError):
-    """`parked`, `retry`, `skip` or `cancel` was given a name that nothing has, or that several things have."""
-
-    name: str
-    known: Sequence[str]
-    ambiguous: bool = False
-    found = "{_problem}"
-    expected = "one of {known}"
-    remedy = "write {_near}"
-
-    @property
-    def _problem(self) -> str:
-        if self.ambiguous:
-            return f"{self.name!r} may be {' or '.join(self.known)}"
-        return f"nothing in this app is called {self.name!r}"
-
-    @property
-    def _near(self) -> str:
-        near = get_close_matches(self.name, self.known, 2, 0.5) or self.known[:2]
-        return " or ".join(repr(each) for each in near)
-
-
-class WrongVerb(UsageError, ValueError):
-    """`skip` or `cancel` does not fit what the name stands for."""
-
-    verb: str
-    name: str
-    instead: str
-    found = "{verb} does not work like this for {name}"
-    expected = "{instead}"
-    remedy = "use that"
-
-
-class UnknownSubmissionState(UsageError, LookupError):
-    """A submitted command has no such state."""
-
-    state: str
-    known: Sequence[str]
-    found = "{_state} is not a state of a submitted command"
-    expected = "one of {known}"
-    remedy = "correct the name, or leave the state out for what is still open or failed"
-
-    @property
-    def _state(self) -> str:
-        return repr(self.state)
-
-
-class UnknownProcess(UsageError, LookupError):
-    """The app has no process manager of this name."""
-
-    process: str
-    known: Sequence[str]
-    found = "the app has no process manager {process}"
-    expected = "one of {known}"
-    remedy = "put @app.process above the class, or correct the name"
-
-
-class InstanceNotParked(UsageError, LookupError):
-    """A process instance cannot be retried, because it is not parked."""
-
-    instance: str
-    standing: str
-    found = "the process {instance} is {standing}"
-    expected = "an instance that is parked at an event that it could not handle"
-    remedy = "nothing needs to be done; `leftfold processes` lists the parked instances"
-
-
-class InstanceEnded(UsageError):
-    """A process instance cannot be cancelled, because it has already ended."""
-
-    instance: str
-    standing: str
-    found = "the process {instance} is {standing}"
-    expected = "an instance that still reacts to events"
-    remedy = "nothing needs to be done: it no longer reacts to events"
-
-
-class UnknownInstance(UsageError, LookupError):
-    """The log has no event for this process instance."""
-
-    instance: str
-    found = "the log has no event for the process {instance}"
-    expected = "the key of an instance that has events in the log"
-    remedy = "correct the key; `leftfold processes` lists the instances"
-
-
-class UnknownReactor(UsageError, LookupError):
-    """The app has no reactor of this name."""
-
-    reactor: str
-    known: Sequence[str]
-    found = "the app has no reactor {reactor!r}"
-    expected = "one of {known}"
-    remedy = "put @app.reactor above the function, or correct the name"
-
-
-class EventNotWaiting(UsageError, LookupError):
-    """A reactor cannot retry or skip an event that is neither waiting nor parked."""
-
-    reactor: str
-    position: int
-    outstanding: int
-    found = "for the reactor {reactor!r}, the event at position {position} is neither waiting nor parked"
-    expected = "{_expected}"
-    remedy = "list the events with `leftfold reactors show`; an event that was handled needs nothing"
-
-    @property
-    def _expected(self) -> str:
-        many = f"one of the {self.outstanding} events that are waiting or parked"
-        return many if self.outstanding else "an event that is waiting or parked; there is none"
-
-
 class WrongLoop(UsageError, RuntimeError):
     """A store or a live app was used from an event loop other than its own."""
 
     closed: bool = False
-    found = "this was first used in another event loop{_closed}"
+    found = "this was first used in another event loop{closed:?, which is closed now}"
     expected = "the event loop that opened it: a store and a live app belong to one event loop"
     remedy = "open it inside each asyncio.run, or share one loop between threads with app.open_sync(url)"
-
-    @property
-    def _closed(self) -> str:
-        return ", which is closed now" if self.closed else ""
 
 
 class ForkedStore(UsageError, RuntimeError):
@@ -814,7 +532,7 @@ class InsideRunningLoop(UsageError, RuntimeError):
     remedy = "use `{instead}` and await its methods"
 
 
-class CodecError(LeftfoldError, metaclass=Declared):
+class CodecError(Declared):
     """A message and its stored data do not fit together."""
 
 
@@ -825,13 +543,9 @@ class CannotDecode(CodecError, ValueError):
     version: int
     position: int | None
     problem: str
-    found = "{wire} v{version}{_place} cannot be read: {problem}"
+    found = "{wire} v{version}{position:? at position {position}} cannot be read: {problem}"
     expected = "data that fits the class registered for {wire!r}"
     remedy = "add an upcaster for this version, or deploy the code that knows it"
-
-    @property
-    def _place(self) -> str:
-        return f" at position {self.position}" if self.position else ""
 
 
 class InvalidMessage(CodecError, ValueError):
@@ -844,20 +558,16 @@ class InvalidMessage(CodecError, ValueError):
     field: str
     given: object
     problem: str
-    found = "{owner}{_place} is {given!r}, which {problem}"
+    found = "{owner}{place} is {given!r}, which {problem}"
     expected = "values that come back equal from their stored form"
-    remedy = "{_remedy}; nothing was written"
+    remedy = "{advice}; nothing was written"
 
-    def __init__(self, message: object, place: str, given: object, problem: str) -> None:
-        fill(self, type(message).__qualname__, place.removeprefix("."), given, problem)
+    def _derive(self) -> None:
+        self.field = self.field.removeprefix(".")
+        self.place = f".{self.field}" if self.field[:1].isidentifier() else self.field
+        self.advice = self._advice(self.field or "each field", self.given)
 
-    @property
-    def _place(self) -> str:
-        return f".{self.field}" if self.field[:1].isidentifier() else self.field
-
-    @property
-    def _remedy(self) -> str:
-        field, given = self.field or "each field", self.given
+    def _advice(self, field: str, given: object) -> str:
         if "is also a tag of" in self.problem:
             return f"give {field} another value, or give one of the two tags a name without a colon"
         if "nested too deeply" in self.problem:
@@ -872,24 +582,22 @@ class InvalidMessage(CodecError, ValueError):
 class CannotEncode(InvalidMessage):
     """A message cannot be written as data."""
 
-    found = "{owner} cannot be encoded: {_value}{problem}"
+    found = "{owner} cannot be encoded: {field:?{field} is {given!r}: }{problem}"
     expected = "fields of types that have a JSON form"
     remedy = "use str, int, float, bool, datetime, Decimal, UUID, Enum, lists, dicts and structs of these"
 
-    def __init__(self, message: object, problem: str, field: str = "", given: object = None) -> None:
-        fill(self, type(message).__qualname__, field, given, problem)
 
-    @property
-    def _value(self) -> str:
-        return f"{self.field} is {shown(self.given)}: " if self.field else ""
-
-
-class StoreError(LeftfoldError, metaclass=Declared):
+class StoreError(Declared):
     """The event store refused a call, or could not do its work."""
 
 
 class InvalidAppend(StoreError, ValueError):
     """The append is malformed; nothing was written."""
+
+    @property
+    def _has(self) -> str:
+        index = getattr(self, "index", None)
+        return "the criteria have" if index is None else f"event {index} of the append has"
 
 
 class EmptyAppend(InvalidAppend):
@@ -898,9 +606,6 @@ class EmptyAppend(InvalidAppend):
     found = "an append of 0 events"
     expected = "at least one event"
     remedy = "do not call append when there is nothing to append"
-
-    def __init__(self) -> None:
-        fill(self)
 
 
 class AppendTooLarge(InvalidAppend):
@@ -958,9 +663,8 @@ class InvalidIdempotencyKey(InvalidAppend):
 class ReservedKey(InvalidIdempotencyKey):
     """An idempotency key has the prefix of leftfold's own keys."""
 
-    def __init__(self, key: str) -> None:
-        remedy = "add a prefix of your own to keys that come from elsewhere, such as 'api/'"
-        fill(self, key, "begins with 'leftfold.', the prefix of leftfold's own keys", remedy)
+    problem: str = "begins with 'leftfold.', the prefix of leftfold's own keys"
+    remedy: str = "add a prefix of your own to keys that come from elsewhere, such as 'api/'"
 
 
 class InvalidTag(InvalidAppend):
@@ -969,13 +673,9 @@ class InvalidTag(InvalidAppend):
     index: int | None
     tag: object
     problem: str
-    found = "{_place} the tag {tag!r}, which {problem}"
+    found = "{_has} the tag {tag!r}, which {problem}"
     expected = "1 to 512 printable characters, no control characters"
     remedy = "clean the value before you put it into an event or into criteria"
-
-    @property
-    def _place(self) -> str:
-        return _event_or_criteria(self.index)
 
 
 class InvalidType(InvalidAppend):
@@ -984,17 +684,9 @@ class InvalidType(InvalidAppend):
     index: int | None
     type: object
     problem: str
-    found = "{_place} the type {type!r}, which {problem}"
+    found = "{_has} the type {type!r}, which {problem}"
     expected = "a name of 1 to 256 printable characters and a version from 1 to 2,147,483,647"
     remedy = "correct the wire name of the event class"
-
-    @property
-    def _place(self) -> str:
-        return _event_or_criteria(self.index)
-
-
-def _event_or_criteria(index: int | None) -> str:
-    return "the criteria have" if index is None else f"event {index} of the append has"
 
 
 class TimeRefused(InvalidAppend):
@@ -1029,7 +721,7 @@ class Conflict(StoreError):
 
     @property
     def _events(self) -> str:
-        return "; ".join(f"{match.type} at {match.position} with {_listed(match.tags)}" for match in self.matches)
+        return "; ".join(f"{match.type} at {match.position} with {listed(match.tags)}" for match in self.matches)
 
 
 class KeyReused(StoreError, ValueError):
@@ -1093,33 +785,17 @@ class StoreClosed(StoreUnavailable):
     expected = "an open store"
     remedy = "open it again, or keep it open for as long as you use it"
 
-    def __init__(self) -> None:
-        fill(self)
-
 
 class StoreNotFound(StoreUnavailable, FileNotFoundError):
     """The log does not exist, or this user may not read it."""
 
     where: str
-    found = "there is no {where} that this user may read"
-    expected = "an existing log; opening a log for reading does not create it"
-    remedy = (
+    expected: str = "an existing log; opening a log for reading does not create it"
+    remedy: str = (
         "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
         "`leftfold init` creates a log in PostgreSQL"
     )
-
-
-class LogUnderFormerName(StoreUnavailable, FileNotFoundError):
-    """The log of a URL with a `#` is in the file that earlier releases opened for that URL."""
-
-    path: str
-    former: str
-    found = "there is no file {path}, but {former} is a log: earlier releases ended the name of a file at '#'"
-    expected = "the file {path}"
-    remedy = (
-        "while no program has it open, rename {former} (and {former}-wal, if it exists) to {path}; if several URLs "
-        "shared the file, open it as {former}; or write %23 for the '#' to start a new log"
-    )
+    found = "there is no {where} that this user may read"
 
 
 class StoreUnreachable(StoreUnavailable, ConnectionError):
@@ -1157,10 +833,9 @@ class StoreReadOnly(StoreUnavailable, PermissionError):
 
     where: str
     problem: str
-    advice: str = "correct the permissions; for reading only, open it with ?mode=ro"
+    remedy: str = "correct the permissions; for reading only, open it with ?mode=ro"
     found = "{where} cannot be written to: {problem}"
     expected = "a file and a folder, or a log in PostgreSQL, that this user may write to"
-    remedy = "{advice}"
 
 
 class ClockJumped(StoreUnavailable):
@@ -1169,23 +844,12 @@ class ClockJumped(StoreUnavailable):
     time: datetime
     latest: datetime
     now: datetime
-    found = "an event would be dated too far ahead: {_reason}"
+    found = "an event would have the time {time}, which is implausibly late; the clock says {now}"
     expected = "a time up to {latest}"
     remedy = (
-        "correct the clock; if the clock is right, open the log with ?accept_time={_accepted}; if events in the log "
+        "correct the clock; if the clock is right, open the log with ?accept_time={time:Z}; if events in the log "
         "have a wrong time, repair it with `leftfold copy --latest`"
     )
-
-    @property
-    def _reason(self) -> str:
-        now = self.now.isoformat()
-        if self.now < self.time:
-            return f"the newest event of the log has the time {self.time.isoformat()}, but the clock says {now}"
-        return f"the clock says {now}, which does not fit the log and the time that has passed"
-
-    @property
-    def _accepted(self) -> str:
-        return self.time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class UnsuitableDatabase(StoreUnavailable):
@@ -1245,14 +909,10 @@ class LogReplaced(StoreFailed):
     written: bool = False
     found = "{where} is another log, or an older copy: {problem}"
     expected = "the log that was opened, with all events that were read from it or written to it"
-    remedy = "open it again, which compares everything that is kept outside the log with it{_written}"
-
-    @property
-    def _written(self) -> str:
-        return "" if self.written else "; nothing was written"
+    remedy = "open it again; then leftfold checks what is kept outside the log{written:!; nothing was written}"
 
 
-class EvolveFailed(LeftfoldError, metaclass=Declared):
+class EvolveFailed(Declared):
     """A model's evolve raised an exception, or did not return a state.
 
     The exception is the `__cause__`. `position` is None for an event that was just decided and is not stored.
@@ -1263,20 +923,15 @@ class EvolveFailed(LeftfoldError, metaclass=Declared):
     event: str
     position: int | None
     problem: str
-    found = "{model}({_key}).evolve {problem}, for {event} {_place}"
+    found = (
+        "{model}({key:?{key}}).evolve {problem}, for {event}{position:? at position {position}}"
+        "{position:!, which was just decided}"
+    )
     expected = "an evolve that returns a {model} for every stored event of its types"
     remedy = "correct evolve; nothing was written"
 
-    @property
-    def _key(self) -> str:
-        return ", ".join(map(repr, self.key))
 
-    @property
-    def _place(self) -> str:
-        return "which was just decided" if self.position is None else f"at position {self.position}"
-
-
-class ArgumentMutated(LeftfoldError, metaclass=Declared):
+class ArgumentMutated(Declared):
     """A handler, `evolve` or `react` changed its argument; checked with `python -X dev` and in `leftfold.testing`."""
 
     function: str
@@ -1285,13 +940,10 @@ class ArgumentMutated(LeftfoldError, metaclass=Declared):
     after: object
     found = "{function} changed its argument {place}: {before!r} became {after!r}"
     expected = "unchanged arguments: a cached state is used for later decisions too, even after a rejection"
-    remedy = (
-        "return a changed copy, as in replace(self, items=[*self.items, item]), or use tuples, frozensets and frozen "
-        "classes"
-    )
+    remedy = "return a changed copy, as in replace(self, items=[*self.items, item]), or use tuples and frozen classes"
 
 
-class TooManyConflicts(LeftfoldError, metaclass=Declared):
+class TooManyConflicts(Declared):
     """A command lost against concurrent commands too often."""
 
     command: str
@@ -1306,14 +958,15 @@ class TooManyConflicts(LeftfoldError, metaclass=Declared):
         return self.conflict.found
 
 
-class TicketError(LeftfoldError, metaclass=Declared):
-    """A submitted command has no receipt, or cannot be changed."""
+class TicketError(Declared):
+    """A submitted command has no receipt."""
+
+    ticket: str
 
 
 class UnknownTicket(TicketError, LookupError):
     """The log has no submitted command with this id."""
 
-    ticket: str
     found = "the log has no submitted command {ticket!r}"
     expected = "the id of a ticket that `submit` returned"
     remedy = "list the submitted commands: live.commands(), or `leftfold commands`"
@@ -1322,7 +975,6 @@ class UnknownTicket(TicketError, LookupError):
 class TicketOpen(TicketError, TimeoutError):
     """A submitted command was not handled in time."""
 
-    ticket: str
     timeout: float
     found = "the command {ticket!r} has no outcome after {timeout:g} s"
     expected = "a worker that handles the command when it is due"
@@ -1332,7 +984,6 @@ class TicketOpen(TicketError, TimeoutError):
 class TicketFailed(TicketError):
     """The last attempt to handle a submitted command failed."""
 
-    ticket: str
     attempts: int
     error: str
     found = "the command {ticket!r} failed {attempts} times, the last time with {error}"
@@ -1343,24 +994,12 @@ class TicketFailed(TicketError):
 class TicketCancelled(TicketError):
     """A submitted command was cancelled."""
 
-    ticket: str
     found = "the command {ticket!r} was cancelled"
     expected = "a command that is handled"
     remedy = "submit it again if you still want it; the log records who cancelled it"
 
 
-class TicketClosed(TicketError):
-    """A submitted command can no longer be retried or cancelled."""
-
-    ticket: str
-    verb: str
-    state: str
-    found = "cannot {verb} the command {ticket!r}: it is {state}"
-    expected = "a failed or postponed command to retry, or an unfinished command to cancel"
-    remedy = "submit a new command if something else has to happen"
-
-
-class ReadModelError(LeftfoldError, metaclass=Declared):
+class ReadModelError(Declared):
     """A read model cannot answer."""
 
 
@@ -1376,50 +1015,33 @@ class ReadModelBehind(ReadModelError, TimeoutError):
     asked: int
     timeout: float
     seconds: float | None = None
-    found = "{_progress}"
-    expected = "{_expected}"
-    remedy = "{_remedy}"
+    found = "{model} {_progress}{timeout:?, after {timeout:g} s}"
+    expected = "{model} {begun:?at position {asked} or later}{begun:!built from this log}"
+    remedy = (
+        "{begun:?ask again, pass a longer timeout=, or leave out after= to get the current answer}"
+        "{begun:!make sure that a process builds {model} (`leftfold work`, or an app opened with work=)}"
+    )
 
-    def __init__(self, model: str, position: int, asked: int, timeout: float, seconds: float | None = None) -> None:
-        self.begun, self.lag = position >= 0, asked - max(position, 0)
-        fill(self, model, max(position, 0), asked, timeout, seconds)
+    def _derive(self) -> None:
+        self.begun, self.position = self.position >= 0, max(self.position, 0)
+        self.lag = self.asked - self.position
 
     @property
     def _progress(self) -> str:
-        waited = f", after {self.timeout:g} s" if self.timeout else ""
         if not self.begun:
-            return f"{self.model} has not been built from this log by this code yet{waited}"
+            return "has not been built from this log by this code yet"
         since = f" for {self.seconds:.3g} s" if self.seconds else ""
         behind = f", {self.lag} behind position {self.asked}{since}" if self.lag > 0 else ""
-        return f"{self.model} is at position {self.position}{behind}{waited}"
-
-    @property
-    def _expected(self) -> str:
-        return f"{self.model} at position {self.asked} or later" if self.begun else f"{self.model} built from this log"
-
-    @property
-    def _remedy(self) -> str:
-        if self.begun:
-            return "ask again, pass a longer timeout=, or leave out after= to get the current answer"
-        return (
-            f"make sure that a process builds {self.model} (`leftfold work`, or an app opened with work=); it folds "
-            "the log from the beginning, then the query is answered"
-        )
+        return f"is at position {self.position}{behind}"
 
 
 class ExecutedButBehind(ReadModelBehind):
     """A command succeeded, but a read model did not catch up within the timeout; `receipt` is the command's."""
 
     receipt: Any = None
-    found = "the command succeeded, but {_progress}"
+    found = "the command succeeded, but {model} {_progress}{timeout:?, after {timeout:g} s}"
     expected = "{model} at position {asked} or later"
     remedy = "do not execute the command again: take this error's receipt, and query with after=receipt"
-
-    def __init__(
-        self, model: str, position: int, asked: int, timeout: float, seconds: float | None, receipt: Any
-    ) -> None:
-        self.begun, self.lag = position >= 0, asked - max(position, 0)
-        fill(self, model, max(position, 0), asked, timeout, seconds, receipt)
 
 
 class ProjectionFailed(ReadModelError):
@@ -1442,40 +1064,21 @@ class ProjectionParked(ReadModelError):
     found = "{projection} is parked at position {position}: {problem}"
     expected = "a handler that handles the event at this position"
     remedy = (
-        "remove the cause, then `leftfold projections ... retry {_quoted}`, or skip the event with a reason; "
+        "remove the cause, then `leftfold projections ... retry {projection:shell}`, or skip the event with a reason; "
         "a corrected handler with a higher version is rebuilt and continues by itself"
     )
 
-    @property
-    def _quoted(self) -> str:
-        return quote(self.projection)
-
 
 class ReadModelChanged(ReadModelError):
-    """The code of a read model has changed, but its version has not."""
+    """The code of a read model or an SQL projection has changed, but its version has not."""
 
     model: str
     stored: int
     version: int
+    decorator: str
     found = "{model} is version {version} in the code, but its table was built by other code, as version {stored}"
     expected = "the code that built the table, or a higher version"
-    remedy = "write {_decorator}, or run `leftfold rebuild --app MODULE:ATTR URL {_quoted}`"
-
-    @property
-    def _decorator(self) -> str:
-        return f"@app.read_model(version={self.stored + 1})"
-
-    @property
-    def _quoted(self) -> str:
-        return quote(self.model)
-
-
-class ProjectionChanged(ReadModelChanged):
-    """The code or the tables of an SQL projection have changed, but its version has not."""
-
-    @property
-    def _decorator(self) -> str:
-        return f"@app.projection({self.model!r}, version={self.stored + 1}, ...)"
+    remedy = "write {decorator}, or run `leftfold rebuild --app MODULE:ATTR URL {model:shell}`"
 
 
 class ReadModelsChanged(ReadModelChanged):
@@ -1489,8 +1092,11 @@ class ReadModelsChanged(ReadModelChanged):
     expected = "the code that built the tables, or higher versions"
     remedy = '{_remedies}; during development, open(..., on_change="rebuild")'
 
-    def __init__(self, first: ReadModelChanged, others: Sequence[ReadModelChanged]) -> None:
-        fill(self, first.model, first.stored, first.version, (first, *others))
+    @classmethod
+    def of(cls, changed: Sequence[ReadModelChanged]) -> Self:
+        """Return one error for several."""
+        first = changed[0]
+        return cls(first.model, first.stored, first.version, first.decorator, changed)
 
     @property
     def _found(self) -> str:
@@ -1523,27 +1129,6 @@ class NotKept(ReadModelError, LookupError):
     remedy = "open the app, which creates the tables"
 
 
-class NotParked(ReadModelError, LookupError):
-    """A key cannot be retried or skipped, because it is not parked."""
-
-    model: str
-    key: Sequence[object]
-    parked: int
-    found = "{model} has no parked key {_key}"
-    expected = "{_expected}"
-    remedy = (
-        "list the parked keys with `live.parked()` or `leftfold projections`; a key that is not parked needs nothing"
-    )
-
-    @property
-    def _key(self) -> str:
-        return ", ".join(map(str, self.key)) or "()"
-
-    @property
-    def _expected(self) -> str:
-        return f"one of its {self.parked} parked keys" if self.parked else "a parked key; none is parked"
-
-
 class TableTaken(ReadModelError):
     """A table of this name belongs to another log, or was not created by leftfold."""
 
@@ -1552,16 +1137,15 @@ class TableTaken(ReadModelError):
     where: str
     owner: str | None
     log_id: str
-    found = "{model} needs the table {table!r} of {where}, but the existing table {_whose}"
+    found = (
+        "{model} needs the table {table!r} of {where}, but the existing table was "
+        "{owner:?built from the log {owner}}{owner:!not created by leftfold}"
+    )
     expected = "no table of that name, or one that was built from this log, {log_id}"
     remedy = (
         "keep these models in their own database or schema, with ?schema=NAME at the end of the URL; if nobody needs "
         "the existing table, drop it or delete the file: read models are built again"
     )
-
-    @property
-    def _whose(self) -> str:
-        return f"was built from the log {self.owner}" if self.owner else "was not created by leftfold"
 
 
 class ModelsUnavailable(ReadModelError, OSError):
@@ -1571,17 +1155,4 @@ class ModelsUnavailable(ReadModelError, OSError):
     problem: str
     found = "the models database {where} cannot be used: {problem}"
     expected = "a database that can be reached and written to, with space for the read models"
-    remedy = (
-        "check that the server runs, free space, or correct the permissions; a damaged file may be deleted: "
-        "read models are rebuilt from the log"
-    )
-
-
-class UnknownReadModel(ReadModelError, LookupError):
-    """The app has no read model of this name."""
-
-    model: str
-    known: Sequence[str]
-    found = "the app has no read model {model}"
-    expected = "one of {known}"
-    remedy = "put @app.read_model above the class"
+    remedy = "check that the server runs, free space, or correct the permissions; a damaged file may be deleted"

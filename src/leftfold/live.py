@@ -24,7 +24,7 @@ from leftfold.command import (
     When,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled, UnknownProcess, UnknownReadModel
+from leftfold.errors import NotHandled, UnknownName
 from leftfold.follow.follower import Worker
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Workers
@@ -161,7 +161,7 @@ class LiveApp:
         if self._read_side is not None:
             self._read_side.check_known(models)
         elif models:
-            raise UnknownReadModel(next(iter(models)).__qualname__, ())
+            raise UnknownName("read model", next(iter(models)).__qualname__)
 
     async def _include(
         self, models: Collection[type[ReadModel]], receipt: Receipt | BatchReceipt, timeout: float
@@ -201,7 +201,7 @@ class LiveApp:
         """List submitted commands in these states, in the order of their submission; by default the unfinished ones.
 
         Those are pending, scheduled or failed; to list them reads the log from a worker's newest checkpoint. For the
-        other states every submission of the log is read. Raises `UnknownSubmissionState`.
+        other states every submission of the log is read. Raises `UnknownName`.
         """
         self._home.check()
         states = [SubmissionState.named(each) for each in ((state,) if isinstance(state, str) else state)]
@@ -227,7 +227,7 @@ class LiveApp:
         found = self._process_definitions.get(process)
         if found is None:
             known = sorted(definition.name for definition in self._process_definitions.values())
-            raise UnknownProcess(process.__qualname__, known)
+            raise UnknownName("process manager", process.__qualname__, known)
         return found
 
     async def query(
@@ -405,7 +405,7 @@ class LiveApp:
 
         `name` and `key` are those of `parked`. Without a key all parked work of the name is tried, except that a
         process needs the key of one instance. A reactor's event or a submitted command that waits for its next attempt
-        may be retried too. Raises `NotParked`, `InstanceNotParked`, `EventNotWaiting` or `TicketClosed`.
+        may be retried too. Raises `NotParked`, `NotParked`, `NotParked` or `AlreadyEnded`.
         """
         self._home.check()
         return await self._parked.retry(name, key, metadata)
@@ -423,14 +423,14 @@ class LiveApp:
         """Cancel an instance of a process, with its commands that are still open, or a submitted command.
 
         `live.cancel(Fulfilment, "o-1", reason=...)`, `live.cancel("commands", ticket.id, reason=...)`. The log records
-        who and why. Raises `InstanceEnded` or `TicketClosed` if it is too late.
+        who and why. Raises `AlreadyEnded` or `AlreadyEnded` if it is too late.
         """
         self._home.check()
         await self._parked.cancel(name, key, reason)
 
     def _parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:
         if self._read_side is None:
-            raise UnknownReadModel(name_of(model), ())
+            raise UnknownName("read model", name_of(model))
         return self._read_side.parked_keys(model)
 
 

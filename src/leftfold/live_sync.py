@@ -59,14 +59,14 @@ class SyncTicket:
         return self._loop.run(self._ticket.state())
 
     def retry(self, *, metadata: Metadata | None = None) -> None:
-        """Try a command that failed or was postponed again at once; `TicketClosed` if it is in another state.
+        """Try a command that failed or was postponed again at once; `AlreadyEnded` if it is in another state.
 
         See `Ticket.retry`.
         """
         self._loop.run(self._ticket.retry(metadata=metadata))
 
     def cancel(self, *, metadata: Metadata | None = None) -> None:
-        """Cancel a command that has not been handled yet; `TicketClosed` if it was handled, rejected or cancelled.
+        """Cancel a command that has not been handled yet; `AlreadyEnded` if it was handled, rejected or cancelled.
 
         See `Ticket.cancel`.
         """

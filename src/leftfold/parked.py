@@ -131,7 +131,12 @@ class ParkedWork:
             found = [subjects[name]] if name in subjects else [e for e in subjects.values() if e.own == name]
         if len(found) != 1:
             called = name.__qualname__ if isinstance(name, type) else name
-            raise UnknownName(called, [each.name for each in found or subjects.values()], ambiguous=bool(found))
+            raise UnknownName(
+                "projection, process manager or reactor",
+                called,
+                [each.name for each in found or subjects.values()],
+                ambiguous=bool(found),
+            )
         return found[0]
 
     def _subjects(self) -> Mapping[str, Subject]:

@@ -58,7 +58,7 @@ def test_a_rebuild_swaps_and_keeps_the_old_table_until_it_is_dropped(run: Run, k
 
 
 def test_what_is_not_there_is_said(run: Run, kept: str, folder: Path) -> None:
-    assert "the app has no read model or projection 'Height'" in run("rebuild", *BANK, kept, "Height").err
+    assert "there is no read model or projection 'Height'" in run("rebuild", *BANK, kept, "Height").err
     for file in folder.glob("bank.models.db*"):
         file.unlink()
 

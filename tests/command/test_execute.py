@@ -13,8 +13,8 @@ from leftfold.errors import (
     CannotEncode,
     Conflict,
     EvolveFailed,
+    InvalidResult,
     InvalidTag,
-    NotAnEvent,
     NotHandled,
     TimeRefused,
     TooManyConflicts,
@@ -242,7 +242,7 @@ async def test_a_decision_that_is_no_event_is_refused(decided: Any, store: Event
         return decided
 
     async with app.open(store) as live:
-        with pytest.raises(NotAnEvent):
+        with pytest.raises(InvalidResult):
             await live.execute(Deposit("a", 1))
 
     assert await store.head() == 0

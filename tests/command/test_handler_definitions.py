@@ -6,13 +6,7 @@ from typing import Any, Self
 import pytest
 
 from leftfold import App, Command, Context, DecisionModel, Event
-from leftfold.errors import (
-    AmbiguousParameter,
-    DuplicateHandler,
-    InvalidHandler,
-    UnmatchedParameter,
-    UnresolvedAnnotation,
-)
+from leftfold.errors import DuplicateHandler, InvalidHandler, UnmatchedParameter, UnresolvedAnnotation
 from tests.accounts import Account, AccountId, Deposit, Deposited, Freeze, Frozen, Opened, Transfer, Transferred
 
 
@@ -58,7 +52,7 @@ def test_a_parameter_that_no_field_of_the_command_keys_is_refused() -> None:
 def test_a_parameter_that_several_fields_could_key_is_refused() -> None:
     def move(command: Move, account: Account) -> Transferred: ...
 
-    with pytest.raises(AmbiguousParameter) as refused:
+    with pytest.raises(UnmatchedParameter) as refused:
         App("bank").handles(move)
 
     assert refused.value.handler.endswith("move")

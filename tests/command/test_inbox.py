@@ -7,16 +7,16 @@ import pytest
 
 from leftfold import App, Backoff, Command, Context, Event, EventStore, LiveApp, Metadata, Rejected, recording
 from leftfold.errors import (
+    AlreadyEnded,
     KeyReused,
     NaiveDatetime,
     NotHandled,
-    ReservedWireName,
     TicketCancelled,
-    TicketClosed,
     TicketFailed,
     TicketOpen,
     UnknownTicket,
     UsageError,
+    WireNameTaken,
 )
 from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore
@@ -262,7 +262,7 @@ async def test_what_is_settled_can_be_neither_cancelled_nor_retried(live: LiveAp
     await live.run_until_quiet()
 
     for change in (ticket.cancel, ticket.retry):
-        with pytest.raises(TicketClosed, match="handled"):
+        with pytest.raises(AlreadyEnded, match="handled"):
             await change()
 
 
@@ -292,7 +292,7 @@ def test_a_users_event_is_not_named_like_the_logs_own() -> None:
     class Mine(Event, wire="leftfold.mine"):
         pass
 
-    with pytest.raises(ReservedWireName):
+    with pytest.raises(WireNameTaken):
         App("mine").event(Mine)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 import pytest
 
 from leftfold import App, DecisionModel, Event, NonKey, Tag, criteria
-from leftfold.errors import InvalidModel, NotAMessage, TaglessEvent, UntaggableType, WireNameClash
+from leftfold.errors import InvalidField, InvalidModel, NotAMessage, TaglessEvent, WireNameTaken
 from leftfold.model.criteria import Criteria
 from tests.accounts import AccountId, Deposit, Deposited
 
@@ -31,12 +31,12 @@ def test_two_event_types_with_one_wire_name_are_refused() -> None:
     app = App("bank")
     app.event(Deposited)
 
-    with pytest.raises(WireNameClash) as refused:
+    with pytest.raises(WireNameTaken) as refused:
         app.event(Impostor)
 
     assert refused.value.wire == "account.deposited"
-    assert refused.value.first == "tests.accounts.Deposited"
-    assert refused.value.second.endswith("Impostor")
+    assert refused.value.taken_by == "tests.accounts.Deposited"
+    assert refused.value.owner.endswith("Impostor")
 
 
 def test_the_same_event_type_may_be_registered_again() -> None:
@@ -58,10 +58,10 @@ def test_a_tag_on_a_type_without_a_stable_text_is_refused(kind: Any) -> None:
 
     Wrong.__annotations__["what"] = Annotated[Any if kind == "Any" else kind, Tag("what")]
 
-    with pytest.raises(UntaggableType) as refused:
+    with pytest.raises(InvalidField) as refused:
         App("bank").event(Wrong)
 
-    assert (refused.value.owner, refused.value.field) == ("Wrong", "what")
+    assert (refused.value.owner.rpartition(".")[2], refused.value.field) == ("Wrong", "what")
 
 
 # --- models

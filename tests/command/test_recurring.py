@@ -11,7 +11,7 @@ import pytest
 from leftfold import App, Backoff, Command, Daily, Event, EventStore, LiveApp, Rejected, recording
 from leftfold.command.submitted.events import CommandSubmitted
 from leftfold.command.submitted.schedule import Recurrence
-from leftfold.errors import KeyReused, NaiveDatetime, TicketClosed, UsageError
+from leftfold.errors import AlreadyEnded, KeyReused, NaiveDatetime, UsageError
 from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
@@ -210,7 +210,7 @@ async def test_cancelling_any_ticket_of_the_series_ends_it(live: LiveApp, clock:
 
     assert len(await times(live)) == 2
     assert [each.ticket for each in await live.commands("cancelled")] == [newest.ticket]
-    with pytest.raises(TicketClosed):
+    with pytest.raises(AlreadyEnded):
         await first.cancel()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from examples.orders import Fulfilment, Pay, Place, PutInStock, fates, orders
 from leftfold import EventStore, LiveApp, recording
-from leftfold.errors import InstanceEnded, InstanceNotParked, UnknownInstance
+from leftfold.errors import AlreadyEnded, NotParked, UnknownName
 from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
@@ -81,17 +81,17 @@ async def test_a_restarted_worker_leaves_a_cancelled_instance_alone(
 
 async def test_what_has_ended_or_never_began_is_not_cancelled(live: LiveApp) -> None:
     await live.cancel(Fulfilment, "o", reason="no")
-    with pytest.raises(InstanceEnded, match="is cancelled"):
+    with pytest.raises(AlreadyEnded, match="is cancelled"):
         await live.cancel(Fulfilment, "o", reason="no")
-    with pytest.raises(InstanceNotParked, match="is cancelled"):
+    with pytest.raises(NotParked, match="is cancelled"):
         await live.retry(Fulfilment, "o")
-    with pytest.raises(UnknownInstance):
+    with pytest.raises(UnknownName):
         await live.cancel(Fulfilment, "x", reason="no")
 
     await live.execute(Place("p", "lamp", 40))
     await live.execute(Pay("p", 40))
     await live.run_until_quiet()
-    with pytest.raises(InstanceEnded, match="is done"):
+    with pytest.raises(AlreadyEnded, match="is done"):
         await live.cancel(Fulfilment, "p", reason="no")
 
 

@@ -22,7 +22,7 @@ from leftfold import (
     recording,
     replace,
 )
-from leftfold.errors import InstanceNotParked, InvalidModel, LeftfoldError, StoreFailed, UnknownProcess
+from leftfold.errors import InvalidModel, LeftfoldError, NotParked, StoreFailed, UnknownName
 from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
@@ -122,7 +122,7 @@ async def test_an_instance_tells_its_state_and_its_history(live: LiveApp) -> Non
         ("Shipped", 0),
     ]
     assert [progress.instance for progress in await live.processes()] == ["Fulfilment/o"]
-    with pytest.raises(UnknownProcess):
+    with pytest.raises(UnknownName):
         await live.process(ProcessManager, "o")
 
 
@@ -330,7 +330,7 @@ async def test_a_parked_instance_that_is_retried_answers_all_that_waited(
         await live.run_until_quiet()
 
         assert await sent(live, "a") == (1, 2, 3)
-        with pytest.raises(InstanceNotParked):
+        with pytest.raises(NotParked):
             await live.retry(sender.process, "a")
 
 

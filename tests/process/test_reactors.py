@@ -21,7 +21,7 @@ from leftfold import (
     recording,
     replace,
 )
-from leftfold.errors import EventNotWaiting, InvalidHandler, StoreFailed, UnknownName
+from leftfold.errors import InvalidHandler, NotParked, StoreFailed, UnknownName
 from leftfold.model.metadata import decode_metadata, present_metadata
 from leftfold.query import models_url
 from leftfold.query.rebuild import rebuild
@@ -349,9 +349,9 @@ async def test_what_neither_waits_nor_is_parked_is_not_retried_or_skipped(live: 
     await join(live, "a")
     await live.run_until_quiet()
 
-    with pytest.raises(EventNotWaiting):
+    with pytest.raises(NotParked):
         await live.retry("reactor mail", 1)
-    with pytest.raises(EventNotWaiting):
+    with pytest.raises(NotParked):
         await live.skip("reactor mail", 1, reason="no")
     with pytest.raises(UnknownName, match="'reactor mail'"):
         await live.retry("reactor male", 1)

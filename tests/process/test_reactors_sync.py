@@ -6,7 +6,7 @@ import pytest
 
 from examples.orders import Fulfilment, Place, orders
 from leftfold import Backoff
-from leftfold.errors import InstanceEnded
+from leftfold.errors import AlreadyEnded
 from tests.process.test_reactors import Join, Mail
 
 
@@ -36,6 +36,6 @@ def test_a_process_is_cancelled_and_a_command_recurs_without_await() -> None:
         live.cancel(Fulfilment, "o", reason="no")
         ticket = live.submit(Place("p", "lamp", 40), key="k", every=timedelta(hours=1), delay=timedelta(hours=1))
 
-        with pytest.raises(InstanceEnded):
+        with pytest.raises(AlreadyEnded):
             live.cancel(Fulfilment, "o", reason="no")
         assert [each.ticket for each in live.commands()] == [ticket.id]

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, ProcessManager, Reaction, Tag, replace
-from leftfold.errors import CannotDecode, InstanceNotParked
+from leftfold.errors import CannotDecode, NotParked
 from leftfold.store import MemoryStore, NewEvent, StoredEvent
 from leftfold.store.contract import EventStore
 from leftfold.testing import FakeClock
@@ -150,7 +150,7 @@ async def test_an_instance_whose_event_is_skipped_goes_on_without_it(store: Even
         assert [step.position for step in instance.history][:2] == [1, 3]
         assert instance.state == Booking("a", 1, 3)
         assert (await live.status()).attention.parked_instances == {"Booking": 1}
-        with pytest.raises(InstanceNotParked):
+        with pytest.raises(NotParked):
             await live.skip(Booking, "a", 1, reason="again")
 
 

@@ -12,14 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from leftfold.errors import (
-    LogReplaced,
-    ModelsUnavailable,
-    ProjectionFailed,
-    ReadModelBehind,
-    StoreClosed,
-    UnknownReadModel,
-)
+from leftfold.errors import LogReplaced, ModelsUnavailable, ProjectionFailed, ReadModelBehind, StoreClosed, UnknownName
 from leftfold.model.message import Event
 from leftfold.query import ReadModel, ReadModelDefinition, ReadSide, projection
 from leftfold.query.progress import ProjectionProgress
@@ -338,7 +331,7 @@ async def test_closing_sends_waiters_home(store: MemoryStore) -> None:
 
 async def test_waiting_for_an_unknown_model_names_the_known_ones(store: MemoryStore) -> None:
     async with reading(store, Balance) as read_side:
-        with pytest.raises(UnknownReadModel, match="the app has no read model Turnover"):
+        with pytest.raises(UnknownName, match="there is no read model 'Turnover'"):
             await read_side.wait(Turnover, 1)
 
 

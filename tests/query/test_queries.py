@@ -9,14 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from leftfold import replace
-from leftfold.errors import (
-    InvalidKey,
-    PositionAhead,
-    ProjectionFailed,
-    ReadModelBehind,
-    UnknownReadModel,
-    UsageError,
-)
+from leftfold.errors import InvalidKey, PositionAhead, ProjectionFailed, ReadModelBehind, UnknownName, UsageError
 from leftfold.query import ReadModel, ReadModelDefinition, ReadModels, ReadSide, ReplayProgress
 from leftfold.store import MemoryStore, NewEvent
 from tests.query.bank import (
@@ -167,7 +160,7 @@ async def test_a_model_that_the_app_does_not_have_is_named(bank: ReadSide) -> No
         def evolve(self, event: Opened) -> Self:
             return self
 
-    with pytest.raises(UnknownReadModel) as caught:
+    with pytest.raises(UnknownName) as caught:
         await ask(bank, lambda models: models.select(Elsewhere))
 
     assert caught.value.known == ("Balance", "Turnover")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leftfold import EventContext, recording
-from leftfold.errors import ReadModelBehind, UnknownReadModel, UsageError
+from leftfold.errors import ReadModelBehind, UnknownName, UsageError
 from leftfold.model.metadata import encode_metadata
 from leftfold.query import SqlProjection
 from leftfold.query.shard import Shard
@@ -80,7 +80,7 @@ async def test_a_projection_is_asked_by_its_tables_not_as_a_read_model(store: Me
         for question in (lambda models: models.select("account totals"), lambda models: models.table("account totals")):
             with pytest.raises(UsageError, match="was queried like a read model"):
                 await ask(read_side, question)
-        with pytest.raises(UnknownReadModel, match="account totals"):
+        with pytest.raises(UnknownName, match="account totals"):
             await ask(read_side, lambda models: models.position("account total"))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from leftfold.errors import NotKept, ProjectionChanged, ProjectionParked, ReadModelBehind
+from leftfold.errors import NotKept, ProjectionParked, ReadModelBehind, ReadModelChanged
 from leftfold.query import ReplayProgress, SqlProjection
 from leftfold.query.rebuild import drop_old, rebuild
 from leftfold.store import MemoryStore
@@ -101,7 +101,7 @@ async def test_while_developing_a_changed_handler_is_rebuilt(store: MemoryStore,
 async def test_changed_code_without_another_version_is_refused(store: MemoryStore, url: str) -> None:
     await keep(store, url, projection(once), 1, 2)
 
-    with pytest.raises(ProjectionChanged) as caught:
+    with pytest.raises(ReadModelChanged) as caught:
         async with projecting(store, projection(twice), url=url):
             pass
 

@@ -20,7 +20,7 @@ from leftfold import (
     Tag,
     replace,
 )
-from leftfold.errors import ExecutedButBehind, ProjectionFailed, ReadModelBehind, Rejected, UnknownReadModel
+from leftfold.errors import ExecutedButBehind, ProjectionFailed, ReadModelBehind, Rejected, UnknownName
 from leftfold.store import MemoryStore
 from leftfold.testing import FakeClock
 from tests.patience import PATIENCE
@@ -143,9 +143,9 @@ async def test_a_command_without_events_waits_for_what_it_was_decided_on() -> No
 async def test_an_unknown_model_is_refused_before_anything_is_decided() -> None:
     for app in (shop(Items), shop()):
         async with app.open("memory:") as live:
-            with pytest.raises(UnknownReadModel, match="the app has no read model Elsewhere"):
+            with pytest.raises(UnknownName, match="there is no read model 'Elsewhere'"):
                 await live.execute(Add("c", "x"), wait=[Elsewhere])
-            with pytest.raises(UnknownReadModel):
+            with pytest.raises(UnknownName):
                 await live.execute_many([Add("c", "x")], wait=[Elsewhere])
 
             assert await live.store.head() == 0

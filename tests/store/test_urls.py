@@ -16,7 +16,6 @@ from examples.bank import Open, Richest, bank
 from leftfold import open_store
 from leftfold.errors import (
     InvalidUrl,
-    LogUnderFormerName,
     ModelsUnavailable,
     StoreNotFound,
     StoreReadOnly,
@@ -65,7 +64,7 @@ async def test_a_log_in_the_file_that_was_opened_for_a_name_so_far_is_not_passed
     async with open_store(tmp_path / "tenant") as store:
         await store.append([NewEvent("noted", b"")])
 
-        with pytest.raises(LogUnderFormerName, match=f"rename {tmp_path}/tenant .* to {tmp_path}/tenant#1"):
+        with pytest.raises(StoreNotFound, match=f"rename {tmp_path}/tenant .* to {tmp_path}/tenant#1"):
             open_store(url)
 
     assert [each.name for each in tmp_path.iterdir()] == ["tenant"]

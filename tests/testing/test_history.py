@@ -11,7 +11,7 @@ from leftfold.store import MemoryStore, NewEvent, open_store
 from leftfold_torture import NEMESES, Habits, Nemesis, Plan, Report, check, history_in, schedule, torture
 from leftfold_torture.disk import FaultyDisk
 from leftfold_torture.nemesis import FailingDisk, FullDisk
-from leftfold_torture.run import LogNotEmpty, UnknownNemesis
+from leftfold_torture.run import LogNotEmpty, UnknownName
 from leftfold_torture.workload import Workload
 from tests.testing import planted
 
@@ -197,7 +197,7 @@ async def test_a_log_that_holds_events_is_not_touched(tmp_path: Path) -> None:
 
 
 async def test_a_fault_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UnknownNemesis, match="earthquake"):
+    with pytest.raises(UnknownName, match="earthquake"):
         await torture(Plan("memory:", nemeses=["earthquake"]))
 
 

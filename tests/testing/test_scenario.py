@@ -23,7 +23,7 @@ from examples.bank import (
     bank,
 )
 from leftfold import App, Command, Context, DecisionModel, Event, Metadata, ReadModel, Rejected, Tag, recording, replace
-from leftfold.errors import InvalidMessage, InvalidTag, NotAnEvent, NotHandled, UnknownReadModel
+from leftfold.errors import InvalidMessage, InvalidResult, InvalidTag, NotHandled, UnknownName
 from leftfold.testing import given
 from leftfold.testing.clock import START
 
@@ -142,7 +142,7 @@ def test_a_decision_that_is_no_event_is_refused() -> None:
     def deposit(command: Deposit) -> Deposited:
         return "Deposited"  # type: ignore[return-value]
 
-    with pytest.raises(NotAnEvent):
+    with pytest.raises(InvalidResult):
         given(app).when(Deposit("a-1", 1))
 
 
@@ -185,7 +185,7 @@ def test_a_read_model_of_another_app_is_refused() -> None:
         def evolve(self, event: Opened) -> Self:
             return self
 
-    with pytest.raises(UnknownReadModel) as unknown:
+    with pytest.raises(UnknownName) as unknown:
         given(bank).then_row(Elsewhere("a-1"))
 
     assert unknown.value.known == ("Balance",)

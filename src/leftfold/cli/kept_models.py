@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from leftfold.app import App
-from leftfold.cli.models import UnknownModel
-from leftfold.errors import InvalidUrl, NotKept, NotParked
+from leftfold.errors import InvalidUrl, NotKept, NotParked, UnknownName
 from leftfold.query import ParkedKey, ReadModelDefinition, models_url
 from leftfold.query.event_keys import Key
 
@@ -46,7 +45,7 @@ def kept_queue(
     mine = [each for each in kept_parked(app, place) if each.table == definition.table]
     found = next((each for each in mine if each.key == key), None)
     if found is None or place is None:
-        raise NotParked(definition.name, key, len(mine))
+        raise NotParked(f"projection {definition.name}", key, len(mine))
     from leftfold.query.tables.models_database import stored_queue
 
     return found, stored_queue(place, definition, key, SHOWN)
@@ -65,7 +64,7 @@ def read_model_named(app: App, name: str) -> ReadModelDefinition:
     """Return the read model, or the projection, of this name."""
     known = {definition.name: definition for definition in app.kept}
     if name not in known:
-        raise UnknownModel(name, sorted(known), "read model or projection")
+        raise UnknownName("read model or projection", name, sorted(known))
     return known[name]
 
 

@@ -8,36 +8,15 @@ import msgspec
 import typer
 
 from leftfold.app import App
-from leftfold.errors import NotHandled, UsageError, fill
+from leftfold.errors import NotHandled, UnknownName
 from leftfold.model.fold import Fold
-from leftfold.passwords import without_password
-
-
-class UnknownModel(UsageError, LookupError):
-    """The app has no model of the name that the command line gives."""
-
-    model: str
-    known: Sequence[str]
-    kind: str = "decision model or read model"
-    found = "the app has no {kind} {model!r}"
-    expected = "one of {known}"
-    remedy = "correct the name; {_hint}"
-
-    def __init__(self, model: str, known: Sequence[str], kind: str = "decision model or read model") -> None:
-        fill(self, without_password(model), known, kind)
-
-    @property
-    def _hint(self) -> str:
-        if "decision" in self.kind:
-            return "a decision model is found if a command handler takes it"
-        return "a read model has the name of its class, a projection the name that it was given"
 
 
 def model_named(app: App, name: str) -> Fold:
     """Return the decision model or read model of this name."""
     folds = {fold.name: fold for fold in (*app.decision_models, *(each.fold for each in app.read_models.values()))}
     if name not in folds:
-        raise UnknownModel(name, sorted(folds))
+        raise UnknownName("decision model or read model", name, sorted(folds))
     return folds[name]
 
 

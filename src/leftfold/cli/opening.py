@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from leftfold.app import App
-from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError, fill
+from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError
 from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
@@ -27,14 +27,11 @@ class AppNotFound(UsageError, ImportError):
     known: Sequence[str] = ()
     found = "--app {target}: {problem}"
     expected = "module:attribute of an App in the working directory or on the Python path, like bank:bank"
-    remedy = "{_remedy}"
+    remedy = "{known:?try --app {first}}{known:!correct the name, or go to the folder with the module}"
 
-    def __init__(self, target: str, problem: str, known: Sequence[str] = ()) -> None:
-        fill(self, without_password(target), problem, known)
-
-    @property
-    def _remedy(self) -> str:
-        return f"try --app {self.known[0]}" if self.known else "correct the name, or go to the folder with the module"
+    def _derive(self) -> None:
+        self.target = without_password(self.target)
+        self.first = self.known[0] if self.known else ""
 
 
 def open_log(url: str) -> EventStore:

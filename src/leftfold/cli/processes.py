@@ -13,7 +13,7 @@ from leftfold.cli.models import key_from
 from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import shown_event
-from leftfold.errors import UnknownProcess
+from leftfold.errors import UnknownName
 from leftfold.model.metadata import recording
 from leftfold.process import ProcessDefinition, ProcessInstance, ProcessProgress
 
@@ -86,7 +86,7 @@ async def processes(
 def _named(app: App, name: str) -> ProcessDefinition:
     known = {definition.name: definition for definition in app.processes.values()}
     if name not in known:
-        raise UnknownProcess(name, sorted(known))
+        raise UnknownName("process manager", name, sorted(known))
     return known[name]
 
 

@@ -12,7 +12,7 @@ from leftfold.cli.opening import load_app, open_app, open_app_for_writing
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.plain import counted, moment
 from leftfold.cli.projections import verb_from
-from leftfold.errors import UnknownReactor
+from leftfold.errors import UnknownName
 from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.metadata import recording
@@ -77,7 +77,7 @@ async def reactors(
 async def _named(live: LiveApp, name: str) -> ReactorStatus:
     found = {status.name: status for status in await live.reactors()}
     if name not in found:
-        raise UnknownReactor(name, sorted(found))
+        raise UnknownName("reactor", name, sorted(found))
     return found[name]
 
 

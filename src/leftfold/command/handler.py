@@ -6,12 +6,14 @@ from copy import copy
 from typing import Any, get_args, get_origin
 
 from leftfold.command.context import Context
-from leftfold.errors import AmbiguousParameter, InvalidHandler, NotAnEvent, UnmatchedParameter
+from leftfold.errors import InvalidHandler, InvalidResult, UnmatchedParameter
 from leftfold.model.fold import Fold, check_definition, fold_of
 from leftfold.model.message import Command, Event, Message, MessageType, event_classes, is_event
 from leftfold.model.purity import IN_DEVELOPMENT, unchanging
 from leftfold.model.signature import Signature, check_plain
 from leftfold.model.tag import TagField, alternatives
+
+EVENTS = "an event, several events, or None"
 
 
 class DecisionModel(Message):
@@ -124,7 +126,9 @@ class CommandHandler:
         if len(tagged) == 1:
             return tagged[0]
         if tagged:
-            raise AmbiguousParameter(self.name, parameter, part.tag.name, [field.name for field in tagged])
+            raise UnmatchedParameter(
+                self.name, parameter, part.tag.name, [each.name for each in tagged], ambiguous=True
+            )
         fields = [field.name for field in self.command.fields]
         raise UnmatchedParameter(self.name, parameter, part.tag.name, fields)
 
@@ -136,11 +140,11 @@ class CommandHandler:
         if not isinstance(decided, Iterable) or isinstance(decided, str | bytes):
             if inspect.iscoroutine(decided):
                 decided.close()
-            raise NotAnEvent(self.name, decided)
+            raise InvalidResult(self.name, decided, EVENTS)
         events: list[object] = [*decided]
         for event in events:
             if not is_event(type(event)):
-                raise NotAnEvent(self.name, event)
+                raise InvalidResult(self.name, event, EVENTS)
         return events
 
 

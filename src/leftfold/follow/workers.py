@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
-from leftfold.errors import LeftfoldError, UnknownReadModel, UnknownRole
+from leftfold.errors import InvalidOption, LeftfoldError, UnknownName
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.follower import Follower, Worker
 from leftfold.follow.lease import Terms
@@ -15,6 +16,7 @@ from leftfold.model.clock import Clock
 from leftfold.model.registry import Registry
 from leftfold.store import EventStore
 from leftfold.store.open import POSTGRES, has_sessions, is_read_only, path_in, postgres_log, split_url
+from leftfold.wording import listed
 
 Role = Literal["commands", "processes", "reactors", "projections"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -22,23 +24,26 @@ T = TypeVar("T")
 
 
 def roles_of(work: bool | Collection[Role]) -> frozenset[Role]:
-    """Return the roles: all for True, none for False; `UnknownRole` for anything that is not a role."""
+    """Return the roles: all for True, none for False; `InvalidOption` for anything that is not a role."""
     if isinstance(work, bool):
         return frozenset(ROLES if work else ())
     for role in (work,) if isinstance(work, str) else work:
         if isinstance(work, str) or role not in ROLES:
-            raise UnknownRole(role, ROLES)
+            near = get_close_matches(str(role), ROLES, 1) or ROLES[:1]
+            raise InvalidOption(
+                "work", work, f"True, False, or a collection of {listed(ROLES)}", f'write work=("{near[0]}",), a tuple'
+            )
     return frozenset(work)
 
 
 def chosen(only: Iterable[type | str], names: Mapping[T, Collection[object]]) -> list[T]:
-    """Return the things that `only` names, in their order; `UnknownReadModel` for a name that none has."""
+    """Return the things that `only` names, in their order; `UnknownName` for a name that none has."""
     wanted = list(only)
     known = {name for called in names.values() for name in called}
     for each in wanted:
         if each not in known:
-            listed = sorted(str(next(iter(called))) for called in names.values())
-            raise UnknownReadModel(each if isinstance(each, str) else getattr(each, "__qualname__", repr(each)), listed)
+            name = each if isinstance(each, str) else getattr(each, "__qualname__", repr(each))
+            raise UnknownName("read model", name, sorted(str(next(iter(called))) for called in names.values()))
     return [one for one, called in names.items() if any(each in called for each in wanted)]
 
 

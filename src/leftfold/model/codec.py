@@ -64,7 +64,7 @@ class JsonCodec:
         return self._fields(data)
 
     def check(self, owner: type) -> None:
-        """Raise `UnstorableType` for a class with a field whose values JSON cannot give back."""
+        """Raise `InvalidField` for a class with a field whose values JSON cannot give back."""
         check_storable(owner)
 
     def plain(self, owner: type) -> Callable[[Any], bool] | None:
@@ -95,8 +95,8 @@ class JsonCodec:
             try:
                 _encode_in_order(value)
             except NOT_ENCODED as problem:
-                return CannotEncode(message, str(problem), name, value)
-        return CannotEncode(message, str(error))
+                return CannotEncode(type(message).__qualname__, name, value, str(problem))
+        return CannotEncode(type(message).__qualname__, "", message, str(error))
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode

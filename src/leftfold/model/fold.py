@@ -17,7 +17,6 @@ from leftfold.errors import (
     NotAMessage,
     TaglessEvent,
     UnresolvedAnnotation,
-    shown,
 )
 from leftfold.model.criteria import Criteria, Item
 from leftfold.model.failure import in_words
@@ -27,6 +26,7 @@ from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.model.record import StoredEvent
 from leftfold.model.signature import check_plain
 from leftfold.model.tag import TagField, hints_of, tag_fields
+from leftfold.wording import shown
 
 
 class Fold:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Generic, NewType, Protocol, TypeVar, dataclass
 
 import msgspec
 
-from leftfold.errors import AbstractMessage, NotAMessage
+from leftfold.errors import NotAMessage
 from leftfold.model.tag import TagField, alternatives, render, tag_fields
 
 R_co = TypeVar("R_co", covariant=True)
@@ -116,7 +116,7 @@ class MessageType:
         if "__wire__" not in vars(owner):
             raise NotAMessage(owner)
         if vars(owner).get("__is_abstract__"):
-            raise AbstractMessage(owner)
+            raise NotAMessage(owner, abstract=True)
         self.owner = owner
         self.wire: str = vars(owner)["__wire__"]
         self.version: int = vars(owner)["__version__"]

@@ -12,9 +12,8 @@ from leftfold.errors import (
     DefinedTooLate,
     DefinitionError,
     InvalidMessage,
-    ReservedWireName,
     UnresolvedAnnotation,
-    WireNameClash,
+    WireNameTaken,
 )
 from leftfold.model.codec import Codec, JsonCodec
 from leftfold.model.criteria import Criteria, Item
@@ -63,9 +62,9 @@ class Registry:
         return tuple(self._by_wire[wire] for wire in sorted(self._by_wire) if not wire.startswith(RESERVED))
 
     def add(self, owner: type) -> MessageType:
-        """Register a message class; a second class with its wire name raises `WireNameClash`.
+        """Register a message class; a second class with its wire name raises `WireNameTaken`.
 
-        A class with a field that cannot be stored raises `UnstorableType`, here or, where an annotation names what is
+        A class with a field that cannot be stored raises `InvalidField`, here or, where an annotation names what is
         defined later, in `check`.
         """
         known = self._by_owner.get(owner)
@@ -73,10 +72,10 @@ class Registry:
             return known
         added = MessageType(owner)
         if added.wire.startswith(RESERVED) and not owner.__module__.startswith(RESERVED):
-            raise ReservedWireName(added.wire, _full_name(owner))
+            raise WireNameTaken(added.wire, _full_name(owner), "leftfold's own events")
         other = self._by_wire.get(added.wire)
         if other is not None and not is_redefined(other.owner, owner):
-            raise WireNameClash(added.wire, _full_name(other.owner), _full_name(owner))
+            raise WireNameTaken(added.wire, _full_name(owner), _full_name(other.owner))
         with suppress(UnresolvedAnnotation):
             self.form(owner)
         self._by_owner[owner] = self._by_wire[added.wire] = added
@@ -185,7 +184,9 @@ class Registry:
             for longer in self._overlapping.get(field.tag.name, ()):
                 for value in field.values(event):
                     if field.tag(value).startswith(f"{longer}:"):
-                        raise InvalidMessage(event, f".{field.name}", value, f"is also a tag of {Tag(longer)!r}")
+                        raise InvalidMessage(
+                            known.owner.__qualname__, field.name, value, f"is also a tag of {Tag(longer)!r}"
+                        )
 
     def decode(self, stored: StoredEvent) -> Any:
         """Return the event of a record in its present form, or None when its type is unknown."""

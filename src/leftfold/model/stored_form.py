@@ -12,9 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect as types
 
-from leftfold.errors import InvalidMessage, ShadowedField, UnresolvedAnnotation, UnstorableType, shown
+from leftfold.errors import InvalidField, InvalidMessage, UnresolvedAnnotation
 from leftfold.model.comparing import Difference, difference, naive_moment
 from leftfold.model.tag import hints_of
+from leftfold.wording import shown
 
 if TYPE_CHECKING:
     from leftfold.model.codec import Codec
@@ -73,7 +74,7 @@ class StoredForm:
         try:
             return self._checked(message)
         except RecursionError as error:
-            raise InvalidMessage(message, "", message, "is nested too deeply to be compared") from error
+            raise InvalidMessage(self.owner.__qualname__, "", message, "is nested too deeply to be compared") from error
 
     def _checked(self, message: object) -> tuple[bytes, Any]:
         data = self._encode(message)
@@ -90,9 +91,11 @@ class StoredForm:
         if not equal:
             found = difference(message, read)
             if found is not None:
-                raise InvalidMessage(message, found.place, found.given, f"would be read back as {shown(found.read)}")
+                problem = f"would be read back as {shown(found.read)}"
+                raise InvalidMessage(self.owner.__qualname__, found.place, found.given, problem)
         if self._moments and (naive := naive_moment(read)) is not None:
-            raise InvalidMessage(message, naive.place, naive.given, "has no time zone, so it names no moment")
+            problem = "has no time zone, so it names no moment"
+            raise InvalidMessage(self.owner.__qualname__, naive.place, naive.given, problem)
         return data, read
 
     def check(self, message: object) -> None:
@@ -102,16 +105,13 @@ class StoredForm:
 
 
 def check_storable(owner: type) -> None:
-    """Refuse fields whose values JSON and msgspec cannot all return, and fields that Python reads elsewhere.
-
-    Raises `UnstorableType` and `ShadowedField`.
-    """
+    """Raise `InvalidField` for a field whose values JSON cannot all return, or that Python reads elsewhere."""
     if hasattr(owner, "__pydantic_fields__"):
         return
     try:
         found = types.type_info(owner)
     except TypeError as error:
-        raise _unstorable(owner, error) from error
+        raise _unstorable(owner, *_culprit(owner, error)) from error
     except NameError as error:
         raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
     for each in inner_types(found, set()):
@@ -120,18 +120,30 @@ def check_storable(owner: type) -> None:
         for each in inner_types(field.type, set()):
             problem = _problem_of(each)
             if problem is not None:
-                raise UnstorableType(owner.__qualname__, field.name, problem)
+                raise _unstorable(owner, field.name, problem)
 
 
 def _check_attributes(found: types.Type) -> None:
-    """Raise `ShadowedField` unless Python reads each field of a class where the encoder does."""
+    """Raise `InvalidField` unless Python reads each field of a class where the encoder does."""
     owner: Any = get_origin(getattr(found, "cls", None)) or getattr(found, "cls", None)
     for field in getattr(found, "fields", ()):
         read = inspect.getattr_static(owner, field.name, None)
         given = field.default if isinstance(field.default, property) else read
         is_struct = isinstance(found, types.StructType)
         if isinstance(given, property) or (is_struct and not isinstance(read, MemberDescriptorType)):
-            raise ShadowedField(owner.__qualname__, field.name, given)
+            raise InvalidField(
+                owner.__qualname__,
+                field.name,
+                f"is a field and also {_kind(given)}",
+                "one meaning for a name: Python reads the value that is stored",
+                "rename one of the two; give a property that computes a value a name of its own",
+            )
+
+
+def _kind(attribute: object) -> str:
+    if isinstance(attribute, property):
+        return "a property"
+    return "a method" if callable(attribute) else f"the constant {shown(attribute)}"
 
 
 def plain_check(owner: type) -> Callable[[Any], bool] | None:
@@ -193,19 +205,30 @@ def _decoder(owner: type, codec: "Codec") -> Callable[[bytes], Any]:
     try:
         return codec.decoder(owner)
     except TypeError as error:
-        raise _unstorable(owner, error) from error
+        raise _unstorable(owner, *_culprit(owner, error)) from error
     except NameError as error:
         raise UnresolvedAnnotation(owner.__qualname__, str(error)) from error
 
 
-def _unstorable(owner: type, error: TypeError) -> UnstorableType:
-    """Return the error with the field that causes it, found by trying each field alone."""
+def _unstorable(owner: type, field: str, problem: str) -> InvalidField:
+    return InvalidField(
+        owner.__qualname__,
+        field,
+        f"has a type that cannot be stored: {problem}",
+        "types whose values come back equal from JSON; docs/events.md lists them",
+        "in a union, give each struct a tag (class Card(msgspec.Struct, tag=True)) and keep only one type that is "
+        "written as text; otherwise use a type from the list",
+    )
+
+
+def _culprit(owner: type, error: TypeError) -> tuple[str, str]:
+    """Return the field that causes an error, found by trying each field alone, and the problem."""
     for name, hint in hints_of(owner).items():
         try:
             types.type_info(hint)
         except TypeError as problem:
-            return UnstorableType(owner.__qualname__, name, str(problem))
-    return UnstorableType(owner.__qualname__, "", str(error))
+            return name, str(problem)
+    return "", str(error)
 
 
 def _problem_of(each: types.Type) -> str | None:
@@ -258,7 +281,7 @@ def _unreadable(message: object, error: Exception) -> InvalidMessage:
     if first is not None:
         given = getattr(message, first[1], None)
     problem = PLACE.sub("", str(error)).removesuffix(" - ").strip()
-    return InvalidMessage(message, place, given, f"could not be read back: {problem}")
+    return InvalidMessage(type(message).__qualname__, place, given, f"could not be read back: {problem}")
 
 
 def _place_of(message: object, error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, NewType, TypeVar, Union, get_args, g
 
 import msgspec
 
-from leftfold.errors import UnresolvedAnnotation, UntaggableType
+from leftfold.errors import InvalidField, UnresolvedAnnotation
 
 COLLECTIONS = (list, tuple, set, frozenset)
 SCALARS = (str, int, uuid.UUID, enum.Enum, datetime.date)
@@ -158,7 +158,9 @@ def _tag_field(owner: type, name: str, hint: Any) -> TagField | None:
     if not tags:
         return None
     if not _is_taggable(inner):
-        raise UntaggableType(owner.__name__, name, inner)
+        problem = f"is tagged but has the type {getattr(inner, '__name__', inner)}"
+        expected = "str, int, UUID, Enum or date, optional or in a list, tuple or set"
+        raise InvalidField(owner.__qualname__, name, problem, expected, "tag a field of one of these types")
     return TagField(name, tags[0], inner, many=many, key=not any(_is_not_key(marker) for marker in markers))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from leftfold.errors import InstanceEnded, InstanceNotParked, UnknownInstance
+from leftfold.errors import AlreadyEnded, NotParked, UnknownName
 from leftfold.follow.journal import Journal, requested
 from leftfold.model.criteria import criteria
 from leftfold.model.metadata import Metadata
@@ -152,12 +152,12 @@ class Processes:
         return list(found.values())
 
     async def retry(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
-        """Let a parked instance try again; `InstanceNotParked` if it is not parked."""
+        """Let a parked instance try again; `NotParked` if it is not parked."""
         position = await self._unpark(ProcessRetried, definition, key, metadata)
         log.info("%s is retried at position %d", definition.instance(key), position)
 
     async def skip(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
-        """Let a parked instance skip the event at which it is parked; `InstanceNotParked` if it is not parked."""
+        """Let a parked instance skip the event at which it is parked; `NotParked` if it is not parked."""
         position = await self._unpark(ProcessSkipped, definition, key, metadata)
         log.warning("%s skips the event at position %d", definition.instance(key), position)
 
@@ -171,22 +171,22 @@ class Processes:
         while True:
             progress, position = await self.progress(definition, key)
             if progress.parked is None or progress.ended:
-                raise InstanceNotParked(progress.instance, progress.standing)
+                raise NotParked(f"process {definition.name}", key, state=progress.standing)
             unchanged = AppendCondition(definition.about(RECORDED.types, key), position)
             wanted = kind(progress.instance, progress.parked)
             if await self.journal.record([wanted], requested(metadata), unchanged):
                 return progress.parked
 
     async def cancel(self, definition: ProcessDefinition, key: Key, outbox: Outbox, metadata: Metadata | None) -> None:
-        """Let an instance answer nothing more, and cancel what it submitted; `InstanceEnded` if it has ended."""
+        """Let an instance answer nothing more, and cancel what it submitted; `AlreadyEnded` if it has ended."""
         while True:
             progress, position = await self.progress(definition, key)
             instance = progress.instance
             if progress.ended:
-                raise InstanceEnded(instance, progress.standing)
+                raise AlreadyEnded("cancel", f"the process {instance}", progress.standing)
             own = self.journal.registry.stored(definition.fold.criteria(key))
             if not progress.reacted and not await self.journal.stored(own, limit=1):
-                raise UnknownInstance(instance)
+                raise UnknownName("process instance", instance)
             tickets = list(await outbox.open_of(progress.tickets))
             events = [ProcessCancelled(instance, tickets), *map(outbox.cancellation, tickets)]
             unchanged = AppendCondition(definition.about(RECORDED.types, key), position)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
 
-from leftfold.errors import InvalidHandler, WrongAnswer
+from leftfold.errors import InvalidHandler, InvalidResult
 from leftfold.model.comparing import is_any
 from leftfold.model.message import Query
 from leftfold.model.signature import Signature
@@ -172,7 +172,7 @@ class QueryHandler:
         return f"<QueryHandler {self.name} of {self.query_type.__qualname__}>"
 
     def answer(self, query: object, models: ReadModels) -> Any:
-        """Call the handler; raise `WrongAnswer` if its answer is not of the query's type.
+        """Call the handler; raise `InvalidResult` if its answer is not of the query's type.
 
         This checks the outer type and, in a built-in collection, the outer types of the first 20 elements.
         """
@@ -180,11 +180,16 @@ class QueryHandler:
         if self._answers and not isinstance(answer, self._answers):
             if inspect.iscoroutine(answer):
                 answer.close()
-            raise WrongAnswer(self.name, self.query_type.__qualname__, self._answers, answer)
+            raise self._wrong(answer, self._answers)
         wrong = wrong_element(self._elements, answer) if self._elements else None
         if wrong is not None:
-            raise WrongAnswer(self.name, self.query_type.__qualname__, wrong.expected, wrong.found, wrong.place)
+            raise self._wrong(wrong.found, wrong.expected, wrong.place)
         return answer
+
+    def _wrong(self, found: object, types: Sequence[type], place: str = "") -> InvalidResult:
+        query = self.query_type.__qualname__
+        remedy = f"return what {query} declares, or correct the type in `class {query}(Query[...])`"
+        return InvalidResult(self.name, found, " or ".join(each.__name__ for each in types), remedy, place)
 
     def _check_plain(self, signature: Signature) -> None:
         if signature.yields and not signature.is_async_generator:

@@ -170,7 +170,7 @@ class ParkedKeys:
     async def _get(self, key: Key) -> ParkedKey:
         found = await self._find(key)
         if found is None:
-            raise NotParked(self._definition.name, key, len(await self._parked()))
+            raise NotParked(f"projection {self._definition.name}", key, len(await self._parked()))
         return found
 
     async def _find(self, key: Key) -> ParkedKey | None:

@@ -197,7 +197,7 @@ class ProjectionTasks:
         ended = [each.ended for each in map(self._progress_of, others) if each.ended is not None]
         changed = list({each.model: each for each in ended if isinstance(each, ReadModelChanged)}.values())
         if len(changed) > 1:
-            raise ReadModelsChanged(changed[0], changed[1:])
+            raise ReadModelsChanged.of(changed)
         for reason in ended:
             raise reason
         self._tasks.append(asyncio.create_task(self._watcher.run(), name="watching read models"))

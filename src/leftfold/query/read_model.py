@@ -76,7 +76,7 @@ class ReadModelDefinition:
 
     def changed(self, stored: int) -> LeftfoldError:
         """Return the error for code that changed without its version."""
-        return ReadModelChanged(self.name, stored, self.version)
+        return ReadModelChanged(self.name, stored, self.version, f"@app.read_model(version={stored + 1})")
 
     def fingerprint(self) -> Fingerprint:
         """Return what changes when the rows would come out differently."""

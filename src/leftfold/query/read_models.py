@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leftfold.errors import UnknownReadModel, UsageError
+from leftfold.errors import UnknownName, UsageError
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ReadModels:
     def _definition(self, model: type | str) -> ReadModelDefinition:
         found = self._definitions.get(model)
         if found is None:
-            raise UnknownReadModel(name_of(model), sorted(map(name_of, self._definitions)))
+            raise UnknownName("read model", name_of(model), sorted(map(name_of, self._definitions)))
         return found
 
 

@@ -15,7 +15,7 @@ from leftfold.errors import (
     LeftfoldError,
     ModelsUnavailable,
     ReadModelBehind,
-    UnknownReadModel,
+    UnknownName,
 )
 from leftfold.follow.lease import Terms
 from leftfold.follow.lease_store import LeaseEntry
@@ -139,7 +139,7 @@ class ReadSide:
         await self._progress[self._definition(model)].wait_for(position, timeout)
 
     def check_known(self, models: Iterable[type[ReadModel]]) -> None:
-        """Raise `UnknownReadModel` for what is not a read model of the app."""
+        """Raise `UnknownName` for what is not a read model of the app."""
         for model in models:
             self._definition(model)
 
@@ -199,7 +199,7 @@ class ReadSide:
     def _definition(self, model: type | str) -> ReadModelDefinition:
         definition = self._definitions.get(model)
         if definition is None:
-            raise UnknownReadModel(name_of(model), sorted(map(name_of, self._definitions)))
+            raise UnknownName("read model", name_of(model), sorted(map(name_of, self._definitions)))
         return definition
 
     def _connect(self) -> "ModelsDatabase":

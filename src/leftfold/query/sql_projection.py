@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
 import msgspec
 
-from leftfold.errors import InvalidHandler, InvalidProjection, LeftfoldError, ProjectionChanged
+from leftfold.errors import InvalidHandler, InvalidProjection, LeftfoldError, ReadModelChanged
 from leftfold.model.criteria import Criteria, Item
 from leftfold.model.fingerprint import Fingerprint, fingerprint_of_function
 from leftfold.model.fold import Fold
@@ -94,7 +94,8 @@ class SqlProjection(ReadModelDefinition):
 
     def changed(self, stored: int) -> LeftfoldError:
         """Return the error for code that changed without its version."""
-        return ProjectionChanged(self.name, stored, self.version)
+        decorator = f"@app.projection({self.name!r}, version={stored + 1}, ...)"
+        return ReadModelChanged(self.name, stored, self.version, decorator)
 
 
 def _check_name(name: object) -> None:

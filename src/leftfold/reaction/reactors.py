@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from leftfold.errors import EventNotWaiting, UnknownReactor
+from leftfold.errors import NotParked, UnknownName
 from leftfold.follow.journal import Journal, requested
 from leftfold.follow.taken_types import names_taken
 from leftfold.model.clock import EPOCH
@@ -126,10 +126,10 @@ class Reactors:
         return f"<Reactors of {self.journal.store!r}>"
 
     def named(self, name: str) -> ReactorDefinition:
-        """Return the reactor of this name; `UnknownReactor` if there is none."""
+        """Return the reactor of this name; `UnknownName` if there is none."""
         found = self.definitions.get(name)
         if found is None:
-            raise UnknownReactor(name, sorted(self.definitions))
+            raise UnknownName("reactor", name, sorted(self.definitions))
         return found
 
     async def begin(self, definition: ReactorDefinition) -> None:
@@ -237,7 +237,7 @@ def _tag(definition: ReactorDefinition) -> str:
 
 def _expected(definition: ReactorDefinition, position: int, outstanding: Mapping[int, Outstanding]) -> int:
     if position not in outstanding:
-        raise EventNotWaiting(definition.name, position, len(outstanding))
+        raise NotParked(f"reactor {definition.name}", (position,), len(outstanding))
     return position
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-from leftfold.errors import InvalidUrl, LogUnderFormerName, NaiveDatetime, shown, unknown_option
+from leftfold.errors import InvalidUrl, NaiveDatetime, StoreNotFound
 from leftfold.model.clock import Clock, to_microseconds
 from leftfold.store.bounds import APPEND_BYTES_LIMIT
 from leftfold.store.clock_guard import CLOCK_BOUND
@@ -17,6 +17,7 @@ from leftfold.store.memory import MemoryStore
 from leftfold.store.private_files import Group
 from leftfold.store.sqlite.file import is_log
 from leftfold.store.sqlite.store import SQLiteStore
+from leftfold.wording import shown, unknown_option
 
 if TYPE_CHECKING:
     from leftfold.store.postgres.snapshots import PostgresSnapshots
@@ -111,7 +112,12 @@ def check_former_name(url: str) -> None:
     """Refuse to create a log if an earlier release kept it in a file named by the part before the `#`."""
     path, former = Path(path_in(url)), Path(path_in(url.partition("#")[0]))
     if "#" in url.partition("?")[0] and not path.exists() and is_log(former):
-        raise LogUnderFormerName(str(path), str(former))
+        raise StoreNotFound(
+            f"file {path}",
+            f"the file {path}; earlier releases ended the name of a file at '#', and {former} is a log",
+            f"while no program has it open, rename {former} (and {former}-wal, if it exists) to {path}; if several "
+            f"URLs shared the file, open it as {former}; or write %23 for the '#' to start a new log",
+        )
 
 
 def url_of(log: str | os.PathLike[str]) -> str:

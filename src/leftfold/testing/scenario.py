@@ -17,7 +17,7 @@ from leftfold.app import App
 from leftfold.command.batching import Decision
 from leftfold.command.handler import CommandHandler
 from leftfold.command.states import StagedStates, State
-from leftfold.errors import NotHandled, Rejected, UnknownReadModel
+from leftfold.errors import NotHandled, Rejected, UnknownName
 from leftfold.model.fold import Fold
 from leftfold.model.message import CommandLike, EventLike, Query
 from leftfold.model.metadata import NOTHING_SAID, Metadata, present_metadata
@@ -124,7 +124,9 @@ class Given:
     def _definition(self, model: type[ReadModel]) -> ReadModelDefinition:
         known = self._app.read_models.get(model)
         if known is None:
-            raise UnknownReadModel(model.__qualname__, sorted(model.__qualname__ for model in self._app.read_models))
+            raise UnknownName(
+                "read model", model.__qualname__, sorted(each.__qualname__ for each in self._app.read_models)
+            )
         return known
 
     def _answer(self, query: object) -> "Answered[Any]":

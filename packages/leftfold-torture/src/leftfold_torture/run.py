@@ -13,7 +13,7 @@ from time import monotonic
 
 import msgspec
 
-from leftfold.errors import StoreError, UsageError, fill
+from leftfold.errors import StoreError, UnknownName, UsageError
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.record import NewEvent, StoredEvent
@@ -51,18 +51,8 @@ class LogNotEmpty(UsageError, ValueError):
     expected = "an empty log"
     remedy = "name a new file or schema"
 
-    def __init__(self, url: str, head: int) -> None:
-        fill(self, without_password(url), head)
-
-
-class UnknownNemesis(UsageError, LookupError):
-    """`leftfold torture` has no fault of this name."""
-
-    nemesis: str
-    known: Sequence[str]
-    found = "there is no fault {nemesis!r}"
-    expected = "one of {known}, or none"
-    remedy = "correct the name; leave it out for all faults that are available"
+    def _derive(self) -> None:
+        self.url = without_password(self.url)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -241,7 +231,7 @@ def _available(plan: Plan, place: Place, known: Sequence[type[Nemesis]]) -> tupl
     by_name = {each.name: each for each in known}
     for name in plan.nemeses or ():
         if name not in by_name:
-            raise UnknownNemesis(name, list(by_name))
+            raise UnknownName("fault", name, list(by_name))
     asked = known if plan.nemeses is None else [by_name[name] for name in plan.nemeses]
     obstacles = {each.name: each.obstacle(place) for each in asked}
     skipped = {name: reason for name, reason in obstacles.items() if reason is not None}

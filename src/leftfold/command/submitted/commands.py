@@ -21,7 +21,7 @@ from leftfold.command.submitted.events import (
 )
 from leftfold.command.submitted.schedule import Daily, Recurrence, recurrence
 from leftfold.command.submitted.submission import Submission
-from leftfold.errors import CannotDecode, KeyReused, TicketClosed, UnknownTicket, UsageError
+from leftfold.errors import AlreadyEnded, CannotDecode, KeyReused, UnknownTicket, UsageError
 from leftfold.follow.journal import Journal, requested
 from leftfold.model.clock import Clock, to_microseconds
 from leftfold.model.codec import JsonCodec
@@ -207,7 +207,7 @@ class Inbox:
         while True:
             found = await self.read(ticket)
             if not _may_be_retried(found.submission):
-                raise TicketClosed(ticket, "retry", found.submission.state_at(self._clock.now()))
+                raise AlreadyEnded("retry", f"the command {ticket!r}", found.submission.state_at(self._clock.now()))
             if await self.journal.record([CommandRetried(ticket)], requested(metadata), _unchanged(found)):
                 log.info("%s (ticket %s) is retried", found.submission.command, ticket)
                 break
@@ -228,7 +228,7 @@ class Inbox:
         return [each for each in tickets if _may_be_cancelled((await self.read(each)).submission)]
 
     async def _to_cancel(self, ticket: str) -> list[TicketRecord]:
-        """Return the ticket, and the newest of its series, if they may be cancelled; `TicketClosed` if none may."""
+        """Return the ticket, and the newest of its series, if they may be cancelled; `AlreadyEnded` if none may."""
         found = [await self.read(ticket)]
         series = found[0].submission.series
         newest = ticket if series is None else await self._newest_of(series)
@@ -238,7 +238,7 @@ class Inbox:
         if series is not None and newest != await self._newest_of(series):
             return await self._to_cancel(ticket)  # it was completed in between, and the series has gone on
         if not chosen:
-            raise TicketClosed(ticket, "cancel", found[-1].submission.state_at(self._clock.now()))
+            raise AlreadyEnded("cancel", f"the command {ticket!r}", found[-1].submission.state_at(self._clock.now()))
         return chosen
 
     async def _newest_of(self, series: str) -> str:

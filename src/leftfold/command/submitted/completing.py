@@ -9,8 +9,9 @@ from leftfold.command.context import Context
 from leftfold.command.handler import CommandHandler
 from leftfold.command.submitted.events import CommandHandled, CommandRejected
 from leftfold.command.submitted.submission import Submission
-from leftfold.errors import Rejected, shown
+from leftfold.errors import Rejected
 from leftfold.model.message import MessageType
+from leftfold.wording import shown
 
 
 class TicketSettled(Rejected):

@@ -20,7 +20,7 @@ from leftfold.command.submitted.events import (
     TicketId,
 )
 from leftfold.command.submitted.schedule import Recurrence
-from leftfold.errors import UnknownSubmissionState
+from leftfold.errors import UnknownName
 
 S = TypeVar("S", bound="Submission")
 
@@ -37,11 +37,11 @@ class SubmissionState(StrEnum):
 
     @classmethod
     def named(cls, state: str) -> "SubmissionState":
-        """Return the state of this name; `UnknownSubmissionState` if there is none."""
+        """Return the state of this name; `UnknownName` if there is none."""
         try:
             return cls(state)
         except ValueError:
-            raise UnknownSubmissionState(state, list(cls)) from None
+            raise UnknownName("state of a submitted command", state, list(cls)) from None
 
 
 OPEN_OR_FAILED = (SubmissionState.PENDING, SubmissionState.SCHEDULED, SubmissionState.FAILED)

@@ -116,12 +116,12 @@ class Ticket:
         return (await self._inbox.read(self.id)).submission
 
     async def retry(self, *, metadata: Metadata | None = None) -> None:
-        """Try a command that failed or was postponed again at once; `TicketClosed` if it is in another state."""
+        """Try a command that failed or was postponed again at once; `AlreadyEnded` if it is in another state."""
         self._home.check()
         await self._inbox.retry(self.id, metadata)
 
     async def cancel(self, *, metadata: Metadata | None = None) -> None:
-        """Cancel a command that has not been handled yet; `TicketClosed` if it was handled, rejected or cancelled."""
+        """Cancel a command that has not been handled yet; `AlreadyEnded` if it was handled, rejected or cancelled."""
         self._home.check()
         await self._inbox.cancel(self.id, metadata)
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from leftfold.errors import InvalidUrl, unknown_option
+from leftfold.errors import InvalidUrl
 from leftfold.passwords import SECRET_NAMES, misread_password, without_password
 from leftfold.store.open import check_path, path_in
+from leftfold.wording import unknown_option
 
 HOSTS = re.compile(
     r"(?P<scheme>postgres(ql)?(\+psycopg)?)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*[,%][^/?@]*)(?P<path>/[^?]*)?(\?(?P<query>.*))?"

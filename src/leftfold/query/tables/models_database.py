@@ -325,7 +325,7 @@ class ModelsDatabase:
                 self._due(connection, tables)
             except ReadModelChanged as error:
                 changed.append(error)
-        return first if len(changed) < 2 else ReadModelsChanged(changed[0], changed[1:])
+        return first if len(changed) < 2 else ReadModelsChanged.of(changed)
 
 
 def tables_for(definition: ReadModelDefinition) -> ModelTable | SqlTables:

@@ -8,11 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from leftfold.errors import InvalidUrl, MissingExtra, unknown_option
+from leftfold.errors import InvalidUrl, MissingExtra
 from leftfold.query.tables.compiling import PostgresStatements
 from leftfold.query.tables.database import Database, sqlstate_of
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.store.home import part_in_children
+from leftfold.wording import unknown_option
 
 CONNECTIONS, MORE_CONNECTIONS = 5, 5
 SECONDS_FOR_A_CONNECTION = 30.0

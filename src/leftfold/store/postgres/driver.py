@@ -455,8 +455,8 @@ def _lacking_right(where: str, problem: str) -> StoreReadOnly:
     )
 
 
-def _made(kind: type[StoreUnavailable], where: str, problem: str) -> StoreUnavailable:
-    return StoreNotFound(where) if kind is StoreNotFound else kind(where, problem)  # type: ignore[call-arg]
+def _made(kind: Callable[..., StoreUnavailable], where: str, problem: str) -> StoreUnavailable:
+    return StoreNotFound(where) if kind is StoreNotFound else kind(where, problem)
 
 
 def problem_of(error: psycopg.Error) -> str:
