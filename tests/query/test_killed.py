@@ -16,25 +16,25 @@ __all__ = ["place", "url"]
 
 ROOT = Path(__file__).parents[2]
 EVENTS: list[Event] = [Opened(f"{n}") for n in range(50)] + [
-    Transferred(f"{n % 50}", f"{n % 7}", n % 5) if n % 3 else Deposited(f"{n % 50}", n) for n in range(39_950)
+    Transferred(f"{n % 50}", f"{n % 7}", n % 5) if n % 3 else Deposited(f"{n % 50}", n) for n in range(7_950)
 ]
 FOLDING = """
 import asyncio, sys
-from leftfold.query import projection
 from leftfold.store import open_store
+from leftfold.store import reading as reading_the_log
 from tests.query.bank import Balance, reading
 
-projection.EVENTS_PER_TRANSACTION = 4_000  # so that there are some transactions to be killed between
+reading_the_log.MAX_EVENTS_PER_BATCH = 800  # so that there are some transactions to be killed between
 
 async def main(url):
     options = dict(url=sys.argv[2], history=True, shards=int(sys.argv[3]))
     async with open_store(url) as store, reading(store, Balance, **options) as read_side:
-        before = 0
+        before = int(sys.argv[4])
         while True:
-            position = (await read_side.status())[0].position
-            if position > before:
-                print(position, flush=True)
-            before = position
+            await read_side.wait(Balance, before + 1, timeout=900)
+            before = (await read_side.status())[0].position
+            print(before, flush=True)
+            sys.stdin.readline()  # held here, it folds no further than to the end of what it is about
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -42,16 +42,19 @@ asyncio.run(main(sys.argv[1]))
 
 def fold_until_killed(log: str, url: str, after: int) -> int:
     """Run a process that folds, and kill it as soon as it has got any further; how far it said it was."""
-    with folding(log, url) as process:
+    with folding(log, url, after=after, stdin=subprocess.PIPE) as process:
         try:
             return position_beyond(after, process)
         finally:
             process.kill()
 
 
-def folding(log: str, url: str, shards: int = 1) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", FOLDING, log, url, str(shards)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def folding(
+    log: str, url: str, shards: int = 1, after: int = 0, stdin: int = subprocess.DEVNULL
+) -> "subprocess.Popen[str]":
+    """A process that folds and says when it is beyond `after`; with a pipe for its input it is held there."""
+    command = [sys.executable, "-c", FOLDING, log, url, str(shards), str(after)]
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def position_beyond(after: int, process: "subprocess.Popen[str]") -> int:
