@@ -5,9 +5,9 @@ import signal
 import sys
 
 from tests.patience import patient_defaults
-from tests.postgres import binaries, postgres, pytest_addoption
+from tests.postgres import binaries, mortal, postgres, pytest_addoption, stoppable_server
 
-__all__ = ["binaries", "patient_defaults", "postgres", "pytest_addoption"]
+__all__ = ["binaries", "mortal", "patient_defaults", "postgres", "pytest_addoption", "stoppable_server"]
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and stops by it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

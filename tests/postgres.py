@@ -37,6 +37,20 @@ def postgres(binaries: Path | None) -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def stoppable_server(binaries: Path | None) -> Iterator[PostgresServer]:
+    """The server of `mortal`."""
+    with PostgresServer(binaries=binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def mortal(stoppable_server: PostgresServer) -> PostgresServer:
+    """A server that a test may stop: one for the whole run, since making a cluster takes most of a second."""
+    stoppable_server.start()
+    return stoppable_server
+
+
 def fresh_schema(server: PostgresServer) -> str:
     """The URL of a schema that nobody else has; whoever opens it makes it."""
     return server.url(DATABASE, schema=f"test_{next(_numbers)}")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Self
 
 import pytest
@@ -117,33 +116,32 @@ async def until_thanked(live: LiveApp, wanted: int) -> None:
 
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
 async def test_everything_that_follows_the_log_goes_on_when_the_server_is_back(
-    binaries: Path | None, mode: Mode
+    mortal: PostgresServer, mode: Mode
 ) -> None:
     told = Told()
     app = bank_that_tells(told)
-    with PostgresServer(binaries=binaries) as server:
-        log, models = server.url(log="bank"), server.url(schema="reading")
-        async with app.open(log, models=models) as live, app.open(log, models=models, work=False) as other:
-            await live.execute(Deposit("a", 1))
-            await until_thanked(live, 1)
-            thanked = asyncio.create_task(until_thanked(live, 4))
+    log, models = mortal.url(log=f"bank_{mode}"), mortal.url(schema=f"reading_{mode}")
+    async with app.open(log, models=models) as live, app.open(log, models=models, work=False) as other:
+        await live.execute(Deposit("a", 1))
+        await until_thanked(live, 1)
+        thanked = asyncio.create_task(until_thanked(live, 4))
 
-            await asyncio.to_thread(server.stop, mode)
-            with pytest.raises((StoreUnavailable, OutcomeUnknown)):
-                await live.execute(Deposit("lost", 0))
-            while any(worker.trouble is None for worker in live._workers):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
-            await asyncio.to_thread(server.start)
+        await asyncio.to_thread(mortal.stop, mode)
+        with pytest.raises((StoreUnavailable, OutcomeUnknown)):
+            await live.execute(Deposit("lost", 0))
+        while any(worker.trouble is None for worker in live.workers()):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(mortal.start)
 
-            await other.execute(Deposit("a", 2))
-            await other.execute(Deposit("b", 3))
-            ticket = await other.submit(Deposit("b", 4))
-            await ticket.result(timeout=PATIENCE)
-            async with asyncio.timeout(PATIENCE):
-                await thanked
-            answer = await live.query(InAll(), after=await live.store.head(), timeout=PATIENCE)
-            await told.until({1, 2, 3, 4})
-            events = [event async for batch in live.store.read() for event in batch.events]
+        await other.execute(Deposit("a", 2))
+        await other.execute(Deposit("b", 3))
+        ticket = await other.submit(Deposit("b", 4))
+        await ticket.result(timeout=PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await thanked
+        answer = await live.query(InAll(), after=await live.store.head(), timeout=PATIENCE)
+        await told.until({1, 2, 3, 4})
+        events = [event async for batch in live.store.read() for event in batch.events]
 
     assert answer == [("a", 2, 2), ("b", 2, 2)]
     assert Counter(event.type for event in events)["Thanked"] == 4

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from itertools import count as counting_from
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,11 +20,10 @@ from tests.test_snapshots import LONG, Count, EventsRead, counting_app, model_of
 numbers = counting_from(1)
 
 
-@pytest.fixture(scope="module")
-def server(binaries: Path | None) -> Iterator[PostgresServer]:
+@pytest.fixture
+def server(mortal: PostgresServer) -> PostgresServer:
     """One that a test may stop, or fill with roles."""
-    with PostgresServer(binaries=binaries) as server:
-        yield server
+    return mortal
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What PostgreSQL alone does as the models database: a server that comes and goes, and that others use too."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any, Self
 
 import pytest
@@ -157,15 +156,8 @@ def test_connections_are_named_and_wait_for_no_lock_for_ever(postgres: PostgresS
 # --- a server that comes and goes
 
 
-@pytest.fixture
-def mortal(binaries: Path | None) -> Iterator[PostgresServer]:
-    """A server for this test alone."""
-    with PostgresServer(binaries=binaries) as server:
-        yield server
-
-
 async def test_a_server_that_is_restarted_is_not_noticed(store: MemoryStore, mortal: PostgresServer) -> None:
-    async with reading(store, Balance, Turnover, url=mortal.url()) as read_side:
+    async with reading(store, Balance, Turnover, url=mortal.url(schema="restarted")) as read_side:
         await read_side.wait(Balance, await append(store, Opened("a")))
         assert await balances(read_side) == [Balance("a", "ann", 0, 1)]
 
@@ -177,7 +169,7 @@ async def test_a_server_that_is_restarted_is_not_noticed(store: MemoryStore, mor
 
 
 async def test_a_server_that_is_down_is_waited_out_and_told_of(store: MemoryStore, mortal: PostgresServer) -> None:
-    async with reading(store, Balance, url=mortal.url()) as read_side:
+    async with reading(store, Balance, url=mortal.url(schema="waited_out")) as read_side:
         await read_side.wait(Balance, await append(store, Opened("a")))
         await asyncio.to_thread(mortal.stop, "kill")
 
@@ -196,7 +188,7 @@ async def test_a_server_that_is_down_is_waited_out_and_told_of(store: MemoryStor
 async def test_a_projection_that_is_held_up_outlives_a_server_that_is_down(
     store: MemoryStore, mortal: PostgresServer
 ) -> None:
-    async with projecting(store, totals_of(), url=mortal.url()) as read_side:
+    async with projecting(store, totals_of(), url=mortal.url(schema="held_up")) as read_side:
         position = await append(store, Deposited("a", 5), Deposited("a", 13), Deposited("a", 1))
         await read_side.catch_up(position)
         await asyncio.to_thread(mortal.stop, "kill")

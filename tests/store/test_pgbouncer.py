@@ -78,11 +78,11 @@ async def test_a_call_that_got_no_connection_to_the_server_in_time_was_not_sent(
             assert await other.append([EVENT]) == Appended(3, 3)
 
 
-async def test_a_server_that_is_restarted_behind_the_pooler_is_found_again(binaries: Path | None, log: str) -> None:
-    with PostgresServer(binaries=binaries) as server, PgBouncer(server, server_login_retry="1") as pooler:
+async def test_a_server_that_is_restarted_behind_the_pooler_is_found_again(mortal: PostgresServer, log: str) -> None:
+    with PgBouncer(mortal, server_login_retry="1") as pooler:
         async with open_store(pooler.url(log=log, through="pgbouncer")) as store:
             await store.append([EVENT])
-            await asyncio.to_thread(server.restart, "immediate")
+            await asyncio.to_thread(mortal.restart, "immediate")
 
             async with asyncio.timeout(PATIENCE):
                 while (appended := await reached(store)) is None:

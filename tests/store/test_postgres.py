@@ -209,35 +209,33 @@ async def test_appending_is_durable_where_the_server_does_not_wait_for_the_disk_
     assert row == ("on",)
 
 
-async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str, binaries: Path | None) -> None:
-    with PostgresServer(binaries=binaries) as server:
-        async with open_url(server.url(log=log)) as store:
-            await store.append([NewEvent("opened", b"{}")])
-            server.restart()
+async def test_the_server_s_restart_is_noticed_before_the_next_append(log: str, mortal: PostgresServer) -> None:
+    async with open_url(mortal.url(log=log)) as store:
+        await store.append([NewEvent("opened", b"{}")])
+        mortal.restart()
 
-            appended = await store.append([NewEvent("opened", b"{}")])
-            read = [event.position async for batch in store.read() for event in batch.events]
+        appended = await store.append([NewEvent("opened", b"{}")])
+        read = [event.position async for batch in store.read() for event in batch.events]
 
     assert appended.first == 2
     assert read == [1, 2]
 
 
-async def test_waiting_goes_on_when_the_server_comes_back(log: str, binaries: Path | None) -> None:
-    with PostgresServer(binaries=binaries) as server:
-        async with open_url(server.url(log=log)) as store, open_url(server.url(log=log)) as other:
-            waiting = asyncio.create_task(store.wait(0))
-            await asyncio.sleep(0)
-            server.stop("immediate")
-            with pytest.raises(StoreUnavailable):
-                await waiting
-            with pytest.raises(StoreUnavailable):
-                await other.append([NewEvent("opened", b"{}")])
-            server.start()
-
-            waiting = asyncio.create_task(store.wait(0))
+async def test_waiting_goes_on_when_the_server_comes_back(log: str, mortal: PostgresServer) -> None:
+    async with open_url(mortal.url(log=log)) as store, open_url(mortal.url(log=log)) as other:
+        waiting = asyncio.create_task(store.wait(0))
+        await asyncio.sleep(0)
+        mortal.stop("immediate")
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        with pytest.raises(StoreUnavailable):
             await other.append([NewEvent("opened", b"{}")])
+        mortal.start()
 
-            assert await waiting == 1
+        waiting = asyncio.create_task(store.wait(0))
+        await other.append([NewEvent("opened", b"{}")])
+
+        assert await waiting == 1
 
 
 async def test_conflicts_and_keys_of_one_batch_are_told_apart(store: EventStore) -> None:

@@ -37,13 +37,6 @@ def server(binaries: Path | None) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def mortal(binaries: Path | None) -> Iterator[PostgresServer]:
-    """A server for this test alone."""
-    with PostgresServer(binaries=binaries) as server:
-        yield server
-
-
-@pytest.fixture
 def log() -> str:
     return f"outage_{next(numbers)}"
 

