@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from leftfold.errors import (
@@ -95,7 +96,8 @@ class Registry:
         """Return the stored form of a class."""
         found = self._forms.get(owner)
         if found is None:
-            found = self._forms[owner] = StoredForm(owner, self.codec)
+            own = owner.__module__.startswith(RESERVED) and type(self.codec) is JsonCodec
+            found = self._forms[owner] = _own_form(owner) if own else StoredForm(owner, self.codec)
         return found
 
     def query_form(self, owner: type) -> StoredForm | None:
@@ -266,6 +268,12 @@ class Registry:
             return decode(self.codec.encode(fields))
 
         return decode_old
+
+
+@cache
+def _own_form(owner: type) -> StoredForm:
+    """Return the stored form of a type of leftfold's own in the default codec, in which every app has the same."""
+    return StoredForm(owner, JsonCodec())
 
 
 def _overlapping(names: Collection[str]) -> dict[str, list[str]]:
