@@ -122,7 +122,7 @@ def opened(directory: Path) -> Generator[Sequence[Operation]]:
         stack.callback(lambda: runner.run(leave(opening)))
         accounts = [Open(f"account-{number}", "somebody") for number in range(ACCOUNTS)]
         for first in range(0, ACCOUNTS, 1000):
-            runner.run(live.execute_many(accounts[first : first + 1000], wait=[Balance], timeout=60))
+            runner.run(live.execute_many(accounts[first : first + 1000], wait=[Balance], wait_timeout=60))
         peer = stack.enter_context(opened_runner(directory / "view.db", ACCOUNTS))
         yield [
             *Ours(runner, live).operations(),

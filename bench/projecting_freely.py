@@ -118,7 +118,7 @@ def _project_all(app: App, log: str, models: str) -> float:
     """From opening the app to the answer that has seen every event."""
     start = perf_counter()
     with app.open_sync(log, models=models) as live:
-        balance = live.query(BalanceOf("account-0"), after=EVENTS, timeout=600)
+        balance = live.query(BalanceOf("account-0"), after=EVENTS, wait_timeout=600)
         assert balance == EVENTS // ACCOUNTS - 1
         return EVENTS / (perf_counter() - start)
 

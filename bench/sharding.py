@@ -79,7 +79,7 @@ async def measure(log: str, models: str, case: Case) -> float:
             begun = perf_counter()
             for start in range(0, EVENTS, AT_ONCE):
                 await live.store.append([record_of(app, number) for number in range(start, start + AT_ONCE)])
-            await live.query(Amount("a1"), after=EVENTS, timeout=SECONDS)
+            await live.query(Amount("a1"), after=EVENTS, wait_timeout=SECONDS)
             return EVENTS / (perf_counter() - begun)
 
 

@@ -128,7 +128,7 @@ async def until_placed(live: LiveApp, count: int) -> None:
     """Wait until the read model knows of all orders."""
     head = 0
     async with asyncio.timeout(PATIENCE):
-        while sum((await live.query(OrdersByStanding(), after=head, timeout=PATIENCE)).values()) < count:
+        while sum((await live.query(OrdersByStanding(), after=head, wait_timeout=PATIENCE)).values()) < count:
             head = await live.store.wait(head)
 
 
@@ -137,7 +137,7 @@ async def until_ended(live: LiveApp, count: int) -> None:
     head = 0
     async with asyncio.timeout(PATIENCE):
         while True:
-            standing = await live.query(OrdersByStanding(), after=head, timeout=PATIENCE)
+            standing = await live.query(OrdersByStanding(), after=head, wait_timeout=PATIENCE)
             if sum(standing.values()) == count and not OPEN & standing.keys():
                 return
             head = await live.store.wait(head)

@@ -24,7 +24,7 @@ def examples(count: int) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_defaults() -> Iterator[None]:
-    """Let the public verbs wait that long where a test names no timeout, and a user waits five seconds."""
+    """Let the public verbs wait that long where a test gives no limit, and a user waits five seconds."""
     from leftfold.live import LiveApp
     from leftfold.live_sync import SyncLive
     from leftfold.query import ReadSide
@@ -32,6 +32,7 @@ def patient_defaults() -> Iterator[None]:
     verbs = chain(*(vars(cls).values() for cls in (LiveApp, SyncLive, ReadSide)))
     with pytest.MonkeyPatch.context() as patch:
         for verb in filter(isfunction, verbs):
-            if (verb.__kwdefaults__ or {}).get("timeout"):
-                patch.setitem(verb.__kwdefaults__, "timeout", PATIENCE)
+            for name in {"timeout", "wait_timeout"} & (verb.__kwdefaults__ or {}).keys():
+                if verb.__kwdefaults__[name]:
+                    patch.setitem(verb.__kwdefaults__, name, PATIENCE)
         yield

@@ -64,7 +64,7 @@ async def test_the_work_is_one_app_s_until_it_closes(url: str) -> None:
             held = await one.leases()
 
         await place(two, "o-2")
-        answer = await two.query(OrdersByStanding(), after=await two.store.head(), timeout=PATIENCE)
+        answer = await two.query(OrdersByStanding(), after=await two.store.head(), wait_timeout=PATIENCE)
 
     assert ({entry.name for entry in held}, len(set(map(opening_of, held)))) == (WORK, 1)
     assert sum(answer.values()) == 2
@@ -87,7 +87,7 @@ async def test_a_process_that_is_paused_is_replaced_and_does_nothing_twice_when_
                 event.type async for batch in store.read() for event in batch.events if "replaced" in event.type
             ]
             times = await handled(store)
-            answer = await live.query(OrdersByStanding(), after=await store.head(), timeout=PATIENCE)
+            answer = await live.query(OrdersByStanding(), after=await store.head(), wait_timeout=PATIENCE)
         assert worker.stop() == 0
 
     assert "leftfold.worker.replaced" in replaced

@@ -163,4 +163,4 @@ async def test_after_beyond_the_head_is_said_at_once() -> None:
     async with app.open("memory:") as live, asyncio.timeout(10):
         await live.store.append([app.registry.encode(Named("a"), b"{}")])
         with pytest.raises(PositionAhead, match="after 7 has not happened yet; the newest event is at position 1"):
-            await live.query(Number(), after=7, timeout=600)
+            await live.query(Number(), after=7, wait_timeout=600)

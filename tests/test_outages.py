@@ -139,7 +139,7 @@ async def test_everything_that_follows_the_log_goes_on_when_the_server_is_back(
         await ticket.result(timeout=PATIENCE)
         async with asyncio.timeout(PATIENCE):
             await thanked
-        answer = await live.query(InAll(), after=await live.store.head(), timeout=PATIENCE)
+        answer = await live.query(InAll(), after=await live.store.head(), wait_timeout=PATIENCE)
         await told.until({1, 2, 3, 4})
         events = [event async for batch in live.store.read() for event in batch.events]
 

@@ -421,7 +421,7 @@ async def test_a_server_that_opens_first_answers_nothing_that_the_log_does_not_s
         await worked_off(place, mail)
 
         head, true = await server.store.head(), await truth(server)
-        answers = {kind: await server.query(Balances(kind), after=head, timeout=LIMIT) for kind in KINDS}
+        answers = {kind: await server.query(Balances(kind), after=head, wait_timeout=LIMIT) for kind in KINDS}
         assert answers == dict.fromkeys(KINDS, true)
         assert [each.problem for each in await server.read_models()] == [None] * len(KINDS)
 
@@ -434,7 +434,7 @@ async def test_a_server_says_once_what_a_restored_log_means_for_each_model(
     async with bank([]).open(place.url, work=False) as server:
         for kind, name in (("keyed", "Balance"), ("shards", "Divided"), ("free", "totals")):
             with pytest.raises(ReadModelBehind) as behind:
-                await server.query(Balances(kind), timeout=0.05)
+                await server.query(Balances(kind), wait_timeout=0.05)
             assert behind.value.found == f"{name} has not been built from this log by this code yet, after 0.05 s"
             assert f"make sure that a process builds {name}" in behind.value.remedy
             assert isinstance(behind.value.__cause__, ReadModelDiverged)
@@ -465,7 +465,7 @@ async def amounts(live: LiveApp) -> set[int]:
 async def outcome(server: LiveApp, kind: str) -> str:
     """What becomes of a query; a wrong answer is given back as it is."""
     try:
-        answer = await server.query(Balances(kind), timeout=0.05)
+        answer = await server.query(Balances(kind), wait_timeout=0.05)
     except ReadModelBehind as behind:
         return REFUSED if isinstance(behind.__cause__, ReadModelDiverged) else NOT_OF_THIS_LOG
     head = await server.store.head()
@@ -508,7 +508,7 @@ async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leav
         async with bank(mail).open(place.url, lease=lease) as present:
             await present.execute(Deposit("b", 30))
             head, true = await present.store.head(), await truth(present)
-            answers = {kind: await present.query(Balances(kind), after=head, timeout=LIMIT) for kind in KINDS}
+            answers = {kind: await present.query(Balances(kind), after=head, wait_timeout=LIMIT) for kind in KINDS}
 
     assert answers == dict.fromkeys(KINDS, true)
 
@@ -552,7 +552,7 @@ async def test_no_query_is_answered_once_any_verb_was_refused(
         if not work:
             await worked_off(place, [])
         for kind in KINDS:
-            await live.query(Balances(kind), after=receipt, timeout=LIMIT)
+            await live.query(Balances(kind), after=receipt, wait_timeout=LIMIT)
         caplog.clear()
         await place.replace_under(grow=grow, way=way)
 
@@ -612,7 +612,7 @@ async def until_refused(live: LiveApp) -> None:
     """Query until the projections have noticed."""
     async with asyncio.timeout(LIMIT):
         while True:
-            await live.query(Balances("keyed"), timeout=LIMIT)
+            await live.query(Balances("keyed"), wait_timeout=LIMIT)
             await asyncio.sleep(0.01)
 
 

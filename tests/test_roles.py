@@ -58,7 +58,7 @@ async def test_only_some_read_models_are_folded(only: list[Any], tmp_path: Path)
     async with bank().open(store, models=models, only=only) as live:
         assert len(await live.query(Rows(rows), after=1)) == 1
         with pytest.raises(ReadModelBehind):
-            await live.query(Rows(lambda models: models.select(Turnover)), after=1, timeout=0.05)
+            await live.query(Rows(lambda models: models.select(Turnover)), after=1, wait_timeout=0.05)
         await live.run_until_quiet()  # does not wait for what others have to fold
 
 

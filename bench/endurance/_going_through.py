@@ -50,7 +50,7 @@ async def projection(url: str, other: str, events: int, accounts: int) -> int:
     """Fold it into a read model with a row for each account."""
     async with ledger.open(url, work=("projections",), only=[Tally], models=other) as live:
         head = await live.store.head()
-        await live.query(Counted(), after=head, timeout=PATIENCE)
+        await live.query(Counted(), after=head, wait_timeout=PATIENCE)
         return head
 
 

@@ -75,7 +75,7 @@ async def run(load: Load, folder: Path) -> Outcome:
             await killing.cease()
             head = await live.store.head()
             for query in (Counted(), Stepped(), Entered()):
-                await live.query(query, after=head, timeout=load.patience)
+                await live.query(query, after=head, wait_timeout=load.patience)
         expected = await recount(live.store)
     problems = [each for model in (Tally, Steps, "entries") for each in await differences(ledger, model, url)]
     told = {account: tuple(row) for account, *row in rows(url, "SELECT account, events, total, mix FROM tally")}

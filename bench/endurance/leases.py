@@ -348,7 +348,7 @@ async def quiet(live: LiveApp) -> None:
             numbers = [event.number for event in await events_of(live, Paid)]
             thanked = len(await events_of(live, Thanked))
             if thanked == len(numbers) and not await live.commands():
-                await live.query(Totals(), after=head, timeout=PATIENCE)
+                await live.query(Totals(), after=head, wait_timeout=PATIENCE)
                 return
             await live.store.wait(head, 1)
 

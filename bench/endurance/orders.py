@@ -78,7 +78,7 @@ async def run(load: Load, folder: Path) -> Outcome:
             await _place(live, load, randomness)
             await killing.cease()
             await _until_each_has_ended(live.store, load)
-            await live.query(OrdersByStanding(), after=await live.store.head(), timeout=load.patience)
+            await live.query(OrdersByStanding(), after=await live.store.head(), wait_timeout=load.patience)
         found = await fates_in(live.store)
         problems = await problems_of(live.store, load.orders)
         events = await live.store.head()

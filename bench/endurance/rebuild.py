@@ -99,7 +99,7 @@ async def run(load: Load, folder: Path) -> Outcome:
 
 async def _until_folded(app: App, query: Any, url: str, load: Load) -> None:
     async with app.open(url, work=False) as live:
-        await live.query(query, after=await live.store.head(), timeout=load.patience)
+        await live.query(query, after=await live.store.head(), wait_timeout=load.patience)
 
 
 def _rebuild(url: str) -> tuple[Mapping[str, Any], float]:

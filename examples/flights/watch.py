@@ -35,7 +35,7 @@ async def load_and_watch(reports: Sequence[Report], airport: str, show: Show) ->
     async with flights.open("memory:") as live:
         watching = asyncio.create_task(watch(live, asked, show))
         await load(live, reports)
-        last = await live.query(asked, after=await live.store.head(), timeout=CATCHING_UP)
+        last = await live.query(asked, after=await live.store.head(), wait_timeout=CATCHING_UP)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     show(last)

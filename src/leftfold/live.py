@@ -117,21 +117,22 @@ class LiveApp:
         metadata: Metadata | None = None,
         time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> Receipt:
         """Decide a command and append its events; durable when this returns.
 
         `key` makes it idempotent: the same command with the same key is carried out once, and later calls get the
         first receipt with `duplicate=True`. `time` is for imports: when it happened, never before the newest event.
         As in `execute_many` that is a datetime, or a function of the command that gives one.
-        `wait=[Balance]` returns once these read models include the events; when that takes longer than `timeout`
-        seconds, `ExecutedButBehind` has the receipt. Raises `Rejected` by the handler, `TooManyConflicts` after too
-        many conflicts, or a `StoreError`.
+        With `wait=[Balance]` this returns once these read models include the events. `wait_timeout` bounds that wait
+        alone, in seconds; then `ExecutedButBehind` has the receipt. To bound the whole call, cancel it: a cancelled
+        call has committed everything or nothing, and the same command with the same key tells which.
+        Raises `Rejected` by the handler, `TooManyConflicts` after too many conflicts, or a `StoreError`.
         """
         self._home.check()
         self._check_known(wait)
         receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
-        await self._include(wait, receipt, timeout)
+        await self._include(wait, receipt, wait_timeout)
         return receipt
 
     async def execute_many(
@@ -142,18 +143,18 @@ class LiveApp:
         metadata: Metadata | None = None,
         time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and commit all in one append.
 
         A rejected command is an outcome, not an exception, and does not stop the others. For imports and bulk loads:
-        `time` says when their events happened, one datetime for all or a function of the command. `wait` and `timeout`
-        are those of `execute`.
+        `time` says when their events happened, one datetime for all or a function of the command. `wait` and
+        `wait_timeout` are those of `execute`.
         """
         self._home.check()
         self._check_known(wait)
         receipt = await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
-        await self._include(wait, receipt, timeout)
+        await self._include(wait, receipt, wait_timeout)
         return receipt
 
     def _check_known(self, models: Collection[type[ReadModel]]) -> None:
@@ -236,31 +237,33 @@ class LiveApp:
         *,
         after: Receipt | BatchReceipt | int | None = None,
         as_of: int | datetime | None = None,
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> R:
         """Answer a query from the read models.
 
-        Without `after` the answer is as the read models stand (eventual). `after=receipt` waits, at most `timeout`
-        seconds, until they include it (read your writes), else `ReadModelBehind`. `as_of` asks the past.
+        Without `after` the answer is as the read models stand (eventual). `after=receipt` waits, at most
+        `wait_timeout` seconds, until they include it (read your writes), else `ReadModelBehind`. `as_of` asks the past.
         """
         self._home.check()
         read_side, handler = self._handler_of(query)
         moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
         position = _position_of(after)
-        found = await read_side.answering.answer(handler, query, after=position, as_of=moment, timeout=timeout)
+        found = await read_side.answering.answer(handler, query, after=position, as_of=moment, timeout=wait_timeout)
         answer: R = found.value
         return answer
 
     def watch(
-        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, timeout: float = 5.0
+        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, wait_timeout: float = 5.0
     ) -> Watch[R]:
         """Answer a query at once, and again whenever a read model behind the answer has changed.
 
         `async for answer in live.watch(query)` continues until you leave it or the app is closed. A slow reader gets
-        the newest answer next. `after` and `timeout` are those of `query`, for each answer.
+        the newest answer next. `after` and `wait_timeout` are those of `query`, for each answer.
         """
         read_side, handler = self._handler_of(query)
-        return read_side.answering.watch(handler, query, after=_position_of(after), timeout=timeout, home=self._home)
+        return read_side.answering.watch(
+            handler, query, after=_position_of(after), timeout=wait_timeout, home=self._home
+        )
 
     def _handler_of(self, query: Query[Any]) -> tuple[ReadSide, QueryHandler]:
         handler = self._queries.get(type(query))

@@ -107,11 +107,11 @@ class SyncLive:
         metadata: Metadata | None = None,
         time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> Receipt:
         """Decide a command and append its events; durable when this returns. See `LiveApp.execute`."""
         return self._loop.run(
-            self._live.execute(command, key=key, metadata=metadata, time=time, wait=wait, timeout=timeout)
+            self._live.execute(command, key=key, metadata=metadata, time=time, wait=wait, wait_timeout=wait_timeout)
         )
 
     def execute_many(
@@ -122,14 +122,16 @@ class SyncLive:
         metadata: Metadata | None = None,
         time: When | None = None,
         wait: Collection[type[ReadModel]] = (),
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> BatchReceipt:
         """Decide commands one after the other, each on the outcome of those before, and commit all in one append.
 
         See `LiveApp.execute_many`.
         """
         return self._loop.run(
-            self._live.execute_many(commands, key=key, metadata=metadata, time=time, wait=wait, timeout=timeout)
+            self._live.execute_many(
+                commands, key=key, metadata=metadata, time=time, wait=wait, wait_timeout=wait_timeout
+            )
         )
 
     def submit(
@@ -191,19 +193,19 @@ class SyncLive:
         *,
         after: Receipt | BatchReceipt | int | None = None,
         as_of: int | datetime | None = None,
-        timeout: float = 5.0,
+        wait_timeout: float = 5.0,
     ) -> R:
         """Answer a query from the read models. See `LiveApp.query`."""
-        return self._loop.run(self._live.query(query, after=after, as_of=as_of, timeout=timeout))
+        return self._loop.run(self._live.query(query, after=after, as_of=as_of, wait_timeout=wait_timeout))
 
     def watch(
-        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, timeout: float = 5.0
+        self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, wait_timeout: float = 5.0
     ) -> SyncWatch[R]:
         """Answer a query at once, and again whenever a read model behind the answer has changed.
 
         See `LiveApp.watch`.
         """
-        return SyncWatch(self._live.watch(query, after=after, timeout=timeout), self._loop)
+        return SyncWatch(self._live.watch(query, after=after, wait_timeout=wait_timeout), self._loop)
 
     def state(self, model: type[D], *key: Any, as_of: int | datetime | None = None) -> D:
         """Return the state of a decision model, strongly consistent, or as of a position or a time.

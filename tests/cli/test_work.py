@@ -92,7 +92,7 @@ async def test_work_does_everything_until_it_is_stopped(shop: str, folder: Path)
             await live.submit(Place("o-1", "lamp", 40))
             await live.submit(Pay("o-1", 40))
             head = 0
-            while await live.query(OrdersByStanding(), after=head, timeout=PATIENCE) != {"shipped": 1}:
+            while await live.query(OrdersByStanding(), after=head, wait_timeout=PATIENCE) != {"shipped": 1}:
                 head = await live.store.wait(head, 60)
         code = worker.stop()
 

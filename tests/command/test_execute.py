@@ -1,14 +1,14 @@
 """Executing one command: load, decide, append; on a conflict read the tail and decide again."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leftfold import App, Command, DecisionModel, LiveApp, Rejected
+from leftfold import App, Appended, Command, DecisionModel, LiveApp, NewEvent, Rejected
 from leftfold.errors import (
     CannotEncode,
     Conflict,
@@ -20,6 +20,7 @@ from leftfold.errors import (
     TooManyConflicts,
 )
 from leftfold.model.record import StoredEvent
+from leftfold.store import MemoryStore
 from leftfold.store.contract import EventStore
 from leftfold.testing import FakeClock
 from tests.accounts import (
@@ -221,6 +222,40 @@ async def test_a_cancelled_command_disturbs_no_later_one(tmp_path: Path) -> None
 
         assert (await live.state(Account, "a")).balance == last.position >= 20 * 3 + 1
         assert all(verified.ok for verified in await live.verify())
+
+
+class Stalled(MemoryStore):
+    """Stores an append, and answers it once `gate` is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def append(self, events: Sequence[NewEvent], **options: Any) -> Appended:
+        appended = await super().append(events, **options)
+        self.stored.set()
+        await self.gate.wait()
+        return appended
+
+
+async def test_a_call_whose_time_is_over_during_its_commit_is_settled_by_its_key() -> None:
+    store = Stalled()
+
+    async def call() -> None:
+        async with asyncio.timeout(None) as limit:
+            stored = asyncio.create_task(store.stored.wait())
+            stored.add_done_callback(lambda _: limit.reschedule(0))  # it is over as soon as the events are stored
+            await live.execute(Deposit("a", 5), key="req-1")
+
+    async with accounts_app().open(store, work=False) as live:
+        with pytest.raises(TimeoutError):
+            await call()
+        store.gate.set()
+
+        receipt = await live.execute(Deposit("a", 5), key="req-1")
+
+        assert (receipt.position, receipt.duplicate) == (1, True)
+        assert await store.head() == 1
 
 
 async def test_a_command_without_a_handler_names_those_that_have_one(live: LiveApp) -> None:

@@ -164,7 +164,7 @@ async def test_a_model_that_takes_too_long_is_an_error_that_has_the_receipt() ->
         clock.advance(seconds=30)
 
         with pytest.raises(ExecutedButBehind, match="the command succeeded, but Slow is at position 0") as late:
-            await live.execute(Add("c", "y"), wait=[held.model], timeout=0.0)
+            await live.execute(Add("c", "y"), wait=[held.model], wait_timeout=0.0)
         held.gate.set()
 
         receipt: Receipt = late.value.receipt
@@ -179,7 +179,7 @@ async def test_a_batch_that_is_late_has_its_receipt_too() -> None:
     held = Held()
     async with shop(held.model).open("memory:") as live:
         with pytest.raises(ReadModelBehind) as late:
-            await live.execute_many([Add("c", "y"), Add("c", "z")], wait=[held.model], timeout=0.0)
+            await live.execute_many([Add("c", "y"), Add("c", "z")], wait=[held.model], wait_timeout=0.0)
         held.gate.set()
 
     assert isinstance(late.value, ExecutedButBehind)
@@ -205,7 +205,7 @@ async def test_a_query_that_is_late_says_by_how_much_and_for_how_long() -> None:
         clock.advance(seconds=12)
 
         with pytest.raises(ReadModelBehind, match="is at position 0, 1 behind position 1 for 12 s\n") as late:
-            await live.query(Rows(), after=receipt, timeout=0.0)
+            await live.query(Rows(), after=receipt, wait_timeout=0.0)
         held.gate.set()
 
     assert (late.value.position, late.value.lag, late.value.seconds) == (0, 1, 12.0)
@@ -214,7 +214,7 @@ async def test_a_query_that_is_late_says_by_how_much_and_for_how_long() -> None:
 async def test_waiting_can_be_cancelled() -> None:
     held = Held()
     async with shop(held.model).open("memory:") as live:
-        executing = asyncio.create_task(live.execute(Add("c", "x"), wait=[held.model], timeout=PATIENCE))
+        executing = asyncio.create_task(live.execute(Add("c", "x"), wait=[held.model], wait_timeout=PATIENCE))
         await live.store.wait(0)
 
         executing.cancel()

@@ -169,7 +169,7 @@ async def a_live_app_answers_with_what_was_declared() -> None:
         assert_type(await live.query(Richest(limit=3), after=receipt), list[Balance])
         assert_type(await live.query(BalanceOf("a-1"), as_of=datetime(2026, 1, 1, tzinfo=UTC)), Balance | None)
         assert_type(await live.state(Account, "a-1", as_of=receipt.position - 1), Account)
-        assert_type(await live.execute(Withdraw("a-1", 1), wait=[Balance], timeout=1), Receipt)
+        assert_type(await live.execute(Withdraw("a-1", 1), wait=[Balance], wait_timeout=1), Receipt)
         async for answer in live.watch(Richest(), after=receipt):
             assert_type(answer, list[Balance])
         assert_type((await live.status()).read_models[0].seconds, float)

@@ -63,7 +63,7 @@ async def _answer(
     async with app.open(
         read_only(url), models=models, on_progress=lambda replay: told(replay.position, replay.upto)
     ) as live:
-        return await live.query(asked, after=head if as_of is None else None, as_of=as_of, timeout=timeout)
+        return await live.query(asked, after=head if as_of is None else None, as_of=as_of, wait_timeout=timeout)
 
 
 def _fields(texts: list[str]) -> dict[str, str]:
