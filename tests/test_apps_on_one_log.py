@@ -236,7 +236,7 @@ async def test_a_command_that_waits_for_another_app_is_named_once_in_the_log(cap
 
     [record] = caplog.records
     assert record.getMessage() == (
-        "command 'Remind', version 1, waits for an app that handles it: this one knows no such command"
+        "command 'Remind', version 1, waits for an app that handles it; this app knows no such command"
     )
 
 

@@ -166,7 +166,7 @@ async def test_a_verb_that_does_not_fit_says_which_one_does(live: LiveApp) -> No
     with pytest.raises(WrongVerb, match="the position of one event"):
         await live.skip("letters", reason="no")
     for name in ("letters", "Heard"):
-        with pytest.raises(WrongVerb, match="skip, which leaves out one event"):
+        with pytest.raises(WrongVerb, match="skip, which passes over one event"):
             await live.cancel(name, 1, reason="no")
     with pytest.raises(NotParked):
         await live.retry(Answering, "b")

@@ -158,7 +158,7 @@ class App:
             known = self.projections.get(name)
             if known is not None and not is_redefined(known.handler.function, function):
                 other = self.projections[name].handler.name
-                raise InvalidProjection(name, f"{other} has this name too", "a name of its own for each projection")
+                raise InvalidProjection(name, f"{other} has the same name", "a different name for each projection")
             self.event(*definition.fold.bases, EventSkipped)
             self.projections[name] = definition
             return function
@@ -413,7 +413,9 @@ class App:
         known = self.reactors.get(definition.name)
         if known is not None and not is_redefined(known.function, definition.function):
             raise InvalidHandler(
-                f"two reactors are called {definition.name!r}", "a name of its own for each", "rename one of them"
+                f"two reactors are called {definition.name!r}",
+                "a different name for each reactor",
+                "rename one of them",
             )
         self.event(*definition.bases)
         self.reactors[definition.name] = definition
@@ -432,7 +434,7 @@ def _is_store(log: object) -> bool:
 def _nothing_to_fold(fold: Fold | ReactorDefinition) -> InvalidModel:
     named = " and ".join(base.__qualname__ for base in fold.bases)
     return InvalidModel(
-        f"{fold.name} takes {named}, of which no event class that is not abstract is derived",
-        "at least one such class when the app is opened",
+        f"{fold.name} takes {named}, which has no event class that is not abstract",
+        "at least one event class that derives from it before the app is opened",
         "import the modules that define the events before the app is opened",
     )

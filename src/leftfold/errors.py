@@ -353,9 +353,9 @@ class WrongVerb(UsageError, ValueError):
     verb: str
     name: str
     instead: str
-    found = "{verb} does not work like this for {name}"
+    found = "{verb} does not apply to {name} in this way"
     expected = "{instead}"
-    remedy = "call that"
+    remedy = "call that instead"
 
 
 class NaiveDatetime(UsageError, ValueError):
@@ -790,12 +790,12 @@ class StoreNotFound(StoreUnavailable, FileNotFoundError):
     """The log does not exist, or this user may not read it."""
 
     where: str
-    expected: str = "an existing log; opening a log for reading does not create it"
+    expected: str = "an existing log that this user may read; opening a log for reading does not create it"
     remedy: str = (
         "check the URL: sqlite:///relative.db has three slashes, sqlite:////absolute/path.db four; "
         "`leftfold init` creates a log in PostgreSQL"
     )
-    found = "there is no {where} that this user may read"
+    found = "there is no {where}"
 
 
 class StoreUnreachable(StoreUnavailable, ConnectionError):
@@ -844,12 +844,18 @@ class ClockJumped(StoreUnavailable):
     time: datetime
     latest: datetime
     now: datetime
-    found = "an event would have the time {time}, which is implausibly late; the clock says {now}"
+    found = (
+        "an event would be dated too far ahead: the {behind:?newest event of the log has the time {time}, but the }"
+        "clock says {now}{behind:!, which does not fit the log and the time that has passed}"
+    )
     expected = "a time up to {latest}"
     remedy = (
         "correct the clock; if the clock is right, open the log with ?accept_time={time:Z}; if events in the log "
         "have a wrong time, repair it with `leftfold copy --latest`"
     )
+
+    def _derive(self) -> None:
+        self.behind = self.now < self.time
 
 
 class UnsuitableDatabase(StoreUnavailable):
@@ -1018,7 +1024,7 @@ class ReadModelBehind(ReadModelError, TimeoutError):
     found = "{model} {_progress}{timeout:?, after {timeout:g} s}"
     expected = "{model} {begun:?at position {asked} or later}{begun:!built from this log}"
     remedy = (
-        "{begun:?ask again, pass a longer timeout=, or leave out after= to get the current answer}"
+        "{begun:?ask again, pass a longer wait_timeout=, or leave out after= to get the current answer}"
         "{begun:!make sure that a process builds {model} (`leftfold work`, or an app opened with work=)}"
     )
 

@@ -120,7 +120,7 @@ class ParkedWork:
         elif subject.kind == "commands":
             raise WrongVerb("cancel", subject.name, "the id of one ticket: cancel('commands', id, reason=...)")
         else:
-            raise WrongVerb("cancel", subject.name, "skip, which leaves out one event")
+            raise WrongVerb("cancel", subject.name, "skip, which passes over one event")
 
     def subject(self, name: type | str) -> Subject:
         """Return what a class or a name stands for; the kind may be left out if one thing alone has the name."""

@@ -159,7 +159,7 @@ def test_a_handler_that_does_not_say_what_it_returns_is_refused() -> None:
     def deposit(command: Deposit):  # type: ignore[no-untyped-def]
         return None
 
-    with pytest.raises(InvalidHandler, match="does not say what it returns"):
+    with pytest.raises(InvalidHandler, match="has no return annotation"):
         App("bank").handles(deposit)
 
 

@@ -592,7 +592,7 @@ async def test_the_background_reacts_and_tries_again(tmp_path: Any) -> None:
     [
         ({"name": ""}, "a reactor is called ''"),
         ({"name": "a/b"}, "without a slash"),
-        ({"start": "someday"}, "is to start 'someday'"),
+        ({"start": "someday"}, "has start='someday'"),
         ({"at_once": 0}, "at_once=0"),
     ],
 )

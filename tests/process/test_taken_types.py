@@ -161,7 +161,8 @@ async def test_a_process_that_takes_a_type_more_says_how_many_of_its_events_it_d
         await run(NEW["process"](), store, clock)
 
     assert warnings(caplog) == [
-        "process greeting takes event types that the code before it did not take. Events that it had passed are part of"
+        "process greeting handles event types that earlier code did not handle. Events that it had already passed are "
+        "part of"
         " the states, but are not answered: 2 of Left"
     ]
     assert await greeted(store) == 3
@@ -190,7 +191,7 @@ async def test_a_reactor_that_takes_a_type_more_says_how_many_of_its_events_are_
         await run(NEW["reactor"](), store, clock)
 
     assert warnings(caplog) == [
-        "reactor mail takes event types that the code before it did not take. Events that it had passed are not"
+        "reactor mail handles event types that earlier code did not handle. Events that it had already passed are not"
         " delivered: 2 of Left"
     ]
     await run(NEW["reactor"](), store, clock, [Left("b")])

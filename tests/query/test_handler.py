@@ -60,7 +60,7 @@ def test_parameters_are_told_by_their_annotations() -> None:
         (without_models, "without_models takes 0 parameters that are annotated with ReadModels"),
         (without_query, "without_query takes 0 parameters that are annotated with Query"),
         (without_annotations, "without_annotations takes 0 parameters that are annotated with Query"),
-        (with_more, "with_more takes 'limit' beside the query and the read models"),
+        (with_more, "with_more takes 'limit' besides the query and the read models"),
     ],
 )
 def test_other_signatures_are_refused(function: Callable[..., Any], found: str) -> None:

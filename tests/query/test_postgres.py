@@ -116,9 +116,9 @@ async def test_a_name_that_a_rebuild_could_not_lengthen_is_refused(store: Memory
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ("postgresql+asyncpg://ann@host/bank", "there is no driver 'asyncpg': it is psycopg 3"),
+        ("postgresql+asyncpg://ann@host/bank", "the driver 'asyncpg' is not supported; the only driver is psycopg 3"),
         ("mysql://ann@host/bank", "mysql commits whenever a table is made or renamed"),
-        ("mssql+pyodbc://ann@host/bank", "tables cannot be renamed on mssql"),
+        ("mssql+pyodbc://ann@host/bank", "mssql does not rename tables"),
         ("elsewhere://ann@host/bank", "SQLAlchemy knows no database 'elsewhere'"),
         ("sqlite:///bank.db?schema=reading", "there is no option 'schema'"),
         ("bank.db", "not a URL of SQLAlchemy's form"),

@@ -214,7 +214,7 @@ def test_a_model_of_one_row_cannot_be_split() -> None:
 
 
 def test_a_projection_must_not_be_named_like_a_shard() -> None:
-    with pytest.raises(InvalidProjection, match="its name ends like that of a shard"):
+    with pytest.raises(InvalidProjection, match="its name ends like the name of a shard"):
         SqlProjection(total, "balance#2/4", [totals])
 
     assert SqlProjection(total, "list #2", [totals]).name == "list #2"

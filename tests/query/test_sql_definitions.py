@@ -145,7 +145,7 @@ def test_two_projections_of_one_name_are_refused() -> None:
 
     def another(event: Deposited, connection: sa.Connection) -> None: ...
 
-    with pytest.raises(DefinitionError, match=r"the projection totals: total has this name too"):
+    with pytest.raises(DefinitionError, match=r"the projection totals: total has the same name"):
         app.projection("totals", tables=[table])(another)
 
 

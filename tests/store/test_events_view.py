@@ -208,7 +208,7 @@ async def test_the_view_of_an_older_log_is_renewed_and_who_could_read_it_still_c
                 assert await store.head() == 1
 
     assert columns_of(connection, log) == COLUMNS
-    assert lines_about_the_view(caplog) == [f"log {log!r}: its view events now has the present columns"]
+    assert lines_about_the_view(caplog) == [f"log {log!r}: its view events now has the current columns"]
     for role in (f"{log}_reader", f"{log}_person"):
         connection.execute(f"SET ROLE {role}".encode())
         assert connection.execute(f"SELECT data, data_hex FROM {log}.events".encode()).fetchall() == [(None, "ff")]

@@ -57,16 +57,16 @@ def warn_of(mismatches: Sequence[TypeMismatch], app: str, where: object) -> None
     if unknown:
         log.warning(
             "%s holds events that the app %r does not know, so no model of it sees them: %s. If a class was renamed, "
-            "give it its former name with wire=, or call app.renamed(old, new). If the events are another app's, say "
-            "that this is meant: App(%r, ignores=[%s])",
+            "give it its former name with wire=, or call app.renamed(old, new). If the events belong to another "
+            "app, list them: App(%r, ignores=[%s])",
             *(where, app, _listed([each.sentence for each in unknown]), app),
             _listed([repr(each.type) for each in unknown], ", "),
         )
     if untagged:
         log.warning(
-            "%s holds events without tags that their classes give today, so rules and models of the app %r do not see "
-            "them: %s. `leftfold verify --app` finds all of them, `leftfold copy --retag --app` makes a log with the "
-            "tags of today",
+            "%s holds events that lack tags of their present classes, so decisions and models of the app %r do not see "
+            "them: %s. `leftfold verify --app` finds all of them, `leftfold copy --retag --app` makes a copy with the "
+            "present tags",
             *(where, app, _listed([each.sentence for each in untagged])),
         )
 
@@ -84,7 +84,7 @@ def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where:
     """Log which types are left to which other apps."""
     if known:
         log.info(
-            "%s holds events that the app %r does not know, and others do that work on it: %s",
+            "%s holds events that the app %r does not know and other apps on this log do: %s",
             *(where, app, _listed([f"{each.type!r} ({', '.join(names)})" for each, names in known.items()])),
         )
 

@@ -316,8 +316,8 @@ def _time_of(command: object, when: When) -> datetime:
     found: Any = when(command) if callable(when) else when
     if not isinstance(found, datetime):
         raise UsageError(
-            f"time={when!r} says that {type(command).__qualname__} happened at {found!r}",
+            f"time={when!r} gives {found!r} as the time of {type(command).__qualname__}",
             "an aware datetime, or a function that returns one for a command",
-            "leave time out for the present",
+            "leave out time= for the current time",
         )
     return found

@@ -112,7 +112,7 @@ class CommandHandler:
             raise InvalidHandler(
                 f"parameter {name!r} of {self.name} is annotated with {hint!r}",
                 "a Command, a DecisionModel or Context",
-                "annotate it with one of these; what else a decision needs belongs into the command or a model",
+                "annotate it with one of these; put anything else that a decision needs into the command or a model",
             )
 
     def _field_for(self, parameter: str, part: TagField, *, single: bool) -> TagField:
@@ -156,7 +156,7 @@ def _event_types(handler: str, hint: Any) -> tuple[type, ...]:
     """Return the event types that a return annotation names, bases as themselves; the bare `Event` names none."""
     if hint is inspect.Parameter.empty:
         raise InvalidHandler(
-            f"{handler} does not say what it returns", "-> SomeEvent, -> list[A | B], -> A | None …", "annotate it"
+            f"{handler} has no return annotation", "-> SomeEvent, -> list[A | B], -> A | None …", "annotate it"
         )
     if hint is None or hint is type(None) or hint is Event:
         return ()
@@ -173,5 +173,5 @@ def _event_types(handler: str, hint: Any) -> tuple[type, ...]:
     raise InvalidHandler(
         f"{handler} is annotated to return {hint!r}: {found}",
         "events: -> Opened, -> Opened | None, -> list[Opened | Deposited], or an iterator of events",
-        "annotate the events that it decides",
+        "annotate the events that it returns",
     )

@@ -109,7 +109,12 @@ class Snapshots:
 
     async def _forget(self, fold: Fold, key: tuple[Any, ...], row: SnapshotRow) -> None:
         """Forget a snapshot of another history: the log was restored or replaced, and has grown beyond it since."""
-        log.warning("a snapshot of %s%r at position %d is of another history of the log", fold.name, key, row.position)
+        log.warning(
+            "a snapshot of %s%r at position %d belongs to another history of the log; it is not used",
+            fold.name,
+            key,
+            row.position,
+        )
         if not self._place.read_only:
             await self._try("forget", self._place.forget(row))
 
@@ -122,11 +127,11 @@ class Snapshots:
             found = await attempt
         except StoreUnavailable as error:
             if what not in self._troubles:
-                log.warning("the snapshots cannot be used: %s", error.found, extra=IN_STATUS)
+                log.warning("snapshots cannot be used: %s", error.found, extra=IN_STATUS)
             self._troubles[what] = f"cannot be used: {error.found}"
             return None
         if self._troubles.pop(what, None) is not None:
-            log.info("the snapshots can be used again", extra=IN_STATUS)
+            log.info("snapshots can be used again", extra=IN_STATUS)
         return found
 
     def _code_of(self, fold: Fold) -> str:
@@ -135,7 +140,7 @@ class Snapshots:
         if not found.code and fold.name not in self._told:
             self._told.add(fold.name)
             log.warning(
-                "no snapshots of %s: its source cannot be had, and so a change of it would not be noticed", fold.name
+                "no snapshots of %s: its source code cannot be read, so a change to it would not be noticed", fold.name
             )
         return str(found) if found.code else ""
 

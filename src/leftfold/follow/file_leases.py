@@ -112,7 +112,7 @@ def _connected(path: Path) -> sqlite3.Connection:
             connection.close()
         if error.sqlite_errorcode & 0xFF in BUSY:
             raise
-        log.warning("could not use the leases in %s, leases are kept in memory: %s", path, error)
+        log.warning("could not use the leases file %s, so leases are kept in memory: %s", path, error)
         in_memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         in_memory.execute(CREATE)
         return in_memory

@@ -121,7 +121,7 @@ class Worker:
             try:
                 return self._lease.held and await self._step()
             except LeaseLost:
-                log.info("%s: the log refused an append, another process does the work", self.name)
+                log.info("%s: the log refused an append, because another process has taken over the work", self.name)
                 self._lease.refused()
                 return False
 

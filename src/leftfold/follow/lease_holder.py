@@ -191,7 +191,7 @@ class LeaseHolder:
         held = [name for name in share.names if self._leases[name].held]
         excess = [entry for name in held[size:] if (entry := self._leases[name].held)]
         for entry in excess:
-            log.info("%s: left to another process", entry.name)
+            log.info("%s: another process does this work", entry.name)
             self._leases[entry.name].held = None
             self._on_lost(entry.name)
         if excess or gone:
@@ -204,7 +204,7 @@ class LeaseHolder:
         if former is None:
             log.debug("%s: this process does the work now", lease.name)
         else:
-            log.info("%s: this process does the work now, before it was %s", lease.name, former.holder)
+            log.info("%s: this process does the work now; %s did it before", lease.name, former.holder)
         try:
             if self._on_gained is not None:
                 await self._on_gained(lease.name, former)

@@ -80,5 +80,5 @@ def warn_of_passed_over(log: logging.Logger, follower: str, passed_over: Mapping
         f"{MAX_COUNTED_EVENTS:,} or more of {wire}" if count >= MAX_COUNTED_EVENTS else f"{count:,} of {wire}"
         for wire, count in sorted(passed_over.items())
     )
-    what = "%s takes event types that the code before it did not take. Events that it had passed %s: %s"
+    what = "%s handles event types that earlier code did not handle. Events that it had already passed %s: %s"
     log.warning(what, follower, consequence, counts)

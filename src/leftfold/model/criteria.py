@@ -36,7 +36,7 @@ class Item:
         self.system = system
         self._hash = hash((self.types, self.tags, system))
         if not system and (self.types or self.tags):
-            raise UsageError(f"{self!r} has system=False", "types or tags, or system=False", "leave system=False out")
+            raise UsageError(f"{self!r} has system=False", "types or tags, or system=False", "leave out system=False")
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
         """Tell whether an event of this type with these tags matches."""
@@ -70,7 +70,7 @@ class Item:
 
 
 def _not_in_lists(types: object, tags: object) -> UsageError:
-    return UsageError(f"Item({types!r}, {tags!r})", "texts in lists", "write Item(['opened'], ['account:a'])")
+    return UsageError(f"Item({types!r}, {tags!r})", "lists of strings", "write Item(['opened'], ['account:a'])")
 
 
 class Criteria:

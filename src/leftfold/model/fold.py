@@ -269,6 +269,6 @@ def _events_of(owner: type) -> tuple[type, ...]:
         raise InvalidModel(
             f"{owner.__qualname__}.evolve annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
             "one event class, a union of them, or a base class of them",
-            "annotate the parameter: the union is what the model folds",
+            "annotate the parameter with the events that the model folds",
         )
     return found

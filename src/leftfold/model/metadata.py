@@ -77,14 +77,14 @@ def _text(name: str, value: object) -> str:
     try:
         plain.encode()
     except UnicodeEncodeError:
-        raise InvalidMetadata(name, value, "text that UTF-8 can hold: no lone surrogates") from None
+        raise InvalidMetadata(name, value, "text that can be written in UTF-8, without lone surrogates") from None
     return plain
 
 
 def _plain(extra: object) -> dict[str, Any]:
     """Return the values as JSON gives them back."""
     if not isinstance(extra, dict):
-        raise InvalidMetadata("extra", extra, "a dict of what is added")
+        raise InvalidMetadata("extra", extra, "a dict of extra values")
     given = cast("dict[str, Any]", extra)
     for name, value in given.items():
         try:

@@ -135,7 +135,11 @@ class Registry:
     def rename(self, old: str, new: str) -> None:
         """Read events stored as `old` as events of type `new`, version for version."""
         if old == new or new in self.names_of(old):
-            raise DefinitionError(f"{old!r} and {new!r} are each renamed to the other", "a chain that ends", "drop one")
+            raise DefinitionError(
+                f"{old!r} and {new!r} are each renamed to the other",
+                "a chain of names that ends",
+                "remove one of the two",
+            )
         self._new_names[old] = new
         self._decoders.clear()
 
@@ -144,7 +148,9 @@ class Registry:
         check_plain(upcaster, f"the upcaster of {wire!r} from version {version}", DefinitionError)
         if (wire, version) in self._steps:
             raise DefinitionError(
-                f"two upcasters take {wire!r} from version {version}", "one for each version", "remove one of them"
+                f"two upcasters take {wire!r} from version {version}",
+                "one upcaster for each version",
+                "remove one of them",
             )
         self._steps[wire, version] = (to or wire, upcaster)
         if to is not None and to != wire:

@@ -59,7 +59,9 @@ class Signature:
         """Refuse `*args`, `**options` and positional-only parameters: each parameter is passed by name."""
         for parameter in self.parameters.values():
             if parameter.kind not in BY_KEYWORD:
-                raise InvalidHandler(f"{self.name} takes {parameter}", "parameters that can be passed by name", written)
+                raise InvalidHandler(
+                    f"{self.name} takes {parameter}", "parameters that can be passed as keywords", written
+                )
 
     def check_in_order(self, written: str) -> None:
         """Refuse `*args`, `**options` and keyword-only parameters: they are passed in order."""

@@ -139,7 +139,9 @@ class ProcessDefinition:
     def _check(self) -> None:
         if not callable(getattr(self.owner, "react", None)):
             raise InvalidModel(
-                f"{self.fold.name} has no react", "def react(self, event: A | B) -> Reaction", "define what it answers"
+                f"{self.fold.name} has no react",
+                "def react(self, event: A | B) -> Reaction",
+                "define which commands it sends",
             )
         check_plain(vars(self.owner).get("react"), f"{self.fold.name}.react", InvalidModel)
         if not self.fold.key or "/" in self.name or self.name.endswith("~"):
@@ -154,7 +156,7 @@ class ProcessDefinition:
                 raise InvalidModel(
                     f"{self.fold.name} takes {event.wire}, which does not carry {missing}",
                     "events that carry every tag of the process's key",
-                    f"add the field to {event.wire}, or drop the event from evolve",
+                    f"add the field to {event.wire}, or remove the event from evolve",
                 )
 
 

@@ -154,7 +154,7 @@ class Processes:
     async def retry(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
         """Let a parked instance try again; `NotParked` if it is not parked."""
         position = await self._unpark(ProcessRetried, definition, key, metadata)
-        log.info("%s is retried at position %d", definition.instance(key), position)
+        log.info("%s retries the event at position %d", definition.instance(key), position)
 
     async def skip(self, definition: ProcessDefinition, key: Key, metadata: Metadata | None) -> None:
         """Let a parked instance skip the event at which it is parked; `NotParked` if it is not parked."""

@@ -73,7 +73,7 @@ class CheckpointWatcher:
                     progress.get_into(trouble)
             except Exception as error:  # waiters would wait for ever if this ended
                 if self._last_failure != in_words(error):
-                    log.exception("could not read the stored checkpoints; this is tried again")
+                    log.exception("could not read the stored checkpoints; trying again")
                 self._last_failure = in_words(error)
             pause = await self._pause(pause)
 

@@ -163,7 +163,9 @@ class QueryHandler:
         self._models_name = self._parameter(names, hints, ReadModels, "models: ReadModels")
         self._check_nothing_else(names)
         if self.cache < 0:
-            raise InvalidHandler(f"{self.name} has cache={cache}", "0 or more", "leave cache= out to cache no answers")
+            raise InvalidHandler(
+                f"{self.name} has cache={cache}", "a number of answers from 0", "leave cache= out to cache no answers"
+            )
         self.query_type: type = hints[self._query_name]
         self._answers = outer_types(answer_hint(self.query_type))
         self._elements = elements_of(answer_hint(self.query_type))
@@ -219,7 +221,7 @@ class QueryHandler:
         others = [name for name in names if name not in (self._query_name, self._models_name)]
         if others:
             raise InvalidHandler(
-                f"{self.name} takes {', '.join(map(repr, others))} beside the query and the read models",
+                f"{self.name} takes {', '.join(map(repr, others))} besides the query and the read models",
                 "a query and ReadModels, nothing else",
                 "put what the answer depends on into the query's fields",
             )

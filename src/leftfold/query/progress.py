@@ -79,7 +79,7 @@ class ProjectionProgress:
         self.position = position
         self.changes += changed
         if self.trouble is not None:
-            log.info("%s goes on from position %d", self.model, position, extra=IN_STATUS)
+            log.info("%s continues from position %d", self.model, position, extra=IN_STATUS)
         self.trouble = None
         self._wake()
 

@@ -311,7 +311,7 @@ class ProjectionTasks:
             failed.__cause__ = error
             progress.end(failed)  # which logs it
         if self._lease_holder is not None and isinstance(error, LeaseLost):
-            log.info("%s: another process has the lease; the write was refused", shard.lease)
+            log.info("%s: another process holds the lease; the write was refused", shard.lease)
             self._lease_holder.drop(shard.lease)
 
     def _project(self, shard: Shard, projector: "Projector") -> Coroutine[Any, Any, None]:

@@ -97,7 +97,7 @@ class ReadModelDefinition:
             raise InvalidModel(found, expected, "leave it out unless several workers share the model")
         if self.shards > 1 and not self.fold.key:
             found = f"{self.name} has shards={self.shards!r} and no key: it is one row"
-            raise InvalidModel(found, "a key by which rows can be divided", "leave shards out")
+            raise InvalidModel(found, "a key that divides the rows among shards", "leave out shards=")
 
 
 def _check_columns(owner: type[ReadModel]) -> None:

@@ -243,7 +243,7 @@ def _check_tables(definitions: Iterable[ReadModelDefinition]) -> None:
             if table in owners:
                 raise InvalidModel(
                     f"{owners[table]} and {definition.name} are both kept in the table {table!r}",
-                    "a table of its own for each read model",
+                    "a different table for each read model",
                     "rename one of the classes",
                 )
             owners[table] = definition.name

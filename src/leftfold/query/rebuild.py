@@ -126,7 +126,9 @@ class Rebuild:
         replacement = await self._build()
         at = replacement.projector.checkpoint
         if at is not None and not await self._log.holds(at.position, at.identity, at.position, {}):
-            log.warning("%s: its interrupted rebuild is of another history of the log, and starts again", at.model)
+            log.warning(
+                "%s: the interrupted rebuild belongs to another history of the log, so it starts again", at.model
+            )
             await self._in_writer(replacement.projector.discard)
             replacement = await self._build()
         try:

@@ -60,7 +60,7 @@ class SqlProjection(ReadModelDefinition):
 
         _check_name(name)
         if type(version) is not int or version < 1:
-            raise InvalidProjection(name, f"its version is {version!r}", "a whole number from 1 on")
+            raise InvalidProjection(name, f"its version is {version!r}", "a whole number, 1 or more")
         self.name = self.table = name
         self.version = version
         self.history = False
@@ -100,11 +100,15 @@ class SqlProjection(ReadModelDefinition):
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name.strip() or name != name.strip() or not name.isprintable():
-        raise InvalidProjection(repr(name), "that is no name", "printable characters, none of them blank at the ends")
+        raise InvalidProjection(
+            repr(name), "it is not a valid name", "printable characters, without spaces at the ends"
+        )
     if len(name) > LONGEST_NAME:
         raise InvalidProjection(name, f"its name has {len(name)} characters", f"at most {LONGEST_NAME}")
     if model_of(name) != name:
-        raise InvalidProjection(name, "its name ends like that of a shard", "a name without a number behind '#'")
+        raise InvalidProjection(
+            name, "its name ends like the name of a shard", "a name that does not end in '#' and a number"
+        )
     if name.startswith("leftfold"):
         raise InvalidProjection(name, "its name begins with 'leftfold'", "a name that leftfold does not use itself")
 

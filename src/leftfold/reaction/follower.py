@@ -217,7 +217,7 @@ class ReactorFollower:
             if self._is_last(each):
                 self._log_parked(each, each.error)
             elif each.before == 0:
-                what = "%s failed at the event at position %d and is tried again: %s"
+                what = "%s could not handle the event at position %d and will try again: %s"
                 log.warning(
                     what, self.definition.name, each.stored.position, each.error, exc_info=loggable(each.raised)
                 )

@@ -83,12 +83,14 @@ class ReactorDefinition:
             )
         if self.start not in get_args(Start):
             raise InvalidHandler(
-                f"{self._called} is to start {self.start!r}",
+                f"{self._called} has start={self.start!r}",
                 'start="from_now" or start="from_start"',
-                "say whether events that are in the log already are meant",
+                "say whether it handles events that are already in the log",
             )
         if self.at_once < 1:
-            raise InvalidHandler(f"{self._called} has at_once={self.at_once}", "1 or more", "leave it out for 16")
+            raise InvalidHandler(
+                f"{self._called} has at_once={self.at_once}", "1 or more", "leave out at_once= for the default, 16"
+            )
 
 
 def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...], bool]:
@@ -100,7 +102,7 @@ def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...],
     if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
         raise InvalidHandler(
             f"{called} takes {parameters}",
-            "the event and, if wanted, a Delivery",
+            "the event and, optionally, a Delivery",
             WRITTEN,
         )
     hint = hints.get(parameters[0])
@@ -109,6 +111,6 @@ def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...],
         raise InvalidHandler(
             f"{called} annotates its event as {hint!r}" + ("" if hint is None else f": {found}"),
             "one event class, a union of them, or a base class of them",
-            "annotate the parameter: the union is what it reacts to",
+            "annotate the parameter with the events that it reacts to",
         )
     return found, len(parameters) == 2

@@ -82,7 +82,9 @@ def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tu
     for each in conditions:
         if not isinstance(each, AppendCondition):
             raise UsageError(
-                f"condition={condition!r}", "an AppendCondition, or several", "pass AppendCondition(criteria, after)"
+                f"condition={condition!r}",
+                "an AppendCondition, or several of them",
+                "pass AppendCondition(criteria, after)",
             )
     return conditions
 
@@ -114,7 +116,7 @@ def _keys_of(
     if isinstance(key, IdempotencyKey):
         return (key,)
     if not isinstance(key, list | tuple):
-        raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
+        raise InvalidIdempotencyKey(key, f"is of type {type(key).__name__}")
     return tuple(key)
 
 

@@ -98,7 +98,7 @@ class DatabaseStore(ABC):
         """Return an append that may enter the log, or raise."""
         self._check_open()
         if self._read_only:
-            raise StoreReadOnly(self._where, "it was opened with ?mode=ro")
+            raise StoreReadOnly(self._where, "it was opened with ?mode=ro", "open it without ?mode=ro")
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         return request

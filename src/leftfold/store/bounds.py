@@ -117,22 +117,24 @@ def check_wait(after: Any, timeout: Any) -> None:
     """Raise for arguments of a wait that are not valid."""
     check_position("after", after)
     if not (timeout is None or (isinstance(timeout, int | float) and not isnan(timeout))):
-        raise UsageError(f"timeout={timeout!r}", "a number of seconds", "pass one, or None for no limit")
+        raise UsageError(f"timeout={timeout!r}", "a number of seconds", "pass a number, or None for no limit")
 
 
 def check_keys(keys: Sequence[Any], events: int, *, copied: bool = False) -> None:
     """Raise `InvalidIdempotencyKey` unless all keys of an append of so many events can be stored."""
     for key in keys:
         if not isinstance(key, IdempotencyKey):
-            raise InvalidIdempotencyKey(key, f"is a {type(key).__name__}")
+            raise InvalidIdempotencyKey(key, f"is of type {type(key).__name__}")
         check_key(key.value, copied=copied, own=type(key) is OwnKey)
         if type(key.digest) is not bytes:
-            raise InvalidIdempotencyKey(key.value, f"has a {type(key.digest).__name__} as its digest")
+            raise InvalidIdempotencyKey(key.value, f"has a digest of type {type(key.digest).__name__}")
         if key.events is not None or key.place != 0:
             _check_part(key, events, copied=copied)
     if len(keys) > 1 and len({key.value for key in keys}) < len(keys):
         values = [key.value for key in keys]
-        raise InvalidIdempotencyKey(next(each for each in values if values.count(each) > 1), "comes twice")
+        raise InvalidIdempotencyKey(
+            next(each for each in values if values.count(each) > 1), "is used twice in this append"
+        )
 
 
 def check_key(key: str, *, copied: bool = False, own: bool = False) -> None:
@@ -166,7 +168,7 @@ def check_known_key(key: str | IdempotencyKey) -> None:
     """Raise `InvalidIdempotencyKey` unless some version of leftfold may have stored the key."""
     value: Any = key.value if isinstance(key, IdempotencyKey) else key
     if not isinstance(value, str):
-        raise InvalidIdempotencyKey(value, f"is a {type(value).__name__}")
+        raise InvalidIdempotencyKey(value, f"is of type {type(value).__name__}")
     if not value.isascii() and _surrogate(value):
         raise InvalidIdempotencyKey(value, "has a lone surrogate")
 
@@ -271,14 +273,14 @@ def _checked_size(index: int, event: NewEvent, limit: int, *, copied: bool) -> i
 def _check_parts(index: int, event: Any) -> None:
     """Raise `InvalidEvent` for values that type checkers would refuse."""
     if not isinstance(event, NewEvent):
-        raise InvalidEvent(index, f"is a {type(event).__name__}")
+        raise InvalidEvent(index, f"is of type {type(event).__name__}")
     for name, kind in (("data", bytes), ("metadata", bytes), ("version", int), ("tags", Sequence)):
         value = getattr(event, name)
         if not isinstance(value, kind) or isinstance(value, bool) or (name == "tags" and isinstance(value, str)):
-            raise InvalidEvent(index, f"has a {type(value).__name__} as its {name}")
+            raise InvalidEvent(index, f"has {name} of type {type(value).__name__}")
     time: Any = event.time
     if not (time is None or isinstance(time, datetime)):
-        raise InvalidEvent(index, f"has a {type(time).__name__} as its time")
+        raise InvalidEvent(index, f"has a time of type {type(time).__name__}")
 
 
 def _check_together(events: Sequence[NewEvent], size: int) -> None:
@@ -304,7 +306,7 @@ def _bytes_of(texts: Sequence[str]) -> int:
 
 
 def _no_criteria(found: object) -> UsageError:
-    return UsageError(f"criteria={found!r}", "a Criteria", "make them with criteria(...)")
+    return UsageError(f"criteria={found!r}", "a Criteria", "call criteria(...)")
 
 
 def _fine(text: Any, limit: int) -> bool:

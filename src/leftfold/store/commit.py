@@ -242,7 +242,7 @@ class LoopCommit:
         except Exception:
             begun = pending.outcome.done()  # then a second commit would store it twice
             if begun:
-                log.exception("after a commit")
+                log.exception("an error after a commit; the events are stored")
         if not begun:
             self._begun = False
         return begun

@@ -69,7 +69,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     parts = split_url(url)
     if parts.scheme == "memory":
         if url != "memory:":
-            raise InvalidUrl(url, "memory: takes no name and no options")
+            raise InvalidUrl(url, "memory: takes neither a name nor options")
         return MemoryStore(clock)
     if parts.scheme in POSTGRES:
         return _open_postgres(url, clock)
@@ -80,7 +80,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
         raise InvalidUrl(url, "a log in memory is memory: (sqlite:///./:memory: is a file of that name)")
     check_path(url, path)
     if parts.netloc or not path:
-        raise InvalidUrl(url, "it names no file (three slashes for a relative path, four for an absolute one)")
+        raise InvalidUrl(url, "it does not name a file (three slashes for a relative path, four for an absolute one)")
     given = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(given)
     _check(url, options, OPTIONS)
@@ -140,7 +140,10 @@ def role_names(url: str, called: str | None = None) -> tuple[str, str]:
         raise InvalidUrl(url, "only logs in PostgreSQL have roles")
     name = called or _log_in(url, _parts_of(url)[1])
     if not LOG_NAME.fullmatch(name):
-        raise InvalidUrl(url, f"roles called {name!r}: a name has up to 48 lower-case letters, digits and underscores")
+        raise InvalidUrl(
+            url,
+            f"the name {name!r} is not valid for roles: use up to 48 lower-case letters, digits and underscores",
+        )
     return f"{name}_writer", f"{name}_reader"
 
 
@@ -238,7 +241,10 @@ def _parts_of(url: str) -> tuple[str, dict[str, str]]:
 def _log_in(url: str, options: Mapping[str, str]) -> str:
     log = options.get("log", "leftfold")
     if not LOG_NAME.fullmatch(log):
-        raise InvalidUrl(url, f"log={log!r}: the name of a log has up to 48 lower-case letters, digits and underscores")
+        raise InvalidUrl(
+            url,
+            f"log={log!r} is not valid: the name of a log may have up to 48 lower-case letters, digits and underscores",
+        )
     return log
 
 
@@ -250,9 +256,9 @@ def path_in(url: str) -> str:
 def check_path(url: str, path: str) -> None:
     """Refuse a path that cannot name a file, or that would name an unexpected one."""
     if path.endswith("/") or "\0" in path:
-        raise InvalidUrl(url, "it names no file")
+        raise InvalidUrl(url, "it does not name a file")
     if HOME_FOLDER.match(path):
-        raise InvalidUrl(url, "~ is not expanded: write the path in full, or use Path(...).expanduser()")
+        raise InvalidUrl(url, "~ is not expanded; write the full path, or use Path(...).expanduser()")
 
 
 def is_read_only(url: str) -> bool:
@@ -273,7 +279,7 @@ def _check(url: str, options: Mapping[str, str], known: Sequence[str]) -> None:
 def _check_once(url: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise InvalidUrl(url, f"it gives {name} twice")
+            raise InvalidUrl(url, f"it has the option {name} twice")
 
 
 def _number(url: str, options: Mapping[str, str], name: str, default: float) -> float:

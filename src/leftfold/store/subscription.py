@@ -61,7 +61,7 @@ class Outage:
         if self._began is None:
             self._began, self._pause = now, SHORTEST_PAUSE
             if self._patience > 0:
-                log.warning("cannot read the log beyond position %s for now: %s", position, trouble.found)
+                log.warning("cannot read the log beyond position %s; trying again: %s", position, trouble.found)
         if now - self._began >= self._patience:
             raise trouble
         await asyncio.sleep(self._pause)

@@ -151,8 +151,8 @@ class Inbox:
         if key is None:
             raise UsageError(
                 f"every={every!r} was given without a key",
-                "a key, so that a program that submits it at each start submits it once",
-                'give it a name: key="nightly"',
+                "a key: a program that submits the command at each start must not submit it twice",
+                'add one, as in key="nightly"',
             )
         return recurrence(every, due, self._clock.now())
 
@@ -163,7 +163,7 @@ class Inbox:
     def due(self, at: datetime | None, delay: timedelta | None) -> datetime | None:
         """When a command is due that is to be handled at a time or after a delay."""
         if at is not None and delay is not None:
-            raise UsageError(f"both at={at!r} and delay={delay!r} were given", "one of them", "leave one out")
+            raise UsageError(f"both at={at!r} and delay={delay!r} were given", "only one of them", "leave one out")
         return self._clock.now() + delay if delay is not None else at
 
     def due_after(self, delay: timedelta, time: datetime) -> datetime:

@@ -180,7 +180,7 @@ class CommandFollower:
         if form not in self._left:
             self._left.add(form)
             log.warning(
-                "command %r, version %d, waits for an app that handles it: this one knows %s",
+                "command %r, version %d, waits for an app that handles it; this app knows %s",
                 *form,
                 "no such command" if known is None else f"versions up to {known.version}",
             )

@@ -51,14 +51,16 @@ def recurrence(every: timedelta | Daily, at: datetime | None, now: datetime) -> 
         _check(every)
         return Recurrence(every.after(first - timedelta(microseconds=1)), every)
     if every <= timedelta():
-        raise UsageError(f"every={every!r} was given", "a period that is longer than nothing", "give a longer one")
+        raise UsageError(f"every={every!r} was given", "a positive period", "give a longer period")
     return Recurrence(first.astimezone(UTC), every)
 
 
 def _check(daily: Daily) -> None:
     if daily.at.tzinfo is not None:
         raise UsageError(
-            f"{daily!r} has a time with a zone of its own", "a time without one: it is that of `zone`", "drop tzinfo"
+            f"{daily!r} has a time with a time zone",
+            "a time without a time zone: `zone` says which one applies",
+            "remove tzinfo from the time",
         )
     try:
         _zone(daily.zone)

@@ -268,7 +268,9 @@ def _checked_list(binary: Any, operator: Any) -> Any:
     members: Any = getattr(binary.right, "clauses", [binary.right])
     for member in (binary.left, *members):
         if not isinstance(member.type, Exact | NullType):
-            raise UnsupportedExpression(f"{operator.__name__} on SQLite", "decimals and others", "cast the others")
+            raise UnsupportedExpression(
+                f"{operator.__name__} on SQLite", "decimals and values of other types", "cast all of them to decimals"
+            )
     return binary
 
 

@@ -288,7 +288,7 @@ def _named_misuse() -> Generator[None, None, None]:
 
 def _write_refused(statement: str | None) -> UsageError:
     return UsageError(
-        f"a query tried to write: {statement}",
+        f"a query tried to write to the database: {statement}",
         "statements that read",
         "change state with commands; the read models' evolve writes what queries need",
     )

@@ -47,20 +47,23 @@ def database_url(text: str) -> DatabaseUrl:
     """Parse a URL; raise `InvalidUrl` if something is wrong with it."""
     url = _parsed(text)
     if url is None:  # and no cause: the messages of SQLAlchemy and Python quote passwords
-        raise InvalidUrl(text, "it is not a URL of SQLAlchemy's form")
+        raise InvalidUrl(text, "it is not a URL in SQLAlchemy's form")
     if url.drivername in POSTGRES:
         url = url.set(drivername=DRIVER)
     if url.get_backend_name() == "postgresql" and (problem := misread_password(text, _host_of(url), "")):
         raise InvalidUrl(text, problem)
     kind, _, driver = url.drivername.partition("+")
     if kind == "postgresql" and driver != "psycopg":
-        raise InvalidUrl(str(url), f"there is no driver {driver!r}: it is psycopg 3, as in postgresql://user@host/name")
+        raise InvalidUrl(
+            str(url),
+            f"the driver {driver!r} is not supported; the only driver is psycopg 3, as in postgresql://user@host/name",
+        )
     if kind in WITHOUT_TRANSACTIONS:
         raise InvalidUrl(
-            str(url), f"{kind} commits whenever a table is made or renamed: a rebuild could be lost halfway"
+            str(url), f"{kind} commits whenever a table is created or renamed, so a rebuild could not be undone"
         )
     if kind in OTHERWISE_SPOKEN:
-        raise InvalidUrl(str(url), f"tables cannot be renamed on {kind} as the SQL standard has it")
+        raise InvalidUrl(str(url), f"{kind} does not rename tables as the SQL standard says")
     return _file(text, url) if kind == "sqlite" else _with_schema(url, kind)
 
 
@@ -81,7 +84,7 @@ def _file(text: str, url: sa.URL) -> DatabaseUrl:
     path = path_in(text)
     check_path(text, path)
     if url.host or url.username or url.password:
-        raise InvalidUrl(text, "it names no file (three slashes for a relative path, four for an absolute one)")
+        raise InvalidUrl(text, "it does not name a file (three slashes for a relative path, four for an absolute one)")
     for name in url.query:
         if name not in FILE_OPTIONS:
             raise InvalidUrl(text, unknown_option(name, FILE_OPTIONS))
@@ -102,7 +105,7 @@ def _hosts_apart(text: str) -> str:
 def _with_schema(url: sa.URL, kind: str) -> DatabaseUrl:
     schema = url.query.get("schema", "")
     if schema and (kind != "postgresql" or not isinstance(schema, str)):
-        raise InvalidUrl(str(url), "schema= is one name, and for PostgreSQL alone")
+        raise InvalidUrl(str(url), "schema= takes one name, and only on PostgreSQL")
     given = {name: url.query[name] for name in SECRET_NAMES if kind == "postgresql" and name in url.query}
     secrets = {name: value for name, value in given.items() if isinstance(value, str)}
     return DatabaseUrl(url.difference_update_query(["schema", *secrets]), str(schema), secrets)

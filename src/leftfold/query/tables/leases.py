@@ -66,7 +66,7 @@ class ModelsLeaseStore(SqlLeaseStore):
         found = [row for row in rows if all(map(isinstance, row[:3], (str, str, int)))]
         unreadable = {row[0] for row in rows} - {row[0] for row in found}
         for name in unreadable - self._unreadable:
-            log.warning("the lease of %r does not name a process and counts as free", name)
+            log.warning("the lease of %r does not name a process, so it counts as free", name)
         self._unreadable = unreadable
         return found
 

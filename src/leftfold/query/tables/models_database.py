@@ -422,8 +422,8 @@ def _check_names(definition: ReadModelDefinition, database: Database) -> None:
     longest = database.longest_name - LONGEST_SUFFIX
     if len(definition.table) > longest:
         raise InvalidModel(
-            f"{definition.name} is kept in the table {definition.table!r}, which is {len(definition.table)} long",
-            f"at most {longest} characters, which with those that a rebuild adds are {database.longest_name}",
+            f"{definition.name} needs a table whose name {definition.table!r} has {len(definition.table)} characters",
+            f"at most {longest} characters, so that the name of a rebuild has at most {database.longest_name}",
             "give the class a shorter name",
         )
 
@@ -431,13 +431,13 @@ def _check_names(definition: ReadModelDefinition, database: Database) -> None:
 def _log_what_cannot_be_known(adopted: Collection[str], opened: Iterable[ReadModelDefinition]) -> None:
     if adopted:
         log.warning(
-            "the rows of %s were made by an older leftfold, or by code without its source: they are taken to be what "
-            "this code makes; `leftfold rebuild --dry-run` shows whether they are",
+            "the rows of %s were built by an older leftfold, or by code without its source. They are assumed to be "
+            "what this code would build; `leftfold rebuild --dry-run` checks it",
             ", ".join(sorted(adopted)),
         )
     without = sorted(definition.name for definition in opened if not definition.fingerprint().code)
     if without:
         log.warning(
-            "the source of %s cannot be read: a change of it is not noticed unless the version is raised too",
+            "the source code of %s cannot be read, so a change to it is noticed only if the version is raised too",
             ", ".join(without),
         )

@@ -15,11 +15,11 @@ def checked_tables(projection: str, declared: sa.MetaData | Sequence[sa.Table]) 
     """Return the tables, those that others refer to first; raise `InvalidProjection` for one that cannot be kept."""
     tables = _listed(projection, declared)
     if not tables:
-        raise InvalidProjection(projection, "it has no tables", "tables that are defined above the handler")
+        raise InvalidProjection(projection, "it has no tables", "one or more tables, defined above the handler")
     for table in tables:
         problem = _problem_with(table)
         if problem is not None:
-            raise InvalidProjection(projection, f"the table {table.name!r} {problem}", "another name for it")
+            raise InvalidProjection(projection, f"the table {table.name!r} {problem}", "a table with another name")
     _check_references(projection, tables)
     return tuple(sort_tables(dict.fromkeys(tables)))
 

@@ -83,8 +83,8 @@ class SqlTables:
         for column in (column for table in self.schema for column in table.columns if dialect.name == "sqlite"):
             if isinstance(column.type, sa.Numeric) and not isinstance(column.type, sa.Float):
                 log.warning(
-                    "%s: SQLite keeps the column %s, an sa.Numeric, as a float, and adds it up as one; "
-                    "leftfold.columns.Exact keeps and adds up decimals exactly on every database",
+                    "%s: SQLite stores and adds up the column %s, an sa.Numeric, as floats; "
+                    "leftfold.columns.Exact stores and adds up decimals exactly on every database",
                     self.name,
                     column,
                 )
@@ -231,7 +231,7 @@ def _transaction_kept_open(connection: sa.Connection, projection: str) -> Genera
         raise UsageError(
             f"the handler of {projection} tried to end the transaction",
             "statements that write to its tables; the checkpoint is committed with them",
-            "leave out commit() and rollback(); begin_nested() sets a savepoint; raise to take all back",
+            "leave out commit() and rollback(); begin_nested() sets a savepoint; raise an exception to undo everything",
         )
 
     setattr(connection, "commit", refuse)

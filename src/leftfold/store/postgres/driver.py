@@ -237,7 +237,7 @@ def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:
         raise UnsuitableDatabase(where, f"its encoding is {encoding}, which cannot store every text")
     encoding = connection.info.parameter_status("client_encoding")
     if encoding != "UTF8":
-        raise UnsuitableDatabase(where, f"it takes text for {encoding}, although UTF8 was requested")
+        raise UnsuitableDatabase(where, f"the connection uses {encoding}, although UTF8 was requested")
 
 
 def is_lost(connection: Connection) -> bool:
@@ -445,7 +445,11 @@ def named(where: str, error: psycopg.Error) -> StoreUnavailable:
 
 def _lacking_right(where: str, problem: str) -> StoreReadOnly:
     if "may_date_events" in problem:
-        return StoreReadOnly(where, problem, "grant that right, or leave times to the server: no clock, no event times")
+        return StoreReadOnly(
+            where,
+            problem,
+            "grant that right, or let the server set the times: pass neither a clock nor times of events",
+        )
     log = where.removeprefix("log ").strip("'")
     return StoreReadOnly(
         where,

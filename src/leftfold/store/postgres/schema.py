@@ -164,7 +164,7 @@ def _renew_view(connection: Connection, name: str, is_older: bool, is_owned: boo
     if is_owned:
         problem = _run(connection, script(["renewal/view"], name, events=VIEW))
     if problem is None:
-        log.info("log %r: its view events now has the present columns", name)
+        log.info("log %r: its view events now has the current columns", name)
     else:
         log.info(
             "log %r: its view events still has the columns of an older leftfold: %s. Run leftfold init as its owner",
@@ -199,7 +199,7 @@ def _renew_functions(connection: Connection, name: str, log_id: str) -> None:
     if found.may_be_renewed:
         problem = _run(connection, script(["renewal/functions", *RENEWED_FUNCTIONS], name, log_id))
     if problem is None:
-        log.info("log %r now has the present functions", name)
+        log.info("log %r now has the current functions", name)
     else:
         log.warning(
             "log %r: its functions are still those of an older leftfold, or use a former name of the schema: %s. "

@@ -325,7 +325,7 @@ class PostgresStore(DatabaseStore):
                 create_log(connection, self._log)
             rows = run(connection, self._sql(SELECT_LOG))
             if not rows or rows[0][1] != FORMAT:
-                raise StoreCorrupt(self._where, f"it is of format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
+                raise StoreCorrupt(self._where, f"it has the format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
             log_id = str(rows[0][0])
             if found and not self._read_only:
                 renew_log(connection, self._log, log_id, found[0])

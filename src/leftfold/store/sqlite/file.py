@@ -72,9 +72,9 @@ class LogFile:
         """Open the first connection, which is the one that writes if the log may be written."""
         with named_errors(str(self.path)):
             if not os.path.isdir(self.path.parent):
-                raise StoreNotFound(f"file {self.path}, nor a folder for it,")
+                raise StoreNotFound(f"file {self.path}, nor a folder for it")
             if os.path.isdir(self.path):
-                raise StoreNotFound(f"file {self.path}, which is a folder,")
+                raise StoreNotFound(f"file {self.path}: it is a folder")
             if self.read_only:
                 self._look()
             else:
@@ -172,7 +172,8 @@ class LogFile:
         self.replacement.check()
         if self._standing is not None and (self.wal.exists() or _changed(self._standing, self._place.stat())):
             raise StoreFailed(
-                str(self.path), "it was opened as immutable, because nobody had it open, and was written since"
+                str(self.path),
+                "it was opened as immutable, because nobody had it open, and another program has written to it since",
             )
 
     def _look(self) -> None:

@@ -55,7 +55,7 @@ def hide_replacement_triggers(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA writable_schema = RESET")
         connection.execute("SELECT 1 FROM event LIMIT 0")
     except sqlite3.Error as error:
-        log.debug("replacement triggers stay: %s", error)
+        log.debug("the triggers against replacement stay: %s", error)
     finally:
         connection.execute("PRAGMA writable_schema = OFF")
         connection.execute("ROLLBACK TO without_triggers")

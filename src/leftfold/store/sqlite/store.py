@@ -221,7 +221,7 @@ class SQLiteStore(DatabaseStore):
             self._newest.committed(admission)
             self._prepare_merge()
         except Exception:  # the batch is committed; the next commit looks for what was not noted
-            log.exception("after a commit to %s", self._path)
+            log.exception("an error after a commit to %s; the events are stored", self._path)
         return outcomes
 
     def _write(self, connection: sqlite3.Connection, admission: Admission, size: int) -> None:
@@ -257,7 +257,7 @@ class SQLiteStore(DatabaseStore):
             connection = self._file.aside(self._writer)
             self._step = self._step or next_step(connection)
         except sqlite3.Error:
-            log.exception("tags of %s are not merged", self._path)
+            log.exception("could not merge the tag index of %s; trying again later", self._path)
 
     def _merge(self) -> bool:
         """Merge some tags while nobody waits for a commit; return whether there is more to do.
