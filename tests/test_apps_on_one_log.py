@@ -140,7 +140,7 @@ async def test_apps_do_not_warn_of_what_the_other_knows(url: str, caplog: pytest
                 async with app.open(url, work=work) as live:
                     assert (await live.status()).mismatches == ()
                     assert [each for each in await live.leases() if each.name.startswith("types")] == []
-    said = [(each.levelno, each.getMessage().partition("work on it: ")[2]) for each in of_apps(caplog)]
+    said = [(each.levelno, each.getMessage().partition("on this log do: ")[2]) for each in of_apps(caplog)]
     assert said == [(logging.INFO, "'Billed' (billing)"), (logging.INFO, "'Sold' (sales)")]
 
 

@@ -117,11 +117,11 @@ async def test_a_name_that_a_rebuild_could_not_lengthen_is_refused(store: Memory
     ("wrong", "problem"),
     [
         ("postgresql+asyncpg://ann@host/bank", "the driver 'asyncpg' is not supported; the only driver is psycopg 3"),
-        ("mysql://ann@host/bank", "mysql commits whenever a table is made or renamed"),
+        ("mysql://ann@host/bank", "mysql commits whenever a table is created or renamed"),
         ("mssql+pyodbc://ann@host/bank", "mssql does not rename tables"),
         ("elsewhere://ann@host/bank", "SQLAlchemy knows no database 'elsewhere'"),
         ("sqlite:///bank.db?schema=reading", "there is no option 'schema'"),
-        ("bank.db", "not a URL of SQLAlchemy's form"),
+        ("bank.db", "not a URL in SQLAlchemy's form"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused(wrong: str, problem: str) -> None:

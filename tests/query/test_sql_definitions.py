@@ -202,4 +202,4 @@ async def test_a_numeric_column_on_sqlite_is_warned_of_for_it_is_a_float_there(
         pass
 
     [warning] = [record.message for record in caplog.records if record.name == "leftfold.models"]
-    assert "prices.price, an sa.Numeric, as a float" in warning
+    assert "prices.price, an sa.Numeric, as floats" in warning

@@ -75,9 +75,9 @@ async def test_a_log_read_as_it_stands_is_given_up_once_it_is_written(
         assert await reader.head() == 5
         async with SQLiteStore(log) as writer:
             await writer.append([NewEvent("noted", b"")])
-            with pytest.raises(StoreFailed, match="was written since"):
+            with pytest.raises(StoreFailed, match="has written to it since"):
                 await reader.head()
-        with pytest.raises(StoreFailed, match="was written since"):
+        with pytest.raises(StoreFailed, match="has written to it since"):
             await reader.head()
 
 

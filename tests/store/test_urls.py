@@ -109,8 +109,8 @@ async def test_a_path_opens_an_sqlite_file(tmp_path: Path, name: str) -> None:
     ("url", "said"),
     [
         ("sqlite:///:memory:", "memory:"),
-        ("sqlite:///folder/", "names no file"),
-        ("sqlite:///a%00.db", "names no file"),
+        ("sqlite:///folder/", "does not name a file"),
+        ("sqlite:///a%00.db", "does not name a file"),
         ("sqlite://relative.db", "three slashes"),
         ("sqlite:///", "three slashes"),
         ("", "no backend"),
@@ -154,7 +154,7 @@ def test_a_number_that_cannot_be_meant_is_refused_with_its_bounds(
         with pytest.raises(InvalidUrl, match=rf"{name}=.* number from [\d.]+ to [\d,]+"):
             open_store(f"{place}?{name}={quote(value)}")
 
-    with pytest.raises(InvalidUrl, match=f"gives {name} twice"):
+    with pytest.raises(InvalidUrl, match=f"has the option {name} twice"):
         open_store(f"{place}?{name}=5&{name}=6")
     assert not list(tmp_path.iterdir())
 
@@ -187,7 +187,7 @@ def test_a_folder_that_is_missing_or_stands_in_the_way_is_named(tmp_path: Path, 
         ("sqlite:///models.db?timeout=soon", "not a number from 0 to 86,400"),
         ("sqlite:///models.db?timeout=-1", "not a number from 0 to 86,400"),
         ("sqlite:///models.db?timeout=nan", "not a number from 0 to 86,400"),
-        ("sqlite:///folder/", "names no file"),
+        ("sqlite:///folder/", "does not name a file"),
         ("sqlite:///~/models.db", "~ is not expanded"),
         ("sqlite://models.db", "three slashes"),
     ],

@@ -84,7 +84,7 @@ def tell_of_others(known: Mapping[TypeMismatch, Sequence[str]], app: str, where:
     """Log which types are left to which other apps."""
     if known:
         log.info(
-            "%s holds events that the app %r does not know and other apps on this log do: %s",
+            "%s holds events that the app %r does not know, but other apps on this log do: %s",
             *(where, app, _listed([f"{each.type!r} ({', '.join(names)})" for each, names in known.items()])),
         )
 
