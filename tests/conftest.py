@@ -4,10 +4,19 @@ import os
 import signal
 import sys
 
+from tests.commands_forked import forked
 from tests.patience import patient_defaults
 from tests.postgres import binaries, mortal, postgres, pytest_addoption, stoppable_server
 
-__all__ = ["binaries", "mortal", "patient_defaults", "postgres", "pytest_addoption", "stoppable_server"]
+__all__ = [
+    "binaries",
+    "forked",
+    "mortal",
+    "patient_defaults",
+    "postgres",
+    "pytest_addoption",
+    "stoppable_server",
+]
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and stops by it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

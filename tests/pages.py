@@ -7,6 +7,7 @@ Python and console blocks of one page run in their order in one fresh directory,
 * ```` ```python file="bank.py" ```` is only written to that file, in place of what it held, and `add="bank.py"` is
   appended to it, whatever the language. Neither runs in the page's namespace: a console block runs the program.
 * In a ```` ```console ```` block the lines after `$ ` are run, and the lines below a command are what it prints.
+  A shell runs them, but for `leftfold` alone, which is forked from a process that has imported it.
 * `…` in output stands for any text of one line; a line of `…` alone stands for any number of lines.
 * A comment `<!-- not run: reason -->` right above a block leaves it out.
 """
@@ -16,19 +17,20 @@ import asyncio
 import contextlib
 import inspect
 import io
-import os
 import re
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from tests.commands_forked import ForkedCommands, environment
 from tests.patience import PATIENCE
 
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)(?P<rest>.*)$")
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
+PLAIN_COMMAND = re.compile(r"leftfold (?P<arguments>[^|&;<>$`*\n]*)(?:; test \$\? = (?P<code>\d+))?")
 ATTRIBUTE = re.compile(r'(?P<name>title|file|add)="(?P<path>[\w./-]+)"')
 
 
@@ -96,8 +98,8 @@ def difference(shown: str, printed: str, where: str) -> str | None:
 class PageRunner:
     """Runs the blocks of one page in the current directory."""
 
-    def __init__(self, page: Path, module: ModuleType, runner: asyncio.Runner) -> None:
-        self._page, self._module, self._runner = page, module, runner
+    def __init__(self, page: Path, module: ModuleType, runner: asyncio.Runner, commands: ForkedCommands) -> None:
+        self._page, self._module, self._runner, self._commands = page, module, runner, commands
         self._printed, self._printed_by = "", ""
         self._differences: list[str] = []
 
@@ -124,7 +126,15 @@ class PageRunner:
             self._run_python(block, where)
         elif block.language == "console":
             for command, shown in commands_of(block):
-                self._compare(shown, printed_by(command, where), f"{where}: {command}")
+                self._compare(shown, self._printed_by_command(command, where), f"{where}: {command}")
+
+    def _printed_by_command(self, command: str, where: str) -> str:
+        plain = PLAIN_COMMAND.fullmatch(command)
+        if plain is None:
+            return printed_by(command, where)
+        code, printed = self._commands.run(shlex.split(plain["arguments"]))
+        assert code == int(plain["code"] or 0), f"{where}: {command}\nexit code {code}\n{printed}"
+        return printed
 
     def _run_python(self, block: Block, where: str) -> None:
         output = io.StringIO()
@@ -152,12 +162,11 @@ def write_files(block: Block) -> None:
 
 
 def printed_by(command: str, where: str) -> str:
-    """Return what a command prints, with the environment's own programs first on the path."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """Return what a shell prints that runs a command."""
     done = subprocess.run(
         command,
         shell=True,
-        env={**os.environ, "PATH": programs, "COLUMNS": "120", "NO_COLOR": "1"},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

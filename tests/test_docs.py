@@ -19,6 +19,7 @@ from hypothesis import settings
 from leftfold import errors
 from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 from leftfold_torture.postgres_server import PostgresServer
+from tests.commands_forked import ForkedCommands
 from tests.error_classes import error_classes
 from tests.pages import PageRunner, blocks_of
 from tests.postgres import fresh_schema
@@ -48,7 +49,9 @@ def few_examples() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_shows_what_its_code_prints(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_shows_what_its_code_prints(
+    page: Path, forked: ForkedCommands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = ModuleType("documented")
     module.__file__ = str(page)
     monkeypatch.setitem(sys.modules, "documented", module)
@@ -56,7 +59,7 @@ def test_a_page_shows_what_its_code_prints(page: Path, tmp_path: Path, monkeypat
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("__pycache__"))
 
     with asyncio.Runner() as runner, few_examples():
-        PageRunner(page, module, runner).run()
+        PageRunner(page, module, runner, forked).run()
 
 
 async def test_the_upsert_of_the_docs_runs_on_both_databases(postgres: PostgresServer, tmp_path: Path) -> None:

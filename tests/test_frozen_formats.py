@@ -7,8 +7,6 @@ command line are used, so that the code may be arranged in another way.
 import json
 import logging
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -26,6 +24,7 @@ from leftfold import Rejected, StoredEvent, SyncLive, open_store_sync
 from leftfold.errors import AlreadyEnded, KeyReused, TicketCancelled, TicketFailed
 from leftfold.testing import FakeClock
 from leftfold_torture.postgres_server import PostgresServer
+from tests.commands_forked import ForkedCommands
 from tests.formats.depot import (
     BACKOFF,
     BATCH,
@@ -229,19 +228,18 @@ def test_keys_are_still_recognised(place: Place, clock: FakeClock) -> None:
     assert len(events(place)) == HEAD
 
 
-def test_the_log_is_sound_and_so_are_the_snapshots(place: Place) -> None:
-    found = json.loads(leftfold("verify", place.url, "--snapshots", "--json"))
+def test_the_log_is_sound_and_so_are_the_snapshots(place: Place, forked: ForkedCommands) -> None:
+    found = json.loads(leftfold(forked, "verify", place.url, "--snapshots", "--json"))
 
     assert found["sound"]
     assert [each["problems"] for each in found["checks"]] == [[], [], []]
 
 
-def leftfold(command: str, *arguments: str) -> str:
+def leftfold(forked: ForkedCommands, command: str, *arguments: str) -> str:
     """What the command line says of the log; it must be fine."""
-    run = [sys.executable, "-m", "leftfold", command, *arguments, "--app", "tests.formats.depot:depot"]
-    said = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (said.returncode, said.stderr) == (0, "")
-    return said.stdout
+    code, said = forked.run([command, *arguments, "--app", "tests.formats.depot:depot"])
+    assert code == 0, said
+    return said
 
 
 # --- submitted commands
@@ -534,8 +532,8 @@ def test_parked_keys_can_be_skipped(place: Place, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("model", ["Shelf", "Weight"])
-def test_a_rebuild_finds_the_same_rows(place: Place, model: str) -> None:
-    rebuilt = json.loads(leftfold("rebuild", place.url, model, "--json"))
+def test_a_rebuild_finds_the_same_rows(place: Place, model: str, forked: ForkedCommands) -> None:
+    rebuilt = json.loads(leftfold(forked, "rebuild", place.url, model, "--json"))
 
     differences = rebuilt["differences"]
     assert [differences[name] for name in ("added", "removed", "changed")] == [0, 0, 0]
