@@ -132,7 +132,8 @@ class LiveApp:
         self._home.check()
         self._check_known(wait)
         receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
-        await self._include(wait, receipt, wait_timeout)
+        if wait:
+            await self._include(wait, receipt, wait_timeout)
         return receipt
 
     async def execute_many(

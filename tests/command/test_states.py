@@ -172,7 +172,7 @@ async def test_a_key_that_does_not_fit_the_model_is_refused(live: LiveApp, key: 
 
 async def test_only_the_tail_is_read_again() -> None:
     store = ReadPositions()
-    async with accounts_app().open(store) as live, accounts_app().open(store) as other:
+    async with accounts_app().open(store, work=False) as live, accounts_app().open(store, work=False) as other:
         for _ in range(3):
             await live.execute(Deposit("a", 1))
         await other.execute(Deposit("a", 1))
@@ -185,7 +185,7 @@ async def test_only_the_tail_is_read_again() -> None:
 
 async def test_a_state_that_is_the_newest_needs_no_read_at_all() -> None:
     store = ReadPositions()
-    async with accounts_app().open(store) as live:
+    async with accounts_app().open(store, work=False) as live:
         await live.execute(Deposit("a", 1))
         store.asked.clear()
 

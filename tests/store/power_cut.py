@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import NamedTuple, Self
 
+from leftfold.errors import StoreBusy
 from leftfold.model.clock import Clock
 
 HEADER = 32  # bytes before the first frame of a write-ahead log
@@ -26,8 +28,10 @@ class GatedClock:
         self._free = Semaphore(0)
 
     def now(self) -> datetime:
-        """The time, once the commit that asks may go on."""
+        """The time, once the commit that asks may go on. A commit on the event loop is left to the writing thread."""
         if self._closed:
+            if threading.current_thread() is threading.main_thread():
+                raise StoreBusy("the log", "the test holds its commits")
             self._held.release()
             self._free.acquire()
         return self._clock.now()

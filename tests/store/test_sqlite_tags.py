@@ -13,7 +13,8 @@ from leftfold.model.criteria import Criteria, criteria
 from leftfold.store import NewEvent, SQLiteStore, StoredEvent
 from leftfold.store.admission import AppendRequest
 from leftfold.store.sqlite import tags as sqlite_tags
-from leftfold.store.sqlite.errors import transaction
+from leftfold.store.sqlite.errors import Transaction
+from leftfold.store.sqlite.file import Use
 from leftfold.store.sqlite.tags import LAST_POSITION, merge_tags, next_step
 
 TAGS = [f"n:{n}" for n in range(7)]
@@ -62,7 +63,7 @@ def merge_once(path: Path) -> bool:
     """What the store does between commits, done from outside; whether there may be more."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = bytes
-        with transaction(connection):
+        with Transaction(connection):
             return merge_tags(connection)
 
 
@@ -70,7 +71,7 @@ def commit(store: SQLiteStore, events: list[NewEvent]) -> None:
     """What the store does in its own thread, done here."""
     request = AppendRequest(events, None, None)
     request.check()
-    store._commit([request])
+    store._commit(Use.COMMIT, [request])
 
 
 def matching(events: list[StoredEvent], wanted: Criteria) -> list[int]:
@@ -187,13 +188,14 @@ async def test_tags_that_grow_with_time_are_merged_with_few_copies(
     assert await store.self_check() == []
 
 
-async def test_merging_between_commits_leaves_the_connection_as_durable_and_patient_as_it_was(tmp_path: Path) -> None:
+async def test_a_commit_after_merging_is_as_durable_and_patient_as_before(tmp_path: Path) -> None:
     async with SQLiteStore(tmp_path / "log.db", busy_timeout=7.5) as store:
         await store.append(some(Random(0), 8))
         await store._commits.close()  # this test merges in its place
         store._unmerged = True
 
         assert store._merge() is False  # there is nothing to merge
+        commit(store, some(Random(1), 8))
 
         assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
         assert store._writer.execute("PRAGMA busy_timeout").fetchone() == (7_500,)

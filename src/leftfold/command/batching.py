@@ -54,13 +54,10 @@ class Decision:
     def __repr__(self) -> str:
         return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
 
-    def forget(self) -> None:
-        """Return to the state before the decision."""
-        self.events, self.records, self.rejected = (), (), None
-
     def decide(self, registry: Registry, staged: StagedStates, now: datetime) -> Sequence[NewEvent]:
         """Call the handler and stage its events; an event that its own models cannot fold is never stored."""
-        self.forget()
+        if self.records or self.rejected is not None:
+            self.events, self.records, self.rejected = (), (), None
         context = Context(self.time or now, self.metadata)
         try:
             decided = self.handler.decide(self.command, map(staged.value, self.states), context)
@@ -127,6 +124,9 @@ class Execution:
         """Return the receipt or rejection of each command; raise the error if there was one."""
         if self.error is not None:
             raise self.error
+        if len(self.decisions) == 1:
+            [only] = self.decisions
+            return (only.rejected or Receipt(self.last, tuple(only.events), str(only.metadata.command)),)
         outcomes: list[Receipt | Rejected] = []
         position = self.first - 1
         for decision in self.decisions:
@@ -190,6 +190,8 @@ class CommandBatch:
     @property
     def keys(self) -> list[IdempotencyKey] | None:
         """Return the keys to append, each with the place of its events among the others; None if there are none."""
+        if len(self.executions) == 1 and self.executions[0].key is None:
+            return None
         found: list[IdempotencyKey] | None = None
         place = 0
         for execution in self.executions:
@@ -222,6 +224,10 @@ class CommandBatch:
             first += len(execution.records)
 
 
+Turn = State | frozenset[State]
+"""The states of a command, by which it waits for its turn: one, or a set of them."""
+
+
 class CommandQueue:
     """Runs the commands of one process in turn, by the states that they are decided on.
 
@@ -232,7 +238,7 @@ class CommandQueue:
 
     def __init__(self, run: Callable[[Sequence[Execution]], Awaitable[None]]) -> None:
         self._run = run
-        self._waiting: dict[frozenset[State], deque[Execution]] = {}
+        self._waiting: dict[Turn, deque[Execution]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -240,11 +246,12 @@ class CommandQueue:
 
     async def run(self, execution: Execution) -> None:
         """Run one command when it is its turn."""
-        turn = frozenset(execution.states)
+        states = execution.states
+        turn = states[0] if len(states) == 1 else frozenset(states)
         if turn in self._waiting:
             self._waiting[turn].append(execution)
             await execution.wait()
-        elif turn:
+        elif states:
             self._waiting[turn] = deque()
             try:
                 await self._run([execution])
@@ -253,9 +260,10 @@ class CommandQueue:
         else:
             await self._run([execution])  # it depends on no state, so it need not wait
 
-    def _start_next(self, turn: frozenset[State]) -> None:
+    def _start_next(self, turn: Turn) -> None:
         """Start the waiting commands in a task of its own, which no caller can cancel."""
-        executions = _next_batch(self._waiting[turn])
+        waiting = self._waiting[turn]
+        executions = _next_batch(waiting) if waiting else None
         if not executions:
             del self._waiting[turn]
             return
@@ -263,7 +271,7 @@ class CommandQueue:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_waiting(self, turn: frozenset[State], executions: Sequence[Execution]) -> None:
+    async def _run_waiting(self, turn: Turn, executions: Sequence[Execution]) -> None:
         try:
             await self._run(executions)
         except Exception as error:  # noqa: BLE001 whatever it is, each caller gets it

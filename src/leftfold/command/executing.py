@@ -15,7 +15,7 @@ from leftfold.command.batching import CommandBatch, CommandQueue, Decider, Decis
 from leftfold.command.handler import CommandHandler
 from leftfold.command.payload import digest_of, stood_for
 from leftfold.command.receipt import BatchReceipt, Receipt
-from leftfold.command.states import StagedStates, State, States, locks_of
+from leftfold.command.states import StagedStates, State, StateLocks, States
 from leftfold.command.submitted.completing import Completing
 from leftfold.errors import (
     Conflict,
@@ -28,6 +28,7 @@ from leftfold.errors import (
 )
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import EVERYTHING
+from leftfold.model.ids import hex_ids
 from leftfold.model.metadata import Metadata, decode_metadata, present_metadata
 from leftfold.model.registry import Registry
 from leftfold.store.bounds import check_key
@@ -90,7 +91,7 @@ class Executor:
         self._handlers = handlers
         self._states = states
         self._clock = clock
-        self._new_id = new_id
+        self._new_id = hex_ids(new_id)
         self._random = randomness
         self._attempts = attempts
         self._predictor = NewEntityPredictor()
@@ -161,7 +162,7 @@ class Executor:
     async def _run(self, executions: Sequence[Execution]) -> None:
         """Load states, decide, append; after a conflict read the new events and decide again."""
         batch = CommandBatch(executions)
-        async with locks_of(batch.states):
+        async with StateLocks(batch.states):
             attempt = PREDICTED if self._predictor.predicts_new(batch) else 1
             while True:
                 try:
@@ -184,10 +185,10 @@ class Executor:
         staged = self._decide_unread(batch) if attempt == PREDICTED else None
         if staged is None:
             staged = await self._decide(batch)
-        records = batch.records
-        without_events = [each for each in batch.executions if each.is_open and not each.records]
+        without_events = [each for each in batch.executions if not each.records and each.is_open]
         if without_events:  # an append would not tell whether their keys were used before
             await self._recognize(without_events)
+        records = batch.records
         if not records:
             batch.place(max((state.position for state in batch.states), default=0) + 1)
             return
@@ -212,8 +213,10 @@ class Executor:
         unread = [state for state in batch.states if not state.loaded]
         if unread:
             self._predictor.observe(batch, history=await self._states.refresh_all(unread))
-        fresh = len(unread) == len(batch.states) <= 1
         staged = batch.decide(self._registry, self._clock.now())
+        if batch.records:
+            return staged
+        fresh = len(unread) == len(batch.states) <= 1
         while not (fresh or batch.records) and batch.open and await self._states.refresh_all(batch.states):
             staged = batch.decide(self._registry, self._clock.now())
             fresh = len(batch.states) == 1
@@ -286,7 +289,7 @@ class Executor:
     def _decision(self, command: object, metadata: Metadata, time: When | None) -> Decision:
         handler = self._handler_of(command)
         self._registry.form(handler.command.owner).check(command)
-        own = metadata.of_command(metadata.command or self._new_id().hex, handler.command.wire)
+        own = metadata.of_command(metadata.command or self._new_id(), handler.command.wire)
         happened = None if time is None else _time_of(command, time)
         return Decision(handler, command, self._states_of(handler, command), own, happened)
 

@@ -1,8 +1,7 @@
 """States of decision models: held in memory within bounds, brought up to date from the log, locked and staged."""
 
-import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +12,7 @@ from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
 from leftfold.store.contract import AppendCondition, EventStore
+from leftfold.store.slots import Slots
 
 LONG_HISTORY = 1_000  # events; a state of so many is kept as a snapshot
 STATE_OVERHEAD_BYTES = 1_000  # of a state's criteria, lock and dictionary entry
@@ -25,7 +25,6 @@ class State:
     """The state of one model for one key as of `position`; the model's start at 0 until it has been read."""
 
     __slots__ = (
-        "busy",
         "criteria",
         "fold",
         "grown",
@@ -35,6 +34,7 @@ class State:
         "position",
         "since_snapshot",
         "size",
+        "turn",
         "value",
     )
 
@@ -49,7 +49,7 @@ class State:
         self.size = STATE_OVERHEAD_BYTES
         self.grown = 0
         self.is_held = True
-        self.busy = asyncio.Lock()
+        self.turn = Slots(1)
 
     def __repr__(self) -> str:
         return f"<State {self.value!r} at {self.position}>"
@@ -73,15 +73,18 @@ class StateLocks:
 
     __slots__ = ("_held", "_states")
 
-    def __init__(self, states: Iterable[State]) -> None:
-        self._states = sorted(set(states), key=id)
-        self._held: list[State] = []
+    def __init__(self, states: Sequence[State]) -> None:
+        self._states = states if len(states) == 1 else sorted(set(states), key=id)
+        self._held = 0
 
     async def __aenter__(self) -> None:
         try:
             for state in self._states:
-                await state.busy.acquire()
-                self._held.append(state)
+                if state.turn.free:
+                    state.turn.free = 0
+                else:
+                    await state.turn.wait()
+                self._held += 1
         except BaseException:
             self._release()
             raise
@@ -92,14 +95,9 @@ class StateLocks:
         self._release()
 
     def _release(self) -> None:
-        for state in self._held:
-            state.busy.release()
-        self._held.clear()
-
-
-def locks_of(states: Sequence[State]) -> asyncio.Lock | StateLocks:
-    """Return what holds the locks of states while it is entered."""
-    return states[0].busy if len(states) == 1 else StateLocks(states)
+        for state in self._states[: self._held]:
+            state.turn.leave()
+        self._held = 0
 
 
 Staged = dict[State, tuple[Any, int, int]]
@@ -127,7 +125,7 @@ class StagedStates:
 
     def apply(self, record: NewEvent, event: Any) -> None:
         """Fold a decided event into every state that it concerns."""
-        for state in self._candidates(record):
+        for state in self._states if self._by_tag is None else self._candidates(record, self._by_tag):
             if state.criteria.matches(record.type, record.tags):
                 value, events, size = self._staged.get(state) or (state.value, 0, 0)
                 self._staged[state] = state.fold.step(value, event), events + 1, size + len(record.data)
@@ -146,10 +144,7 @@ class StagedStates:
             value, events, size = self._staged.get(state) or (state.value, 0, 0)
             state.advance(value, position, events, size)
 
-    def _candidates(self, record: NewEvent) -> Iterable[State]:
-        by_tag = self._by_tag
-        if by_tag is None:
-            return self._states
+    def _candidates(self, record: NewEvent, by_tag: Mapping[str, Sequence[State]]) -> Iterable[State]:
         return dict.fromkeys(state for tag in (NO_TAG, *record.tags) for state in by_tag.get(tag, ()))
 
 

@@ -47,6 +47,11 @@ class SystemClock:
         return time.monotonic() if STEADY is None else time.clock_gettime(STEADY)
 
 
+def microseconds_of(clock: Clock) -> int:
+    """Return the present moment of a clock in microseconds since 1970."""
+    return time.time_ns() // 1_000 if type(clock) is SystemClock else to_microseconds(clock.now())
+
+
 def to_microseconds(moment: datetime) -> int:
     """Return microseconds since 1970 in UTC; raise `NaiveDatetime` for a naive datetime."""
     if moment.tzinfo is not UTC and moment.utcoffset() is None:

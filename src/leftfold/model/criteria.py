@@ -92,6 +92,8 @@ class Criteria:
 
     def matches(self, type: str, tags: Collection[str]) -> bool:
         """Tell whether an event of this type with these tags matches."""
+        if len(self.items) == 1:  # most have one, and a generator would take twice as long
+            return self.items[0].matches(type, tags)
         return any(item.matches(type, tags) for item in self.items)
 
     def __or__(self, other: Self) -> "Criteria":

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable
 from uuid import UUID
 
 VERSION_AND_VARIANT = 0xF000 << 64 | 0xC000 << 48  # the bits of a UUID that RFC 9562 fixes
@@ -21,7 +22,19 @@ class RandomIds:
 
     def __call__(self) -> UUID:
         """Return a new id."""
+        return UUID(int=self._number())  # `version=4` takes 3 µs more
+
+    def hex(self) -> str:
+        """Return a new id as 32 hexadecimal digits, in a third of the time."""
+        return f"{self._number():032x}"
+
+    def _number(self) -> int:
         if self._process != os.getpid():  # a forked process would go on with its parent's ids
             self._process = os.getpid()
             self._random.seed(os.urandom(32))
-        return UUID(int=self._random.getrandbits(128) & ~VERSION_AND_VARIANT | VERSION_4)  # `version=4` takes 3 µs more
+        return self._random.getrandbits(128) & ~VERSION_AND_VARIANT | VERSION_4
+
+
+def hex_ids(new_id: Callable[[], UUID]) -> Callable[[], str]:
+    """Return a function that returns new ids as 32 hexadecimal digits."""
+    return new_id.hex if isinstance(new_id, RandomIds) else lambda: new_id().hex

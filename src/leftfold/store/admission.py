@@ -20,9 +20,8 @@ from leftfold.model.criteria import Criteria, Item
 from leftfold.model.record import CopiedEvent, NewEvent, StoredEvent
 from leftfold.store.bounds import (
     EVENT_LIMIT,
-    check_criteria,
+    check_condition,
     check_keys,
-    check_position,
     checked_events,
     has_no_times,
 )
@@ -57,8 +56,7 @@ class AppendRequest:
         copied = isinstance(self.events[0], CopiedEvent)
         self.events, self.size = checked_events(self.events, event_limit, copied=copied)
         for condition in self.conditions:
-            check_position("after", condition.after)
-            check_criteria(condition.criteria)
+            check_condition(condition)
         if self.keys:
             check_keys(self.keys, len(self.events), copied=copied)
 
@@ -72,7 +70,7 @@ class AppendRequest:
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
     if condition is None:
         return ()
-    if isinstance(condition, AppendCondition):
+    if type(condition) is AppendCondition:
         return (condition,)
     given: Any = condition
     try:
@@ -206,7 +204,8 @@ class Admission:
     def admit(self, request: AppendRequest) -> Appended | StoreError:
         """Return the result of one append; an error means that nothing of it is written."""
         try:
-            return self._known(request) or self._accept(request)
+            known = self._known(request) if request.keys else None
+            return known or self._accept(request)
         except StoreError as error:
             return error
 
@@ -225,7 +224,8 @@ class Admission:
 
     def _accept(self, request: AppendRequest) -> Appended:
         for condition in request.conditions:
-            self._check(condition)
+            if condition.after < self.head:
+                self._check(condition)
         first = self.head + 1
         self._place(first, request.events)
         appended = Appended(first, self.head)
@@ -236,8 +236,6 @@ class Admission:
         return appended
 
     def _check(self, condition: AppendCondition) -> None:
-        if condition.after >= self.head:
-            return
         for item in condition.criteria.items:
             if not self._recent.excludes(item, condition.after):
                 matches = self._matches(item, condition.after)
@@ -265,6 +263,8 @@ class Admission:
         self._recent.add(first, events)
 
     def _times(self, events: Sequence[NewEvent]) -> list[int]:
+        if len(events) == 1 and events[0].time is None:
+            return [max(self._now, self._newest)]
         if has_no_times(events):
             return [max(self._now, self._newest)] * len(events)
         times: list[int] = []

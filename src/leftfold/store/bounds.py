@@ -26,7 +26,7 @@ from leftfold.errors import (
 from leftfold.model.clock import to_microseconds
 from leftfold.model.criteria import Criteria
 from leftfold.model.record import NewEvent
-from leftfold.store.contract import IdempotencyKey, OwnKey
+from leftfold.store.contract import AppendCondition, IdempotencyKey, OwnKey
 
 EVENT_LIMIT = 1_048_576  # bytes of data, metadata and tags, unless the log is opened with another limit
 TAG_LIMIT = 512  # characters
@@ -45,7 +45,7 @@ CRITERIA_ITEMS_LIMIT = 5_000
 MAX_BYTES_PER_CHARACTER = 4
 BULK_CHECK_EVENTS = 64  # from this many events in one append, they are first checked all at once
 
-_PLAIN = (bytes, bytes, int, tuple, type(None))
+_PLAIN = (bytes, bytes, tuple, int)
 _printable = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+").fullmatch
 _surrogate = re.compile(r"[\ud800-\udfff]").search
 
@@ -57,6 +57,8 @@ def checked_events(
 
     `copied` omits the limits on counts, which a log of an older leftfold may exceed.
     """
+    if len(events) == 1 and (size := _size_at_sight(events[0], event_limit)):
+        return events, size
     if not copied and len(events) > APPEND_EVENTS_LIMIT:
         raise AppendTooLarge(f"{len(events):,} events", f"{APPEND_EVENTS_LIMIT:,}")
     size = _size_together(events, event_limit) if len(events) >= BULK_CHECK_EVENTS else 0
@@ -101,6 +103,15 @@ def check_position(name: str, value: Any) -> None:
     """Raise `InvalidPosition` unless the value is a whole number of at least 0 that every backend can store."""
     if not (isinstance(value, int) and value is not True and value is not False and 0 <= value <= POSITION_LIMIT):
         raise InvalidPosition(name, value)
+
+
+def check_condition(condition: AppendCondition) -> None:
+    """Raise for a condition that is not valid. Most conditions hold criteria that were checked before."""
+    after, criteria = condition.after, condition.criteria
+    if type(after) is not int or not 0 <= after <= POSITION_LIMIT:
+        check_position("after", after)
+    if type(criteria) is not Criteria or not criteria.is_checked:
+        check_criteria(criteria)
 
 
 def check_read(criteria: Criteria, after: int, upto: int | None, limit: int | None) -> None:
@@ -225,24 +236,24 @@ def _fine_together(texts: Collection[str], limit: int) -> bool:
 
 def _size_at_sight(event: NewEvent, limit: int) -> int:
     """Return the bytes of an event that is plainly valid, as most are, or 0 if it needs a closer check."""
-    if (
-        type(event) is not NewEvent
-        or (type(event.data), type(event.metadata), type(event.version), type(event.tags), type(event.time)) != _PLAIN
-    ):
+    if type(event) is not NewEvent or event.time is not None:
         return 0
-    names = (event.type, *event.tags)
+    data, metadata, tags, version = event.data, event.metadata, event.tags, event.version
+    if (type(data), type(metadata), type(tags), type(version)) != _PLAIN:
+        return 0
     try:
-        together = "".join(names)
+        of_tags = "".join(tags)
+        together = event.type + of_tags
     except TypeError:
         return 0
-    of_tags = len(together) - len(event.type) if together.isascii() else _bytes_of(event.tags)
-    size = len(event.data) + len(event.metadata) + of_tags
+    size = len(data) + len(metadata) + (len(of_tags) if of_tags.isascii() else _bytes_of(tags))
     plain = (
         len(together) <= TYPE_LIMIT
         and together.isprintable()
-        and all(names)
-        and (len(names) < 3 or not _has_repetition(event.tags))
-        and 0 < event.version <= VERSION_LIMIT
+        and event.type
+        and all(tags)
+        and (len(tags) < 2 or not _has_repetition(tags))
+        and 0 < version <= VERSION_LIMIT
         and size <= limit
     )
     return size if plain else 0

@@ -5,12 +5,15 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
 from functools import partial
 from queue import Empty, SimpleQueue
+from time import perf_counter
 
-from leftfold.errors import LeftfoldError, StoreClosed, StoreFailed, StoreFull
+from leftfold.errors import LeftfoldError, StoreBusy, StoreClosed, StoreFailed, StoreFull
 from leftfold.store.admission import AppendRequest
 from leftfold.store.contract import Appended
+from leftfold.store.slots import Slots
 
 AppendResult = Appended | LeftfoldError
 Commit = Callable[[Sequence[AppendRequest]], Sequence[AppendResult]]
@@ -20,39 +23,34 @@ log = logging.getLogger("leftfold.store")
 MAX_EVENTS_PER_COMMIT = 10_000
 MAX_BYTES_PER_COMMIT = 16_777_216
 
+# What a commit on the event loop may have and take; it holds up other tasks for as long (see decision 6 in docs/).
+MAX_EVENTS_ON_LOOP = 16
+MAX_BYTES_ON_LOOP = 65_536
+MAX_SECONDS_ON_LOOP = 0.002
+QUICK_COMMITS = 8  # in a row, before one is made on the loop
+MOST_QUICK_COMMITS = 1_024  # the same after commits on the loop that were slow, each of which doubles it
+COMMITS_ON_LOOP = 256  # in a row; then the thread makes one, in which SQLite may copy its write-ahead log
+
 
 class PendingAppend:
     """An append that waits for its commit. If it is cancelled before its batch is made, it is never written."""
 
     __slots__ = ("abandoned", "outcome", "request")
 
-    def __init__(self, request: AppendRequest, outcome: asyncio.Future[Appended]) -> None:
+    def __init__(self, request: AppendRequest) -> None:
         self.request = request
-        self.outcome = outcome
+        self.outcome: asyncio.Future[Appended] | None = None  # once it has been handed in
         self.abandoned = False
 
     def complete(self, outcome: AppendResult) -> None:
         """Give the caller its result, if it still waits."""
-        if self.outcome.done():
+        waiting = self.outcome
+        if waiting is None or waiting.done():
             return
         if isinstance(outcome, Appended):
-            self.outcome.set_result(outcome)
+            waiting.set_result(outcome)
         else:
-            self.outcome.set_exception(outcome)
-
-
-async def submit(request: AppendRequest, slots: asyncio.Semaphore, take: Callable[[PendingAppend], None]) -> Appended:
-    """Hand in an append as soon as a slot is free, and wait for its result."""
-    pending = PendingAppend(request, asyncio.get_running_loop().create_future())
-    await slots.acquire()
-    try:
-        take(pending)
-        return await pending.outcome
-    except asyncio.CancelledError:
-        pending.abandoned = True
-        raise
-    finally:
-        slots.release()
+            waiting.set_exception(outcome)
 
 
 def failure_of(error: Exception) -> LeftfoldError:
@@ -89,12 +87,58 @@ class BatchBudget:
         self._bytes -= request.size
 
 
-class GroupCommit:
-    """Commits, in a thread, whatever has been handed in since its last commit: no timer, no added latency when idle.
+class CommitPace:
+    """Decides whether the next commit is quick enough for the event loop, by how long recent ones took.
 
-    `commit` runs in that thread and returns a result for each request in order; it raises only if it has written
-    nothing. A batch that fails is halved until the failing request is alone. With `queue` requests under way, further
-    callers wait. After a commit, while no append waits, `tidy` is called: it does a small part of the work that can
+    The first commits are made in the thread. One that was slow sends the next ones there, until enough of them in a row
+    were quick; how many are enough doubles with each slow commit that was made on the loop.
+    """
+
+    def __init__(self) -> None:
+        self._quick = 0  # commits in a row
+        self._enough = QUICK_COMMITS
+        self._on_loop = 0  # commits in a row
+
+    def __repr__(self) -> str:
+        return f"<CommitPace {self._quick} quick commits of {self._enough}, {self._on_loop} on the loop>"
+
+    def allows(self, request: AppendRequest) -> bool:
+        """Return whether to commit a request on the loop."""
+        return (
+            self._quick >= self._enough
+            and self._on_loop < COMMITS_ON_LOOP
+            and len(request.events) <= MAX_EVENTS_ON_LOOP
+            and request.size <= MAX_BYTES_ON_LOOP
+        )
+
+    def note(self, seconds: float, *, on_loop: bool) -> None:
+        """Note how long a small commit took."""
+        self._on_loop = self._on_loop + 1 if on_loop else 0
+        if seconds <= MAX_SECONDS_ON_LOOP:
+            self._quick += 1
+            return
+        self._quick = 0
+        if on_loop:
+            self._enough = min(2 * self._enough, MOST_QUICK_COMMITS)
+
+
+class Token(Enum):
+    """What the thread is told beside appends."""
+
+    WAKE = "there is work that can wait"
+    END = "end after this commit"
+
+
+class GroupCommit:
+    """Commits whatever has been handed in since the last commit: no timer, no added latency when idle.
+
+    Many appends share the commits of a thread. An append that comes alone is committed on the event loop, which saves
+    two switches between threads: after one turn of the loop in which no other append came, and while commits are quick
+    (see `CommitPace`). `on_loop` does that; if it raises `StoreBusy` the thread tries again, and waits for the lock.
+
+    `commit` runs in the thread. Both return a result for each request in order, and raise only if nothing was written.
+    A batch that fails is halved until the failing request is alone. With `queue` requests under way, further callers
+    wait. After a commit, while no append waits, the thread calls `tidy`: it does a small part of the work that can
     wait, returns whether there is more, and never raises. Belongs to one event loop.
     """
 
@@ -105,48 +149,128 @@ class GroupCommit:
         *,
         queue: int,
         tidy: Callable[[], bool] = lambda: False,
+        on_loop: Commit | None = None,
     ) -> None:
         self._commit = commit
         self._on_commit = on_commit
         self._tidy = tidy
-        self._slots = asyncio.Semaphore(queue)
-        self._gathering: SimpleQueue[PendingAppend | None] = SimpleQueue()
+        self._on_loop = on_loop
+        self._pace = CommitPace()
+        self._writing = threading.Lock()  # held by whichever thread uses the writing connection
+        self._alone: PendingAppend | None = None  # handed in, while others may still join
+        self._in_thread = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._slots = Slots(queue)
+        self._gathering: SimpleQueue[PendingAppend | Token] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="leftfold group commit", daemon=True)
         self._thread.start()
 
     async def append(self, request: AppendRequest) -> Appended:
-        """Hand the request to the next batch, and wait for its result."""
-        return await submit(request, self._slots, self._take)
+        """Commit the request with the next batch, and return its result."""
+        if self._slots.free:
+            self._slots.free -= 1
+        else:
+            await self._slots.wait()
+        pending = PendingAppend(request)
+        try:
+            if self._closed:
+                raise StoreClosed
+            others = self._alone is not None or self._in_thread
+            if others or self._on_loop is None or not self._pace.allows(request):
+                return await self._append_in_thread(pending)
+            return await self._append_alone(pending, self._on_loop)
+        except asyncio.CancelledError:
+            pending.abandoned = True
+            raise
+        finally:
+            self._slots.leave()
+
+    async def _append_alone(self, pending: PendingAppend, commit: Commit) -> Appended:
+        """Commit on the loop, unless another append comes within one turn of the loop, or the connection is in use."""
+        self._alone = pending
+        try:
+            await asyncio.sleep(0)
+        finally:
+            is_alone = self._alone is pending
+            if is_alone:
+                self._alone = None
+        if not is_alone or not self._writing.acquire(blocking=False):
+            return await self._append_in_thread(pending)
+        begun = perf_counter()
+        outcome: AppendResult | None = None
+        try:
+            [outcome] = commit([pending.request])
+        except StoreBusy:  # the thread can wait for the lock
+            pass
+        except Exception as error:  # noqa: BLE001 as in the thread
+            outcome = failure_of(error)
+        finally:
+            self._writing.release()
+        if outcome is None:
+            return await self._append_in_thread(pending)
+        self._pace.note(perf_counter() - begun, on_loop=True)
+        if isinstance(outcome, LeftfoldError):
+            raise outcome
+        try:
+            self._on_commit(outcome.last)
+        except Exception:  # it is committed
+            log.exception("after a commit")
+        return outcome
+
+    async def _append_in_thread(self, pending: PendingAppend) -> Appended:
+        """Hand an append to the thread, after the one that was alone until now."""
+        if self._alone is not None:
+            self._hand_in(self._alone)
+            self._alone = None
+        self._in_thread += 1
+        try:
+            return await (self._hand_in(pending) if pending.outcome is None else pending.outcome)
+        finally:
+            self._in_thread -= 1
+
+    def _hand_in(self, pending: PendingAppend) -> asyncio.Future[Appended]:
+        self._loop = asyncio.get_running_loop()
+        pending.outcome = self._loop.create_future()
+        self._gathering.put(pending)
+        return pending.outcome
+
+    def wake(self) -> None:
+        """Let the thread tidy, after a commit on the loop."""
+        self._gathering.put(Token.WAKE)
 
     async def close(self) -> None:
         """Commit what has been handed in, then end the thread."""
         if not self._closed:
             self._closed = True
-            self._gathering.put(None)
+            if self._alone is not None:
+                self._hand_in(self._alone)
+                self._alone = None
+            self._gathering.put(Token.END)
         await asyncio.to_thread(self._thread.join)
-
-    def _take(self, pending: PendingAppend) -> None:
-        if self._closed:
-            raise StoreClosed
-        self._gathering.put(pending)
 
     def _run(self) -> None:
         closing = False
         while not closing:
             batch, closing = self._gather()
             if batch:
-                self._answer(batch, self._outcomes(batch))
-            while self._gathering.empty() and not closing and self._tidy():
-                pass
+                with self._writing:
+                    begun = perf_counter()
+                    outcomes = self._outcomes(batch)
+                    seconds = perf_counter() - begun
+                self._answer(batch, outcomes, seconds)
+            while self._gathering.empty() and not closing:
+                with self._writing:
+                    if not self._tidy():
+                        break
 
     def _gather(self) -> tuple[list[PendingAppend], bool]:
-        """Wait for an append, then take all others that are waiting too; return whether it is time to end."""
+        """Wait for an append or a token, then take all others that wait too; return whether it is time to end."""
         batch: list[PendingAppend] = []
         budget = BatchBudget()
         pending = self._gathering.get()
-        while pending is not None:
-            if not pending.abandoned:
+        while pending is not Token.END:
+            if isinstance(pending, PendingAppend) and not pending.abandoned:
                 batch.append(pending)
                 budget.take(pending.request)
             if not budget.left:
@@ -169,16 +293,20 @@ class GroupCommit:
             log_failed_alone(failure, batch[0].request)
         return [failure] * len(batch)
 
-    def _answer(self, batch: Sequence[PendingAppend], outcomes: Sequence[AppendResult]) -> None:
-        loop = batch[0].outcome.get_loop()
+    def _answer(self, batch: Sequence[PendingAppend], outcomes: Sequence[AppendResult], seconds: float) -> None:
+        is_small = sum(len(pending.request.events) for pending in batch) <= MAX_EVENTS_ON_LOOP
 
         def complete() -> None:
+            if is_small:
+                self._pace.note(seconds, on_loop=False)
             for pending, outcome in zip(batch, outcomes, strict=True):
                 pending.complete(outcome)
             self._on_commit(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
 
+        loop = self._loop
         try:
-            loop.call_soon_threadsafe(complete)
+            if loop is not None:
+                loop.call_soon_threadsafe(complete)
         except RuntimeError:  # the loop is closed, so nobody waits
             self._closed = True
 
@@ -202,7 +330,7 @@ class LoopCommit:
         self._commit = commit
         self._on_commit = on_commit
         self._begin = begin
-        self._slots = asyncio.Semaphore(queue)
+        self._slots = Slots(queue)
         self._gathered: deque[PendingAppend] = deque()
         self._begun = False
         self._committing: asyncio.Task[None] | None = None
@@ -216,8 +344,21 @@ class LoopCommit:
         return self._committing is None and not self._begun
 
     async def append(self, request: AppendRequest) -> Appended:
-        """Hand the request to the next batch, and wait for its result."""
-        return await submit(request, self._slots, self._take)
+        """Commit the request with the next batch, and return its result."""
+        if self._slots.free:
+            self._slots.free -= 1
+        else:
+            await self._slots.wait()
+        pending = PendingAppend(request)
+        pending.outcome = asyncio.get_running_loop().create_future()
+        try:
+            self._take(pending)
+            return await pending.outcome
+        except asyncio.CancelledError:
+            pending.abandoned = True
+            raise
+        finally:
+            self._slots.leave()
 
     async def close(self) -> None:
         """Commit what has been handed in."""
@@ -240,7 +381,7 @@ class LoopCommit:
         try:
             begun = self._begin(pending.request, partial(self._on_result, pending))
         except Exception:
-            begun = pending.outcome.done()  # then a second commit would store it twice
+            begun = pending.outcome is not None and pending.outcome.done()  # a second commit would store it twice
             if begun:
                 log.exception("an error after a commit; the events are stored")
         if not begun:

@@ -64,6 +64,11 @@ class Replacement:
     def __repr__(self) -> str:
         return f"<Replacement of {self._where}: {self._reason or 'not found'}>"
 
+    @property
+    def is_found(self) -> bool:
+        """Return whether the log was found replaced."""
+        return self._reason is not None
+
     def listen(self, listener: Listener) -> None:
         """Call a listener on the running event loop when the log is found replaced; at once if it was already."""
         self._listeners[listener] = asyncio.get_running_loop()

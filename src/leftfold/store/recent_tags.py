@@ -44,9 +44,11 @@ class RecentTags:
     def add(self, first: int, events: Sequence[NewEvent | StoredEvent]) -> None:
         """Note the events that the commit will write, starting at position `first`."""
         if len(events) < DEFERRED_EVENTS:
+            newest = self._young.noted()
             for position, event in enumerate(events, first):
                 self._types[event.type] = position
-                self._young.note(position, event.tags)
+                for tag in event.tags:
+                    newest[tag] = position
         else:
             self._types.update(zip([event.type for event in events], count(first), strict=False))
             self._young.defer(first, [event.tags for event in events])
@@ -62,8 +64,9 @@ class RecentTags:
         """Return whether it is certain that no event after `after` matches; False means that it is not known."""
         if after < self._since:
             return False
+        young, old = self._young.noted(), self._old.noted()
         for tag in item.tags:
-            if (self._young.newest(tag) or self._old.newest(tag)) <= after:
+            if (young.get(tag) or old.get(tag, 0)) <= after:
                 return True
         return bool(item.types) and all(self._types.get(type, 0) <= after for type in item.types)
 
@@ -76,30 +79,25 @@ class Generation:
     """
 
     def __init__(self) -> None:
-        self.size = 0
         self.deferred = 0  # how many of the tags are deferred; some may count twice
         self._newest: dict[str, int] = {}
         self._deferred: list[tuple[int, Sequence[tuple[str, ...]]]] = []
 
-    def note(self, position: int, tags: Sequence[str]) -> None:
-        """Note the tags of one event, which is the newest."""
+    @property
+    def size(self) -> int:
+        """Return how many tags it has."""
+        return len(self._newest) + self.deferred
+
+    def noted(self) -> dict[str, int]:
+        """Return the newest position of each tag, to be read or changed."""
         if self._deferred:
             self._note_deferred()
-        for tag in tags:
-            self._newest[tag] = position
-        self.size = len(self._newest)
+        return self._newest
 
     def defer(self, first: int, tags: Sequence[tuple[str, ...]]) -> None:
         """Keep the tags of events, starting at position `first`, until a condition asks for them."""
         self._deferred.append((first, tags))
         self.deferred += sum(map(len, tags))
-        self.size = len(self._newest) + self.deferred
-
-    def newest(self, tag: str) -> int:
-        """Return the newest position that has the tag, or 0."""
-        if self._deferred:
-            self._note_deferred()
-        return self._newest.get(tag, 0)
 
     def _note_deferred(self) -> None:
         for first, many in self._deferred:
@@ -108,4 +106,3 @@ class Generation:
                     self._newest[tag] = position
         self._deferred.clear()
         self.deferred = 0
-        self.size = len(self._newest)

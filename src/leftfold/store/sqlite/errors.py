@@ -47,25 +47,32 @@ def named(where: str, error: sqlite3.Error) -> StoreUnavailable:
     return ERRORS.get(code, StoreFailed)(where, problem)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """Take the write lock; commit at the end, or roll everything back.
+class Transaction:
+    """Takes the write lock of a connection; commits at the end, or rolls everything back.
 
-    Raise `OutcomeUnknown` if the commit failed during its sync: after a crash it may turn out to be committed.
+    Raise `OutcomeUnknown` if the commit failed during its sync: after a crash it may turn out to be committed. A class
+    rather than a generator, which would take three times as long.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        _roll_back(connection)
-        raise
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        _roll_back(connection)
-        if _primary_code(error) in CERTAINLY_NOT_COMMITTED:
-            raise
-        raise OutcomeUnknown(str(error)) from error
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            _roll_back(self._connection)
+            return
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as problem:
+            _roll_back(self._connection)
+            if _primary_code(problem) in CERTAINLY_NOT_COMMITTED:
+                raise
+            raise OutcomeUnknown(str(problem)) from problem
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

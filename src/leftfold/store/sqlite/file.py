@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing, suppress
+from enum import Enum
 from pathlib import Path
 from time import time_ns
 from uuid import uuid4
@@ -12,13 +13,26 @@ from leftfold.model.clock import Clock, to_microseconds
 from leftfold.store.identity import Replacement
 from leftfold.store.private_files import Group, create_private
 from leftfold.store.sqlite.copies import WAL_HEADER, foreign_wal, torn_end
-from leftfold.store.sqlite.errors import named_errors, transaction
+from leftfold.store.sqlite.errors import Transaction, named_errors
 from leftfold.store.sqlite.format import FORMAT, create_schema, lift, look_like_newest
 
 TICK = 100_000_000  # nanoseconds within which two changes may leave a folder with the same time
 APPLICATION = 0x6C66_6C64  # "lfld" in the file's header
 CHECKPOINT_PAGES = 4_000  # in the write-ahead log, before a commit copies them into the file
 MAPPED_BYTES = 33_554_432  # of the file for each reader: faster than read(), but it counts as resident memory
+
+
+class Use(Enum):
+    """What the writing connection is used for: whether it syncs, waits for the lock of others, and checkpoints."""
+
+    COMMIT = (True, True, True)
+    COMMIT_ON_LOOP = (True, False, False)
+    TIDY = (False, False, True)
+
+    def __init__(self, syncs: bool, waits: bool, checkpoints: bool) -> None:
+        self.syncs = syncs
+        self.waits = waits
+        self.checkpoints = checkpoints
 
 
 class LogFile:
@@ -48,7 +62,7 @@ class LogFile:
         self._busy_timeout = busy_timeout
         self.format = FORMAT
         self._standing: os.stat_result | None = None
-        self._aside = False
+        self._use: Use | None = None
         self._folder = os.path.dirname(os.path.realpath(self._place))
         self._unchanged = (0, 0)  # the folder, as it was when each file was last found in place
         self._identities: list[
@@ -58,6 +72,11 @@ class LogFile:
 
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
+
+    @property
+    def is_immutable(self) -> bool:
+        """Return whether the log is read as it is, because nobody has it open and nobody can."""
+        return self._standing is not None
 
     @property
     def _synchronous(self) -> str:
@@ -101,20 +120,13 @@ class LogFile:
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
 
-    def aside(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Set the connection up for work that can wait: it commits without a sync, and does not wait for locks."""
-        if not self._aside:
-            self._aside = True
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA busy_timeout = 0")
-        return connection
-
-    def in_front(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Set the connection up for commits that callers wait for."""
-        if self._aside:
-            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._aside = False
+    def set_up(self, connection: sqlite3.Connection, use: Use) -> sqlite3.Connection:
+        """Set the writing connection up for what it is used for next."""
+        if self._use is not use:
+            self._use = use
+            connection.execute(f"PRAGMA synchronous = {self._synchronous if use.syncs else 'NORMAL'}")
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000) if use.waits else 0}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if use.checkpoints else 0}")
         return connection
 
     def check_in_place(self, *, written: bool = False) -> None:
@@ -215,7 +227,7 @@ class LogFile:
         self.format = FORMAT
 
     def _create_or_lift(self, connection: sqlite3.Connection) -> None:
-        with transaction(connection):
+        with Transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version:  # perhaps another process has just created it
                 lift(connection, version, self.path)

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from leftfold.errors import LeftfoldError, StoreCorrupt
-from leftfold.model.clock import Clock, SystemClock, to_microseconds
+from leftfold.model.clock import Clock, SystemClock, microseconds_of, to_microseconds
 from leftfold.model.criteria import EVERYTHING, Criteria, Item
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest
@@ -25,8 +26,8 @@ from leftfold.store.inspection import Statistics, StoredKey, TypeSample
 from leftfold.store.private_files import Group
 from leftfold.store.reading import ReadingThreads, ReadOptions
 from leftfold.store.recent_tags import RecentTags
-from leftfold.store.sqlite.errors import named_errors, transaction
-from leftfold.store.sqlite.file import LogFile
+from leftfold.store.sqlite.errors import Transaction, named, named_errors
+from leftfold.store.sqlite.file import LogFile, Use
 from leftfold.store.sqlite.format import hide_replacement_triggers
 from leftfold.store.sqlite.inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite.reading import Reading, Types, head_of, type_samples
@@ -34,8 +35,9 @@ from leftfold.store.sqlite.select import scans_for, select
 from leftfold.store.sqlite.tags import (
     BULK_INSERT_ROWS,
     MergeStep,
+    TagIndex,
+    TagRows,
     finish_merges,
-    index_tags,
     insert_many,
     next_step,
     tag_rows,
@@ -98,6 +100,7 @@ class SQLiteStore(DatabaseStore):
         self._types = Types()
         self._recent = RecentTags()
         self._newest = Newest(self._file)
+        self._tags = TagIndex()
         self._writer = self._file.open()
         self.log_id = self._identify(self._writer)
         self._readers = ReadingThreads(
@@ -111,7 +114,13 @@ class SQLiteStore(DatabaseStore):
         self._written = 0
         self._hidden = False  # whether the writer inserts without the triggers against replacement
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="leftfold tag rows")
-        self._commits = GroupCommit(self._commit, self._head.advance, queue=queue, tidy=self._merge)
+        self._commits = GroupCommit(
+            partial(self._commit, Use.COMMIT),
+            self._head.advance,
+            queue=queue,
+            tidy=self._merge,
+            on_loop=partial(self._commit, Use.COMMIT_ON_LOOP),
+        )
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path}{'' if self._file.durable else ', not durable'} at {self._head.known}>"
@@ -203,58 +212,83 @@ class SQLiteStore(DatabaseStore):
             connection.close()
             raise
 
-    # --- commits, in the writing thread
+    # --- commits, in the writing thread or on the event loop
 
-    def _commit(self, requests: Sequence[AppendRequest]) -> Sequence[AppendResult]:
-        connection = self._writer
-        with named_errors(self._where), transaction(self._file.in_front(connection)):
-            self._file.check_in_place()  # under the lock, for which this may have waited
-            head, newest = self._newest.look(connection)
-            now = to_microseconds(self._clock.now())
-            latest = self._guard.latest(now)
-            admission = Admission(self, self._recent, head=head, newest=newest, now=now, latest=latest)
-            outcomes = [admission.admit(request) for request in requests]
-            self._write(connection, admission, sum(request.size for request in requests))
+    def _commit(self, use: Use, requests: Sequence[AppendRequest]) -> Sequence[AppendResult]:
+        connection = self._file.set_up(self._writer, use)
+        try:
+            with Transaction(connection):
+                self._file.check_in_place()  # under the lock, for which this may have waited
+                head, newest = self._newest.look(connection)
+                now = microseconds_of(self._clock)
+                latest = self._guard.latest(now)
+                admission = Admission(self, self._recent, head=head, newest=newest, now=now, latest=latest)
+                outcomes = [admission.admit(request) for request in requests]
+                if admission.placed:
+                    self._write(connection, admission, requests)
+        except sqlite3.Error as error:
+            raise named(self._where, error) from error
         self._file.check_in_place(written=True)
         try:
             self._recent.done(admission.head)
             self._newest.committed(admission)
-            self._prepare_merge()
+            if self._unmerged:
+                self._prepare_merge()
         except Exception:  # the batch is committed; the next commit looks for what was not noted
             log.exception("an error after a commit to %s; the events are stored", self._path)
         return outcomes
 
-    def _write(self, connection: sqlite3.Connection, admission: Admission, size: int) -> None:
-        if not admission.placed:
-            return
-        events = [event for placed in admission.placed for event in placed.events]
-        self._written += len(events)
+    def _write(self, connection: sqlite3.Connection, admission: Admission, requests: Sequence[AppendRequest]) -> None:
+        positions = range(admission.placed[0].first, admission.head + 1)
+        self._written += len(positions)
         if self._written > EVENTS_BEFORE_HIDING_TRIGGERS and not self._hidden:
             self._hidden = True
             hide_replacement_triggers(connection)
-        times = [time for placed in admission.placed for time in placed.times]
-        positions = range(admission.placed[0].first, admission.head + 1)
-        ids = self._types.ids_for(connection, {event.type for event in events})
-        types = [ids[event.type] for event in events]
-        columns = _columns(events, positions, times, types)
-        if len(events) < BULK_INSERT_ROWS:
-            connection.executemany(INSERT_EVENT, zip(*columns.values(), strict=True))
-            tags = tag_rows(events, positions, types)
+        types = {event.type for placed in admission.placed for event in placed.events}
+        ids = self._types.ids_for(connection, types)
+        if len(positions) < BULK_INSERT_ROWS:
+            tags = self._insert_few(connection, admission, ids)
         else:
-            making = self._beside.submit(tag_rows, events, positions, types)
-            insert_many(connection, "event", columns, size)
-            tags = making.result()
-        if index_tags(connection, positions, tags):
-            self._unmerged = True
+            tags = self._insert_many(connection, admission, ids, sum(request.size for request in requests))
         for key, appended in admission.keys:
             connection.execute(INSERT_KEY, (key.value, appended.first, appended.last, key.digest))
+        if self._tags.add(connection, positions, tags, alone=self._newest.is_alone):
+            self._unmerged = True
+
+    def _insert_few(self, connection: sqlite3.Connection, admission: Admission, ids: Mapping[str, int]) -> TagRows:
+        """Insert events row by row; return their tags in the order of the index."""
+        rows: list[tuple[Any, ...]] = []
+        tags: list[tuple[str, int, int]] = []
+        for placed in admission.placed:
+            for position, time, event in zip(count(placed.first), placed.times, placed.events, strict=False):
+                type = ids[event.type]
+                data, metadata = _readable(event.data), _readable(event.metadata)
+                rows.append((position, time, type, event.version, data, metadata, "\n".join(event.tags)))
+                tags += [(tag, position, type) for tag in event.tags]
+        if len(rows) == 1:
+            connection.execute(INSERT_EVENT, rows[0])
+        else:
+            connection.executemany(INSERT_EVENT, rows)
+            tags.sort()
+        return tags
+
+    def _insert_many(
+        self, connection: sqlite3.Connection, admission: Admission, ids: Mapping[str, int], size: int
+    ) -> TagRows:
+        """Insert events of `size` bytes with long statements, while another thread sorts their tags."""
+        events = [event for placed in admission.placed for event in placed.events]
+        times = [time for placed in admission.placed for time in placed.times]
+        positions = range(admission.placed[0].first, admission.head + 1)
+        types = [ids[event.type] for event in events]
+        making = self._beside.submit(tag_rows, events, positions, types)
+        insert_many(connection, "event", _columns(events, positions, times, types), size)
+        return making.result()
 
     def _prepare_merge(self) -> None:
         """Find out what to merge next, before the callers get their results and continue."""
-        if not self._unmerged:
-            return
+        self._commits.wake()
         try:
-            connection = self._file.aside(self._writer)
+            connection = self._file.set_up(self._writer, Use.TIDY)
             self._step = self._step or next_step(connection)
         except sqlite3.Error:
             log.exception("could not merge the tag index of %s; trying again later", self._path)
@@ -269,9 +303,7 @@ class SQLiteStore(DatabaseStore):
             return False
         try:
             with named_errors(self._where):
-                self._unmerged = self._merge_some(self._file.aside(self._writer))
-                if not self._unmerged:
-                    self._file.in_front(self._writer)
+                self._unmerged = self._merge_some(self._file.set_up(self._writer, Use.TIDY))
         except LeftfoldError:
             return False
         except Exception:  # no caller waits for it, and the thread must survive it
@@ -282,7 +314,7 @@ class SQLiteStore(DatabaseStore):
     def _merge_some(self, connection: sqlite3.Connection) -> bool:
         self._file.check_in_place()
         if self._step is None:
-            with transaction(connection):
+            with Transaction(connection):
                 more = finish_merges(connection)
         else:
             more = True
@@ -310,7 +342,8 @@ class SQLiteStore(DatabaseStore):
 
     def _check_open(self) -> None:
         super()._check_open()
-        self._file.check_standing()
+        if self.replacement.is_found or self._file.is_immutable:
+            self._file.check_standing()
 
 
 class Newest:
@@ -320,6 +353,7 @@ class Newest:
         self._file = file
         self._row: tuple[Any, ...] | None = None
         self._place = (0, 0)  # position and time of the newest event, only for the writing thread
+        self.is_alone = False  # whether nobody else has committed since the last commit of this process
         self._seen = 0  # SQLite's data version, which changes when another connection commits
         self._version: int | None = None  # the data version at the last commit; None while a commit is under way
         self._versions: dict[sqlite3.Connection, int] = {}  # the data version of each connection that reads
@@ -341,7 +375,8 @@ class Newest:
         Raise `LogReplaced` if the event that was the newest before is no longer in the log.
         """
         self._seen = _data_version(connection)
-        if self._seen != self._version:
+        self.is_alone = self._seen == self._version
+        if not self.is_alone:
             known = self._row  # a reading thread may replace it meanwhile
             if known and connection.execute(SELECT_WHOLE, known[:1]).fetchone() != known:
                 self._refuse(known)
@@ -408,12 +443,9 @@ def _columns(
 
 
 def _texts(column: Sequence[bytes]) -> list[str] | list[str | bytes]:
-    try:
-        if column.count(column[0]) == len(column):
-            return [column[0].decode()] * len(column)
-        return [data.decode() for data in column]
-    except UnicodeDecodeError:
-        return [_readable(data) for data in column]
+    if column.count(column[0]) == len(column):
+        return [_readable(column[0])] * len(column)
+    return [_readable(data) for data in column]
 
 
 def _readable(data: bytes) -> str | bytes:

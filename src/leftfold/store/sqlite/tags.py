@@ -1,9 +1,10 @@
 """The tag index of an SQLite log: the segments that hold new tags, and how they are merged."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from leftfold.model.record import NewEvent
@@ -27,13 +28,26 @@ def insert_many(
     count = len(next(iter(columns.values())))
     same = tuple(name for name, column in columns.items() if column.count(column[0]) == count)
     other = tuple(name for name in columns if name not in same)
-    first, width = [columns[name][0] for name in same], len(other)
-    values = list(chain.from_iterable(zip(*[columns[name] for name in other], strict=True)))
+    first = [columns[name][0] for name in same]
+    _insert_rows(connection, table, (same, first), other, zip(*[columns[name] for name in other], strict=True), size)
+
+
+def _insert_rows(
+    connection: sqlite3.Connection,
+    table: str,
+    shared: tuple[tuple[str, ...], list[Any]],
+    names: tuple[str, ...],
+    values_of_rows: Iterable[tuple[Any, ...]],
+    size: int = 0,
+) -> None:
+    """Insert rows with long statements; `shared` are the columns in which all have the same value, and these values."""
+    (same, first), width = shared, len(names)
+    values = list(chain.from_iterable(values_of_rows))
     start = 0
     for rows in ROWS_PER_STATEMENT if size < LARGE_BYTES else LARGE_ROWS_PER_STATEMENT:
         step = rows * width
         while start + step <= len(values):
-            connection.execute(_statement(table, same, other, rows), [*first, *values[start : start + step]])
+            connection.execute(_statement(table, same, names, rows), [*first, *values[start : start + step]])
             start += step
 
 
@@ -106,12 +120,8 @@ DELETE_TAGS_TO = f"{DELETE_TAGS} AND (tag, position) < (?, ?)"
 DELETE_MERGED = "DELETE FROM segment_merged WHERE id = ?"
 
 
-class TagRows(NamedTuple):
-    """Tags to write, each with the position and the type of its event."""
-
-    tag: list[str]
-    position: list[int]
-    type: list[int]
+TagRows = list[tuple[str, int, int]]
+"""Tags to write, each with the position and the type of its event, in the order of the index."""
 
 
 class Merge(NamedTuple):
@@ -125,35 +135,54 @@ class Merge(NamedTuple):
 
 def tag_rows(events: Sequence[NewEvent], positions: Sequence[int], types: Sequence[int]) -> TagRows:
     """Return the tags of these events in the order of the index, so that its pages are written one after the other."""
-    tags = [tag for event in events for tag in event.tags]
-    event_of = [number for number, event in enumerate(events) for _ in event.tags]
-    order = sorted(range(len(tags)), key=tags.__getitem__)
-    own = [event_of[each] for each in order]
-    return TagRows([tags[each] for each in order], [positions[each] for each in own], [types[each] for each in own])
+    rows = zip(events, positions, types, strict=True)
+    return sorted([(tag, position, type) for event, position, type in rows for tag in event.tags], key=itemgetter(0))
 
 
-def index_tags(connection: sqlite3.Connection, positions: range, rows: TagRows) -> bool:
-    """Write the tags of events, in the transaction that writes the events at these positions.
+class TagIndex:
+    """Writes tags into the newest segment, which it remembers while nobody else commits."""
 
-    Return whether this has filled a segment, so that there are tags to merge.
-    """
-    segment, first = connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
-    count = len(rows.tag)
-    if count < BULK_INSERT_ROWS:
-        connection.executemany(INSERT_TAG, zip(repeat(segment), *rows, strict=False))
-    else:
-        insert_many(connection, "segment_tag", {"segment": [segment] * count, **rows._asdict()})
-    head = positions[-1]
-    unmerged = False
-    if head - first + 1 >= EVENTS_PER_SEGMENT:
-        connection.execute(END_SEGMENT, (head, first))
-        connection.execute(INSERT_SEGMENT, (head + 1, LAST_POSITION, _lowest_id(connection), 0))
-        unmerged = finish_merges(connection)
-    if head // POSITIONS_PER_UPKEEP > (positions[0] - 1) // POSITIONS_PER_UPKEEP and _is_behind(connection):
-        _keep_up(
-            connection, MERGE_SPEED * max(count, POSITIONS_PER_UPKEEP * count // len(positions), POSITIONS_PER_UPKEEP)
-        )
-    return unmerged
+    def __init__(self) -> None:
+        self._newest: tuple[int, int] | None = None  # id and first position of the segment
+
+    def __repr__(self) -> str:
+        return f"<TagIndex at segment {self._newest}>"
+
+    def add(self, connection: sqlite3.Connection, positions: range, rows: TagRows, *, alone: bool) -> bool:
+        """Write the tags of events, in the transaction that writes the events at these positions.
+
+        Nobody else has committed since this was last called if it is `alone`. Return whether this has filled a segment,
+        so that there are tags to merge.
+        """
+        segment, first = (self._newest if alone else None) or connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
+        self._newest = segment, first
+        if len(rows) == 1:
+            connection.execute(INSERT_TAG, (segment, *rows[0]))
+        elif len(rows) < BULK_INSERT_ROWS:
+            connection.executemany(INSERT_TAG, [(segment, *row) for row in rows])
+        else:
+            _insert_rows(connection, "segment_tag", (("segment",), [segment]), ("tag", "position", "type"), rows)
+        head = positions[-1]
+        if (
+            head - first + 1 < EVENTS_PER_SEGMENT
+            and head // POSITIONS_PER_UPKEEP == (positions[0] - 1) // POSITIONS_PER_UPKEEP
+        ):
+            return False
+        return self._keep(connection, positions, len(rows), first)
+
+    def _keep(self, connection: sqlite3.Connection, positions: range, count: int, first: int) -> bool:
+        """Begin a segment if the newest is full, and merge some tags if too many segments wait."""
+        self._newest = None
+        head = positions[-1]
+        unmerged = False
+        if head - first + 1 >= EVENTS_PER_SEGMENT:
+            connection.execute(END_SEGMENT, (head, first))
+            connection.execute(INSERT_SEGMENT, (head + 1, LAST_POSITION, _lowest_id(connection), 0))
+            unmerged = finish_merges(connection)
+        if head // POSITIONS_PER_UPKEEP > (positions[0] - 1) // POSITIONS_PER_UPKEEP and _is_behind(connection):
+            of_all = POSITIONS_PER_UPKEEP * count // len(positions)
+            _keep_up(connection, MERGE_SPEED * max(count, of_all, POSITIONS_PER_UPKEEP))
+        return unmerged
 
 
 def next_step(connection: sqlite3.Connection) -> MergeStep | None:
