@@ -37,7 +37,6 @@ from leftfold.store import open_store
 from leftfold.store.postgres.driver import connect
 from leftfold.store.postgres.schema import create_log
 from leftfold_torture.postgres_server import PostgresServer
-from tests.postgres import DATABASE
 
 AccountId = Annotated[str, Tag("account")]
 LIMIT = 10.0
@@ -218,11 +217,11 @@ NAMES = {"log": "bank.db", "models": "bank.models.db"}
 class Schemas:
     """Two schemas of a PostgreSQL database."""
 
-    def __init__(self, server: PostgresServer) -> None:
-        self._log = f"bank_{uuid4().hex[:8]}"
-        self._admin = server.url(DATABASE)
-        self.url = server.url(DATABASE, log=self._log)
-        self._head = 0
+    def __init__(self, server: PostgresServer, database: str, head: int = 0) -> None:
+        self._log = "bank"
+        self._admin = server.url(database)
+        self.url = server.url(database, log=self._log)
+        self._head = head
 
     def save(self, head: int) -> None:
         self._head = head
@@ -301,9 +300,53 @@ class Schemas:
                 connection.execute(statement.encode())
 
 
+BEGUN = (1, 2, 3)
+"""The amounts of the deposits that each place begins with: worked off, and saved."""
+
+
+async def begun(place: Place) -> int:
+    await grown(place, "a", *BEGUN)
+    head = await worked_off(place, [])
+    place.save(head)
+    return head
+
+
+@pytest.fixture(scope="module")
+def begun_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the folders of the tests are copied from."""
+    folder = tmp_path_factory.mktemp("begun")
+    asyncio.run(begun(Folder(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def begun_database(postgres: PostgresServer) -> tuple[str, int]:
+    """What the databases of the tests are copied from, and the head of its log."""
+    postgres.create("begun")
+    return "begun", asyncio.run(begun(Schemas(postgres, "begun")))
+
+
+@pytest.fixture
+def open_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Place]:
+    """Make the place of a test on one of the backends."""
+
+    def make(backend: str) -> Place:
+        if backend == "sqlite":
+            shutil.copytree(request.getfixturevalue("begun_folder"), tmp_path, dirs_exist_ok=True)
+            return Folder(tmp_path)
+        server: PostgresServer = request.getfixturevalue("postgres")
+        template, head = request.getfixturevalue("begun_database")
+        database = f"bank_{uuid4().hex[:8]}"
+        server.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
+        request.addfinalizer(lambda: server.execute(f"DROP DATABASE {database} WITH (FORCE)"))
+        return Schemas(server, database, head)
+
+    return make
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Folder(tmp_path) if request.param == "sqlite" else Schemas(request.getfixturevalue("postgres"))
+def place(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) -> Place:
+    return open_place(request.param)
 
 
 async def grown(place: Place, account: str, *amounts: int) -> int:
@@ -378,8 +421,6 @@ CASES: dict[Case, str] = {
 
 
 async def prepared(place: Place, case: Case, mail: list[int]) -> None:
-    await grown(place, "a", 1, 2, 3)
-    place.save(await worked_off(place, mail))
     await grown(place, "a", 10, 20)
     await worked_off(place, mail)
     await case(place)
@@ -387,7 +428,7 @@ async def prepared(place: Place, case: Case, mail: list[int]) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 async def test_a_worker_that_opens_first_makes_everything_right(place: Place, case: Case) -> None:
-    mail: list[int] = []
+    mail = [*BEGUN]
     await prepared(place, case, mail)
 
     if case is another_log and isinstance(place, Schemas):
@@ -407,7 +448,7 @@ async def test_a_worker_that_opens_first_makes_everything_right(place: Place, ca
 
 @pytest.mark.parametrize("case", CASES)
 async def test_a_server_that_opens_first_answers_nothing_that_the_log_does_not_say(place: Place, case: Case) -> None:
-    mail: list[int] = []
+    mail = [*BEGUN]
     await prepared(place, case, mail)
 
     async with bank([]).open(place.url, work=False) as server:
@@ -445,7 +486,7 @@ async def test_a_server_says_once_what_a_restored_log_means_for_each_model(
 async def test_a_worker_says_once_that_it_folds_a_restored_log_from_the_beginning(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail: list[int] = []
+    mail = [*BEGUN]
     await prepared(place, log_older, mail)
 
     await worked_off(place, mail)
@@ -477,10 +518,10 @@ WAYS = {"sqlite": ("moved", "in place"), "postgres": ("failover", "kept connecti
 
 
 @pytest.fixture(params=[(backend, way) for backend, ways in WAYS.items() for way in ways], ids="-".join)
-def replaced(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Place, str]:
+def replaced(request: pytest.FixtureRequest, open_place: Callable[[str], Place]) -> tuple[Place, str]:
     """A place, and the way in which its log is replaced under processes that have it open."""
     backend, way = request.param
-    return (Folder(tmp_path) if backend == "sqlite" else Schemas(request.getfixturevalue("postgres"))), way
+    return open_place(backend), way
 
 
 @pytest.mark.parametrize("grow", [False, True])
@@ -488,9 +529,7 @@ async def test_a_process_whose_log_is_replaced_while_it_runs_is_refused_and_leav
     replaced: tuple[Place, str], grow: bool
 ) -> None:
     place, way = replaced
-    await grown(place, "a", 1, 2, 3)
-    mail: list[int] = []
-    place.save(await worked_off(place, mail))
+    mail = [*BEGUN]
     lease = timedelta(seconds=0.5)
 
     async with bank(mail).open(place.url, lease=lease) as former:
@@ -544,8 +583,6 @@ async def test_no_query_is_answered_once_any_verb_was_refused(
     replaced: tuple[Place, str], work: bool, grow: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     place, way = replaced
-    await grown(place, "a", 1, 2, 3)
-    place.save(await worked_off(place, []))
 
     async with bank([]).open(place.url, work=work) as live:
         receipt = await live.execute(Deposit("a", 10))
@@ -578,9 +615,7 @@ async def test_what_other_processes_append_is_no_replaced_log(tmp_path: Path) ->
 async def test_checkpoints_of_a_former_release_are_given_the_event_that_the_log_has_there(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail: list[int] = []
-    await grown(place, "a", 1, 2, 3)
-    place.save(await worked_off(place, mail))
+    mail = [*BEGUN]
     await grown(place, "a", 10, 20)
     await worked_off(place, mail)
     place.forget_identities()
