@@ -333,7 +333,7 @@ class NotParked(UsageError, LookupError):
     state: str = ""
     found = "{name} has nothing parked{key:? under the key {key}}{state:?: it is {state}}"
     expected = "the key of a parked event, of which there are {parked}"
-    remedy = "list them with `live.parked()` or `leftfold status`; what is not parked needs nothing"
+    remedy = "list them with `live.parked()` or `leftfold parked`; what is not parked needs nothing"
 
 
 class AlreadyEnded(UsageError):
@@ -354,8 +354,8 @@ class WrongVerb(UsageError, ValueError):
     name: str
     instead: str
     found = "{verb} does not apply to {name} in this way"
-    expected = "{instead}"
-    remedy = "call that instead"
+    expected = "a verb and a key that fit {name}"
+    remedy = "use {instead}"
 
 
 class NaiveDatetime(UsageError, ValueError):
@@ -994,7 +994,7 @@ class TicketFailed(TicketError):
     error: str
     found = "the command {ticket!r} failed {attempts} times, the last time with {error}"
     expected = "a handler that decides without an exception"
-    remedy = "remove the cause, then retry it: live.ticket(id).retry(), or `leftfold commands --retry`"
+    remedy = "remove the cause, then retry it: live.ticket(id).retry(), or `leftfold retry`"
 
 
 class TicketCancelled(TicketError):
@@ -1070,7 +1070,7 @@ class ProjectionParked(ReadModelError):
     found = "{projection} is parked at position {position}: {problem}"
     expected = "a handler that handles the event at this position"
     remedy = (
-        "remove the cause, then `leftfold projections ... retry {projection:shell}`, or skip the event with a reason; "
+        "remove the cause, then `leftfold retry ... {projection:shell}`, or skip the event with a reason; "
         "a corrected handler with a higher version is rebuilt and continues by itself"
     )
 

@@ -1,6 +1,6 @@
 """What needs attention: parked and failed work under one set of names, and the verbs retry, skip and cancel."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -10,6 +10,7 @@ from leftfold.errors import UnknownName, WrongVerb
 from leftfold.model.metadata import Metadata, present_metadata
 from leftfold.process import ProcessDefinition, Processes
 from leftfold.query import ParkedKey, ReadModelDefinition, ReadSide
+from leftfold.reaction import ReactorDefinition
 from leftfold.reaction.reactors import Reactors
 
 Kind = Literal["commands", "process", "reactor", "projection"]
@@ -44,6 +45,32 @@ class Subject(NamedTuple):
         return f"{self.kind} {self.own}" if self.own else self.kind
 
 
+def subjects_of(
+    kept: Iterable[ReadModelDefinition], processes: Iterable[ProcessDefinition], reactors: Iterable[ReactorDefinition]
+) -> Mapping[str, Subject]:
+    """Return everything that can be parked, by its kind and name."""
+    subjects = [
+        *(Subject("projection", each.name, each) for each in kept),
+        *(Subject("process", each.name, each) for each in processes),
+        *(Subject("reactor", each.name, each) for each in reactors),
+        Subject("commands", ""),
+    ]
+    return {each.name: each for each in subjects}
+
+
+def subject_named(subjects: Mapping[str, Subject], name: type | str) -> Subject:
+    """Return what a class or a name stands for; the kind may be left out if one thing alone has the name."""
+    if isinstance(name, type):
+        found = [each for each in subjects.values() if name is getattr(each.definition, "owner", None)]
+    else:
+        found = [subjects[name]] if name in subjects else [e for e in subjects.values() if e.own == name]
+    if len(found) != 1:
+        called = name.__qualname__ if isinstance(name, type) else name
+        known = [each.name for each in found or subjects.values()]
+        raise UnknownName("projection, process manager or reactor", called, known, ambiguous=bool(found))
+    return found[0]
+
+
 class ParkedWork:
     """Finds parked work by its name, and carries out the verbs."""
 
@@ -58,33 +85,33 @@ class ParkedWork:
         listing: Listing,
     ) -> None:
         self._read_side = read_side
-        self._kept = list(kept)
+        self._subjects = subjects_of(kept, definitions, reactors.definitions.values())
         self._processes = processes
-        self._definitions = list(definitions)
         self._reactors = reactors
         self._inbox = inbox
         self._listing = listing
 
     def __repr__(self) -> str:
-        return f"<ParkedWork of {', '.join(self._subjects())}>"
+        return f"<ParkedWork of {', '.join(self._subjects)}>"
 
     async def all(self, name: type | str | None) -> list[Parked]:
         """Return what is parked under a name, or under all names."""
-        chosen = self._subjects().values() if name is None else [self.subject(name)]
+        chosen = self._subjects.values() if name is None else [subject_named(self._subjects, name)]
         return [parked for each in chosen for parked in await self._of(each)]
 
     async def retry(self, name: type | str, key: tuple[Any, ...], metadata: Metadata | None) -> list[Parked]:
         """Try parked work again, and return what could not be retried or failed again at once."""
-        subject = self.subject(name)
+        subject = subject_named(self._subjects, name)
         match subject.kind:
             case "projection":
-                return _of_rows(await self._side().parked_keys(subject.definition.handle).retry(key))
+                return parked_rows(await self._side().parked_keys(subject.definition.handle).retry(key))
             case "process":
                 subject.definition.fold.start(key)  # refuses what is not a key of this process
                 await self._processes.retry(subject.definition, key, metadata)
                 return []
             case "reactor":
-                await self._reactors.retry(subject.own, key[0] if key else None, metadata)
+                for position in key or (None,):
+                    await self._reactors.retry(subject.own, position, metadata)
                 return [] if key else await self._of(subject)
             case "commands":
                 for ticket in key or [each.key[0] for each in await self._of(subject)]:
@@ -93,11 +120,11 @@ class ParkedWork:
 
     async def skip(self, name: type | str, key: tuple[Any, ...], reason: str) -> list[Parked]:
         """Leave an event out for good, and return what is parked next under the key."""
-        subject = self.subject(name)
+        subject = subject_named(self._subjects, name)
         match subject.kind:
             case "projection":
                 metadata = Metadata(reason=reason).over(present_metadata())
-                return _of_rows(await self._side().parked_keys(subject.definition.handle).skip(key, metadata))
+                return parked_rows(await self._side().parked_keys(subject.definition.handle).skip(key, metadata))
             case "process":
                 subject.definition.fold.start(key)
                 await self._processes.skip(subject.definition, key, Metadata(reason=reason))
@@ -111,7 +138,7 @@ class ParkedWork:
 
     async def cancel(self, name: type | str, key: tuple[Any, ...], reason: str) -> None:
         """Cancel a process instance or a submitted command."""
-        subject = self.subject(name)
+        subject = subject_named(self._subjects, name)
         if subject.kind == "process":
             subject.definition.fold.start(key)
             await self._processes.cancel(subject.definition, key, self._inbox, Metadata(reason=reason))
@@ -122,32 +149,6 @@ class ParkedWork:
         else:
             raise WrongVerb("cancel", subject.name, "skip, which passes over one event")
 
-    def subject(self, name: type | str) -> Subject:
-        """Return what a class or a name stands for; the kind may be left out if one thing alone has the name."""
-        subjects = self._subjects()
-        if isinstance(name, type):
-            found = [each for each in subjects.values() if name is getattr(each.definition, "owner", None)]
-        else:
-            found = [subjects[name]] if name in subjects else [e for e in subjects.values() if e.own == name]
-        if len(found) != 1:
-            called = name.__qualname__ if isinstance(name, type) else name
-            raise UnknownName(
-                "projection, process manager or reactor",
-                called,
-                [each.name for each in found or subjects.values()],
-                ambiguous=bool(found),
-            )
-        return found[0]
-
-    def _subjects(self) -> Mapping[str, Subject]:
-        subjects = [
-            *(Subject("projection", each.name, each) for each in self._kept),
-            *(Subject("process", each.name, each) for each in self._definitions),
-            *(Subject("reactor", each.name, each) for each in self._reactors.definitions.values()),
-            Subject("commands", ""),
-        ]
-        return {each.name: each for each in subjects}
-
     def _side(self) -> ReadSide:
         assert self._read_side is not None, "a projection was found by its name"
         return self._read_side
@@ -156,7 +157,7 @@ class ParkedWork:
         match subject.kind:
             case "projection":
                 keys = await self._side().parked()
-                return _of_rows([each for each in keys if each.table == subject.definition.table])
+                return parked_rows([each for each in keys if each.table == subject.definition.table])
             case "process":
                 progress = await self._processes.all([subject.definition])
                 return [
@@ -174,7 +175,8 @@ class ParkedWork:
                 return [Parked(subject.name, (each.ticket,), None, each.error or "") for each in failed]
 
 
-def _of_rows(keys: Sequence[ParkedKey]) -> list[Parked]:
+def parked_rows(keys: Iterable[ParkedKey]) -> list[Parked]:
+    """Return the parked keys of read models and SQL projections as parked work."""
     return [Parked(f"projection {each.model}", each.key, each.position, each.problem, each.queued) for each in keys]
 
 

@@ -1,4 +1,4 @@
-"""`leftfold commands`: what waits, what failed, and what is done about it."""
+"""`leftfold commands`: what waits and what failed; retry and cancel of submitted commands."""
 
 from datetime import time, timedelta
 from pathlib import Path
@@ -34,22 +34,29 @@ def test_commands_of_one_state_in_json(run: Run, log: str, tickets: list[str]) -
 
 
 def test_a_command_is_cancelled_with_a_reason(run: Run, log: str, tickets: list[str]) -> None:
-    ended = run("commands", *BANK, log, "--cancel", tickets[1], "--reason", "not wanted")
+    ended = run("cancel", *BANK, log, "commands", tickets[1], "--reason", "not wanted")
 
-    assert (ended.code, ended.err) == (0, f"{tickets[1]}: cancelled\n")
+    assert (ended.code, ended.out) == (0, f"commands {tickets[1]}: cancelled\n")
     [event] = run("events", log, "--type", "leftfold.command.cancelled", "--json").objects
     assert event["metadata"] == {"reason": "not wanted"}
 
 
 def test_what_cannot_be_retried_is_told(run: Run, log: str, tickets: list[str]) -> None:
-    ended = run("commands", *BANK, log, "--retry", tickets[0])
+    ended = run("retry", *BANK, log, "commands", tickets[0])
 
     assert ended.code == 3
     assert "is pending" in ended.err
 
 
+def test_one_command_is_shown_by_its_ticket(run: Run, log: str, tickets: list[str]) -> None:
+    [shown] = run("commands", *BANK, log, tickets[0], "--json").objects
+
+    assert (shown["ticket"], shown["state"]) == (tickets[0], "pending")
+    assert run("commands", *BANK, log, tickets[0], "--state", "failed").code == 2
+
+
 def test_no_log_is_made_by_a_wrong_url(run: Run, folder: Path) -> None:
-    assert run("commands", *BANK, "sqlite:///gone.db", "--retry", "x").code == 3
+    assert run("retry", *BANK, "sqlite:///gone.db", "commands", "x").code == 3
     assert list(folder.iterdir()) == []
 
 

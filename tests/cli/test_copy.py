@@ -70,7 +70,7 @@ async def test_a_log_is_copied_and_compared(run: Run, log: str) -> None:
     assert ended.lines == [
         "6 events copied, through position 6",
         "6 events and 6 idempotency keys compared: positions, times, bytes, tags and keys are the same",
-        f"the copy is the log {identity}; read models are rebuilt from it",
+        f"the copy is the log {identity}; rebuild the read models from it",
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_log_in_memory_is_refused(run: Run, log: str, place: int) -> None:
     ended = run("copy", *urls)
 
     assert ended.code == 3
-    assert "a log in memory ends with the command" in ended.err
+    assert "a log in memory ends with this command" in ended.err
 
 
 async def test_a_target_with_events_of_its_own_is_refused_and_left_as_it_is(run: Run, log: str) -> None:
@@ -226,7 +226,7 @@ async def test_ctrl_c_ends_a_copy_that_can_go_on(run: Run, long_log: str) -> Non
         reached = await target.head()
 
     [found] = (await asyncio.to_thread(run, "copy", long_log, COPY, "--json")).objects
-    assert (process.returncode, said, told) == (130, "", "interrupted; run it again to go on\n")
+    assert (process.returncode, said, told) == (130, "", "interrupted; run the same command again to finish\n")
     assert 0 < reached < EVENTS
     assert (found["copied"], found["difference"]) == (EVENTS - reached, None)
 

@@ -1,4 +1,4 @@
-"""Free-form projections on the command line: named by their names, with the same verbs as read models."""
+"""SQL projections on the command line: named by their names, with the same verbs as read models."""
 
 import importlib
 import json
@@ -83,52 +83,52 @@ def test_it_is_listed_with_what_holds_it_up(run: Run, post: tuple[str, str]) -> 
     assert ended.lines[2].split()[:5] == ["parcel", "weights", "parked", "1", "2"]
     assert ended.lines[4:] == [
         "parcel weights  ValueError: no parcel weighs 13",
-        "  1 key parked with 2 events: the one row at 2",
+        "  1 key parked with 2 events: the whole projection at 2",
     ]
     assert (found["projections"][0]["state"], found["parked"][0]["queued"]) == ("parked", 2)
 
 
 def test_show_lists_the_events_that_wait(run: Run, post: tuple[str, str]) -> None:
-    assert [each["position"] for each in run("projections", *post, URL, "show", NAME, "--json").objects] == [2, 3]
-    assert run("projections", *post, URL, "show", NAME).lines[0].endswith("ValueError: no parcel weighs 13")
+    assert [each["position"] for each in run("projections", *post, URL, NAME, "--json").objects] == [2, 3]
+    assert run("projections", *post, URL, NAME).lines[0].endswith("ValueError: no parcel weighs 13")
 
 
 def test_retry_after_a_fix_handles_what_waits(run: Run, post: tuple[str, str], folder: Path) -> None:
     fixed = app_of(folder, "free_fixed", set())
 
-    ended = run("projections", *fixed, URL, "retry", NAME)
+    ended = run("retry", *fixed, URL, NAME)
 
-    assert (ended.code, ended.out) == (0, "caught up\n")
+    assert (ended.code, ended.out) == (0, f"projection {NAME}: nothing is parked\n")
     assert rows(folder) == [("p", 1), ("p", 13), ("q", 2)]
-    assert run("projections", *fixed, URL, "retry", NAME, "p").code == 3
+    assert run("retry", *fixed, URL, NAME, "p").code == 3
 
 
 def test_skip_leaves_the_event_out(run: Run, post: tuple[str, str], folder: Path) -> None:
-    assert run("projections", *post, URL, "skip", NAME).code == 2
-    assert run("projections", *post, URL, "skip", NAME, "--reason", "typing error").code == 0
+    assert run("skip", *post, URL, NAME).code == 2
+    assert run("skip", *post, URL, NAME, "--reason", "typing error").code == 0
 
     assert rows(folder) == [("p", 1), ("q", 2)]
     assert "leftfold.read_model:parcel weights" in run("events", URL, "--type", "leftfold.event_skipped").out
 
 
 def test_rebuild_shows_the_difference_and_swaps(run: Run, post: tuple[str, str], folder: Path) -> None:
-    assert run("projections", *post, URL, "skip", NAME, "--reason", "typing error").code == 0
+    assert run("skip", *post, URL, NAME, "--reason", "typing error").code == 0
     doubled = app_of(folder, "free_doubled", set(), version=2, factor=2)
 
     tried = run("rebuild", *doubled, URL, NAME, "--dry-run")
     done = run("rebuild", *doubled, URL, NAME)
 
     assert tried.lines[1] == "rows: 2 added, 2 removed, 0 changed"
-    assert tried.lines[-1] == "a dry run: nothing is kept"
+    assert tried.lines[-1] == "dry run: nothing was changed"
     assert done.lines[-1] == "swapped; the former table is kept until --drop-old"
     assert rows(folder) == [("p", 2), ("q", 4)]
-    assert run("rebuild", *doubled, URL, NAME, "--drop-old").out == "the old table is dropped\n"
+    assert run("rebuild", *doubled, URL, NAME, "--drop-old").out == "the former table is dropped\n"
 
 
 def test_changed_code_is_refused_with_the_command_that_fixes_it(run: Run, post: tuple[str, str], folder: Path) -> None:
     changed = app_of(folder, "free_changed", set(), factor=3)
 
-    ended = run("projections", *changed, URL, "retry", NAME)
+    ended = run("retry", *changed, URL, NAME)
 
     assert ended.code == 3
     assert "leftfold rebuild --app MODULE:ATTR URL 'parcel weights'" in ended.err

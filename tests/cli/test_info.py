@@ -24,7 +24,7 @@ def test_info_counts_events_by_type(run: Run, log: str) -> None:
 
 
 def test_info_says_when_the_url_opens_the_log_less_durably(run: Run, log: str) -> None:
-    assert "a power failure may lose recent ones" in run("info", f"{log}?may_lose=recent-commits").out
+    assert "a power failure may lose recent commits" in run("info", f"{log}?may_lose=recent-commits").out
 
 
 def test_info_in_json(run: Run, log: str, folder: Path) -> None:

@@ -26,6 +26,6 @@ def test_each_command_finds_the_models_where_they_are_said_to_be(
     assert [row["state"] for row in listed["projections"]] == ["current"]
     assert answered.objects[0][0]["account"] == "a-1"
     assert (rebuilt.code, rebuilt.objects[0]["swapped"]) == (0, True)
-    assert dropped.out == "the old table is dropped\n"
+    assert dropped.out == "the former table is dropped\n"
     assert run("rebuild", "sqlite:///bank.db", "Balance", *BANK).code != 0
     assert not list(folder.glob("*.models.db"))

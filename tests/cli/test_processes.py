@@ -57,7 +57,7 @@ def test_follow_catches_up_goes_on_live_and_ends_with_ctrl_c(log: str, following
     following.send_signal(signal.SIGINT)
     out, err = following.communicate(timeout=PATIENCE)
 
-    assert (following.returncode, out, err) == (130, "", "")
+    assert (following.returncode, out, err) == (130, "", "interrupted\n")
 
 
 def test_a_closed_pipe_is_no_error(log: str, folder: Path) -> None:

@@ -89,9 +89,9 @@ def test_reading_leaves_the_log_as_it_is(run: Run, log: str, folder: Path, comma
     [
         ("nowhere:app", "there is no module 'nowhere'"),
         ("examples.nowhere:app", "there is no module 'examples.nowhere'"),
-        ("examples.bank", "it names a module and nothing in it"),
+        ("examples.bank", "this is a module, without an attribute"),
         ("examples.bank:bonk", "the module examples.bank has no 'bonk'"),
-        ("examples.bank:Account", "Account is no App, it is a MessageMeta"),
+        ("examples.bank:Account", "Account is not an App but a MessageMeta"),
         (":bank", "Empty module name"),
     ],
 )

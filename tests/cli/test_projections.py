@@ -1,4 +1,4 @@
-"""`leftfold projections`: how far read models are, what they could not fold, and the verbs for it."""
+"""`leftfold projections`: how far read models are, what they could not fold; retry and skip of parked keys."""
 
 import json
 import sqlite3
@@ -129,48 +129,54 @@ def run_in_thread(run: Run, *arguments: str) -> list[dict[str, object]]:
 
 
 def test_show_lists_the_events_that_wait(run: Run, post: tuple[str, str]) -> None:
-    ended = run("projections", *post, URL, "show", "Weight", "p")
+    ended = run("projections", *post, URL, "Weight", "p")
 
     assert ended.lines[0] == "Weight p at 2  ValueError: no parcel weighs 13"
     assert [line.split()[0] for line in ended.lines[1:] if not line.startswith(" ")] == ["2", "3"]
     assert "  parcel=p weight=13" in ended.lines
-    objects = run("projections", *post, URL, "show", "Weight", "p", "--json").objects
+    objects = run("projections", *post, URL, "Weight", "p", "--json").objects
     assert [each["position"] for each in objects] == [2, 3]
 
 
 def test_retry_after_a_fix_brings_the_keys_level(run: Run, post: tuple[str, str], folder: Path) -> None:
     fixed = app_that_refuses(folder, f"fixed_{folder.name}", {7})
 
-    one = run("projections", *fixed, URL, "retry", "Weight", "p")
-    rest = run("projections", *fixed, URL, "retry", "Weight")
+    one = run("retry", *fixed, URL, "Weight", "p")
+    rest = run("retry", *fixed, URL, "projection Weight")
 
-    assert (one.code, one.out) == (0, "caught up\n")
+    assert (one.code, one.out) == (0, "projection Weight p: nothing is parked\n")
     assert (rest.code, rest.out) == (1, "")
-    assert rest.err == "projection Weight r at 6 is parked: ValueError: no parcel weighs 7\n"
+    assert rest.err == "projection Weight r is parked at position 6: ValueError: no parcel weighs 7\n"
     connection = sqlite3.connect(folder / "post.models.db")
     assert connection.execute("SELECT * FROM weight").fetchall() == [("p", 16), ("q", 13), ("r", 5)]
     connection.close()
 
 
 async def test_skip_is_in_the_audit_trail(run: Run, post: tuple[str, str]) -> None:
-    arguments = ("projections", *post, URL, "skip", "Weight", "p", "--reason", "typing error", "--actor", "ann")
+    arguments = ("skip", *post, URL, "Weight", "p", "--reason", "typing error", "--actor", "ann")
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as threads:
         ended = threads.submit(run, *arguments).result()
         trail = threads.submit(run, "events", URL, "--type", "leftfold.event_skipped").result()
 
-    assert (ended.code, ended.out) == (0, "caught up\n")
+    assert (ended.code, ended.out) == (0, "projection Weight p: skipped\n")
     assert "leftfold.read_model:weight" in trail.lines[0]
     assert trail.lines[2].startswith("  by ann · because typing error · caused by position 2")
     async with open_store(URL) as store:
         assert await store.head() == len(SENT) + 1
 
 
-def test_skip_needs_a_reason_and_verbs_are_known(run: Run, post: tuple[str, str]) -> None:
-    assert run("projections", *post, URL, "skip", "Weight", "p").code == 2
-    assert run("projections", *post, URL, "forget", "Weight", "p").code == 2
-    assert run("projections", *post, URL, "retry").code == 2
-    assert run("projections", *post, URL, "retry", "Height").code == 3
-    assert "Weight has no parcel" not in run("projections", *post, URL, "retry", "Weight", "zz").err
-    assert run("projections", *post, URL, "retry", "Weight", "zz").code == 3
+def test_skip_needs_a_reason_and_what_is_not_parked_is_refused(run: Run, post: tuple[str, str]) -> None:
+    assert run("skip", *post, URL, "Weight", "p").code == 2
+    assert run("skip", *post, URL, "Weight", "--reason", "x").code == 3
+    assert run("retry", *post, URL).code == 2
+    assert run("retry", *post, URL, "Height").code == 3
+    assert run("retry", *post, URL, "Weight", "zz").code == 3
+
+
+def test_one_model_is_listed_alone(run: Run, post: tuple[str, str]) -> None:
+    ended = run("projections", *post, URL, "Weight")
+
+    assert ended.lines[2].split()[:2] == ["Weight", "current"]
+    assert "write 'Weight'" in run("projections", *post, URL, "weight").err

@@ -40,7 +40,7 @@ def test_a_dry_run_shows_what_would_change(run: Run, kept: str, folder: Path) ->
     assert ended.lines[2].startswith("  - account=a-1 ")
     assert ended.lines[2].endswith(" amount=1")
     assert ended.lines[3].endswith(" amount=7300")
-    assert ended.lines[4:] == ["a dry run: nothing is kept"]
+    assert ended.lines[4:] == ["dry run: nothing was changed"]
     assert tables(folder) == ["balance"]
 
 
@@ -52,9 +52,9 @@ def test_a_rebuild_swaps_and_keeps_the_old_table_until_it_is_dropped(run: Run, k
     assert (found["swapped"], found["differences"]["changed"]) == (True, 1)
     assert tables(folder) == ["balance", "balance__old"]
     assert "7300" in run("query", *BANK, kept, "Richest").out
-    assert run("rebuild", *BANK, kept, "Balance", "--drop-old").out == "the old table is dropped\n"
+    assert run("rebuild", *BANK, kept, "Balance", "--drop-old").out == "the former table is dropped\n"
     assert tables(folder) == ["balance"]
-    assert run("rebuild", *BANK, kept, "Balance", "--drop-old").out == "there is no old table\n"
+    assert run("rebuild", *BANK, kept, "Balance", "--drop-old").out == "there is no former table\n"
 
 
 def test_what_is_not_there_is_said(run: Run, kept: str, folder: Path) -> None:

@@ -25,10 +25,10 @@ async def failed(folder: Path) -> str:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("projections", ("show", Row.__name__, "x")),
-        ("projections", ("show", "lines")),
+        ("projections", (Row.__name__, "x")),
+        ("projections", ("lines",)),
         ("processes", ("Greeting", "x")),
-        ("reactors", ("show", "mail")),
+        ("reactors", ("mail",)),
         ("commands", ()),
     ],
 )

@@ -58,7 +58,7 @@ def test_times_ahead_of_the_clock_are_found_and_repaired_by_a_copy(run: Run, fol
     assert found.code == 1
     assert "position 2: its time is more than an hour ahead of the clock; see copy --latest: 2 in all" in found.out
     assert copied.code == 0
-    assert "times after 2026-06-02T00:00:00+00:00 became it" in copied.out
+    assert "later times are now 2026-06-02T00:00:00+00:00" in copied.out
     assert run("verify", "sqlite:///repaired.db").code == 0
 
 
@@ -255,7 +255,7 @@ def test_a_snapshot_that_the_events_do_not_make_is_found(run: Run, folder: Path)
     ended = run("verify", *BANK, "--snapshots", "sqlite:///bank.db")
 
     assert (sound.code, ended.code) == (0, 1)
-    assert "1 snapshot as the events make them" in sound.out
+    assert "1 snapshot as computed from the events" in sound.out
     assert "snapshots: position 1001: the snapshot of Account('a-1',) is" in ended.out
 
 

@@ -121,7 +121,7 @@ def test_the_batch_under_way_is_finished_before_it_stops(hanging: WorkerProcess,
     with hanging:
         until_there(folder / "folding")
         os.kill(hanging.pid, signal.SIGTERM)
-        hanging.until(lambda line: "stopping once the batch under way is done" in line)
+        hanging.until(lambda line: "stopping after the current batch" in line)
         (folder / "go").touch()
         assert hanging.wait() == 0
 
@@ -137,7 +137,7 @@ def test_a_second_signal_stops_at_once_and_breaks_nothing(hanging: WorkerProcess
     with hanging:
         until_there(folder / "folding")
         os.kill(hanging.pid, signal.SIGINT)
-        hanging.until(lambda line: "once more to stop at once" in line)
+        hanging.until(lambda line: "a second signal exits immediately" in line)
         os.kill(hanging.pid, signal.SIGINT)
         assert hanging.wait() == 130
 

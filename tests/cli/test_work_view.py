@@ -6,7 +6,7 @@ import logging
 import msgspec
 import pytest
 
-from leftfold.cli.consoles import Console
+from leftfold.cli.output import Console
 from leftfold.cli.work_view import Changes, LogLines, View
 from leftfold.errors import StoreFailed
 from leftfold.health import Work

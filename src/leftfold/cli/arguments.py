@@ -1,4 +1,4 @@
-"""The arguments and options that several commands take, and how their texts are read."""
+"""The arguments and options that several commands have, and how their texts are read."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,6 +6,22 @@ from typing import Annotated, Any
 import typer
 
 EXAMPLE_TIME = "2026-01-31T09:30:00Z"
+VERBS = ("retry", "skip", "cancel")
+
+
+def option(name: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    """Declare an option whose default is not shown, because leaving it out is the default."""
+    return typer.Option(name, help=help, metavar=metavar, show_default=False, **more)
+
+
+def argument(metavar: str, help: str, **more: Any) -> Any:
+    """Declare an argument."""
+    return typer.Argument(metavar=metavar, help=help, show_default=False, **more)
+
+
+def what_moved(verb: str) -> str:
+    """Return what to write instead of a former verb of a listing command."""
+    return "Leave out show." if verb == "show" else f"It is a command now: leftfold {verb} URL NAME KEY"
 
 
 def time(text: str) -> datetime:
@@ -18,10 +34,8 @@ def time(text: str) -> datetime:
 
 def moment(text: str) -> int | datetime:
     """Return a position or a time."""
-    if text.isdecimal():
-        return int(text)
     try:
-        return datetime.fromisoformat(text)
+        return int(text) if text.isdecimal() else datetime.fromisoformat(text)
     except ValueError:
         problem = f"{text!r} is neither a position, like 42, nor a time in ISO 8601, like {EXAMPLE_TIME}"
         raise typer.BadParameter(problem) from None
@@ -44,7 +58,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def months(text: str) -> list[int]:
-    """Months by number: `1,2`, `1-12` or both."""
+    """Return months by number: `1,2`, `1-12` or both."""
     try:
         spans = [[int(end) for end in part.split("-")] for part in text.split(",")]
         chosen = sorted({month for span in spans for month in range(span[0], span[-1] + 1) if len(span) < 3})
@@ -55,57 +69,19 @@ def months(text: str) -> list[int]:
     return chosen
 
 
-LogUrl = Annotated[
-    str,
-    typer.Argument(
-        metavar="URL", show_default=False, help="The log: sqlite:///relative.db or sqlite:////absolute/path.db."
-    ),
-]
-ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", show_default=False, help="A decision model or read model, by its class name.")
-]
-ModelKey = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY", show_default=False, help="The model's key: one value for each tag-typed field."),
-]
-AppName = Annotated[
-    str,
-    typer.Option(
-        "--app",
-        metavar="MODULE:ATTR",
-        show_default=False,
-        help="The app, like bank:bank; modules of the working directory are found.",
-    ),
-]
-OptionalAppName = Annotated[
-    str | None,
-    typer.Option(
-        "--app",
-        metavar="MODULE:ATTR",
-        show_default=False,
-        help="The app, like bank:bank; modules of the working directory are found.",
-    ),
-]
+LogUrl = Annotated[str, argument("URL", "The log: sqlite:///relative.db or sqlite:////absolute/path.db.")]
+ModelName = Annotated[str, argument("MODEL", "A decision model or read model, by its class name.")]
+ModelKey = Annotated[list[str] | None, argument("KEY", "The key: one value for each tag-typed field of the model.")]
+APP = option("--app", "The app, like bank:bank. Modules in the working directory are found.", "MODULE:ATTR")
+AppName = Annotated[str, APP]
+OptionalAppName = Annotated[str | None, APP]
 AsOf = Annotated[
     Any,
-    typer.Option(
-        "--as-of",
-        parser=moment,
-        metavar="POSITION|TIME",
-        show_default=False,
-        help=f"A past moment instead of the present: a position, or a time like {EXAMPLE_TIME}.",
-    ),
+    option("--as-of", f"As of this position, or this time ({EXAMPLE_TIME}).", "POSITION|TIME", parser=moment),
 ]
 ModelsUrl = Annotated[
     str | None,
-    typer.Option(
-        "--models",
-        metavar="URL",
-        show_default=False,
-        help="The read models' database, like postgresql://user@host/name; by default the file beside the log.",
-    ),
+    option("--models", "The database of the read models, if it is not the file beside the log.", "URL"),
 ]
-Tracebacks = Annotated[
-    bool, typer.Option("--traceback", help="With the traceback of each error that was kept where it happened.")
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON for programs, one object or value a line.")]
+Tracebacks = Annotated[bool, typer.Option("--traceback", help="Also show the traceback of each stored error.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object or value a line.")]

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from leftfold.cli import arguments
-from leftfold.cli.consoles import stdout
+from leftfold.cli.arguments import option
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.output import stdout
 from leftfold.errors import MissingExtra
 
 PLACES = ("leftfold._demo.flights.demo", "examples.flights.demo")  # in an installation, in a checkout
@@ -18,21 +19,20 @@ PLACES = ("leftfold._demo.flights.demo", "examples.flights.demo")  # in an insta
 @command
 def demo(
     months: Annotated[
-        Any, typer.Option(parser=arguments.months, metavar="MONTHS", help="Which months to load: 1,2 or 1-12.")
+        Any, typer.Option(parser=arguments.months, metavar="MONTHS", help="The months to load: 1,2 or 1-12.")
     ] = "1,2",
     year: Annotated[int, typer.Option(metavar="YEAR", help="The year of the flights.")] = 2013,
     directory: Annotated[
-        Path, typer.Option("--dir", metavar="FOLDER", help="Where log and read models are kept.")
+        Path, typer.Option("--dir", metavar="FOLDER", help="The folder for the log and the read models.")
     ] = Path(".demo"),
     database: Annotated[
-        str | None,
-        typer.Option("--database", metavar="URL", help="Keep both in this PostgreSQL database instead of a folder."),
+        str | None, option("--database", "Keep both in this PostgreSQL database instead of a folder.", "URL")
     ] = None,
 ) -> Outcome:
-    """Load real flights, decide on each, and ask about the past.
+    """Load real flights, decide on each of them, and query the past.
 
-    Every departure from New York's airports is a command, decided against the flight and the aircraft; what the data
-    contradicts is rejected and counted. Running it again adds nothing.
+    Every departure from New York's airports is a command, which is decided against the flight and the aircraft. What
+    the data contradicts is rejected and counted. A second run adds nothing.
 
     Examples:
       leftfold demo

@@ -1,12 +1,12 @@
-"""`leftfold init`: make a log, and in PostgreSQL the roles that may write and read it."""
+"""`leftfold init`: create a log, and in PostgreSQL the roles that may write and read it."""
 
 from typing import Annotated
 
 import typer
 
-from leftfold.cli.arguments import LogUrl
-from leftfold.cli.consoles import stderr, stdout
+from leftfold.cli.arguments import LogUrl, option
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.output import stderr, stdout
 from leftfold.store import open_store
 from leftfold.store.open import make_roles, risky_owner, role_names
 
@@ -15,17 +15,16 @@ from leftfold.store.open import make_roles, risky_owner, role_names
 async def init(
     url: LogUrl,
     roles: Annotated[
-        bool, typer.Option("--roles", help="In PostgreSQL, also make the roles <log>_writer and <log>_reader.")
+        bool, typer.Option("--roles", help="In PostgreSQL, also create the roles <log>_writer and <log>_reader.")
     ] = False,
     called: Annotated[
-        str | None,
-        typer.Option("--called", metavar="NAME", help="Make the roles NAME_writer and NAME_reader instead."),
+        str | None, option("--called", "Create the roles NAME_writer and NAME_reader instead.", "NAME")
     ] = None,
 ) -> Outcome:
-    """Make a log where there is none; one that is there stays as it is.
+    """Create a log if there is none; an existing log stays as it is.
 
-    A program that may create its log does so when it opens it. Use this where it may not: the owner of the database
-    makes the log and the roles, and grants both to the program's own role.
+    A program that may create its log does so when it opens it. Use this command for a program that may not: the owner
+    of the database creates the log and the roles, and grants the roles to the program.
 
     Examples:
       leftfold init sqlite:///bank.db
@@ -40,5 +39,5 @@ async def init(
         writer, reader = make_roles(url, called)
         stdout().put(f"The role {writer} may append, {reader} may read: GRANT {writer}, {reader} TO your_program;")
         if wrong := risky_owner(url):
-            stderr().put(f"warning: {wrong}; the functions of the log act with its rights (see docs/security.md)")
+            stderr().put(f"warning: {wrong}; the functions of the log run with its rights (see docs/security.md)")
     return Outcome.FINE

@@ -4,12 +4,13 @@ import copy
 import importlib
 import sys
 import traceback
-from collections.abc import Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 
 from leftfold.app import App
+from leftfold.cli.output import activity
 from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError
 from leftfold.follow.workers import Role
 from leftfold.live import LiveApp
@@ -41,36 +42,49 @@ def open_log(url: str) -> EventStore:
 
 def open_app(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
     """Open an app on a log for reading, without read models and background work."""
-    return _quiet(app).open(read_only(url))
+    return _without_models(app).open(read_only(url))
+
+
+@asynccontextmanager
+async def reading(app: App, url: str) -> AsyncGenerator[LiveApp]:
+    """Open an app for reading, and show on a terminal that its log is being read. Print nothing meanwhile."""
+    with activity("reading the log"):
+        async with open_app(app, url) as live:
+            yield live
 
 
 def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[LiveApp]:
-    """Open an app on an existing log for writing, without background work."""
-    _check_there(url)
-    return _quiet(app).open(url, work=False)
+    """Open an app on an existing log for writing, without read models and background work."""
+    check_writable(url)
+    return _without_models(app).open(url, work=False)
 
 
 def open_app_to_work(
-    app: App, url: str, roles: Collection[Role], models: Collection[str] | None, on_change: OnChange = "refuse"
+    app: App,
+    url: str,
+    roles: Collection[Role],
+    only: Collection[type | str] | None = None,
+    on_change: OnChange = "refuse",
+    models_url: str | None = None,
 ) -> AbstractAsyncContextManager[LiveApp]:
     """Open an app on an existing log with these roles; without read models unless some are folded."""
+    check_writable(url)
+    if "projections" not in roles:
+        return _without_models(app).open(url, work=roles)
+    return app.open(url, work=roles, only=only, on_change=on_change, models=models_url)
+
+
+def check_writable(url: str) -> None:
+    """Refuse a log that would be created, and one that can be read only or by this process alone."""
     parts = split_url(url)
     if parts.scheme == "memory" or is_read_only(url):
-        raise InvalidUrl(url, "a worker needs a log that it may write to, and that other processes see")
-    _check_there(url)
-    if "projections" not in roles:
-        return _quiet(app).open(url, work=roles)
-    return app.open(url, work=roles, only=models, on_change=on_change)
-
-
-def _check_there(url: str) -> None:
-    path = path_in(url)
-    if split_url(url).scheme == "sqlite" and not Path(path).exists():
+        raise InvalidUrl(url, "this command writes to the log; it needs one that it may write to, and that persists")
+    if parts.scheme == "sqlite" and not Path(path := path_in(url)).exists():
         check_former_name(url)
         raise StoreNotFound(f"file {path}")
 
 
-def _quiet(app: App) -> App:
+def _without_models(app: App) -> App:
     quiet = copy.copy(app)
     quiet.read_models, quiet.projections, quiet.query_handlers = {}, {}, {}
     return quiet
@@ -86,6 +100,9 @@ def read_only(url: str) -> str:
     return f"{url}{'&' if parts.query else '?'}mode=ro"
 
 
+# --- apps
+
+
 def load_app(target: str) -> App:
     """Return the app that `module:attribute` names, with the working directory first on the path."""
     name, _, attribute = target.partition(":")
@@ -94,10 +111,11 @@ def load_app(target: str) -> App:
     if isinstance(found, App):
         found.expand()
         return found
-    problem = f"{attribute} is no App, it is a {type(found).__name__}"
+    problem = f"{attribute} is not an App but a {type(found).__name__}"
     if not hasattr(module, attribute):
-        problem = f"the module {name} has no {attribute!r}" if attribute else "it names a module and nothing in it"
-    raise AppNotFound(target, problem, _apps_in(module))
+        problem = f"the module {name} has no {attribute!r}" if attribute else "this is a module, without an attribute"
+    apps = [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, App)]
+    raise AppNotFound(target, problem, apps)
 
 
 def _import(target: str, name: str) -> ModuleType:
@@ -108,18 +126,10 @@ def _import(target: str, name: str) -> ModuleType:
         return importlib.import_module(name)
     except LeftfoldError:
         raise
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise AppNotFound(target, _import_failure(error)) from error
-        raise AppNotFound(target, f"there is no module {error.name!r} in {here} or on the Python path") from error
     except Exception as error:
-        raise AppNotFound(target, _import_failure(error)) from error
-
-
-def _import_failure(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"importing it failed in {place.filename}, line {place.lineno}: {type(error).__name__}: {error}"
-
-
-def _apps_in(module: ModuleType) -> list[str]:
-    return [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, App)]
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise AppNotFound(target, f"there is no module {missing!r} in {here} or on the Python path") from error
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        problem = f"importing it failed in {place.filename}, line {place.lineno}: {type(error).__name__}: {error}"
+        raise AppNotFound(target, problem) from error

@@ -10,21 +10,18 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from leftfold.cli.commands import commands
+from leftfold.cli.arguments import VERBS, what_moved
+from leftfold.cli.attention import cancel, parked, retry, skip
 from leftfold.cli.copy import copy
 from leftfold.cli.demo import demo
 from leftfold.cli.events import events
-from leftfold.cli.explain import explain
 from leftfold.cli.info import info
 from leftfold.cli.init import init
+from leftfold.cli.listings import commands, processes, projections, reactors
 from leftfold.cli.outcome import Outcome
 from leftfold.cli.outcome import command as runnable
-from leftfold.cli.processes import processes
-from leftfold.cli.projections import projections
-from leftfold.cli.query import query
-from leftfold.cli.reactors import reactors
 from leftfold.cli.rebuild import rebuild
-from leftfold.cli.state import state
+from leftfold.cli.states import explain, query, state
 from leftfold.cli.status import status
 from leftfold.cli.verify import verify
 from leftfold.cli.work import work
@@ -33,26 +30,35 @@ from leftfold.passwords import without_passwords
 
 
 class Commands(TyperGroup):
-    """The commands. What is said of wrong usage quotes arguments, so the passwords of URLs are hidden in it."""
+    """The commands. A usage error quotes arguments, so it hides the passwords of URLs; it names what has moved."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the options that stand before a command."""
-        with _without_passwords():
+        with _usage_errors():
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Read the arguments of a command, and run it."""
-        with _without_passwords():
+        with _usage_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _without_passwords() -> Generator[None]:
+def _usage_errors() -> Generator[None]:
     try:
         yield
     except USAGE_ERROR as error:
         error.message = without_passwords(error.message)
+        if hint := _moved(error):
+            error.message, error.possibilities = f"{error.message}. {hint}", ()
         raise
+
+
+def _moved(error: Any) -> str:
+    """Return what to write instead of a former option or verb of a listing command."""
+    given = {getattr(error, "option_name", "").lstrip("-"), *map(str, error.ctx.params.values() if error.ctx else ())}
+    verb = next((each for each in (*VERBS, "show") if each in given), "")
+    return what_moved(verb) if verb else ""
 
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -78,9 +84,9 @@ def leftfold(
     """Look into an event log: what happened, why a state is as it is, whether the log is sound.
 
     A log is named by its URL: sqlite:///bank.db is a file in this directory, postgresql://user@host/db?log=bank is a
-    schema of a database. Commands that compute states need your app too: --app module:attribute. Nothing writes to a
-    log but init, copy, work, torture, demo, --retry, --cancel, reactors where it retries or skips an event, and
-    projections where it skips one.
+    schema of a database. Commands that compute states also need your app: --app module:attribute.
+
+    These commands write to a log: init, copy, work, retry, skip, cancel, demo and torture. All others only read.
 
     Examples:
       leftfold info sqlite:///bank.db
@@ -88,7 +94,7 @@ def leftfold(
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
       leftfold verify sqlite:///bank.db
 
-    Exit codes: 0 fine, 1 a check found something, 2 wrong usage, 3 an error that says what to do, 130 interrupted.
+    Exit codes: 0 success, 1 a check found something, 2 wrong usage, 3 an error, 130 interrupted.
     """
 
 
@@ -108,10 +114,14 @@ COMMANDS = (
     explain,
     state,
     query,
-    commands,
+    projections,
     processes,
     reactors,
-    projections,
+    commands,
+    parked,
+    retry,
+    skip,
+    cancel,
     rebuild,
     verify,
     copy,

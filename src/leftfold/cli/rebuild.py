@@ -1,4 +1,4 @@
-"""`leftfold rebuild`: fold a read model again from the log, and see what that changes."""
+"""`leftfold rebuild`: fold a read model again from the log, and show what that changes."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -7,13 +7,12 @@ import msgspec
 import typer
 from rich.text import Text
 
-from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
-from leftfold.cli.consoles import Console, stdout
-from leftfold.cli.kept_models import kept_place, models_place, read_model_named
+from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl, argument
+from leftfold.cli.kept import Kept
 from leftfold.cli.opening import load_app, open_log
-from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.outcome import Outcome, command, resumable
+from leftfold.cli.output import Console, progress, stdout
 from leftfold.cli.plain import counted, shown_fields
-from leftfold.cli.waiting import progress
 from leftfold.query import Rebuilt
 from leftfold.query.rebuild import drop_old as drop_old_table
 from leftfold.query.rebuild import rebuild as rebuild_model
@@ -22,19 +21,19 @@ from leftfold.query.rebuild import rebuild as rebuild_model
 @command
 async def rebuild(
     url: LogUrl,
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", show_default=False, help="The read model's class name, or the projection.")
-    ],
+    model: Annotated[str, argument("MODEL", "The read model, by its class name, or the SQL projection.")],
     app: AppName,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and keep nothing.")] = False,
-    drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the table that the last rebuild kept.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Drop the table that the last rebuild replaced.")
+    ] = False,
     models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
-    """Build the table of a read model, or those of a projection, again, compare the rows, and swap.
+    """Build the table of a read model, or the tables of an SQL projection, again; compare the rows, and swap.
 
-    Queries are answered from the present table until then; applications may go on running. The former table is kept
-    until --drop-old or the next rebuild.
+    The present table answers queries until then, and applications may go on running. The former table is kept until
+    --drop-old or the next rebuild.
 
     Examples:
       leftfold rebuild --app bank:bank sqlite:///bank.db Balance --dry-run
@@ -43,21 +42,22 @@ async def rebuild(
       leftfold rebuild --app bank:bank sqlite:///bank.db "daily totals"
     """
     loaded = load_app(app)
-    definition = read_model_named(loaded, model)
+    kept = Kept.of(loaded, url, models)
+    definition = kept.named(model)
     async with open_log(url) as log:
-        place = kept_place(definition, models_place(url, models))
+        place = kept.place_of(definition)
         if drop_old:
             dropped = drop_old_table(definition, place)
-            stdout().put("the old table is dropped" if dropped else "there is no old table")
+            stdout().put("the former table is dropped" if dropped else "there is no former table")
             return Outcome.FINE
-        with progress("folding") as told:
+        with resumable(), progress("folding") as report:
             found = await rebuild_model(
                 definition,
                 log,
                 loaded.registry,
                 place,
                 dry_run=dry_run,
-                on_progress=lambda at: told(at.position, at.upto),
+                on_progress=lambda at: report(at.position, at.upto),
             )
     if json:
         stdout().json(msgspec.to_builtins(found, enc_hook=str))
@@ -81,7 +81,7 @@ def _show(out: Console, found: Rebuilt) -> None:
     left -= len(rows.added_samples) + len(rows.removed_samples) + len(rows.changed_samples)
     if left:
         out.put(f"and {counted(left, 'row')} more", indent=2)
-    out.put("swapped; the former table is kept until --drop-old" if found.swapped else "a dry run: nothing is kept")
+    out.put("swapped; the former table is kept until --drop-old" if found.swapped else "dry run: nothing was changed")
 
 
 def _shown(fields: Mapping[str, Any]) -> str:

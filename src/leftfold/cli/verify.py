@@ -1,4 +1,4 @@
-"""`leftfold verify`: whether a log, its file and the snapshots beside it are as they must be."""
+"""`leftfold verify`: whether a log, its file and the snapshots beside it are sound."""
 
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -11,11 +11,10 @@ from rich.text import Text
 from leftfold.app import App
 from leftfold.audit import Verification, verify_log
 from leftfold.cli.arguments import Json, LogUrl, OptionalAppName
-from leftfold.cli.consoles import Console, stdout
 from leftfold.cli.opening import load_app, open_app, open_log
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.output import Console, activity, progress, stdout
 from leftfold.cli.plain import counted
-from leftfold.cli.waiting import activity, progress
 from leftfold.errors import LeftfoldError
 from leftfold.store import EventStore
 from leftfold.store.inspection import Inspectable
@@ -25,7 +24,7 @@ SHOWN = 20
 
 
 class Verify(Protocol):
-    """Checks a log, and tells how far it has come."""
+    """Checks a log, and reports its progress."""
 
     def __call__(self, *, progress: OnProgress) -> Coroutine[Any, Any, list[Verification]]:
         """Return the findings, those of the log first."""
@@ -33,7 +32,7 @@ class Verify(Protocol):
 
 
 class Check(msgspec.Struct):
-    """One thing that was checked: what can be said when it is fine, and what is not."""
+    """One check: what to say if it finds nothing, and the problems that it found."""
 
     name: str
     fine: str
@@ -46,22 +45,22 @@ async def verify(
     url: LogUrl,
     app: OptionalAppName = None,
     snapshots: Annotated[
-        bool, typer.Option("--snapshots", help="Compute every snapshot again from the events; needs --app.")
+        bool, typer.Option("--snapshots", help="Also compute every snapshot again from the events; needs --app.")
     ] = False,
     json: Json = False,
 ) -> Outcome:
-    """Check that a log is sound; exit code 1 when it is not.
+    """Check that a log is sound; exit code 1 if it is not.
 
-    The file: SQLite's own integrity check, the schema, the tag index against the tags stored with the events.
-    The events: positions without gaps, times that never decrease. With --app: that the app knows every type or
-    ignores it, that every event can be read, and that none lacks a tag which its class gives today.
+    This checks what is stored (with SQLite its own integrity check, the schema, the tag index), that positions have no
+    gaps, and that times never decrease. With --app it also checks that the app knows or ignores every type, that every
+    event can be read, and that no event lacks a tag which its class gives today.
 
     Examples:
       leftfold verify sqlite:///bank.db
       leftfold verify sqlite:///bank.db --app bank:bank --snapshots
     """
     if snapshots and not app:
-        raise typer.BadParameter("--snapshots needs --app: snapshots are those of its decision models")
+        raise typer.BadParameter("--snapshots needs --app, whose decision models have the snapshots")
     checks = await _checks(url, load_app(app) if app else None, snapshots=snapshots)
     found = any(check.problems for check in checks)
     if json:
@@ -93,14 +92,14 @@ async def _stored(log: EventStore) -> list[Check]:
 
 async def _events(verify: Verify, readable: str) -> list[Check]:
     try:
-        with progress("reading the events") as told:
-            log, *others = await verify(progress=told)
+        with progress("reading the events") as report:
+            log, *others = await verify(progress=report)
     except LeftfoldError as error:
         return [Check("events", "", [f"they cannot be read to the end: {error.found}"])]
     fine = f"{counted(log.checked, 'event')}, positions without gaps, times in order{readable}"
     checks = [Check("events", fine, _problems(log), _passed_over(log))]
     for each in others:
-        fine = f"{counted(each.checked, 'snapshot')} as the events make them" if each.checked else "no snapshots"
+        fine = f"{counted(each.checked, 'snapshot')} as computed from the events" if each.checked else "no snapshots"
         checks.append(Check("snapshots", fine, _problems(each)))
     return checks
 
@@ -113,7 +112,7 @@ def _passed_over(done: Verification) -> str:
     if not done.unknown:
         return ""
     types = ", ".join(sorted(done.unknown))
-    return f"{counted(sum(done.unknown.values()), 'event')} of types that the app does not have: {types}"
+    return f"{counted(sum(done.unknown.values()), 'event')} of types that the app does not know: {types}"
 
 
 def _in_json(check: Check) -> dict[str, Any]:

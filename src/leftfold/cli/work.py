@@ -11,11 +11,10 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from leftfold.app import App
-from leftfold.cli.arguments import AppName, LogUrl, address
-from leftfold.cli.consoles import stdout
+from leftfold.cli.arguments import AppName, LogUrl, address, option
 from leftfold.cli.opening import load_app, open_app_to_work
-from leftfold.cli.outcome import Outcome, command
-from leftfold.cli.stopping import stopping
+from leftfold.cli.outcome import Outcome, command, stopping
+from leftfold.cli.output import stdout
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
 from leftfold.errors import LeftfoldError, UsageError
 from leftfold.follow.workers import ROLES, Role
@@ -35,7 +34,7 @@ class NothingToRun(UsageError):
     roles: Sequence[str]
     found = "the app {app} has nothing to run: no {_roles}"
     expected = "command handlers, process managers or read models for the chosen roles"
-    remedy = "choose other roles with --only, or leave it out"
+    remedy = "choose other roles with --only, or leave out --only"
 
     @property
     def _roles(self) -> str:
@@ -43,7 +42,7 @@ class NothingToRun(UsageError):
 
 
 class RoleName(StrEnum):
-    """What a worker can be told to do alone."""
+    """The kinds of work."""
 
     COMMANDS = "commands"
     PROCESSES = "processes"
@@ -52,14 +51,14 @@ class RoleName(StrEnum):
 
 
 class OnChangeName(StrEnum):
-    """What becomes of read models whose code has changed."""
+    """What to do with read models whose code has changed."""
 
     REFUSE = "refuse"
     REBUILD = "rebuild"
 
 
 class Job(NamedTuple):
-    """What one worker process is to do."""
+    """The work of one worker process."""
 
     app: App
     url: str
@@ -74,48 +73,32 @@ class Job(NamedTuple):
 async def work(
     url: LogUrl,
     app: AppName,
-    only: Annotated[
-        list[RoleName] | None,
-        typer.Option("--only", show_default=False, help="Run this and nothing else; again for one more."),
-    ] = None,
+    only: Annotated[list[RoleName] | None, option("--only", "Do only this work; may be repeated.")] = None,
     models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="NAME",
-            show_default=False,
-            help="Of the projections only this read model, by its class name; again for one more.",
-        ),
+        list[str] | None, option("--models", "Fold only this read model, by its class name; may be repeated.", "NAME")
     ] = None,
     health: Annotated[
         Any,
-        typer.Option(
+        option(
             "--health",
+            f"Serve /health and /status over HTTP, on {HOST} unless a host is given; port 0 is any free port.",
+            "[HOST:]PORT",
             parser=address,
-            metavar="[HOST:]PORT",
-            show_default=False,
-            help=f"Serve /health and /status over HTTP, on {HOST} unless said otherwise; port 0 is any free one.",
         ),
     ] = None,
     health_host: Annotated[
         list[str] | None,
-        typer.Option(
-            "--health-host",
-            metavar="NAME",
-            show_default=False,
-            help="A name by which /health and /status may be asked for too, besides addresses and localhost.",
-        ),
+        option("--health-host", "Another host name that requests to --health may use; may be repeated.", "NAME"),
     ] = None,
     on_change: Annotated[
         OnChangeName,
-        typer.Option("--on-change", help="What becomes of read models whose code changed without a new version."),
+        typer.Option("--on-change", help="What to do with a read model whose code changed without a new version."),
     ] = OnChangeName.REFUSE,
 ) -> Outcome:
-    """Run the background work of an app: handle submitted commands, answer events, fold read models.
+    """Run the background work of an app: submitted commands, processes, reactors, read models.
 
-    Any number of workers may run on one log, each with all of it or with a part. SIGTERM or Ctrl-C finishes the batch
-    under way and stops; a second one stops at once, and breaks nothing either: whatever is under way is done again.
-    Read models that are not chosen stay as they are.
+    Any number of workers may run on one log, and share the work. On SIGTERM or Ctrl-C the worker finishes the current
+    batch and stops. A second signal exits immediately; unfinished work is redone on the next start.
 
     Examples:
       leftfold work --app shop:orders sqlite:///shop.db
@@ -124,9 +107,9 @@ async def work(
     """
     roles: tuple[Role, ...] = tuple(role for role in ROLES if not only or role in only)
     if models and "projections" not in roles:
-        raise typer.BadParameter("--models chooses among the projections, which --only leaves out")
+        raise typer.BadParameter("--models chooses projections, but --only leaves out all of them")
     if health_host and health is None:
-        raise typer.BadParameter("--health-host names the server that --health starts")
+        raise typer.BadParameter("--health-host needs --health, which starts the server")
     job = Job(load_app(app), url, roles, models, health, tuple(health_host or ()), on_change.value)
     with stopping() as stop, View(stdout()) as view, _log_lines(view) as lines:
         await _run(job, view, stop, Changes(lines.parked))
@@ -150,7 +133,7 @@ async def _run(job: Job, view: View, stop: asyncio.Event, changes: Changes) -> N
 
 
 async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:
-    """Serve the health, if that is wanted; what to say of it."""
+    """Serve the health if `--health` asks for it; return what to say about it."""
     if job.address is None:
         return ""
     from leftfold.web import serve_health
@@ -161,7 +144,7 @@ async def _serve(live: LiveApp, job: Job, opened: AsyncExitStack) -> str:
 
 
 async def _watch(live: LiveApp, view: View, stop: asyncio.Event, changes: Changes, status: Work) -> Work:
-    """Tell of changes until it is time to stop; the last status."""
+    """Report changes until it is time to stop; return the last status."""
     unknown = ""
     while True:
         try:

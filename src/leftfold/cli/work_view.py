@@ -1,4 +1,4 @@
-"""What is seen of a worker: a line for each change, and on a terminal a table below them."""
+"""What a worker shows: a line for each change, and on a terminal a table below them."""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,8 +8,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from leftfold.cli.answers import table
-from leftfold.cli.consoles import Console
+from leftfold.cli.output import Console, table
 from leftfold.cli.plain import moment, visible
 from leftfold.errors import LeftfoldError
 from leftfold.health import Work, class_and_problem
@@ -22,7 +21,7 @@ NAMED = 5  # parked keys that are named at once
 
 
 class View:
-    """Prints lines with the time, and shows the newest status where there is a terminal."""
+    """Prints lines with the time, and on a terminal a table of the newest status."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -38,13 +37,13 @@ class View:
             self._live.stop()
 
     def say(self, line: str) -> None:
-        """Print a line at once: a program that collects it must not wait for a buffer to fill."""
+        """Print a line immediately: a program that collects it must not wait for a buffer to fill."""
         now = moment(SystemClock().now().replace(microsecond=0))
         self._out.print(Text.assemble((f"{now}  ", "dim"), visible(line)), soft_wrap=True)
         self._out.file.flush()
 
     def show(self, status: Work) -> None:
-        """Show where everything stands."""
+        """Show how far everything is."""
         if self._live is not None:
             self._live.update(Group(Text(f"the log is at {status.head:,}"), table(_rows(status))), refresh=True)
 
@@ -78,7 +77,7 @@ def _is_unexpected(record: logging.LogRecord) -> bool:
 
 
 class Changes:
-    """Tells one status from the one before, in words; the parking of a key that is among `logged` is not told again."""
+    """Describes how a status differs from the one before; leaves out the keys whose parking was `logged`."""
 
     def __init__(self, logged: set[tuple[str, tuple[Any, ...]]] | None = None) -> None:
         self._logged = set[tuple[str, tuple[Any, ...]]]() if logged is None else logged
@@ -103,7 +102,7 @@ class Changes:
         return lines
 
     def are_parked(self, status: Work) -> bool:
-        """Whether other keys may be parked than those known of."""
+        """Return whether keys may be parked that were not reported."""
         return sum(model.parked for model in status.read_models) != len(self._parked)
 
     def of_parked(self, parked: Sequence[Parked]) -> list[str]:
@@ -122,25 +121,25 @@ class Changes:
 
 
 def problems_of(status: Work) -> dict[str, str]:
-    """Return what keeps each worker and read model from going on, or snapshots from being kept, by its name."""
+    """Return what stops each worker and read model, and what keeps snapshots from being stored, by its name."""
     found = {each.name: each.trouble for each in status.workers if each.running and each.trouble}
     found |= {each.name: class_and_problem(each.problem) for each in status.read_models if each.problem}
     return found | ({"snapshots": status.snapshots} if status.snapshots else {})
 
 
 def attention_of(status: Work) -> dict[str, str]:
-    """Return what needs attention, grouped by what it belongs to."""
+    """Return what needs attention, by the name of the worker."""
     parts = (line.partition(": ") for line in status.attention.lines)
     return {name: what for name, _, what in parts}
 
 
 def what_runs(status: Work) -> list[str]:
-    """Return the names of what runs here."""
+    """Return the names of what this process runs."""
     return [each.name for each in status.workers if each.running] + [each.name for each in status.read_models]
 
 
 def what_was_done(read_models: Iterable[ModelStatus], workers: Iterable[WorkerStatus]) -> list[str]:
-    """Where everything came to."""
+    """Return how far everything came."""
     models = [f"{each.name} at {each.position:,}" for each in read_models]
     return [f"{each.name} {each.state}" for each in workers] + models
 
@@ -169,7 +168,7 @@ def _parked(count: int) -> str | None:
 
 
 def _name(parked: Parked) -> str:
-    return f"{parked.name.removeprefix('projection ')} {' '.join(map(str, parked.key)) or 'the one row'}"
+    return f"{parked.name.removeprefix('projection ')} {' '.join(map(str, parked.key)) or 'the whole projection'}"
 
 
 def _first(lines: Collection[str], what: str) -> list[str]:

@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from leftfold.cli.arguments import Json
-from leftfold.cli.consoles import Console, stderr, stdout
 from leftfold.cli.outcome import Outcome, command
+from leftfold.cli.output import Console, stderr, stdout
 from leftfold.cli.plain import counted
 
 

@@ -54,6 +54,9 @@ class SQLiteDatabase(Database):
             self._check_folder()
         arguments = {"timeout": self._timeout(), "check_same_thread": False}
         url = self.url.url.difference_update_query(["timeout"])
+        if self._is_immutable():
+            name = Path(self.url.url.database or "").absolute().as_uri()
+            url = url.set(database=name).update_query_dict({"immutable": "1", "uri": "true"})
         engine = sa.create_engine(url, connect_args=arguments, json_serializer=strict_json, **options)
         engine.dialect.statement_compiler = SQLiteStatements
         event.listen(engine, "connect", _set_up)
@@ -66,6 +69,14 @@ class SQLiteDatabase(Database):
         if not 0 <= seconds <= LONGEST_BUSY_SECONDS:
             raise InvalidUrl(str(self.url), f"timeout={given!r} is not a number from 0 to {LONGEST_BUSY_SECONDS:,}")
         return seconds
+
+    def _is_immutable(self) -> bool:
+        """Return whether the file can only be read as it is: nobody has it open, and no file can be made beside it.
+
+        SQLite reads a WAL database through files beside it.
+        """
+        path = self.url.url.database or ""
+        return self.exists() and not os.access(Path(path).parent, os.W_OK) and not Path(f"{path}-wal").exists()
 
     def _check_folder(self) -> None:
         path = Path(self.url.url.database or "")
