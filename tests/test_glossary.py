@@ -1,24 +1,21 @@
 """The glossary and the code use the same words: each class it names exists, each word is defined once."""
 
-import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-CLASSES = {
-    node.name: path.relative_to(ROOT)
-    for path in sorted((ROOT / "src").rglob("*.py"))
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    if isinstance(node, ast.ClassDef)
-}
+CLASS = re.compile(r"^ *class (\w+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", re.findall(r"`([A-Z][a-z]+\w*)`", GLOSSARY.partition("## In the code")[2]))
-def test_a_class_that_the_glossary_names_exists(name: str) -> None:
-    assert name in CLASSES
+def test_each_class_that_the_glossary_names_exists() -> None:
+    classes = {
+        name for path in (ROOT / "src").rglob("*.py") for name in CLASS.findall(path.read_text(encoding="utf-8"))
+    }
+    named = re.findall(r"`([A-Z][a-z]+\w*)`", GLOSSARY.partition("## In the code")[2])
+
+    assert len(named) > 30
+    assert sorted(set(named) - classes) == []
 
 
 def test_a_word_is_defined_once() -> None:
