@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from bench.endurance.leases import leases, run
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-async def test_nothing_is_done_twice_and_others_take_over(processes: int, tmp_path: Path) -> None:
-    report = await run(tmp_path, processes, rounds=2, lease=0.5)
+async def test_nothing_is_done_twice_and_others_take_over(tmp_path: Path) -> None:
+    report = await run(tmp_path, processes=3, rounds=2, lease=0.5)
 
     assert report.problems == []
     assert report.events >= 3 * report.commands / 2 > 0

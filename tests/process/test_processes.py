@@ -26,7 +26,7 @@ from leftfold.errors import InvalidModel, LeftfoldError, NotParked, StoreFailed,
 from leftfold.model.metadata import decode_metadata
 from leftfold.store import MemoryStore, StoredEvent
 from leftfold.testing import FakeClock
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, examples
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ async def check_from_the_log(store: EventStore, names: Sequence[str]) -> None:
             assert types.count("Refunded") == (types.count("Paid") if "Cancelled" in types else 0)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(6)))
 async def test_every_order_ends_in_one_way_whenever_workers_are_killed(seed: int) -> None:
     randomness = random.Random(seed)
     clock = FakeClock()

@@ -155,7 +155,7 @@ async def test_merging_between_commits_changes_nothing_that_is_found_and_comes_t
     store: SQLiteStore, tmp_path: Path
 ) -> None:
     random = Random(0)
-    for _ in range(20):
+    for _ in range(10):
         await store.append(some(random, 30))
     events = [event async for batch in store.read() for event in batch.events]
 
