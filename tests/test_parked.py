@@ -61,6 +61,29 @@ class Answering(ProcessManager):
         return None
 
 
+class Greeted(Event):
+    name: Name
+    other: Annotated[str, Tag("other")]
+
+
+class Greet(Command):
+    name: Name
+    other: Annotated[str, Tag("other")]
+
+
+class Meeting(ProcessManager):
+    name: Name
+    other: Annotated[str, Tag("other")]
+
+    def evolve(self, event: Greeted) -> Self:
+        return self
+
+    def react(self, event: Greeted) -> Reaction:
+        if "Meeting" in broken:
+            raise ValueError("no answer")
+        return None
+
+
 class Nothing(DecisionModel):
     name: Name
 
@@ -70,6 +93,10 @@ class Nothing(DecisionModel):
 
 def say(command: Say) -> Said:
     return Said(command.name)
+
+
+def greet(command: Greet) -> Greeted:
+    return Greeted(command.name, command.other)
 
 
 def fail(command: Fail, nothing: Nothing) -> Said:
@@ -123,6 +150,25 @@ async def test_what_is_listed_can_be_retried_as_it_is_listed(live: LiveApp) -> N
     await live.run_until_quiet()
 
     assert [parked.name for parked in await live.parked()] == ["commands"]
+
+
+@pytest.mark.parametrize("key", [("a" * 490, "b"), ("a/b", "c%"), ("", "~")])
+async def test_an_instance_is_retried_by_its_key_also_if_its_name_in_the_log_is_a_digest(key: tuple[str, str]) -> None:
+    broken.add("Meeting")
+    app = App("talk")
+    app.handles(greet)
+    app.process(Meeting)
+    async with app.open("memory:", work=False) as live:
+        await live.execute(Greet(*key))
+        await live.run_until_quiet()
+        [parked] = await live.parked(Meeting)
+        broken.clear()
+
+        assert await live.retry(parked.name, *parked.key) == []
+        await live.run_until_quiet()
+
+        assert parked.key == key
+        assert await live.parked() == []
 
 
 async def test_what_is_listed_can_be_skipped_or_cancelled_as_it_is_listed(live: LiveApp) -> None:

@@ -42,7 +42,7 @@ class Party:
 
     async def begin(self) -> "Party":
         self.leases.start()
-        await self.lease.until_decided()
+        await self.lease.decided.wait()
         return self
 
 
@@ -112,7 +112,7 @@ async def test_what_is_free_is_taken_without_an_event(store: MemoryStore, one: P
 
     await two.lease.store.append([WORK])
 
-    assert (two.lease.held, await types(store)) == (True, ["worked", "worked"])
+    assert (two.lease.held.is_set(), await types(store)) == (True, ["worked", "worked"])
 
 
 async def test_what_a_paused_process_appends_after_it_was_replaced_is_refused(
@@ -142,7 +142,11 @@ async def test_a_worker_steps_while_its_process_has_the_lease_and_no_longer(
     again = await workers[0].step()
 
     assert (before, after, again) == ([True, False], [False, True], False)
-    assert (first.calls, second.calls, one.lease.held) == (2, 1, False)  # the second one of the first was refused
+    assert (first.calls, second.calls, one.lease.held.is_set()) == (
+        2,
+        1,
+        False,
+    )  # the second one of the first was refused
     assert await types(store) == ["worked", "leftfold.worker.replaced", "worked"]
 
 
@@ -186,7 +190,7 @@ async def test_one_that_falls_asleep_while_it_takes_over_fences_nobody_off(store
     await two.awake.turn()
     await three.lease.store.append([WORK])
 
-    assert (two.lease.held, three.lease.held) == (False, True)
+    assert (two.lease.held.is_set(), three.lease.held.is_set()) == (False, True)
     assert await types(store) == ["leftfold.worker.replaced", "worked"]
     for party in (one, two, three):
         await party.leases.close()

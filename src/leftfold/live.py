@@ -13,7 +13,6 @@ from leftfold.command import (
     Executor,
     Inbox,
     Listing,
-    OpenCommands,
     Outcomes,
     Receipt,
     Snapshots,
@@ -77,6 +76,7 @@ class LiveApp:
         reactors: Reactors,
         workers: Workers,
         decision_models: Sequence[Fold],
+        listing: Listing,
         clock: Clock,
         name: str,
         parked: ParkedWork,
@@ -88,7 +88,6 @@ class LiveApp:
         self._mismatches = mismatches
         self._parked = parked
         self._name = name
-        self._open_commands = OpenCommands(store, registry, clock)
         names = [definition.name for definition in process_definitions.values()]
         self._attention = Attention(store, registry, names, list(reactors.definitions))
         self._registry = registry
@@ -104,6 +103,7 @@ class LiveApp:
         self._reactors = reactors
         self._workers = workers
         self._decision_models = decision_models
+        self._listing = listing
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -207,7 +207,7 @@ class LiveApp:
         """
         self._home.check()
         states = [SubmissionState.named(each) for each in ((state,) if isinstance(state, str) else state)]
-        return await Listing(self.store, self._registry, self._clock).in_states(states)
+        return await self._listing.in_states(states)
 
     async def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
         """Return an instance of a process: its state, how far it has come, and its history."""
@@ -356,7 +356,7 @@ class LiveApp:
             head=await self.store.head(),
             read_models=tuple(await self.read_models()),
             workers=self.workers(),
-            commands=await self._open_commands.counts(),
+            commands=await self._listing.counts(),
             caches=tuple(cache.status for cache in caches if cache is not None),
             mismatches=self._mismatches,
             attention=await self.attention(),

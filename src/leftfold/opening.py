@@ -284,6 +284,7 @@ class _Opening:
             reactors,
             workers,
             app.decision_models,
+            listing,
             self._clock,
             app.name,
             ParkedWork(read_side, app.kept, processes, app.processes.values(), reactors, inbox, listing),

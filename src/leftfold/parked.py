@@ -8,7 +8,7 @@ import msgspec
 from leftfold.command import Inbox, Listing
 from leftfold.errors import UnknownName, WrongVerb
 from leftfold.model.metadata import Metadata, present_metadata
-from leftfold.process import ProcessDefinition, Processes
+from leftfold.process import ProcessDefinition, Processes, ProcessProgress
 from leftfold.query import ParkedKey, ReadModelDefinition, ReadSide
 from leftfold.reaction import ReactorDefinition
 from leftfold.reaction.reactors import Reactors
@@ -161,7 +161,7 @@ class ParkedWork:
             case "process":
                 progress = await self._processes.all([subject.definition])
                 return [
-                    Parked(subject.name, _key_of(subject.definition, each.instance), each.parked, each.error or "")
+                    Parked(subject.name, await self._key_of(subject.definition, each), each.parked, each.error or "")
                     for each in progress
                     if each.parked is not None and not each.ended
                 ]
@@ -174,27 +174,12 @@ class ParkedWork:
                 failed = await self._listing.in_states(("failed",))
                 return [Parked(subject.name, (each.ticket,), None, each.error or "") for each in failed]
 
+    async def _key_of(self, definition: ProcessDefinition, progress: ProcessProgress) -> tuple[Any, ...]:
+        """Return the key of a parked instance, or what follows the slash in its name if it concerns no event now."""
+        found = await self._processes.key_of(definition, progress.instance, progress.parked or 0)
+        return (progress.instance.partition("/")[2],) if found is None else found
+
 
 def parked_rows(keys: Iterable[ParkedKey]) -> list[Parked]:
     """Return the parked keys of read models and SQL projections as parked work."""
     return [Parked(f"projection {each.model}", each.key, each.position, each.problem, each.queued) for each in keys]
-
-
-def _key_of(definition: ProcessDefinition, instance: str) -> tuple[Any, ...]:
-    """Return the key of an instance, from its name in the log."""
-    parts = definition.fold.key
-    text = instance.partition("/")[2]
-    if len(parts) < 2:
-        texts = [text] if parts else []
-    else:
-        texts = [each.replace("%2F", "/").replace("%25", "%") for each in text.split("/")]
-    if len(texts) != len(parts):
-        return (text,)
-    return tuple(_value(part.value_type, text) for part, text in zip(parts, texts, strict=True))
-
-
-def _value(wanted: Any, text: str) -> Any:
-    try:
-        return msgspec.convert(text, wanted, strict=False)
-    except ValueError:
-        return text

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from leftfold.query.tables.checkpoints import create_checkpoints
 from leftfold.query.tables.database import Database, open_database
 from leftfold.query.tables.database_url import database_url
+from leftfold.query.tables.own_tables import create_own_tables
 from leftfold_torture.postgres_server import PostgresServer
 from tests.postgres import fresh_schema
 from tests.query.bank import IN_MEMORY, own_urls
@@ -67,7 +67,7 @@ class Place:
 def _prepared(url: str) -> Database:
     database = open_database(url)
     with database.writing() as connection:
-        create_checkpoints(connection)
+        create_own_tables(connection)
     return database
 
 

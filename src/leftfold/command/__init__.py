@@ -9,7 +9,7 @@ from leftfold.command.states import States
 from leftfold.command.submitted.commands import Inbox
 from leftfold.command.submitted.events import INBOX_EVENTS
 from leftfold.command.submitted.follower import CommandFollower, lease_name
-from leftfold.command.submitted.listing import CommandCounts, Listing, OpenCommands
+from leftfold.command.submitted.listing import CommandCounts, Listing
 from leftfold.command.submitted.schedule import Daily, Recurrence
 from leftfold.command.submitted.submission import OPEN_OR_FAILED, Submission, SubmissionState
 from leftfold.command.submitted.ticket import Outcomes, Ticket
@@ -27,7 +27,6 @@ __all__ = [
     "Executor",
     "Inbox",
     "Listing",
-    "OpenCommands",
     "Outcomes",
     "Receipt",
     "Recurrence",

@@ -82,7 +82,7 @@ class Worker:
         self._pause = follower.pauses.shortest
         self._closing = False
         self._stepping = asyncio.Lock()
-        self._idle: asyncio.Task[None] | None = None
+        self._idle: asyncio.Task[object] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -117,9 +117,9 @@ class Worker:
         async with self._stepping:
             if self._lease is None:
                 return await self._step()
-            await self._lease.until_decided()
+            await self._lease.decided.wait()
             try:
-                return self._lease.held and await self._step()
+                return self._lease.held.is_set() and await self._step()
             except LeaseLost:
                 log.info("%s: the log refused an append, because another process has taken over the work", self.name)
                 self._lease.refused()
@@ -164,7 +164,7 @@ class Worker:
         while not self._closing:
             try:
                 if self._lease is not None:
-                    await self._idle_until(self._lease.until_held())
+                    await self._idle_until(self._lease.held.wait())
                 while not self._closing and await self.step():
                     retry = SHORTEST_RETRY
                 self._note(None)
@@ -195,7 +195,7 @@ class Worker:
                 pass
             pauses.hurry.clear()
 
-    async def _idle_until(self, something: Coroutine[Any, Any, None]) -> None:
+    async def _idle_until(self, something: Coroutine[Any, Any, object]) -> None:
         if self._closing:
             something.close()
             return

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from leftfold.errors import Conflict
+from leftfold.errors import CannotDecode, Conflict
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.metadata import Metadata, encode_metadata, present_metadata
 from leftfold.model.record import NewEvent, StoredEvent
@@ -50,6 +50,13 @@ class Journal:
         """Return the event at a position."""
         [stored] = await self.stored(EVERYTHING, after=position - 1, upto=position)
         return stored
+
+    def decoded(self, stored: StoredEvent) -> Any:
+        """Return the event, or the error that says why it cannot be decoded."""
+        try:
+            return self.registry.decode(stored)
+        except CannotDecode as error:
+            return error
 
     def encode(self, events: Iterable[Any], metadata: Metadata | None = None) -> list[NewEvent]:
         """Encode events that leftfold appends."""

@@ -33,53 +33,31 @@ def fence_of(name: str) -> Criteria:
 
 
 class WorkerLease:
-    """The lease of one worker."""
+    """The lease of one worker.
+
+    `decided` is set once this process has asked for the lease, and `held` as long as it holds it. The worker appends
+    to `store`, which refuses what it appends after another process has taken over.
+    """
 
     def __init__(self, name: str, store: EventStore, holder: LeaseHolder) -> None:
         self.name = name
         self.store = FencedStore(store, name, fence_of(name))
+        self.held = asyncio.Event()
+        self.decided = asyncio.Event()
         self._holder = holder
-        self._held = asyncio.Event()
-        self._decided = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<WorkerLease of {self.name}{', held' if self.held else ''}>"
-
-    @property
-    def held(self) -> bool:
-        """Whether this process holds the lease."""
-        return self._held.is_set()
+        return f"<WorkerLease of {self.name}{', held' if self.held.is_set() else ''}>"
 
     @property
     def trouble(self) -> LeftfoldError | None:
         """What keeps this process from the lease although waiting will not help."""
         return self._holder.trouble_of(self.name)
 
-    async def until_held(self) -> None:
-        """Wait until this process holds the lease."""
-        await self._held.wait()
-
-    async def until_decided(self) -> None:
-        """Wait until this process has asked for the lease once."""
-        await self._decided.wait()
-
-    def begin(self, position: int) -> None:
-        """Hold the lease for as long as no other process takes over after this position."""
-        self.store.begin(position)
-        self._held.set()
-
-    def lose(self) -> None:
-        """Stop: another process does the work."""
-        self._held.clear()
-
     def refused(self) -> None:
         """Give up the lease, because the log refused an append: another process does the work."""
         self._holder.drop(self.name)
-        self.lose()
-
-    def decide(self) -> None:
-        """Note that this process has asked for the lease."""
-        self._decided.set()
+        self.held.clear()
 
 
 class WorkerLeases:
@@ -122,7 +100,7 @@ class WorkerLeases:
             await self._holder.try_turn()
         finally:
             for lease in self._leases.values():
-                lease.decide()
+                lease.decided.set()
         await self._holder.run()
 
     async def _begin(self, name: str, former: LeaseEntry | None) -> None:
@@ -143,7 +121,8 @@ class WorkerLeases:
             except Conflict as conflict:
                 self._holder.drop(name)
                 raise LeaseLost(name) from conflict
-        self._leases[name].begin(head)
+        self._leases[name].store.begin(head)
+        self._leases[name].held.set()
 
     def _lose(self, name: str) -> None:
-        self._leases[name].lose()
+        self._leases[name].held.clear()

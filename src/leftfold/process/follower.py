@@ -165,7 +165,7 @@ class ProcessFollower:
         """Answer events in their order; the appends share commits."""
         answers: list[Answer] = []
         for stored in events:
-            event = self._decoded(stored)
+            event = self._journal.decoded(stored)
             if isinstance(event, ProcessRetried | ProcessSkipped):
                 await self._append(answers)
                 answers = await self._answer_unparked(event, stored.position)
@@ -309,21 +309,14 @@ class ProcessFollower:
         """Answer what a parked instance has not answered, from where it was parked."""
         if not self.definition.has(unparked.instance):
             return []
-        stored = await self._journal.at(unparked.position)
-        keys = self.definition.keys_of_stored(self._decoded(stored), stored.tags)
-        [key] = [key for key in keys if unparked.instance in self.definition.names(key)]
+        key = await self._processes.key_of(self.definition, unparked.instance, unparked.position)
+        if key is None:  # nor can its state be found, whatever it has not answered
+            return []
         held = self._held[key] = await self._load(key, unparked.position)
         answers: list[Answer] = []
         for stored in await self._own(key, unparked.position - 1, upto):
-            answers += self._react(held, stored, self._decoded(stored))
+            answers += self._react(held, stored, self._journal.decoded(stored))
         return answers
-
-    def _decoded(self, stored: StoredEvent) -> Any:
-        """Return the event, or an error that parks the instances it concerns."""
-        try:
-            return self._journal.registry.decode(stored)
-        except CannotDecode as error:
-            return error
 
 
 def _metadata(stored: StoredEvent, process: str) -> Metadata:

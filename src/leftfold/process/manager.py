@@ -121,13 +121,16 @@ class ProcessDefinition:
         return instance.startswith((f"{self.name}/", f"{self.name}~/"))
 
     def keys_of_stored(self, event: object, tags: Collection[str]) -> Sequence[Key]:
-        """Return the keys that an event concerns; if it cannot be decoded, those that its tags name."""
-        if not isinstance(event, CannotDecode):
+        """Return the keys that an event concerns; those that its tags name if no field of it does.
+
+        Its fields do not if it cannot be decoded, or if the process does not take its type any more.
+        """
+        if type(event) in self._events:
             return self.keys_of(event)
         keys = self.fold.keys_by_tags(tags)
-        if keys is None:
+        if keys is None and isinstance(event, CannotDecode):
             raise event
-        return keys
+        return keys or ()
 
     def react(self, state: Any, event: object) -> list[Action]:
         """Return what the instance answers."""

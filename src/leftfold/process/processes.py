@@ -194,6 +194,12 @@ class Processes:
                 log.warning("%s is cancelled: %s", instance, wanted.reason)
                 return
 
+    async def key_of(self, definition: ProcessDefinition, instance: str, position: int) -> Key | None:
+        """Return the key of an instance, whatever its name is, from an event that concerns it; None if none fits."""
+        stored = await self.journal.at(position)
+        keys = definition.keys_of_stored(self.journal.decoded(stored), stored.tags)
+        return next((key for key in keys if instance in definition.names(key)), None)
+
     async def is_parked_as_before(self, parked: ProcessParked) -> bool:
         """Tell whether the newest parking of an instance repeats the one before it: same event, same error."""
         parkings = criteria(ProcessParked, tags=[f"leftfold.process:{parked.instance}"])

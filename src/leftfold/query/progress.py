@@ -53,9 +53,20 @@ class ProjectionProgress:
 
     `changes` counts how often its rows may have changed: not with every position, since most events concern other
     models, and without a new position when a parked key is retried or a rebuilt table replaces the present one.
+
+    A model in shards is at the lowest position of its shards, and changes with each; a shard tells its `whole`.
     """
 
-    def __init__(self, model: str, position: int, wanted: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        position: int,
+        wanted: asyncio.Event | None = None,
+        shards: int = 1,
+        whole: "ProjectionProgress | None" = None,
+    ) -> None:
+        self._whole = whole
+        self._shards = [ProjectionProgress(model, position, whole=self) for _ in range(shards)] if shards > 1 else []
         self.model = model
         self.position = position
         self.changes = 0
@@ -69,8 +80,12 @@ class ProjectionProgress:
 
     @property
     def awaited(self) -> bool:
-        """Whether a task waits for it."""
-        return bool(self.waiting)
+        """Whether a task waits for it, or for the whole model."""
+        return bool(self.waiting) or (self._whole is not None and self._whole.awaited)
+
+    def of(self, shard: Shard) -> "ProjectionProgress":
+        """Return the progress of a shard; that of the model if it has one shard."""
+        return self._shards[shard.number - 1] if self._shards else self
 
     def reached(self, position: int, *, changed: bool = True) -> None:
         """Note the position of the model, and whether its rows may have changed on the way."""
@@ -81,7 +96,7 @@ class ProjectionProgress:
         if self.trouble is not None:
             log.info("%s continues from position %d", self.model, position, extra=IN_STATUS)
         self.trouble = None
-        self._wake()
+        self._wake(changed=changed)
 
     def rows_changed(self) -> None:
         """Note that rows may have changed while the position did not."""
@@ -89,10 +104,13 @@ class ProjectionProgress:
         self._wake()
 
     def get_into(self, trouble: LeftfoldError) -> None:
-        """Note what prevents it from going on for the time being; log new trouble once."""
-        before, self.trouble = self.trouble, trouble
-        if before is None or in_words(before) != in_words(trouble):
+        """Note what prevents it from going on for the time being; log new trouble once, for all shards."""
+        known = {in_words(each) for each in (self.trouble, self._whole and self._whole.trouble) if each}
+        self.trouble = trouble
+        if in_words(trouble) not in known:
             log.error("%s waits: %s", self.model, in_words(trouble), exc_info=loggable(trouble), extra=IN_STATUS)
+        if self._whole is not None:
+            self._whole.gather(changed=False)
 
     def hold_up(self, reason: ProjectionParked) -> None:
         """Note that a parked event holds it up until that event is retried or skipped."""
@@ -106,8 +124,9 @@ class ProjectionProgress:
         self.get_into(reason)
 
     def end(self, reason: LeftfoldError) -> None:
-        """Note and log that the model will not go on, and why; every waiter raises that."""
-        if self.ended is None and not isinstance(reason, StoreClosed):
+        """Note and log that the model will not go on, and why; every waiter raises that. Log it once for all."""
+        is_known = self.ended is not None or (self._whole is not None and self._whole.ended is reason)
+        if not is_known and not isinstance(reason, StoreClosed):
             log.error("%s has stopped: %s", self.model, in_words(reason), exc_info=loggable(reason), extra=IN_STATUS)
         self.ended = reason
         self._wake()
@@ -141,71 +160,25 @@ class ProjectionProgress:
         if self.ended is not None:
             raise self.ended.with_traceback(None)  # many tasks raise it: its traceback must not grow
 
-    def _wake(self) -> None:
+    def gather(self, *, changed: bool) -> None:
+        """Note what was noted of the shards."""
+        self.position = min(shard.position for shard in self._shards)
+        self.changes += changed
+        self.ended = self.ended or next((shard.ended for shard in self._shards if shard.ended), None)
+        self.trouble = next((shard.trouble for shard in self._shards if shard.trouble), None)
+        self._wake()
+
+    def _wake(self, *, changed: bool = False) -> None:
         for waiter in self.waiting:
             if not waiter.done():
                 waiter.set_result(None)
         self.waiting.clear()
-
-
-class ShardedProgress(ProjectionProgress):
-    """The progress of a model in shards: it is at the lowest position of its shards, and changes with each."""
-
-    def __init__(self, model: str, position: int, count: int, wanted: asyncio.Event | None = None) -> None:
-        super().__init__(model, position, wanted)
-        self.parts = [ShardProgress(self, position) for _ in range(count)]
-
-    def gather(self, changed: bool) -> None:
-        """Note what was noted of the shards."""
-        self.position = min(part.position for part in self.parts)
-        self.changes += changed
-        self.ended = self.ended or next((part.ended for part in self.parts if part.ended), None)
-        self.trouble = next((part.trouble for part in self.parts if part.trouble), None)
-        self._wake()
-
-
-class ShardProgress(ProjectionProgress):
-    """The progress of one shard."""
-
-    def __init__(self, whole: ShardedProgress, position: int) -> None:
-        super().__init__(whole.model, position)
-        self._whole = whole
-
-    @property
-    def awaited(self) -> bool:
-        """Whether a task waits for the model."""
-        return self._whole.awaited
-
-    def reached(self, position: int, *, changed: bool = True) -> None:
-        """Note the position of the shard."""
-        super().reached(position, changed=changed)
-        self._whole.gather(changed)
-
-    def get_into(self, trouble: LeftfoldError) -> None:
-        """Note what prevents the shard, and so the model, from going on for the time being; log it once for both."""
-        known = self._whole.trouble
-        if known is not None and in_words(known) == in_words(trouble):
-            self.trouble = trouble
-        else:
-            super().get_into(trouble)
-        self._whole.gather(False)
-
-    def end(self, reason: LeftfoldError) -> None:
-        """Note that the shard will not go on, and so neither will the model; log it once for the model."""
-        if self._whole.ended is reason:
-            self.ended = reason
-        else:
-            super().end(reason)
-        self._whole.gather(False)
+        if self._whole is not None:
+            self._whole.gather(changed=changed)
 
 
 Seen = Mapping[ProjectionProgress, int]
 """The read models behind an answer, and the `changes` of each before it was read."""
-
-
-def progress_of(shard: Shard, whole: ProjectionProgress) -> ProjectionProgress:
-    """Return the progress of a shard; that of the model if it has one shard."""
-    return whole.parts[shard.number - 1] if isinstance(whole, ShardedProgress) else whole
 
 
 def unchanged(seen: Seen) -> bool:

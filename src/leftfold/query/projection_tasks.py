@@ -26,7 +26,7 @@ from leftfold.model.failure import in_words
 from leftfold.query.checkpoint_watcher import CheckpointWatcher
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedKeys
-from leftfold.query.progress import CheckpointMoved, ProjectionProgress, ShardedProgress, progress_of
+from leftfold.query.progress import CheckpointMoved, ProjectionProgress
 from leftfold.query.projection import Projection
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.rebuild import Rebuild, Splitting
@@ -131,13 +131,10 @@ class ProjectionTasks:
             self._progress_of(shard).refuse(reason)
 
     def _new_progress(self, definition: ReadModelDefinition) -> ProjectionProgress:
-        wanted = self._watcher.wanted
-        if definition.shards == 1:
-            return ProjectionProgress(definition.name, -1, wanted)
-        return ShardedProgress(definition.name, -1, definition.shards, wanted)
+        return ProjectionProgress(definition.name, -1, self._watcher.wanted, definition.shards)
 
     def _progress_of(self, shard: Shard) -> ProjectionProgress:
-        return progress_of(shard, self.progress[shard.definition])
+        return self.progress[shard.definition].of(shard)
 
     @property
     def _models(self) -> "ModelsDatabase":

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from leftfold.errors import ReadModelChanged, ReadModelError, TableTaken
 from leftfold.model.fingerprint import is_in_form
-from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Shard, model_of
 from leftfold.query.tables.database import Database
 from leftfold.query.tables.model_table import drop
-from leftfold.query.tables.own_tables import checkpoint, create_own_tables, own_tables_exist
+from leftfold.query.tables.own_tables import checkpoint, own_tables_exist
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.target import Tables
 from leftfold.store.bounds import POSITION_LIMIT
@@ -49,11 +49,6 @@ class Checkpoint(NamedTuple):
 def anchor_at(position: int, identity: str) -> str:
     """Return what is stored of an event: its position tells it from the anchor of a former position."""
     return f"{position}:{identity}"
-
-
-def create_checkpoints(connection: sa.Connection) -> None:
-    """Create leftfold's own tables if they do not exist."""
-    create_own_tables(connection)
 
 
 # --- read
@@ -107,19 +102,18 @@ def position_of(connection: sa.Connection, table: Tables) -> int:
 # --- write
 
 
-def advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> bool:
-    """Move a checkpoint if it is where it is believed to be; the row stays locked until the commit."""
+def advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> None:
+    """Move a checkpoint; raise `CheckpointMoved` unless it is where it is believed to be.
+
+    The row stays locked until the commit.
+    """
     moved = connection.execute(
         sa.update(checkpoint)
         .where(checkpoint.c.model == at.model, checkpoint.c.position == at.position, checkpoint.c.build == at.build)
         .values(position=to.position, anchor=to.anchor)
     )
-    return moved.rowcount == 1
-
-
-def put_anchor(connection: sa.Connection, at: Checkpoint, identity: str) -> bool:
-    """Store which event is at a checkpoint that has no anchor; return whether the checkpoint has not moved."""
-    return advance(connection, at, at.moved(at.position, identity))
+    if moved.rowcount != 1:
+        raise CheckpointMoved
 
 
 def disturb(connection: sa.Connection, table: Tables) -> None:
@@ -212,9 +206,19 @@ def is_due(connection: sa.Connection, found: Checkpoint, table: Tables, *, on_ch
     raise table.definition.changed(found.version)
 
 
-def answers_until_swapped(connection: sa.Connection, table: Tables, found: Checkpoint) -> bool:
-    """Return whether the present table has the columns that the code selects, in a form that it can read."""
-    return table.reads(form_in(found)) and table.answers(connection)
+def judge(
+    connection: sa.Connection, found: Checkpoint, table: Tables, log_id: str, *, on_change: OnChange
+) -> tuple[bool, int]:
+    """Return whether the tables have to be rebuilt, and the position of the rows; -1 if they cannot answer this code.
+
+    They answer until they are replaced if they have the columns that the code selects, in a form that it can read.
+    """
+    exists = all(sa.inspect(connection).has_table(name) for name in found.tables.split())
+    if found.log_id != log_id or not exists:
+        return False, NOT_TO_BE_ANSWERED_FROM
+    due = is_due(connection, found, table, on_change=on_change)
+    answers = not due or (table.reads(form_in(found)) and table.answers(connection))
+    return due, found.position if answers else NOT_TO_BE_ANSWERED_FROM
 
 
 def check_owner(table: Tables, found: Checkpoint | None, where: str, log_id: str) -> None:
@@ -377,13 +381,10 @@ class CheckpointReader:
                 check_owner(table, found, str(self._database.url), self._log_id)
             except TableTaken as taken:
                 return NOTHING._replace(problem=taken)
-        exists = all(sa.inspect(connection).has_table(name) for name in found.tables.split())
-        if found.log_id != self._log_id or not exists:
-            return NOTHING
         try:
-            due = is_due(connection, found, table, on_change=self._on_change)
+            _, position = judge(connection, found, table, self._log_id, on_change=self._on_change)
         except ReadModelChanged as changed:
             return Seen(found.position, problem=changed)
-        if due and not answers_until_swapped(connection, table, found):
+        if position == NOT_TO_BE_ANSWERED_FROM:
             return NOTHING
         return Seen(found.position, StoredParkedEvents(definition).recount(connection), checkpoint=found)

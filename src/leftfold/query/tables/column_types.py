@@ -11,7 +11,7 @@ import json
 import types
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import msgspec.inspect
@@ -25,6 +25,7 @@ from leftfold.model.codec import in_one_order, nests_sets
 from leftfold.model.stored_form import inner_types
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
 
+T = TypeVar("T")
 FORM = 2
 """The form in which decimals, durations, times of day and JSON are stored; all other columns are in form 1."""
 
@@ -60,30 +61,42 @@ class Octets(sa.LargeBinary):
         return type_of_value(value) or self
 
 
-class Whole(TypeDecorator[int]):
-    """An integer of 64 bits. A sum is an integer too, although it is a NUMERIC in PostgreSQL."""
+class Scalar(TypeDecorator[T]):
+    """A column type of one kind of values."""
 
-    impl = sa.BigInteger
     cache_ok = True
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
         """Return the type of the value, not of the column that it is compared with."""
         return type_of_value(value) or self
+
+
+class Text(Scalar[T]):
+    """A column type of values that are texts on SQLite."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Use text on SQLite."""
+        return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else self.impl_instance)
+
+
+class Whole(Scalar[int]):
+    """An integer of 64 bits. A sum is an integer too, although it is a NUMERIC in PostgreSQL."""
+
+    impl = sa.BigInteger
+    cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Convert sums, which PostgreSQL returns as decimals."""
         return _whole if dialect.name == "postgresql" and coltype == POSTGRES_NUMERIC else None
 
 
-class Real(TypeDecorator[float]):
+class Real(Scalar[float]):
     """A float of 64 bits; NaN is refused, since it has no order."""
 
     impl = sa.Double
     cache_ok = True
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Return the type of the value, not of the column that it is compared with."""
-        return type_of_value(value) or self
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
         """Return the float."""
@@ -96,19 +109,11 @@ class Real(TypeDecorator[float]):
         return None
 
 
-class Instant(TypeDecorator[datetime.datetime]):
+class Instant(Text[datetime.datetime]):
     """An aware datetime, in UTC; on SQLite `2026-01-31 12:30:00.000000+00:00`, which its date functions understand."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Return the type of the value, not of the column that it is compared with."""
-        return type_of_value(value) or self
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Use text on SQLite."""
-        return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> Any:
         """Convert to the form that the driver takes."""
@@ -165,15 +170,11 @@ class Exact(TypeDecorator[decimal.Decimal]):
         return value if value is None or isinstance(value, decimal.Decimal) else number_of(value)
 
 
-class Duration(TypeDecorator[datetime.timedelta]):
+class Duration(Scalar[datetime.timedelta]):
     """A timedelta; on SQLite an integer of microseconds."""
 
     impl = sa.Interval()
     cache_ok = True
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Return the type of the value, not of the column that it is compared with."""
-        return type_of_value(value) or self
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Use an integer where the database has no such type."""
@@ -194,19 +195,11 @@ class Duration(TypeDecorator[datetime.timedelta]):
         return datetime.timedelta(microseconds=value if isinstance(value, int) else round(value))
 
 
-class TimeOfDay(TypeDecorator[datetime.time]):
+class TimeOfDay(Text[datetime.time]):
     """A time without an offset; on SQLite `12:30:00.000000`."""
 
     impl = sa.Time()
     cache_ok = True
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Return the type of the value, not of the column that it is compared with."""
-        return type_of_value(value) or self
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Use text on SQLite."""
-        return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Time())
 
     def process_bind_param(self, value: datetime.time | None, dialect: Dialect) -> Any:
         """Convert to the form that the driver takes."""
@@ -221,19 +214,11 @@ class TimeOfDay(TypeDecorator[datetime.time]):
         return datetime.time.fromisoformat(value) if isinstance(value, str) else value
 
 
-class Identity(TypeDecorator[uuid.UUID]):
+class Identity(Text[uuid.UUID]):
     """A UUID; on SQLite, its usual text with dashes."""
 
     impl = sa.Uuid()
     cache_ok = True
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Return the type of the value, not of the column that it is compared with."""
-        return type_of_value(value) or self
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Use text on SQLite."""
-        return dialect.type_descriptor(sa.String() if dialect.name == "sqlite" else sa.Uuid())
 
     def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> Any:
         """Convert to the form that the driver takes."""

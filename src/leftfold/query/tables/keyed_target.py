@@ -20,17 +20,15 @@ from leftfold.query.tables.model_table import ModelTable, drop, tables_of
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.rows import Rows
-from leftfold.query.tables.target import Held
+from leftfold.query.tables.target import Held, Tables, Target
 
 OLD = "__old"
 TRIAL = "__trial_"
 LONGEST_SUFFIX = len(f"{TRIAL}12345678_history")
 
 
-class KeyedTarget:
+class KeyedTarget(Target):
     """Folds batches of events into the rows of a read model; with `owns`, into the rows of one shard."""
-
-    batch_limit = None
 
     def __init__(
         self,
@@ -41,15 +39,13 @@ class KeyedTarget:
         history: bool,
         owns: Owns | None = None,
     ) -> None:
-        self.tables = tables
+        super().__init__(tables)
+        self._table = tables
         self._rows = Rows(tables, dialect)
         skipped = log.skipped_by(tables.definition)
         self._fold = BatchFold(tables.definition, log.decode, history=history, skipped=skipped, owns=owns)
         self._cache = RowCache()
         self._applied: dict[Key, Row] = {}
-
-    def __repr__(self) -> str:
-        return f"<KeyedTarget {self.tables.stem}>"
 
     def apply(self, connection: sa.Connection, events: Sequence[StoredEvent], held: Held) -> list[ParkedEvent]:
         """Fold the events and write the rows that they change; return the events to park."""
@@ -80,7 +76,7 @@ class KeyedTarget:
 
     def compare(self, connection: sa.Connection) -> Differences:
         """Compare the built rows with the present ones, in the columns that both have in the same form."""
-        built = self.tables
+        built = self._table
         present = sa.Table(built.definition.table, sa.MetaData(), autoload_with=connection)
         new = sa.Table(built.stem, sa.MetaData(), autoload_with=connection)
         found = find(connection, ModelTable(built.definition))
@@ -137,7 +133,7 @@ def tables_beside(
     return tables
 
 
-def discard(connection: sa.Connection, tables: ModelTable) -> None:
+def discard(connection: sa.Connection, tables: Tables) -> None:
     """Drop the tables of a rebuild and delete everything that is stored about them."""
     found = find(connection, tables)
     for name in found.tables.split() if found else ():

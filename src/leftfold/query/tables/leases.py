@@ -10,9 +10,9 @@ from sqlalchemy import exc
 
 from leftfold.follow.lease_store import LARGEST_BEAT, Parameters, SqlLeaseStore, Statement
 from leftfold.query.shard import Shard
-from leftfold.query.tables.checkpoints import create_checkpoints, disturb_all
+from leftfold.query.tables.checkpoints import disturb_all
 from leftfold.query.tables.database import Database
-from leftfold.query.tables.own_tables import lease
+from leftfold.query.tables.own_tables import create_own_tables, lease
 
 log = logging.getLogger("leftfold.leases")
 
@@ -74,7 +74,7 @@ class ModelsLeaseStore(SqlLeaseStore):
         """Take a lease, and fence its former holder in the same transaction."""
         name, former = wanted["name"], wanted["former"]
         if not self._table_exists:
-            create_checkpoints(connection)
+            create_own_tables(connection)
         if former is None:
             if name in self._unreadable:
                 connection.execute(sa.delete(lease).where(lease.c.name == name))

@@ -11,11 +11,12 @@ from leftfold.model.tag import hints_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import column_type, form_of, is_read_alike
+from leftfold.query.tables.target import Tables
 
 LONGEST_NAME = 63
 
 
-class ModelTable:
+class ModelTable(Tables):
     """One read model in SQL: the table of its rows and, with history, the table of their versions.
 
     They are named after the model, or after another `stem` while they are built beside the present ones.
@@ -23,12 +24,9 @@ class ModelTable:
     """
 
     def __init__(self, definition: ReadModelDefinition, stem: str = "") -> None:
-        self.definition = definition
-        self.stem = stem or definition.table
-        self.tables = tables_of(self.stem, history=definition.history)
-        shards = [shard.checkpoint for shard in shards_of(definition)]
-        self.checkpoints = [self.stem] if stem else shards  # one process folds what is built beside
-        self.name = definition.name
+        shards = [shard.checkpoint for shard in shards_of(definition)]  # one process folds what is built beside
+        tables = tables_of(stem or definition.table, history=definition.history)
+        super().__init__(definition, stem or definition.table, [stem] if stem else shards, tables)
         self.history = definition.history
         self.fields: tuple[str, ...] = definition.owner.__struct_fields__
         self.key: tuple[str, ...] = tuple(field.name for field in definition.fold.key)
@@ -39,9 +37,6 @@ class ModelTable:
         self.versions = self._version_table(metadata) if definition.history else None
         self._temporary = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
         self.form = max(form_of(column.type) for column in self.current.columns)
-
-    def __repr__(self) -> str:
-        return f"<ModelTable {' and '.join(self.tables)}>"
 
     def create(self, connection: sa.Connection) -> None:
         """Create the tables, empty; drop whatever has their names."""
@@ -56,10 +51,6 @@ class ModelTable:
     def create_temporary(self, connection: sa.Connection) -> None:
         """Create an empty temporary table of the rows, which hides the stored one on this connection."""
         self._temporary.create(connection)
-
-    def exists(self, connection: sa.Connection) -> bool:
-        """Return whether the tables exist."""
-        return all(sa.inspect(connection).has_table(name) for name in self.tables)
 
     def answers(self, connection: sa.Connection) -> bool:
         """Return whether the stored table has the columns that the code selects."""

@@ -22,7 +22,7 @@ from leftfold.query.event_keys import Key
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedKey
 from leftfold.query.past import PastReplay
-from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, CheckpointMoved
+from leftfold.query.progress import CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Owns, Shard, count_in, shards_of
 from leftfold.query.sql_projection import SqlProjection
@@ -30,25 +30,23 @@ from leftfold.query.tables.checkpoints import (
     Checkpoint,
     CheckpointReader,
     adopt,
-    answers_until_swapped,
+    advance,
     begin_again,
     check_owner,
     check_place,
-    create_checkpoints,
     find,
     find_shards,
     fits,
-    is_due,
     is_of,
+    judge,
     put,
-    put_anchor,
 )
 from leftfold.query.tables.database import Database, open_database
 from leftfold.query.tables.keyed_target import LONGEST_SUFFIX, KeyedTarget, drop_old, tables_beside
 from leftfold.query.tables.leases import ModelsLeaseStore, is_held
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_schema import OLD
-from leftfold.query.tables.own_tables import checkpoint, own_tables_exist, parked
+from leftfold.query.tables.own_tables import checkpoint, create_own_tables, own_tables_exist, parked
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.projector import Lease, Projector
 from leftfold.query.tables.read_snapshot import PastSnapshot, PresentSnapshot, ReadSnapshot
@@ -120,7 +118,7 @@ class ModelsDatabase:
     def checkpoints(self) -> dict[ReadModelDefinition, list[Checkpoint]]:
         """Return the stored checkpoints; of a model in shards, one for each."""
         with self._database.writing() as connection:
-            create_checkpoints(connection)
+            create_own_tables(connection)
             return {definition: find_shards(connection, tables.stem) for definition, tables in self._tables.items()}
 
     def checkpoint_reader(self) -> CheckpointReader:
@@ -139,8 +137,12 @@ class ModelsDatabase:
 
     def put_anchor(self, stored: Checkpoint, identity: str) -> bool:
         """Store which event is at a checkpoint that has no anchor; return whether the checkpoint has not moved."""
-        with self._database.writing() as connection:
-            return put_anchor(connection, stored, identity)
+        try:
+            with self._database.writing() as connection:
+                advance(connection, stored, stored.moved(stored.position, identity))
+        except CheckpointMoved:
+            return False
+        return True
 
     def begin_again(self, definition: ReadModelDefinition, diverged: Collection[Checkpoint]) -> bool:
         """Empty the tables of a model whose checkpoints are of another history; return whether they had not moved."""
@@ -250,7 +252,7 @@ class ModelsDatabase:
         """
         tables, log_id, identify = self._tables[definition], self.log.store.log_id, self.log.identify
         with self._database.writing() as connection:
-            create_checkpoints(connection)
+            create_own_tables(connection)
             present = find(connection, tables)
             check_place(connection, self._database, tables, present, log_id)
             if present is None or present.log_id != log_id:
@@ -310,12 +312,10 @@ class ModelsDatabase:
     def _due(self, connection: sa.Connection, tables: Tables) -> int | None:
         """Return the position of the present tables of a model that has to be rebuilt; None if it has not to be."""
         stored = find(connection, tables)
-        if stored is None or stored.log_id != self.log.store.log_id:
+        if stored is None:
             return None
-        exists = all(sa.inspect(connection).has_table(name) for name in stored.tables.split())
-        if not exists or not is_due(connection, stored, tables, on_change=self._on_change):
-            return None
-        return stored.position if answers_until_swapped(connection, tables, stored) else NOT_TO_BE_ANSWERED_FROM
+        due, position = judge(connection, stored, tables, self.log.store.log_id, on_change=self._on_change)
+        return position if due else None
 
     def _all_changed(self, connection: sa.Connection, first: ReadModelChanged) -> ReadModelChanged:
         """Return one error for every model that changed."""

@@ -85,17 +85,17 @@ class Projector:
         """
         for piece in self._pieces(batch):
             try:
-                self._commit(piece, self._apply)
+                self._commit(piece)
             except (CheckpointMoved, ModelsUnavailable, ProjectionParked):
                 raise
             except Exception:  # noqa: BLE001 - whatever a handler or a value raises stops this model alone
-                self._commit(piece, self._apply_one_by_one)
+                self._commit(piece, one_by_one=True)
 
     def finish(self, connection: sa.Connection, batch: Batch) -> None:
         """Apply a batch within a transaction that goes on; nothing is applied here after it."""
         self._parked.forget_new()
         moved = self._moved(self.checkpoint, batch.through)
-        _advance(connection, self.checkpoint, moved)
+        advance(connection, self.checkpoint, moved)
         stuck = apply_all(self._target, connection, batch.events, self._parked)
         if stuck is not None:
             raise stopped_at(stuck, self._tables.definition) from stuck.error
@@ -117,7 +117,7 @@ class Projector:
             self._parked.release(connection, key, position, stuck)
             found = find(connection, self._tables)
             if self._stops_at_errors and found is not None:
-                _advance(connection, found, self._moved(found, position))
+                advance(connection, found, self._moved(found, position))
             self.recount(connection)
         self._target.forget()
         self._parked.log_new()
@@ -160,16 +160,18 @@ class Projector:
             piece, left = left[:limit], left[limit:]
             yield Batch(piece, piece[-1].position if left else batch.through)
 
-    def _commit(
-        self, batch: Batch, apply: Callable[[sa.Connection, Sequence[StoredEvent]], ParkedEvent | None]
-    ) -> None:
+    def _commit(self, batch: Batch, *, one_by_one: bool = False) -> None:
         """Move the checkpoint, apply, park and commit; where an event stops it, the checkpoint stays before it."""
         self._parked.forget_new()
         moved = self._moved(self.checkpoint, batch.through)
         with self._database.writing(shared=True) as connection:
-            _advance(connection, self.checkpoint, moved)
+            advance(connection, self.checkpoint, moved)
             self._refuse_if_held_up(connection)
-            stuck = apply(connection, batch.events)
+            stuck = None
+            if one_by_one:
+                stuck = apply_one_by_one(self._target, connection, batch.events, self._parked)
+            else:
+                self._parked.park(connection, self._target.apply(connection, batch.events, self._parked.held))
             if stuck is not None:
                 moved = self._moved_before(connection, moved, stuck)
             if self._parked.grown:
@@ -180,19 +182,13 @@ class Projector:
         if stuck is not None:
             raise stopped_at(stuck, self._tables.definition) from stuck.error
 
-    def _apply(self, connection: sa.Connection, events: Sequence[StoredEvent]) -> None:
-        self._parked.park(connection, self._target.apply(connection, events, self._parked.held))
-
-    def _apply_one_by_one(self, connection: sa.Connection, events: Sequence[StoredEvent]) -> ParkedEvent | None:
-        return apply_one_by_one(self._target, connection, events, self._parked)
-
     def _moved(self, at: Checkpoint, position: int) -> Checkpoint:
         return at.moved(position, self._identify(position))
 
     def _moved_before(self, connection: sa.Connection, at: Checkpoint, stuck: ParkedEvent) -> Checkpoint:
         """Move the checkpoint back to just before the event that stops the target."""
         moved = self._moved(at, stuck.position - 1)
-        _advance(connection, at, moved)
+        advance(connection, at, moved)
         if self._stops_at_errors:
             disturb(connection, self._tables)  # the position may be the same, and others have to look again
             moved = find(connection, self._tables) or moved
@@ -208,12 +204,6 @@ class Projector:
         shards = find_shards(connection, self._tables.stem)
         names = [shard.model for shard in shards if shard.fingerprint == self.checkpoint.fingerprint]
         return not names or self.checkpoint.model in names
-
-
-def _advance(connection: sa.Connection, at: Checkpoint, to: Checkpoint) -> None:
-    """Move the stored checkpoint, if it is where it is believed to be; the row stays locked until the commit."""
-    if not advance(connection, at, to):
-        raise CheckpointMoved
 
 
 class ReleasedKey:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leftfold.errors import InvalidKey
 from leftfold.query.parking import ReplayParkedEvents
 from leftfold.query.past import PastReplay
 from leftfold.query.progress import Behind
@@ -46,7 +47,11 @@ class ReadSnapshot(ABC):
 
     def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
         """Return one row, or None."""
-        return self.selection(definition).get(key)
+        table = self._models[definition]
+        if len(key) != len(table.key):
+            raise InvalidKey(table.name, key, table.key)
+        found = self.selection(definition).select(dict(zip(table.key, key, strict=True)), {}, (), 1, 0)
+        return found[0] if found else None
 
     def selection(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be selected from."""

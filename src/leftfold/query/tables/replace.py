@@ -15,7 +15,6 @@ from leftfold.query.tables.checkpoints import Checkpoint, anchor_at, find, highe
 from leftfold.query.tables.database import Database, writable_scratch
 from leftfold.query.tables.keyed_target import discard
 from leftfold.query.tables.leases import is_held
-from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.own_tables import checkpoint
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.projector import Identify, Lease, Projector
@@ -41,7 +40,7 @@ class BesideProjector(Projector):
     def discard(self) -> None:
         """Drop the tables."""
         with self._database.writing() as connection:
-            discard(connection, ModelTable(self._tables.definition, self._tables.stem))
+            discard(connection, self._tables)
 
     def close(self) -> None:
         """Do nothing: the tables stay, for the rebuild to be resumed."""

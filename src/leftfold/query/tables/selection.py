@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement, visitors
 
-from leftfold.errors import InvalidKey, UnsupportedExpression, UsageError
+from leftfold.errors import UnsupportedExpression, UsageError
 from leftfold.query.tables.column_types import Exact
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.sql_target import SqlTables
@@ -77,14 +77,6 @@ class Selection:
         self._table = table
         self._source = source
         self._connection = connection
-
-    def get(self, key: Sequence[Any]) -> Any:
-        """Return the row with this key, or None."""
-        if len(key) != len(self._table.key):
-            raise InvalidKey(self._table.name, key, self._table.key)
-        wanted = dict(zip(self._table.key, key, strict=True))
-        found = self.select(wanted, {}, (), 1, 0)
-        return found[0] if found else None
 
     def select(
         self,

@@ -22,28 +22,20 @@ from leftfold.query.tables.database import database_of, is_trouble
 from leftfold.query.tables.differences import comparable, count_of, differences_between
 from leftfold.query.tables.model_table import drop
 from leftfold.query.tables.own_schema import OLD
-from leftfold.query.tables.target import Held
+from leftfold.query.tables.target import Held, Tables, Target
 
 TEMPORARY = "TEMPORARY"
 
 log = logging.getLogger("leftfold.models")
 
 
-class SqlTables:
+class SqlTables(Tables):
     """The tables that an SQL projection declares. Its checkpoint has the projection's name."""
 
-    form = 1  # the columns are the user's
-
     def __init__(self, definition: SqlProjection) -> None:
-        self.definition = definition
-        self.name = definition.name
-        self.stem = definition.table
-        self.checkpoints = [self.stem]
-        self.tables = definition.tables
+        super().__init__(definition, definition.table, [definition.table], definition.tables)
         self.schema = definition.schema
-
-    def __repr__(self) -> str:
-        return f"<SqlTables {' and '.join(self.tables)}>"
+        self.handler = definition.handler
 
     def create(self, connection: sa.Connection) -> None:
         """Create the tables, empty; drop whatever has their names."""
@@ -57,11 +49,6 @@ class SqlTables:
         for table in copies(self.schema, prefix=TEMPORARY):
             table.create(connection)
 
-    def exists(self, connection: sa.Connection) -> bool:
-        """Return whether the tables exist."""
-        present = sa.inspect(connection)
-        return all(present.has_table(name) for name in self.tables)
-
     def answers(self, connection: sa.Connection) -> bool:
         """Return whether the stored tables have the columns that the code selects."""
         if not self.exists(connection):
@@ -69,10 +56,6 @@ class SqlTables:
         present = sa.inspect(connection)
         found = {table.name: {column["name"] for column in present.get_columns(table.name)} for table in self.schema}
         return all({column.name for column in table.columns} <= found[table.name] for table in self.schema)
-
-    def reads(self, form: int) -> bool:
-        """Return True: the columns are the user's."""
-        return True
 
     def target(self, log: FoldedLog) -> "SqlTarget":
         """Return what fills the tables."""
@@ -98,19 +81,17 @@ SLOW_SECONDS = 0.4  # transactions of a handler that takes longer get smaller: n
 Call = tuple[Any, ...]  # an event or several, and their contexts where the handler takes them
 
 
-class SqlTarget:
+class SqlTarget(Target):
     """Calls the handler of an SQL projection with events, on a connection whose transaction it cannot end."""
 
     def __init__(self, tables: SqlTables, log: FoldedLog) -> None:
-        self.tables = tables
-        self.batch_limit = FIRST_BATCH_LIMIT
-        self._handler = tables.definition.handler
+        super().__init__(tables)
+        self.batch_limit = self._limit = FIRST_BATCH_LIMIT
+        self._schema = tables.schema
+        self._handler = tables.handler
         self._types = {event.owner for event in tables.definition.fold.events}
         self._log = log
         self._skipped = log.skipped_by(tables.definition)
-
-    def __repr__(self) -> str:
-        return f"<SqlTarget {self.tables.name}>"
 
     def apply(self, connection: sa.Connection, events: Sequence[StoredEvent], held: Held) -> list[ParkedEvent]:
         """Call the handler with the events; raise what it raises."""
@@ -130,22 +111,14 @@ class SqlTarget:
             return [ParkedEvent(THE_KEY, event.position, problem_of(problem), problem)]
         return []
 
-    def committed(self) -> None:
-        """Do nothing: no rows are cached."""
-
-    def forget(self) -> None:
-        """Do nothing: no rows are cached."""
-
     def compare(self, connection: sa.Connection) -> Differences:
         """Compare the rows of the temporary tables with those of the stored ones, all tables together."""
         real = _real_schema(connection)
         former = self._former(connection, real)
         present = {name: _reflected(connection, name, real) for name in former}
         found = [
-            _named(
-                _compared(connection, new, present.pop(new.name, None)), new.name, alone=len(self.tables.schema) == 1
-            )
-            for new in copies(self.tables.schema, schema=_temporary_schema(connection))
+            _named(_compared(connection, new, present.pop(new.name, None)), new.name, alone=len(self._schema) == 1)
+            for new in copies(self._schema, schema=_temporary_schema(connection))
         ]
         gone = [Differences(0, count_of(connection, left), 0) for left in present.values()]
         return _summed([*found, *gone])
@@ -164,8 +137,8 @@ class SqlTarget:
             connection.exec_driver_sql(f"CREATE TABLE {old} AS SELECT * FROM {new}")
         for name in present:
             connection.exec_driver_sql(f"DROP TABLE {_quoted(connection, real, name)}")
-        built = copies(self.tables.schema, schema=_temporary_schema(connection))
-        for target, source in zip(copies(self.tables.schema, schema=real), built, strict=True):
+        built = copies(self._schema, schema=_temporary_schema(connection))
+        for target, source in zip(copies(self._schema, schema=real), built, strict=True):
             target.create(connection)
             names = [column.name for column in source.columns if column.computed is None]
             rows = sa.select(*(source.c[name] for name in names))
@@ -179,9 +152,10 @@ class SqlTarget:
 
     def _adapt(self, seconds: float) -> None:
         if seconds > SLOW_SECONDS:
-            self.batch_limit = max(self.batch_limit // 2, 1)
+            self._limit = max(self._limit // 2, 1)
         elif seconds < SLOW_SECONDS / 4:
-            self.batch_limit = min(self.batch_limit * 2, LARGEST_BATCH_LIMIT)
+            self._limit = min(self._limit * 2, LARGEST_BATCH_LIMIT)
+        self.batch_limit = self._limit
 
     def _handle(self, connection: sa.Connection, events: Sequence[StoredEvent]) -> None:
         found = [(event, stored) for stored in events if (event := self._read(stored)) is not None]

@@ -1,5 +1,6 @@
 """What is kept in tables, whatever fills it: a keyed read model folds rows, an SQL projection calls its handler."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
@@ -18,96 +19,82 @@ Held = Callable[[sa.Connection, AbstractSet[Key]], AbstractSet[Key]]
 """Return those of the keys that a parked event holds up."""
 
 
-class Tables(Protocol):
-    """The tables of one definition."""
+class Tables(ABC):
+    """The tables of one definition, by their names.
 
-    @property
-    def definition(self) -> ReadModelDefinition:
-        """What is kept in them."""
-        ...
+    `stem` is the name of the checkpoint, before the number of a shard; `checkpoints` has one name, or one for each
+    shard that is defined. Tables whose columns are in a former `form` are rebuilt.
+    """
 
-    @property
-    def name(self) -> str:
-        """What users call it."""
-        ...
+    form = 1
 
-    @property
-    def stem(self) -> str:
-        """The name of the checkpoint, before the number of a shard."""
-        ...
+    def __init__(
+        self, definition: ReadModelDefinition, stem: str, checkpoints: Sequence[str], tables: tuple[str, ...]
+    ) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.stem = stem
+        self.checkpoints = checkpoints
+        self.tables = tables
 
-    @property
-    def checkpoints(self) -> Sequence[str]:
-        """The names of its checkpoints: one, or one for each shard that is defined."""
-        ...
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables' names."""
-        ...
-
-    @property
-    def form(self) -> int:
-        """The form of the columns; tables in a former form are rebuilt."""
-        ...
-
-    def create(self, connection: sa.Connection) -> None:
-        """Create the tables, empty; drop whatever has their names."""
-        ...
-
-    def create_temporary(self, connection: sa.Connection) -> None:
-        """Create empty temporary tables of the same names, which hide the stored ones on this connection."""
-        ...
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {' and '.join(self.tables)}>"
 
     def exists(self, connection: sa.Connection) -> bool:
         """Return whether the tables exist."""
-        ...
+        present = sa.inspect(connection)
+        return all(present.has_table(name) for name in self.tables)
 
+    @abstractmethod
+    def create(self, connection: sa.Connection) -> None:
+        """Create the tables, empty; drop whatever has their names."""
+
+    @abstractmethod
+    def create_temporary(self, connection: sa.Connection) -> None:
+        """Create empty temporary tables of the same names, which hide the stored ones on this connection."""
+
+    @abstractmethod
     def answers(self, connection: sa.Connection) -> bool:
         """Return whether the stored tables have the columns that the code selects."""
-        ...
 
     def reads(self, form: int) -> bool:
         """Return whether this code reads rows of a former form correctly."""
-        ...
+        return True
 
 
-class Target(Protocol):
+class Target(ABC):
     """Tables, and how events get into them."""
 
-    @property
-    def tables(self) -> Tables:
-        """Where the rows are kept."""
-        ...
+    batch_limit: int | None = None
+    """How many events one transaction may apply; None for as many as a batch has."""
 
-    @property
-    def batch_limit(self) -> int | None:
-        """How many events one transaction may apply; None for as many as a batch has."""
-        ...
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.tables.stem}>"
+
+    @abstractmethod
     def apply(self, connection: sa.Connection, events: Sequence[StoredEvent], held: Held) -> list[ParkedEvent]:
         """Apply a batch and return the events to park; raise whatever concerns the batch as a whole."""
-        ...
 
+    @abstractmethod
     def apply_alone(self, connection: sa.Connection, event: StoredEvent, held: Held) -> list[ParkedEvent]:
         """Apply one event, undoing what fails; raise if it is not known which keys to park."""
-        ...
 
-    def committed(self) -> None:
-        """Note that what was applied last is committed."""
-        ...
-
-    def forget(self) -> None:
-        """Forget cached rows: something else may have written them."""
-        ...
-
+    @abstractmethod
     def compare(self, connection: sa.Connection) -> Differences:
         """Compare the rows built beside the present ones with them."""
-        ...
 
+    @abstractmethod
     def swap(self, connection: sa.Connection) -> None:
         """Put the built rows in the place of the present ones, which are kept until the next swap."""
-        ...
+
+    def committed(self) -> None:  # noqa: B027 a target need not cache rows
+        """Note that what was applied last is committed."""
+
+    def forget(self) -> None:  # noqa: B027
+        """Forget cached rows: something else may have written them."""
 
 
 class ParkedEvents(Protocol):
