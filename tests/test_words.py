@@ -43,7 +43,7 @@ FORMER = {
     "FreeProjection": "SqlProjection",
     "Recorded": "EventContext",
     "Moment": "ReadSnapshot",
-    "Past": "PastReplay",
+    "Past": "PastSnapshot",
     "Concern": "KeyedEvent",
     "Unread": "UndecodableEvent",
     "Overtaken": "CheckpointMoved",

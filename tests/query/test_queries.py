@@ -373,7 +373,7 @@ async def test_keys_that_only_share_tags_are_told_apart_in_the_past(store: Memor
 
 
 async def test_a_long_replay_tells_of_its_progress(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leftfold.query.past.SECONDS_BEFORE_PROGRESS", -1.0)
+    monkeypatch.setattr("leftfold.query.tables.read_snapshot.SECONDS_BEFORE_PROGRESS", -1.0)
     told: list[ReplayProgress] = []
     await append(store, *[Deposited("a", 1)] * 2_500)
     async with reading(store, Turnover, on_progress=told.append) as read_side:

@@ -12,7 +12,6 @@ from leftfold.model.clock import Clock
 from leftfold.query.answer_cache import Answer, AnswerCache
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.handler import QueryHandler
-from leftfold.query.past import PastReplay
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, Behind, ProjectionProgress, Seen, change, seconds_behind
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.read_models import ReadModels
@@ -106,9 +105,10 @@ class Answering:
         handler touches a model that is behind, it runs again once the model has caught up; `ReadModelBehind` is raised
         if that takes longer than `timeout` seconds.
         """
-        past = None if as_of is None else await self._past(as_of)
-        cache = self.cache(handler) if past is None else None
-        fresh = partial(self._fresh, handler, query, after or 0, past)
+        if as_of is not None and not 0 <= as_of <= (head := await self._store.head()):
+            raise PositionAhead(as_of, head)
+        cache = self.cache(handler) if as_of is None else None
+        fresh = partial(self._fresh, handler, query, after or 0, as_of)
         try:
             if cache is None:
                 return await fresh(timeout)
@@ -144,7 +144,7 @@ class Answering:
             return None
 
     async def _fresh(
-        self, handler: QueryHandler, query: object, after: int, past: PastReplay | None, timeout: float
+        self, handler: QueryHandler, query: object, after: int, as_of: int | None, timeout: float
     ) -> Answer:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
@@ -154,7 +154,7 @@ class Answering:
                 raise StoreClosed
             reached = {definition: progress.position for definition, progress in self._progress.items()}
             changes = {definition: progress.changes for definition, progress in self._progress.items()}
-            attempt = partial(self._attempt, handler, query, reached, after, past)
+            attempt = partial(self._attempt, handler, query, reached, after, as_of)
             found = await loop.run_in_executor(self._readers, attempt)
             if not isinstance(found, Behind):
                 value, touched, lasting = found
@@ -184,20 +184,14 @@ class Answering:
         query: object,
         reached: Mapping[ReadModelDefinition, int],
         after: int,
-        past: PastReplay | None,
+        as_of: int | None,
     ) -> Any:
         """Call the handler in one snapshot; return `Behind` if it touched a model that is behind."""
         database = self._connect()
-        opening = database.present(reached, after) if past is None else database.past(reached, past)
+        opening = database.present(reached, after) if as_of is None else database.past(reached, as_of)
         try:
             with opening as snapshot:
                 value = handler.answer(query, ReadModels(self._definitions, snapshot))
                 return value, snapshot.touched, snapshot.lasting
         except Behind as behind:
             return behind
-
-    async def _past(self, as_of: int) -> PastReplay:
-        head = await self._store.head()
-        if not 0 <= as_of <= head:
-            raise PositionAhead(as_of, head)
-        return PastReplay(self._log, as_of)

@@ -26,7 +26,7 @@ from leftfold.query.answering import Answering
 from leftfold.query.folded_log import EventSkipped, FoldedLog, OnProgress
 from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
 from leftfold.query.parking import ParkedKey, ParkedKeys
-from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM, ProjectionProgress
+from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM
 from leftfold.query.projection_tasks import ProjectionTasks
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import name_of
@@ -178,23 +178,27 @@ class ReadSide:
         holders: dict[str, str] = {}
         with suppress(ModelsUnavailable):  # the rest of the status is known
             holders = {entry.name: entry.holder for entry in await self.leases()}
-        found: list[ModelStatus] = []
-        for definition, progress in self._progress.items():
-            seconds = await self._seconds(progress, head)
-            status = _status(definition, progress, head, self._count_parked(definition), seconds)
-            problem = status.problem or self._projections.lease_trouble(definition)
-            found.append(msgspec.structs.replace(status, holder=_holder_of(definition, holders), problem=problem))
-        return found
+        return [await self._status_of(definition, head, holders) for definition in self._definitions.values()]
 
     async def leases(self) -> list[LeaseEntry]:
         """Return which process folds each read model, and when it renewed its lease; none for models in memory."""
         return await self._projections.leases(self._connect()) if self._definitions else []
 
-    async def _seconds(self, progress: ProjectionProgress, head: int) -> float:
-        return 0.0 if progress.position >= head else await self.answering.seconds_behind(progress) or 0.0
-
-    def _count_parked(self, definition: ReadModelDefinition) -> int:
-        return self._parked[definition].count if definition in self._parked else 0
+    async def _status_of(self, definition: ReadModelDefinition, head: int, holders: Mapping[str, str]) -> ModelStatus:
+        progress = self._progress[definition]
+        position = max(progress.position, 0)
+        is_behind = progress.position < head
+        return ModelStatus(
+            name=definition.name,
+            table=definition.table,
+            position=position,
+            lag=max(head - position, 0),
+            failed=progress.ended is not None,
+            problem=progress.ended or progress.trouble or self._projections.lease_trouble(definition),
+            parked=self._parked[definition].count if definition in self._parked else 0,
+            seconds=(await self.answering.seconds_behind(progress) or 0.0) if is_behind else 0.0,
+            holder=_holder_of(definition, holders),
+        )
 
     def _definition(self, model: type | str) -> ReadModelDefinition:
         definition = self._definitions.get(model)
@@ -213,21 +217,6 @@ class ReadSide:
             if (file := models_file(url)) is not None:
                 create_private(file, like=self._like)
         return self._database
-
-
-def _status(
-    definition: ReadModelDefinition, progress: ProjectionProgress, head: int, parked: int, seconds: float
-) -> ModelStatus:
-    return ModelStatus(
-        name=definition.name,
-        table=definition.table,
-        position=max(progress.position, 0),
-        lag=max(head - max(progress.position, 0), 0),
-        failed=progress.ended is not None,
-        problem=progress.ended or progress.trouble,
-        parked=parked,
-        seconds=seconds,
-    )
 
 
 def _holder_of(definition: ReadModelDefinition, holders: Mapping[str, str]) -> str | None:

@@ -93,12 +93,6 @@ def highest_position(connection: sa.Connection, table: Tables) -> int:
     return max((shard.position for shard in find_shards(connection, table.stem)), default=0)
 
 
-def position_of(connection: sa.Connection, table: Tables) -> int:
-    """Return the position of the model's rows, in the connection's snapshot."""
-    found = find(connection, table)
-    return found.position if found else 0
-
-
 # --- write
 
 

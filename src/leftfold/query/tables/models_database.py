@@ -21,7 +21,6 @@ from leftfold.errors import (
 from leftfold.query.event_keys import Key
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedKey
-from leftfold.query.past import PastReplay
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.read_model import OnChange, ReadModelDefinition
 from leftfold.query.shard import Owns, Shard, count_in, shards_of
@@ -280,10 +279,10 @@ class ModelsDatabase:
             yield PresentSnapshot(connection, self._models, self._projections, reached, after)
 
     @contextmanager
-    def past(self, reached: Mapping[ReadModelDefinition, int], past: PastReplay) -> Generator[ReadSnapshot, None, None]:
-        """Read the tables as they were, in one snapshot."""
+    def past(self, reached: Mapping[ReadModelDefinition, int], as_of: int) -> Generator[ReadSnapshot, None, None]:
+        """Read the tables as they were at a position, in one snapshot."""
         with self._database.reading(scratch=True) as connection:
-            yield PastSnapshot(connection, self._models, self._projections, reached, past)
+            yield PastSnapshot(connection, self._models, self._projections, reached, self.log, as_of)
 
     # --- private
 

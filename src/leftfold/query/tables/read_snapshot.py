@@ -1,24 +1,30 @@
 """What one query sees: every model at one position, the present or a past one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
 
 from leftfold.errors import InvalidKey
+from leftfold.model.criteria import Criteria
+from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row
+from leftfold.query.event_keys import Key
+from leftfold.query.folded_log import FoldedLog, ReplayProgress
 from leftfold.query.parking import ReplayParkedEvents
-from leftfold.query.past import PastReplay
 from leftfold.query.progress import Behind
 from leftfold.query.read_model import ReadModelDefinition
-from leftfold.query.tables.checkpoints import position_of
+from leftfold.query.tables.checkpoints import find
 from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.selection import Selection, check_texts, is_text, projections_read, tables_in
 from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.target import Target, apply_all, stopped_at
+from leftfold.store.contract import Batch
 
+SECONDS_BEFORE_PROGRESS = 2.0
 Models = Mapping[ReadModelDefinition, ModelTable]
 Projections = Mapping[ReadModelDefinition, SqlTables]
 
@@ -104,7 +110,8 @@ class PresentSnapshot(ReadSnapshot):
         """Return the checkpoint in this snapshot."""
         self._touch((definition,))
         self.lasting = False  # the position goes on without the rows
-        return position_of(self._connection, self._models.get(definition) or self._projections[definition])
+        found = find(self._connection, self._models.get(definition) or self._projections[definition])
+        return found.position if found else 0
 
     def _prepare(self, statement: sa.Executable) -> None:
         """Touch what the statement reads; one over unknown tables counts as reading everything."""
@@ -126,7 +133,8 @@ class PastSnapshot(ReadSnapshot):
     """The tables as they were at a position.
 
     With history they are read from their versions. Without it, a single row is folded from the log; for anything else
-    the events up to the position are applied again, to temporary tables that hide the stored ones.
+    the events up to the position are applied again, to temporary tables that hide the stored ones. The query runs in a
+    thread; the log is read on the event loop, which stays free meanwhile.
     """
 
     def __init__(
@@ -135,10 +143,13 @@ class PastSnapshot(ReadSnapshot):
         models: Models,
         projections: Projections,
         reached: Mapping[ReadModelDefinition, int],
-        past: PastReplay,
+        log: FoldedLog,
+        as_of: int,
     ) -> None:
         super().__init__(connection, models, projections, reached)
-        self._past = past
+        self._log = log
+        self._as_of = as_of
+        self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
         self._versions: dict[ReadModelDefinition, sa.FromClause] = {}
         self._replayed: set[ReadModelDefinition] = set()
 
@@ -149,18 +160,23 @@ class PastSnapshot(ReadSnapshot):
             return self._models[definition].current
         known = self._versions.get(definition)
         if known is None:
-            known = self._versions[definition] = self._as_of(definition)
+            if self._reached[definition] < self._as_of:
+                raise Behind(definition, self._as_of)
+            known = self._versions[definition] = self._models[definition].as_of(self._as_of)
         return known
 
     def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
         """Return the row with this key."""
         if definition.history or definition in self._replayed:
             return super().get(definition, key)
-        return self._past.row(definition, key)
+        name = (definition, tuple(key))
+        if name not in self._rows:
+            self._rows[name] = self._folded(definition, tuple(key))
+        return self._rows[name]
 
     def position(self, definition: ReadModelDefinition) -> int:
         """Return the position that was asked for."""
-        return self._past.position
+        return self._as_of
 
     def _prepare(self, statement: sa.Executable) -> None:
         """Fill temporary tables for projections, and for every model that plain text may name."""
@@ -171,16 +187,11 @@ class PastSnapshot(ReadSnapshot):
         else:
             projections = projections_read(statement, projections)
         for tables in projections:
-            self._replay(tables.target(self._past.log))
-
-    def _as_of(self, definition: ReadModelDefinition) -> sa.FromClause:
-        if self._reached[definition] < self._past.position:
-            raise Behind(definition, self._past.position)
-        return self._models[definition].as_of(self._past.position)
+            self._replay(tables.target(self._log))
 
     def _replay_model(self, definition: ReadModelDefinition) -> None:
         tables, dialect = self._models[definition], self._connection.dialect
-        self._replay(KeyedTarget(tables, self._past.log, dialect, history=False))
+        self._replay(KeyedTarget(tables, self._log, dialect, history=False))
 
     def _replay(self, target: Target) -> None:
         """Apply the events up to the position to temporary tables, once."""
@@ -191,8 +202,41 @@ class PastSnapshot(ReadSnapshot):
         parked = ReplayParkedEvents()
         with writable_scratch(self._connection):
             target.tables.create_temporary(self._connection)
-            for batch in self._past.batches(definition):
+            for batch in self._reported(definition):
                 stuck = apply_all(target, self._connection, batch.events, parked)
                 if stuck is not None:
                     raise stopped_at(stuck, definition) from stuck.error
                 target.committed()
+
+    def _folded(self, definition: ReadModelDefinition, key: Key) -> Any:
+        """Return the row of a key, folded from the events of this key alone; None if there was none."""
+        definition.fold.start(key)  # raises for a key of the wrong length
+        skipped = self._log.skipped_by(definition)
+        fold = BatchFold(definition, self._log.decode, history=False, skipped=skipped)
+        rows = {key: Row(None, 0)}
+        held = set[Key]()
+        for batch in self._read(definition.fold.criteria(key)):
+            found = fold.keyed(batch.events)
+            keyed = [KeyedEvent(each.position, each.event, (key,)) for each in found if key in each.keys]
+            held.update(parked.key for parked in fold.fold(keyed, rows, held).parked)
+        return rows[key].state
+
+    def _reported(self, definition: ReadModelDefinition) -> Iterator[Batch]:
+        """Read every event that the model folds; report progress once it takes long."""
+        begun, report = monotonic(), self._log.on_progress
+        for batch in self._read(definition.fold.all_criteria()):
+            yield batch
+            seconds = monotonic() - begun
+            if report is not None and self._log.loop is not None and seconds > SECONDS_BEFORE_PROGRESS:
+                progress = ReplayProgress(definition.name, batch.through, self._as_of, seconds)
+                self._log.loop.call_soon_threadsafe(report, progress)
+
+    def _read(self, criteria: Criteria) -> Iterator[Batch]:
+        """Read whole events: the tags of an event that cannot be decoded name its keys."""
+        batches = self._log.store.read(self._log.registry.stored(criteria), upto=self._as_of)
+        while (batch := self._log.wait_for(_next(batches))) is not None:
+            yield batch
+
+
+async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
+    return await anext(batches, None)
