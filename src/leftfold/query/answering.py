@@ -105,8 +105,8 @@ class Answering:
         handler touches a model that is behind, it runs again once the model has caught up; `ReadModelBehind` is raised
         if that takes longer than `timeout` seconds.
         """
-        if as_of is not None and not 0 <= as_of <= (head := await self._store.head()):
-            raise PositionAhead(as_of, head)
+        if as_of is not None:
+            await self._check_past(as_of)
         cache = self.cache(handler) if as_of is None else None
         fresh = partial(self._fresh, handler, query, after or 0, as_of)
         try:
@@ -170,6 +170,11 @@ class Answering:
         head = await self._store.head()
         if position > head:
             raise PositionAhead(position, head, "after")
+
+    async def _check_past(self, as_of: int) -> None:
+        head = await self._store.head()
+        if not 0 <= as_of <= head:
+            raise PositionAhead(as_of, head)
 
     async def _expect(self, handler: QueryHandler, after: int, timeout: float) -> None:
         """Wait a little for what the handler read last time: that is cheaper than running it twice."""

@@ -105,11 +105,11 @@ class ParkedKeys:
     @property
     def count(self) -> int:
         """How many keys are parked, as far as this process knows."""
-        return self._projector.parked_count
+        return self._stored.count
 
     def counted(self, count: int) -> None:
         """Note how many keys another process has parked."""
-        self._projector.parked_count = count
+        self._stored.count = count
 
     async def all(self) -> list[ParkedKey]:
         """Return every parked key, the one parked longest first."""

@@ -15,7 +15,6 @@ from leftfold.errors import (
     StoreClosed,
 )
 from leftfold.model.criteria import EVERYTHING, Criteria
-from leftfold.model.failure import in_words
 from leftfold.model.record import StoredEvent
 from leftfold.query.folded_log import NEAR_POSITIONS
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress
@@ -62,37 +61,30 @@ class Projection:
         return f"<Projection {self.progress!r}>"
 
     async def run(self) -> None:
-        """Follow the log; raise `LeaseLost` if another process does so, `ReadModelDiverged` if the log is another."""
-        try:
-            while True:
-                await self._follow_until_disturbed()
-        except (ProjectionFailed, StoreClosed) as reason:
-            self.progress.reached(self._projector.position)
-            self.progress.end(reason)
-        except LogReplaced as reason:
-            self.progress.refuse(reason)
-        except (LeaseLost, ReadModelDiverged):
-            raise
-        except Exception as error:  # noqa: BLE001 waiters would wait for ever if this ended without a word
-            failed = ProjectionFailed(self.progress.model, self.progress.position, in_words(error))
-            failed.__cause__ = error
-            self.progress.end(failed)
+        """Follow the log until that is over; show why it is over, or what it waits for, as `progress`.
 
-    async def _follow_until_disturbed(self) -> None:
-        try:
-            await self._follow()
-        except CheckpointMoved:
-            self._moved = True
-        except ProjectionParked as parked:
-            self.progress.reached(self._projector.position)
-            self.progress.hold_up(parked)
-            self._held_up = True
-        except (LeaseLost, LogReplaced, ProjectionFailed, ReadModelDiverged, StoreClosed):
-            raise
-        except LeftfoldError as trouble:
-            self.progress.get_into(trouble)
-            await asyncio.sleep(self._pause)
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        Raise `LeaseLost` if another process follows it, `ReadModelDiverged` if the log is another.
+        """
+        while True:
+            try:
+                await self._follow()
+            except CheckpointMoved:
+                self._moved = True
+            except ProjectionParked as parked:
+                self.progress.reached(self._projector.position)
+                self.progress.hold_up(parked)
+                self._held_up = True
+            except (LeaseLost, ReadModelDiverged):
+                raise
+            except LogReplaced as reason:
+                return self.progress.refuse(reason)
+            except (ProjectionFailed, StoreClosed) as reason:
+                self.progress.reached(self._projector.position)
+                return self.progress.end(reason)
+            except LeftfoldError as trouble:
+                self.progress.get_into(trouble)
+                await asyncio.sleep(self._pause)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _follow(self) -> None:
         await self._resume()

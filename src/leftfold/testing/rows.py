@@ -91,8 +91,8 @@ class Tables:
             self._check_parked()
 
     def _check_parked(self) -> None:
-        for shard in (shard for shard, projector in self._projectors.items() if projector.parked_count):
-            for parked in self._database.read(self._database.parked[shard.definition].all)[:1]:
+        for stored in (stored for stored in self._database.parked.values() if stored.count):
+            for parked in self._database.read(stored.all)[:1]:
                 raise ProjectionFailed(parked.model, parked.position, parked.problem)
 
     def ask(self, function: Callable[[ReadModels], T]) -> T:

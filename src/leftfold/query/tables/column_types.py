@@ -71,7 +71,7 @@ class Scalar(TypeDecorator[T]):
         return type_of_value(value) or self
 
 
-class Text(Scalar[T]):
+class TextOnSQLite(Scalar[T]):
     """A column type of values that are texts on SQLite."""
 
     cache_ok = True
@@ -109,7 +109,7 @@ class Real(Scalar[float]):
         return None
 
 
-class Instant(Text[datetime.datetime]):
+class Instant(TextOnSQLite[datetime.datetime]):
     """An aware datetime, in UTC; on SQLite `2026-01-31 12:30:00.000000+00:00`, which its date functions understand."""
 
     impl = sa.DateTime(timezone=True)
@@ -195,7 +195,7 @@ class Duration(Scalar[datetime.timedelta]):
         return datetime.timedelta(microseconds=value if isinstance(value, int) else round(value))
 
 
-class TimeOfDay(Text[datetime.time]):
+class TimeOfDay(TextOnSQLite[datetime.time]):
     """A time without an offset; on SQLite `12:30:00.000000`."""
 
     impl = sa.Time()
@@ -214,7 +214,7 @@ class TimeOfDay(Text[datetime.time]):
         return datetime.time.fromisoformat(value) if isinstance(value, str) else value
 
 
-class Identity(Text[uuid.UUID]):
+class Identity(TextOnSQLite[uuid.UUID]):
     """A UUID; on SQLite, its usual text with dashes."""
 
     impl = sa.Uuid()

@@ -24,7 +24,7 @@ def is_held(connection: sa.Connection, name: str, holder: str) -> bool:
 
 
 class ModelsLeaseStore(SqlLeaseStore):
-    """Stores the leases of shards in the models database. Who takes a lease `adds` its shard first."""
+    """Stores the leases of shards in the models database. Call `add` with a shard before you take its lease."""
 
     def __init__(self, database: Database) -> None:
         super().__init__("leftfold models leases")
@@ -37,7 +37,7 @@ class ModelsLeaseStore(SqlLeaseStore):
         return f"<ModelsLeaseStore in {self._database!r}>"
 
     def add(self, shards: Iterable[Shard]) -> None:
-        """Fence these shards whenever their leases are taken over."""
+        """Fence the former holder of one of these shards whenever its lease is taken over."""
         self._shards.update((shard.lease, shard) for shard in shards)
 
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:

@@ -176,7 +176,7 @@ class ModelsDatabase:
                     if found is not stored[shard.checkpoint]:
                         adopted.add(definition.name)
                     projectors[shard] = self._projector(tables, found, leases.get(shard), shard.owns)
-                    projectors[shard].recount(connection)
+                    self.parked[definition].recount(connection)
         _log_what_cannot_be_known(adopted, {shard.definition for shard in projectors})
         return projectors
 

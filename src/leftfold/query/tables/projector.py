@@ -64,19 +64,6 @@ class Projector:
         """The position of its checkpoint, as far as this process knows."""
         return self.checkpoint.position
 
-    @property
-    def parked_count(self) -> int:
-        """How many keys are parked, as far as this process knows."""
-        return self._parked.count
-
-    @parked_count.setter
-    def parked_count(self, count: int) -> None:
-        self._parked.count = count
-
-    def recount(self, connection: sa.Connection) -> None:
-        """Count the parked keys."""
-        self._parked.recount(connection)
-
     def step(self, batch: Batch) -> None:
         """Apply a batch, one event at a time if that fails; park the events that cannot be applied.
 
@@ -118,7 +105,7 @@ class Projector:
             found = find(connection, self._tables)
             if self._stops_at_errors and found is not None:
                 advance(connection, found, self._moved(found, position))
-            self.recount(connection)
+            self._parked.recount(connection)
         self._target.forget()
         self._parked.log_new()
 
@@ -141,7 +128,7 @@ class Projector:
             found = find_one(connection, self.checkpoint.model)
             if self._lease is not None and not (is_held(connection, *self._lease) and self._is_split_so(connection)):
                 raise LeaseLost(self._lease[0])
-            self.recount(connection)
+            self._parked.recount(connection)
         if found is None or found.fingerprint != self.checkpoint.fingerprint:
             problem = "another version of the app has rebuilt its tables"
             raise ProjectionFailed(self._tables.name, self.position, problem)
@@ -175,7 +162,7 @@ class Projector:
             if stuck is not None:
                 moved = self._moved_before(connection, moved, stuck)
             if self._parked.grown:
-                self.recount(connection)
+                self._parked.recount(connection)
         self.checkpoint = moved
         self._target.committed()
         self._parked.log_new()
