@@ -180,7 +180,7 @@ async def test_tables_whose_fingerprint_tells_nothing_are_taken_over_once(
             assert await rows(read_side, FIRST) == [("a0", 1), ("a1", 7)]
     with outside(url) as connection:
         assert set(connection.execute(sa.select(checkpoint.c.fingerprint)).scalars()) == {code}
-    assert [record.name for record in caplog.records if "taken to be" in record.getMessage()] == ["leftfold.models"]
+    assert [record.name for record in caplog.records if "assumed to be" in record.getMessage()] == ["leftfold.models"]
 
 
 async def test_tables_of_an_old_fingerprint_that_lack_a_column_are_of_other_code(store: MemoryStore, url: str) -> None:
