@@ -61,3 +61,9 @@ def hold_append_lock(connection: "psycopg.Connection[Any]", log: str, mode: str 
     named = "SELECT oid::regclass FROM pg_class WHERE relnamespace = %s::regnamespace AND relname LIKE 'append_lock_%%'"
     [(table,)] = connection.execute(named, [log]).fetchall()
     connection.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
+
+
+def wait_for_row(connection: "psycopg.Connection[Any]", query: str) -> None:
+    """Return once a query finds a row; the server looks, with pauses, so that no test asks without end."""
+    looking = f"WHILE NOT EXISTS ({query}) LOOP PERFORM pg_sleep(0.002), pg_stat_clear_snapshot(); END LOOP"
+    connection.execute(f"DO $$ BEGIN {looking}; END $$".encode())

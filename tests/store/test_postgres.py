@@ -25,6 +25,7 @@ from leftfold.store.postgres.store import SELECT_TYPES, PostgresStore
 from leftfold.testing.conformance import OpenStore, StoreConformance
 from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
+from tests.postgres import wait_for_row
 
 numbers = count(1)
 
@@ -88,8 +89,7 @@ by_either_function = pytest.mark.parametrize("sql", [sql_append, sql_append_few]
 
 def until_someone_waits_for_the_lock(server: PostgresServer) -> None:
     with connected(server) as connection:
-        while not connection.execute("SELECT FROM pg_stat_activity WHERE wait_event = 'relation'").fetchall():
-            pass
+        wait_for_row(connection, "SELECT FROM pg_stat_activity WHERE wait_event = 'relation'")
 
 
 @by_either_function
@@ -461,8 +461,7 @@ def test_appends_notify_as_long_as_another_session_listens(
             writer.execute(sql(log))
             pid = listener.info.backend_pid
             assert heard(listener, "2") == ["2"]
-        while writer.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall():
-            pass
+        wait_for_row(writer, f"SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})")
         writer.execute(sql(log))
         writer.execute(f"NOTIFY {log}, 'end'".encode())
 

@@ -31,7 +31,7 @@ from leftfold.store.postgres.driver import check_encoding
 from leftfold.testing import FakeClock
 from leftfold_torture.postgres_server import PostgresServer
 from tests.patience import PATIENCE
-from tests.postgres import DATABASE, hold_append_lock
+from tests.postgres import DATABASE, hold_append_lock, wait_for_row
 from tests.store.test_postgres import by_either_function, sql_append, sql_append_few
 
 OLDER = Path(__file__).parent.parent / "formats" / "bytecode.postgres.sql"
@@ -296,17 +296,15 @@ async def test_an_append_that_began_before_a_log_was_lifted_is_in_order_with_tho
 
 
 def until_it_waits(connection: Connection, pid: int) -> None:
-    while not connection.execute("SELECT FROM pg_locks WHERE pid = %s AND NOT granted", [pid]).fetchall():
-        pass
+    wait_for_row(connection, f"SELECT FROM pg_locks WHERE pid = {pid} AND NOT granted")
 
 
 # --- notifications
 
 
 def until_someone_listens(connection: Connection) -> None:
-    shared = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
-    while not run(connection, shared):
-        pass
+    shared = "locktype = 'advisory' AND mode = 'ShareLock' AND granted"
+    wait_for_row(connection, f"SELECT FROM pg_locks WHERE {shared}")
 
 
 @pytest.mark.parametrize("payload", ["999999999", "9" * 40, "x", "", "-1", "0"])
