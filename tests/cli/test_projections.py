@@ -69,8 +69,7 @@ def post(run: Run, folder: Path) -> tuple[str, str]:
     with module.post.open_sync("sqlite:///post.db") as live:
         for parcel, weight in SENT:
             live.execute(module.Send(parcel, weight))
-        while live.read_models()[0].lag:
-            pass
+        live.run_until_quiet()
     return arguments
 
 

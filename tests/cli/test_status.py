@@ -3,7 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from examples.bank import Balance, Deposit, bank
+from leftfold.errors import TicketFailed
 from tests.cli.conftest import BANK, Run
 from tests.cli.test_projections import URL, post  # noqa: F401
 
@@ -82,10 +85,9 @@ def test_a_failed_command_ends_with_exit_code_1(run: Run, folder: Path) -> None:
     (folder / f"{name}.py").write_text(HANDLE_NOTHING)
     assert run("status", "--app", f"{name}:todo", "memory:").code == 0
     module = importlib.import_module(name)
-    with module.todo.open_sync("sqlite:///todo.db", backoff=module.Backoff(attempts=1)) as live:
-        ticket = live.submit(module.Do("t"))
-        while ticket.state().state != "failed":
-            pass
+    opened = module.todo.open_sync("sqlite:///todo.db", backoff=module.Backoff(attempts=1))
+    with opened as live, pytest.raises(TicketFailed):
+        live.submit(module.Do("t")).result()
 
     ended = run("status", "--app", f"{name}:todo", "sqlite:///todo.db")
 

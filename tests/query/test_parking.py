@@ -1,6 +1,5 @@
 """Events that a read model cannot fold: they hold up their key, in order, and nothing else."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -323,8 +322,7 @@ async def test_the_live_app_lists_shows_retries_and_skips() -> None:
         for amount in (13, 1, 13):
             await live.execute(Deposit("a", amount))
         await live.execute(Deposit("b", 13))
-        while (await live.read_models())[0].lag:  # noqa: ASYNC110 - no query waits for this model
-            await asyncio.sleep(0)
+        await live.run_until_quiet()
         assert [(each.key, each.queued) for each in await live.parked()] == [(("a",), 3), (("b",), 1)]
         assert [event.position for event in await live.parked_events(Strict, "a")] == [1, 2, 3]
 
@@ -344,8 +342,7 @@ async def test_the_live_app_lists_shows_retries_and_skips() -> None:
 def test_the_sync_facade_has_the_same_verbs() -> None:
     with bank().open_sync("memory:") as live:
         live.execute(Deposit("a", 13))
-        while live.read_models()[0].lag:
-            pass
+        live.run_until_quiet()
 
         assert [each.key for each in live.parked()] == [("a",)]
         assert [event.position for event in live.parked_events(Strict, "a")] == [1]
