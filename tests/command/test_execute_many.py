@@ -197,9 +197,9 @@ async def test_a_batch_may_have_one_time_for_all_its_commands() -> None:
 @pytest.mark.parametrize("time", ["2026-01-31", lambda command: None, 5])
 async def test_what_is_no_time_is_refused(time: Any) -> None:
     async with accounts_app().open("memory:") as live:
-        with pytest.raises(UsageError, match="Deposit happened at"):
+        with pytest.raises(UsageError, match="as the time of Deposit"):
             await live.execute(Deposit("a", 1), time=time)
-        with pytest.raises(UsageError, match="Deposit happened at"):
+        with pytest.raises(UsageError, match="as the time of Deposit"):
             await live.execute_many([Deposit("a", 1)], time=time)
         assert await live.store.head() == 0
 

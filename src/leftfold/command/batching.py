@@ -108,6 +108,17 @@ class Execution:
         """The position of the last event, or the one that a decision without events was made at."""
         return max(self.first + len(self.records) - 1, 0)
 
+    def decide(self, registry: Registry, staged: StagedStates, now: datetime) -> None:
+        """Decide all commands in order, each on the outcome of those before; an error closes the execution."""
+        records: list[NewEvent] = []
+        try:
+            for decision in self.decisions:
+                records += decision.decide(registry, staged, now)
+        except Exception as error:  # noqa: BLE001 whatever the handler raises is the caller's
+            self.close(error)
+        else:
+            self.records = records
+
     def close(self, outcome: Appended | Exception) -> None:
         """Leave the commands out of the append: they failed, or an earlier call has appended their events."""
         self.records, self.is_open = [], False
@@ -205,15 +216,12 @@ class CommandBatch:
     def decide(self, registry: Registry, now: datetime) -> StagedStates:
         """Decide all open executions in order, each on the outcome of those before; an error undoes its own only."""
         staged = StagedStates(self.states)
+        several = len(self.executions) > 1
         for execution in self.executions:
             if execution.is_open:
-                saved, records = staged.saved(), list[NewEvent]()
-                try:
-                    for decision in execution.decisions:
-                        records += decision.decide(registry, staged, now)
-                    execution.records = records
-                except Exception as error:  # noqa: BLE001 whatever the handler raises is the caller's
-                    execution.close(error)
+                saved = staged.saved() if several else None
+                execution.decide(registry, staged, now)
+                if saved is not None and execution.error is not None:
                     staged.restore(saved)
         return staged
 

@@ -95,6 +95,7 @@ class Executor:
         self._random = randomness
         self._attempts = attempts
         self._predictor = NewEntityPredictor()
+        self._checks: dict[type, Callable[[object], None]] = {}
         self._queue = CommandQueue(self._run)
 
     def on(self, store: EventStore) -> "Executor":
@@ -288,10 +289,17 @@ class Executor:
 
     def _decision(self, command: object, metadata: Metadata, time: When | None) -> Decision:
         handler = self._handler_of(command)
-        self._registry.form(handler.command.owner).check(command)
+        check = self._checks.get(type(command)) or self._check_of(handler)
+        check(command)
         own = metadata.of_command(metadata.command or self._new_id(), handler.command.wire)
         happened = None if time is None else _time_of(command, time)
         return Decision(handler, command, self._states_of(handler, command), own, happened)
+
+    def _check_of(self, handler: CommandHandler) -> Callable[[object], None]:
+        """Return what checks that a command has a stored form, made once for each type."""
+        owner = handler.command.owner
+        check = self._checks[owner] = self._registry.form(owner).check
+        return check
 
     def _handler_of(self, command: object) -> CommandHandler:
         handler = self._handlers.get(type(command))
@@ -300,7 +308,10 @@ class Executor:
         return handler
 
     def _states_of(self, handler: CommandHandler, command: object) -> list[State]:
-        return [self._states.of(model.fold, model.key_in(command)) for model in handler.models]
+        models = handler.models
+        if len(models) == 1:
+            return [self._states.of(models[0].fold, models[0].key_in(command))]
+        return [self._states.of(model.fold, model.key_in(command)) for model in models]
 
 
 def _over_present(metadata: Metadata | None) -> Metadata:

@@ -47,6 +47,8 @@ class ModelParameter:
 
     def key_in(self, command: object) -> Key:
         """Return the model's key in this command."""
+        if len(self.fields) == 1:  # most have one, and a generator would take three times as long
+            return (self.fields[0].get(command),)
         return tuple(field.get(command) for field in self.fields)
 
 
@@ -74,6 +76,8 @@ class CommandHandler:
         for name, hint in parameters:
             if name != self._command_name:
                 self._add_parameter(name, hint)
+        apart = (self._command_name, self._context_name)
+        self._names = (self._command_name, *(name for name, _ in parameters if name not in apart))
         self._checked: Callable[..., Any] = self._unchanging() if IN_DEVELOPMENT else function
         self.events = _event_types(self.name, hints.get("return", inspect.Parameter.empty))
 
@@ -88,9 +92,7 @@ class CommandHandler:
 
     def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
         """Call the handler; its events as a list."""
-        arguments = {self._command_name: command}
-        for parameter, state in zip(self.models, states, strict=True):
-            arguments[parameter.name] = state
+        arguments = dict(zip(self._names, (command, *states), strict=True))
         if self._context_name is not None:
             arguments[self._context_name] = context
         return self._as_events(self._checked(**arguments))
