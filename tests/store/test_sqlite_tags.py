@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from leftfold.errors import Conflict
 from leftfold.model.criteria import Criteria, criteria
-from leftfold.store import NewEvent, SQLiteStore, StoredEvent
+from leftfold.store import AppendCondition, NewEvent, SQLiteStore, StoredEvent
 from leftfold.store.admission import AppendRequest
 from leftfold.store.sqlite import tags as sqlite_tags
 from leftfold.store.sqlite.errors import Transaction
@@ -285,4 +286,21 @@ async def test_many_events_of_one_append_come_back_as_they_went_in(tmp_path: Pat
             (event.type, event.data, event.tags, event.metadata) for event in [*alike, *various]
         ]
         assert await found(store, criteria("noted", tags=["n:1"])) == list(range(1, 701))
+        assert await store.self_check() == []
+
+
+async def test_tags_go_to_the_newest_segment_also_after_a_commit_that_wrote_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_tags, "EVENTS_PER_SEGMENT", 8)
+    noted = NewEvent("noted", b"", ("n:1",))
+    async with SQLiteStore(tmp_path / "log.db") as store, SQLiteStore(tmp_path / "log.db") as other:
+        await store.append([noted])
+        await other.append([noted] * 8)  # which ends the segment
+        with pytest.raises(Conflict):
+            await store.append([noted], condition=AppendCondition(criteria(tags=["n:1"]), 0))
+        for _ in range(8):
+            await store.append([noted])
+
+        assert await found(store, criteria(tags=["n:1"])) == list(range(1, 18))
         assert await store.self_check() == []

@@ -220,6 +220,8 @@ class SQLiteStore(DatabaseStore):
             with Transaction(connection):
                 self._file.check_in_place()  # under the lock, for which this may have waited
                 head, newest = self._newest.look(connection)
+                if not self._newest.is_alone:
+                    self._tags.forget()
                 now = microseconds_of(self._clock)
                 latest = self._guard.latest(now)
                 admission = Admission(self, self._recent, head=head, newest=newest, now=now, latest=latest)
@@ -252,7 +254,7 @@ class SQLiteStore(DatabaseStore):
             tags = self._insert_many(connection, admission, ids, sum(request.size for request in requests))
         for key, appended in admission.keys:
             connection.execute(INSERT_KEY, (key.value, appended.first, appended.last, key.digest))
-        if self._tags.add(connection, positions, tags, alone=self._newest.is_alone):
+        if self._tags.add(connection, positions, tags):
             self._unmerged = True
 
     def _insert_few(self, connection: sqlite3.Connection, admission: Admission, ids: Mapping[str, int]) -> TagRows:

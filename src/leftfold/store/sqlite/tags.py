@@ -140,7 +140,10 @@ def tag_rows(events: Sequence[NewEvent], positions: Sequence[int], types: Sequen
 
 
 class TagIndex:
-    """Writes tags into the newest segment, which it remembers while nobody else commits."""
+    """Writes tags into the newest segment, which it remembers until it is told to forget it.
+
+    The store does so whenever somebody else may have committed, or a commit of its own failed.
+    """
 
     def __init__(self) -> None:
         self._newest: tuple[int, int] | None = None  # id and first position of the segment
@@ -148,13 +151,16 @@ class TagIndex:
     def __repr__(self) -> str:
         return f"<TagIndex at segment {self._newest}>"
 
-    def add(self, connection: sqlite3.Connection, positions: range, rows: TagRows, *, alone: bool) -> bool:
+    def forget(self) -> None:
+        """Look for the newest segment at the next commit."""
+        self._newest = None
+
+    def add(self, connection: sqlite3.Connection, positions: range, rows: TagRows) -> bool:
         """Write the tags of events, in the transaction that writes the events at these positions.
 
-        Nobody else has committed since this was last called if it is `alone`. Return whether this has filled a segment,
-        so that there are tags to merge.
+        Return whether this has filled a segment, so that there are tags to merge.
         """
-        segment, first = (self._newest if alone else None) or connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
+        segment, first = self._newest or connection.execute(SELECT_NEWEST_SEGMENT).fetchone()
         self._newest = segment, first
         if len(rows) == 1:
             connection.execute(INSERT_TAG, (segment, *rows[0]))
