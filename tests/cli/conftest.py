@@ -1,6 +1,7 @@
 """A log of the bank example, and the command line to ask about it."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -70,12 +71,13 @@ def run_on_terminal(folder: Path) -> Run:
     return run
 
 
-@pytest.fixture
-def log(folder: Path) -> str:
-    """Seven events, a minute apart from 10:01 on: two accounts, a transfer between them, and one that is no JSON."""
+@pytest.fixture(scope="session")
+def bank_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of `log`, which are made once."""
+    folder = tmp_path_factory.mktemp("bank")
     clock = FakeClock()
     clock.advance(hours=10)
-    with bank.open_sync("sqlite:///bank.db", clock=clock) as live:
+    with bank.open_sync(f"sqlite:///{folder}/bank.db", clock=clock) as live:
         for actor, reason, command in (
             ("ann", "new customer", Open("a-1", "Ann")),
             ("ann", "new customer", Open("b-2", "Bob Smith")),
@@ -87,6 +89,13 @@ def log(folder: Path) -> str:
             clock.advance(timedelta(minutes=1))
             with recording(actor=actor, reason=reason):
                 live.execute(command, key=f"key of {command}")
+    return folder
+
+
+@pytest.fixture
+def log(folder: Path, bank_folder: Path) -> str:
+    """Seven events, a minute apart from 10:01 on: two accounts, a transfer between them, and one that is no JSON."""
+    shutil.copytree(bank_folder, folder, dirs_exist_ok=True)
     return "sqlite:///bank.db"
 
 
