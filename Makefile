@@ -32,7 +32,7 @@ demo-workers: $(VENV)/.demo ## Run orders in one process and in four, and kill o
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name" goes to pytest, JOBS=0 runs them one after the other)
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: test-loaded
 test-loaded: $(VENV)/.dev ## Run the tests RUNS times while every core is busy, six files at a time (ARGS="--burners 4 -- tests/store")
@@ -40,7 +40,7 @@ test-loaded: $(VENV)/.dev ## Run the tests RUNS times while every core is busy, 
 
 .PHONY: search
 search: $(VENV)/.dev ## Let the property tests try new examples (ARGS="tests/query"); `make test` always tries the same ones
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --hypothesis-profile search $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --hypothesis-profile search $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format, types and import directions

@@ -34,8 +34,7 @@ def busy_cores(burners: int) -> Iterator[None]:
 
 def run(jobs: int, arguments: list[str], report: Path) -> Counter[str]:
     """Run the tests once; each one that did not pass, with how it ended, and the number of all."""
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", f"-n{jobs}", "--dist=loadfile"]
-    command += ["--no-loadscope-reorder", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", f"-n{jobs}", "--dist=loadfile", *arguments]
     ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if ended.returncode not in (0, 1):
         sys.exit(f"{ended.stdout}\npytest ended with {ended.returncode}")
