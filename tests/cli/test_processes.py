@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -85,6 +86,57 @@ def test_a_log_can_be_read_while_another_process_writes(log: str) -> None:
         assert (process.returncode, err) == (0, "")
         assert json.loads(out)["balance"] == 7_301
         assert live.execute(Deposit("a-1", 1)).position == 8
+
+
+@pytest.fixture
+def asked(log: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A cancel on a terminal that has asked its question, and the terminal's other end."""
+    terminal, stdin = pty.openpty()
+    process = subprocess.Popen(
+        [*LEFTFOLD, "cancel", log, "commands", "5f2c", "--reason", "sent twice", *BANK],
+        env=ENVIRONMENT,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    question = ""
+    while not question.endswith("[y/N]:"):
+        question += process.stderr.read(1)
+    assert question == "Cancel commands 5f2c, for good? [y/N]:"
+    yield process, terminal
+    process.kill()
+    process.communicate()
+    os.close(terminal)
+    os.close(stdin)
+
+
+def test_no_changes_nothing(asked: tuple[subprocess.Popen[str], int]) -> None:
+    process, terminal = asked
+
+    os.write(terminal, b"n\n")
+
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out.strip(), err.strip()) == (1, "", "nothing was changed")
+
+
+def test_yes_goes_on(asked: tuple[subprocess.Popen[str], int]) -> None:
+    process, terminal = asked
+
+    os.write(terminal, b"y\n")
+
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err.strip().partition(":")[0]) == (3, "error")
+
+
+def test_ctrl_c_at_a_question_prints_one_line(asked: tuple[subprocess.Popen[str], int]) -> None:
+    process, _ = asked
+
+    process.send_signal(signal.SIGINT)
+
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out.strip(), err.strip()) == (130, "", "interrupted")
 
 
 WRITE_AND_CRASH = """

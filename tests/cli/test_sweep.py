@@ -39,7 +39,6 @@ VALUES = {
     "MODEL": "Row",
     "NAME": "Greeting",
     "KEY": "x",
-    "[KEY]...": "x",
     "PROCESS": "Greeting",
     "REACTOR": "mail",
     "TICKET": "5f2c",
@@ -108,6 +107,14 @@ async def log(folder: Path) -> str:
 
 def test_every_command_is_swept() -> None:
     assert set(COMMANDS) - set(ON_LOGS) == {"demo"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_of_a_command_fit_on_a_terminal_of_80_columns(command: str) -> None:
+    _, _, examples = COMMANDS[command].help.partition("Examples:")
+
+    assert f"leftfold {command}" in examples
+    assert [line for line in examples.splitlines() if len(line) > 77] == []
 
 
 @pytest.mark.parametrize("url", ["bank.db", "mysql://x/y", "sqlite://bank.db", "sqlite:///bank.db?mod=ro"])

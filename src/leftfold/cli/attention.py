@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from leftfold.app import App
@@ -22,7 +23,7 @@ from leftfold.parked import Parked, Subject, parked_rows, subject_named, subject
 from leftfold.passwords import without_password
 
 Name = Annotated[str, argument("NAME", "What has stopped, by its name in `leftfold parked`.")]
-Keys = Annotated[list[str] | None, argument("[KEY]...", "The key of the row or instance, a position, or a ticket id.")]
+Keys = Annotated[list[str] | None, argument("KEY", "The key of the row or instance, a position, or a ticket id.")]
 Actor = Annotated[str | None, option("--actor", "Who does it; the log records it.", "NAME")]
 Reason = Annotated[str, option("--reason", "Why; the log records it.", "TEXT")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation on a terminal.")]
@@ -71,7 +72,7 @@ async def retry(
     models: ModelsUrl = None,
     json: Json = False,
 ) -> Outcome:
-    """Try parked work again: one key of NAME or, except for a process, all that is parked.
+    """Try parked work again: one key, or all that is parked under a name; a process needs a key.
 
     A read model folds the events that wait, in order, before this command ends. For a process, a reactor and submitted
     commands the log records the request, and a running worker carries it out; an event or a command that waits for its
@@ -88,8 +89,8 @@ async def retry(
         asked = len(values) if values or subject.kind == "process" else len(await live.parked(subject.name))
         left = await live.retry(subject.name, *values)
     if subject.kind == "projection":
-        return _report(left, f"{_called(subject, key)}: nothing is parked", json=json)
-    done = f"{_called(subject, key)}: a worker will retry"
+        return _report(left, f"{_words(subject.name, key)}: nothing is parked", json=json)
+    done = f"{_words(subject.name, key)}: a worker will retry"
     return _report(left, done if values else f"{done} {counted(asked - len(left), 'item')}", json=json)
 
 
@@ -111,7 +112,7 @@ def skip(
     `leftfold projections` and `leftfold reactors` show the events first. Exit code 1 if the key is still parked.
 
     Examples:
-      leftfold skip --app bank:bank sqlite:///bank.db "projection Balance" a-1 --reason "typing error" --actor ann
+      leftfold skip --app bank:bank sqlite:///bank.db Balance a-1 --reason "typing error" --actor ann
       leftfold skip --app shop:orders sqlite:///shop.db Fulfilment o-1 --reason "a test order"
       leftfold skip --app bank:bank sqlite:///bank.db "welcome mail" 17 --reason "the address is gone"
     """
@@ -125,7 +126,7 @@ async def _skip(
 ) -> Outcome:
     async with _opened(app, url, name, models, reason, actor) as (live, subject):
         left = await live.skip(subject.name, *key_of(subject, key), reason=reason)
-    return _report(left, f"{_called(subject, key)}: skipped", json=json)
+    return _report(left, f"{_words(subject.name, key)}: skipped", json=json)
 
 
 @command
@@ -154,7 +155,7 @@ def cancel(
 async def _cancel(url: str, name: str, app: str, reason: str, key: Sequence[str], actor: str | None) -> Outcome:
     async with _opened(app, url, name, None, reason, actor) as (live, subject):
         await live.cancel(subject.name, *key_of(subject, key), reason=reason)
-    stdout().put(f"{_called(subject, key)}: cancelled")
+    stdout().put(f"{_words(subject.name, key)}: cancelled")
     return Outcome.FINE
 
 
@@ -203,18 +204,7 @@ def _report(left: Sequence[Parked], done: str, *, json: bool) -> Outcome:
 
 
 def _row(each: Parked) -> dict[str, Any]:
-    key = shlex.join(map(str, each.key)) or None
-    return {
-        "name": each.name,
-        "key": key,
-        "position": each.position,
-        "queued": each.queued,
-        "problem": each.problem,
-    }
-
-
-def _called(subject: Subject, key: Sequence[Any] | None) -> str:
-    return _words(subject.name, key)
+    return msgspec.structs.asdict(each) | {"key": shlex.join(map(str, each.key)) or None}
 
 
 def _words(name: str, key: Sequence[Any] | None) -> str:

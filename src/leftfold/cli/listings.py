@@ -15,7 +15,7 @@ from leftfold.cli.names import key_from, named
 from leftfold.cli.opening import load_app, open_log, reading
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.output import Console, show_list, show_traceback, stderr, stdout
-from leftfold.cli.plain import counted, moment, shown_event, shown_fields, visible
+from leftfold.cli.plain import counted, duration, moment, shown_event, shown_fields, visible
 from leftfold.command import OPEN_OR_FAILED, Daily, Submission, SubmissionState
 from leftfold.model.clock import SystemClock
 from leftfold.process import ProcessInstance, ProcessProgress
@@ -75,7 +75,7 @@ async def projections(
 def projection_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return how far a read model is, for people."""
     position = "not kept" if row["position"] is None else row["position"]
-    behind = f"{row['lag_seconds']:,.0f} s" if row["lag"] else "0 s"
+    behind = duration(row["lag_seconds"] if row["lag"] else 0)
     shown = {"projection": row["name"], "state": row["state"], "position": position, "lag": row["lag"]}
     return shown | {"for": behind, "parked": row["parked"]}
 
@@ -198,7 +198,7 @@ async def reactors(
     async with reading(loaded, url) as live:
         found = [status for status in await live.reactors() if name in (None, status.name)]
     if name is None:
-        show_list(found, _reactor_row, none="the app has no reactors", json=json, plain=_reactor)
+        show_list(found, _reactor_row, none="the app has no reactors", json=json, plain=reactor_json)
         return Outcome.FINE
     [status] = found
     show_list(status.outstanding, _outstanding_row, none=f"{name} waits for no event", json=json)
@@ -207,7 +207,8 @@ async def reactors(
     return Outcome.FINE
 
 
-def _reactor(status: ReactorStatus) -> dict[str, Any]:
+def reactor_json(status: ReactorStatus) -> dict[str, Any]:
+    """Return how far a reactor is, for programs."""
     behind = status.behind
     return {
         "name": status.name,
@@ -222,21 +223,15 @@ def _reactor(status: ReactorStatus) -> dict[str, Any]:
 
 
 def _reactor_row(status: ReactorStatus) -> dict[str, Any]:
-    row = _reactor(status)
-    shown = {name: row[name] for name in ("state", "position", "lag")}
-    counts = {name: row[name] for name in ("waiting", "parked")}
-    return {"reactor": status.name, **shown, "for": f"{row['lag_seconds']:,.0f} s", **counts}
+    row = reactor_json(status)
+    row |= {"reactor": status.name, "for": duration(row["lag_seconds"])}
+    return {name: row[name] for name in ("reactor", "state", "position", "lag", "for", "waiting", "parked")}
 
 
 def _outstanding_row(each: Outstanding) -> dict[str, Any]:
-    due = moment(each.due) if each.due else None
-    return {
-        "position": each.position,
-        "state": each.state,
-        "attempts": each.attempts,
-        "due": due,
-        "error": each.error,
-    }
+    due = moment(each.due.replace(microsecond=0)) if each.due else None
+    row = msgspec.structs.asdict(each) | {"due": due}
+    return {name: row[name] for name in ("position", "state", "attempts", "due", "error")}
 
 
 # --- submitted commands
@@ -286,7 +281,7 @@ def _command_row(each: Submission) -> dict[str, Any]:
         "state": each.state_at(SystemClock().now()),
         "command": each.command,
         "data": shown_fields(each.data),
-        "due": moment(each.due) if each.due else None,
+        "due": moment(each.due.replace(microsecond=0)) if each.due else None,
         "every": _period(each),
         "attempts": each.attempts or None,
         "error": each.error or each.reason or None,

@@ -62,12 +62,23 @@ def _moved(error: Any) -> str:
 
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
+NARROW = 76  # columns of an example on a terminal of 80
 
 
 def help_of(function: Callable[..., Any]) -> str:
     """Return a command's docstring as its help: paragraphs are filled, examples keep their lines."""
     paragraphs = escape(inspect.getdoc(function) or "").split("\n\n")
-    return "\n\n".join(f"\b\n{each}" if "\n  " in each else each.replace("\n", " ") for each in paragraphs)
+    return "\n\n".join(f"\b\n{_examples(each)}" if "\n  " in each else each.replace("\n", " ") for each in paragraphs)
+
+
+def _examples(text: str) -> str:
+    """Continue long lines as a shell does, so that an example fits on a narrow terminal."""
+    return "\n".join(
+        line
+        if len(line) <= NARROW or (end := line.rfind(" --", 0, NARROW)) < 0
+        else f"{line[:end]} \\\n     {line[end:]}"
+        for line in text.splitlines()
+    )
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,14 +8,15 @@ import msgspec
 from leftfold.audit import TypeMismatch
 from leftfold.cli.arguments import AppName, Json, LogUrl, ModelsUrl
 from leftfold.cli.kept import Kept
-from leftfold.cli.listings import projection_row
+from leftfold.cli.listings import projection_row, reactor_json
 from leftfold.cli.opening import load_app, reading
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.output import Console, stderr, stdout
 from leftfold.cli.plain import counted, moment
 from leftfold.command import CommandCounts
 from leftfold.follow.lease_store import LeaseEntry
-from leftfold.reaction.reactors import ReactorStatus
+
+REACTOR_FIELDS = ("name", "position", "lag", "waiting", "parked")
 
 
 class Found(msgspec.Struct):
@@ -60,7 +61,7 @@ async def status(url: LogUrl, app: AppName, models: ModelsUrl = None, json: Json
         rows = await kept.rows(live.store, await kept.parked(live.store))
         now = await live.status()
         instances = sum(instance.standing == "parked" for instance in await live.processes())
-        reactors = [_reactor(each) for each in await live.reactors()]
+        reactors = [{name: row[name] for name in REACTOR_FIELDS} for row in map(reactor_json, await live.reactors())]
         workers = [_worker(each) for each in await live.leases()]
     found = Found(loaded.name, now.head, rows, now.commands, {"parked": instances}, reactors, workers, ())
     found.trouble = [*found.parked, *map(_mismatch, now.mismatches)]
@@ -69,16 +70,6 @@ async def status(url: LogUrl, app: AppName, models: ModelsUrl = None, json: Json
     else:
         _show(stdout(), found)
     return Outcome.FOUND if found.trouble else Outcome.FINE
-
-
-def _reactor(status: ReactorStatus) -> Mapping[str, Any]:
-    return {
-        "name": status.name,
-        "position": status.position,
-        "lag": status.lag,
-        "waiting": len(status.waiting),
-        "parked": len(status.parked),
-    }
 
 
 def _worker(entry: LeaseEntry) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -20,15 +20,8 @@ from leftfold.store import EventStore
 from leftfold.store.inspection import Inspectable
 
 OnProgress = Callable[[int, int], None]
+Verify = Callable[..., Coroutine[Any, Any, list[Verification]]]
 SHOWN = 20
-
-
-class Verify(Protocol):
-    """Checks a log, and reports its progress."""
-
-    def __call__(self, *, progress: OnProgress) -> Coroutine[Any, Any, list[Verification]]:
-        """Return the findings, those of the log first."""
-        ...
 
 
 class Check(msgspec.Struct):
