@@ -32,6 +32,7 @@ from bench import (
     submitting,
     table,
     tagging,
+    wakeups,
 )
 from bench.document import PAGE, Page
 from bench.figure import Figure
@@ -50,8 +51,8 @@ FIGURES: Sequence[Figure] = (
     *postgres_loading.FIGURES,
 )
 NAMES = [figure.name for figure in FIGURES]
-CONSISTENCY, LATENCY, FLAT, TAGS, LIMITS = "consistency", "latency", "flat", "tags", "limits"
-TABLES = [CONSISTENCY, LATENCY, FLAT, TAGS, LIMITS]
+CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS = "consistency", "latency", "wakeups", "flat", "tags", "limits"
+TABLES = [CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 
@@ -89,6 +90,9 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
         if LATENCY in wanted:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
                 tables.append(table.of_percentiles(percentiles.measure(Path(fresh), effort, status.update)))
+        if WAKEUPS in wanted:
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                tables.append(table.of_wakeups(wakeups.measure(Path(fresh), effort, status.update)))
         if FLAT in wanted:
             sizes = flatness.QUICK_SIZES if arguments.quick else flatness.SIZES
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:

@@ -14,6 +14,8 @@ from bench.limits import RequestCost
 from bench.percentiles import Percentiles
 from bench.searching import LIMIT as SEARCH_LIMIT
 from bench.searching import SearchCost
+from bench.wakeups import TARGET as WAKEUP_TARGET
+from bench.wakeups import Wakeups
 
 MET, MISSED = "met", "missed"
 
@@ -111,6 +113,22 @@ def of_percentiles(found: Sequence[Percentiles]) -> Table:
     rows = [[_whose(each), *map(_number, (each.p50, each.p99, each.p999)), f"{sum(each.runs):,}", ""] for each in found]
     runs = [f"{_whose(each)}, calls of each run: {', '.join(f'{run:,}' for run in each.runs)}" for each in found]
     return Table("How long execute takes with many callers", headings, rows, runs)
+
+
+def of_wakeups(found: Sequence[Wakeups]) -> Table:
+    """How late another task of the loop wakes while one caller commits; the target holds on every disk."""
+    headings = ("milliseconds late, SQLite, 1 caller", "p50", "p99", "p99.9", "longest", "commands/s", "target", "")
+    rows = [
+        [
+            each.disk,
+            *map(_number, (each.p50, each.p99, each.p999, each.longest)),
+            f"{each.commands:,.0f}",
+            f"p99.9 ≤ {WAKEUP_TARGET:g}",
+            MET if each.p999 <= WAKEUP_TARGET else MISSED,
+        ]
+        for each in found
+    ]
+    return Table("How late another task of the event loop wakes", headings, rows, [])
 
 
 def _whose(each: Percentiles) -> str:
