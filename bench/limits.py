@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.postgres import log_url, opened_server
 from leftfold import AppendCondition, Criteria, EventStore, NewEvent, criteria, open_store
-from leftfold.model.criteria import Item
+from leftfold.model.criteria import CriteriaItem
 from leftfold.store.bounds import CRITERIA_ITEMS_LIMIT, EVENT_TAGS_LIMIT, ITEM_TAGS_LIMIT
 
 PARTS = (4, 2, 1)  # a quarter of the limit, a half, and all of it
@@ -113,4 +113,4 @@ def _tags(number: int, name: str) -> tuple[str, ...]:
 
 def _items(number: int) -> Criteria:
     """Items of a type and two tags each."""
-    return Criteria(*(Item(["unknown"], [f"cart:{each}", f"product:{each % 100}"]) for each in range(number)))
+    return Criteria(*(CriteriaItem(["unknown"], [f"cart:{each}", f"product:{each % 100}"]) for each in range(number)))

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 
 from bench.bank import AccountId, Deposited, Opened
 from leftfold import App, LiveApp, Query, ReadModel, ReadModels, replace
-from leftfold.follow.workers import Role
+from leftfold.follow.workers import WorkerRole
 from leftfold.model.message import Event
 from leftfold.store import NewEvent
 from leftfold_torture.postgres_server import PostgresServer
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 EVENTS, ACCOUNTS, AT_ONCE = 100_000, 10_000, 4_000
 DATABASE = "bench"
 SECONDS = 120.0
-ONLY_PROJECTIONS: tuple[Role, ...] = ("projections",)
+ONLY_PROJECTIONS: tuple[WorkerRole, ...] = ("projections",)
 
 
 class Case(NamedTuple):

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from bench.bank import Account, Deposited, Opened, bank
 from bench.callers import shuffled_for_ever, tasks
 from bench.ours import METADATA
-from leftfold import AppendCondition, EventStore, Item, Tag, open_store
+from leftfold import AppendCondition, CriteriaItem, EventStore, Tag, open_store
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import fold_of
 
@@ -23,7 +23,7 @@ class Appends:
         self._store = store
         self._positions = dict.fromkeys(accounts, 0)
         self._accounts = shuffled_for_ever(accounts)
-        self._criteria = {account: Criteria(Item(TYPES, [Tag("account")(account)])) for account in accounts}
+        self._criteria = {account: Criteria(CriteriaItem(TYPES, [Tag("account")(account)])) for account in accounts}
 
     async def open(self) -> None:
         """The first event of each."""

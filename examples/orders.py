@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from leftfold import (
     App,
-    Cancel,
+    CancelScheduled,
     Command,
     DecisionModel,
-    Done,
+    EndProcess,
     Event,
     LiveApp,
     ProcessManager,
@@ -198,13 +198,13 @@ class Fulfilment(ProcessManager):
                 late = CancelOrder(self.order, "not paid in time")
                 return Schedule(late, delay=timedelta(minutes=minutes), name="time to pay")
             case Paid():
-                return [Cancel("time to pay"), Ship(self.order, self.product)]
+                return [CancelScheduled("time to pay"), Ship(self.order, self.product)]
             case ShipmentFailed(why=why):
                 return CancelOrder(self.order, why)
             case Cancelled():
-                return [Refund(self.order), Done()]
+                return [Refund(self.order), EndProcess()]
             case Shipped():
-                return Done()
+                return EndProcess()
 
 
 @orders.read_model

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_store import LARGEST_BEAT, LeaseEntry
 
 
@@ -66,7 +66,7 @@ class Awake:
     def __init__(self, me: str, now: Stopwatch) -> None:
         self._pausing: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
-        self.terms = Terms(me, 5.0, now, self._pause)
+        self.terms = LeaseTerms(me, 5.0, now, self._pause)
 
     async def turn(self) -> None:
         """Let each task that pauses take one turn, and return when all have, or have ended."""

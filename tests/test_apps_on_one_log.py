@@ -11,7 +11,7 @@ import pytest
 
 from leftfold import App, Backoff, Command, DecisionModel, Event, EventStore, LiveApp, ProcessManager, Reaction, Tag
 from leftfold.command import lease_name
-from leftfold.follow.lease import Lease, Terms
+from leftfold.follow.lease import Lease, LeaseTerms
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
 from leftfold.model.message import MessageType
@@ -364,8 +364,8 @@ async def until_held_by(live: LiveApp, name: str, types: int) -> None:
         head = await live.store.wait(head, 0.05)
 
 
-def terms_of(app: str) -> Terms:
-    return Terms.present(5.0, app)
+def terms_of(app: str) -> LeaseTerms:
+    return LeaseTerms.present(5.0, app)
 
 
 @pytest.mark.parametrize(

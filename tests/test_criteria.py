@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leftfold.errors import UsageError
-from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 
 TYPES = st.sampled_from(["opened", "moved", "leftfold.own"])
 TAGS = st.sampled_from(["account:a", "account:b", "bank:x"])
-ITEMS = st.builds(Item, st.frozensets(TYPES), st.frozensets(TAGS)) | st.just(Item(system=False))
+ITEMS = st.builds(CriteriaItem, st.frozensets(TYPES), st.frozensets(TAGS)) | st.just(CriteriaItem(system=False))
 CRITERIA = st.lists(ITEMS, max_size=4).map(lambda items: Criteria(*items))
 OCCURRED = st.tuples(TYPES, st.frozensets(TAGS))
 
 
-def specified(items: Collection[Item], type: str, tags: Collection[str]) -> bool:
+def specified(items: Collection[CriteriaItem], type: str, tags: Collection[str]) -> bool:
     """The specification's words: any item; in an item any type, if it names some, and all tags."""
     own = type.startswith("leftfold.")
     return any(
@@ -27,7 +27,9 @@ def specified(items: Collection[Item], type: str, tags: Collection[str]) -> bool
 
 
 @given(st.lists(ITEMS, max_size=4), OCCURRED)
-def test_criteria_match_as_the_specification_says(items: list[Item], occurred: tuple[str, frozenset[str]]) -> None:
+def test_criteria_match_as_the_specification_says(
+    items: list[CriteriaItem], occurred: tuple[str, frozenset[str]]
+) -> None:
     assert Criteria(*items).matches(*occurred) == specified(items, *occurred)
 
 
@@ -62,19 +64,19 @@ def test_nothing_adds_nothing_and_all_swallows_everything(one: Criteria) -> None
 
 @given(ITEMS, ITEMS, OCCURRED)
 def test_a_covering_item_matches_all_that_the_covered_one_matches(
-    one: Item, other: Item, occurred: tuple[str, frozenset[str]]
+    one: CriteriaItem, other: CriteriaItem, occurred: tuple[str, frozenset[str]]
 ) -> None:
     if one.covers(other):
         assert one.matches(*occurred) or not other.matches(*occurred)
 
 
 @given(ITEMS, ITEMS)
-def test_items_that_cover_each_other_are_equal(one: Item, other: Item) -> None:
+def test_items_that_cover_each_other_are_equal(one: CriteriaItem, other: CriteriaItem) -> None:
     assert (one.covers(other) and other.covers(one)) == (one == other)
 
 
 @given(st.lists(ITEMS, max_size=4))
-def test_criteria_are_equal_whatever_the_order_of_their_items(items: list[Item]) -> None:
+def test_criteria_are_equal_whatever_the_order_of_their_items(items: list[CriteriaItem]) -> None:
     assert len({Criteria(*order) for order in permutations(items)}) == 1
 
 
@@ -105,7 +107,7 @@ def test_criteria_show_what_they_mean(shown: Criteria, text: str) -> None:
 
 def test_what_leaves_out_leftfold_s_own_events_names_nothing_else() -> None:
     with pytest.raises(UsageError, match="system=False"):
-        Item(["opened"], system=False)
+        CriteriaItem(["opened"], system=False)
 
 
 def test_an_item_that_another_covers_is_dropped() -> None:
@@ -115,24 +117,24 @@ def test_an_item_that_another_covers_is_dropped() -> None:
 
 
 def test_criteria_are_no_other_thing() -> None:
-    assert criteria("opened") != Item(["opened"])
-    assert Item(["opened"]) != "opened"
+    assert criteria("opened") != CriteriaItem(["opened"])
+    assert CriteriaItem(["opened"]) != "opened"
 
 
 MANY = st.lists(
     st.builds(
-        Item,
+        CriteriaItem,
         st.frozensets(st.sampled_from("abcdef"), max_size=2),
         st.frozensets(st.sampled_from("uvwxyz"), max_size=3),
     )
-    | st.just(Item(system=False)),
+    | st.just(CriteriaItem(system=False)),
     min_size=17,
     max_size=60,
 )
 
 
 @given(MANY)
-def test_of_many_items_those_that_others_cover_are_dropped_as_of_few(items: list[Item]) -> None:
+def test_of_many_items_those_that_others_cover_are_dropped_as_of_few(items: list[CriteriaItem]) -> None:
     kept = {one for one in items if not any(other != one and other.covers(one) for other in items)}
 
     assert set(Criteria(*items).items) == kept
@@ -140,29 +142,29 @@ def test_of_many_items_those_that_others_cover_are_dropped_as_of_few(items: list
 
 
 def test_of_very_many_items_those_that_others_cover_are_dropped_too() -> None:
-    plain = [Item((), [f"n:{n}"]) for n in range(1_000)]
-    covered = [Item(["opened"], [f"n:{n}", f"m:{n}"]) for n in range(1_000)]
+    plain = [CriteriaItem((), [f"n:{n}"]) for n in range(1_000)]
+    covered = [CriteriaItem(["opened"], [f"n:{n}", f"m:{n}"]) for n in range(1_000)]
 
     assert Criteria(*plain, *covered) == Criteria(*plain)
 
 
-SHAPES: dict[str, Callable[[int], Item]] = {
-    "a tag each": lambda n: Item((), [f"n:{n}"]),
-    "a type each": lambda n: Item([f"t{n}"]),
-    "a type each with one tag": lambda n: Item([f"t{n}"], ["all"]),
-    "a tag each with one type": lambda n: Item(["t"], [f"n:{n}", "all"]),
-    "pairs of tags": lambda n: Item((), [f"a:{n % 64}", f"b:{n // 64}"]),
-    "tags from a few": lambda n: Item((), [f"{at}" for at in range(12) if n >> at & 1]),
+SHAPES: dict[str, Callable[[int], CriteriaItem]] = {
+    "a tag each": lambda n: CriteriaItem((), [f"n:{n}"]),
+    "a type each": lambda n: CriteriaItem([f"t{n}"]),
+    "a type each with one tag": lambda n: CriteriaItem([f"t{n}"], ["all"]),
+    "a tag each with one type": lambda n: CriteriaItem(["t"], [f"n:{n}", "all"]),
+    "pairs of tags": lambda n: CriteriaItem((), [f"a:{n % 64}", f"b:{n // 64}"]),
+    "tags from a few": lambda n: CriteriaItem((), [f"{at}" for at in range(12) if n >> at & 1]),
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_criteria_of_many_items_are_made_in_steps_that_grow_with_their_number(
-    shape: Callable[[int], Item], monkeypatch: pytest.MonkeyPatch
+    shape: Callable[[int], CriteriaItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[int] = []
-    covers = Item.covers
-    monkeypatch.setattr(Item, "covers", lambda self, other: compared.append(1) or covers(self, other))
+    covers = CriteriaItem.covers
+    monkeypatch.setattr(CriteriaItem, "covers", lambda self, other: compared.append(1) or covers(self, other))
 
     made = Criteria(*map(shape, range(1, 2_000)))
 

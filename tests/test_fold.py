@@ -11,7 +11,7 @@ import pytest
 
 from leftfold import DecisionModel, Event, NonKey, Tag, replace
 from leftfold.errors import InvalidKey
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.fold import fold_of
 from leftfold.model.message import Message, MessageType
 
@@ -87,17 +87,19 @@ def test_a_key_of_another_shape_is_refused(key: tuple[Any, ...]) -> None:
 
 
 def test_the_criteria_of_one_key_are_the_types_with_its_tag() -> None:
-    assert fold_of(Account).criteria(("a",)) == Criteria(Item(["Opened", "Moved"], ["account:a"]))
+    assert fold_of(Account).criteria(("a",)) == Criteria(CriteriaItem(["Opened", "Moved"], ["account:a"]))
 
 
 def test_of_two_tags_an_event_type_is_read_by_those_that_it_carries() -> None:
     assert fold_of(Holding).criteria(("a", "o")) == Criteria(
-        Item(["Opened"], ["account:a", "owner:o"]), Item(["Married"], ["owner:o"]), Item(["Moved"], ["account:a"])
+        CriteriaItem(["Opened"], ["account:a", "owner:o"]),
+        CriteriaItem(["Married"], ["owner:o"]),
+        CriteriaItem(["Moved"], ["account:a"]),
     )
 
 
 def test_a_model_without_a_key_reads_all_events_of_its_types() -> None:
-    assert fold_of(Total).criteria(()) == fold_of(Total).all_criteria() == Criteria(Item(["Opened"]))
+    assert fold_of(Total).criteria(()) == fold_of(Total).all_criteria() == Criteria(CriteriaItem(["Opened"]))
 
 
 def model_of(evolve: Callable[..., Any], *, event: type = Opened, **fields: Any) -> type[Message]:

@@ -14,7 +14,7 @@ import pytest
 
 from leftfold.errors import StoreFailed
 from leftfold.follow.file_leases import FileLeaseStore
-from leftfold.follow.lease import Lease, Terms
+from leftfold.follow.lease import Lease, LeaseTerms
 from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry, LeaseStore
 from leftfold.follow.process_identity import ProcessIdentity
@@ -36,7 +36,7 @@ class Party:
     ) -> None:
         self.told: list[str] = []
         self.formers: list[str | None] = []
-        every, terms = [*names, *shared] or ["work"], Terms(me, 5.0, now)
+        every, terms = [*names, *shared] or ["work"], LeaseTerms(me, 5.0, now)
         groups = [shared] if shared else []
         self.leases = LeaseHolder(lease_store, every, terms, on_gained=self.gain, on_lost=self.lose, shared=groups)
 
@@ -80,11 +80,11 @@ async def postgres_lease_store(server: PostgresServer) -> ClosableLeaseStore:
 
 
 def test_a_free_lease_may_be_taken(now: Stopwatch) -> None:
-    assert Lease("work", Terms("me", 5.0, now)).may_be_taken(None)
+    assert Lease("work", LeaseTerms("me", 5.0, now)).may_be_taken(None)
 
 
 def test_a_lease_whose_holder_renews_it_may_never_be_taken(now: Stopwatch) -> None:
-    lease = Lease("work", Terms("me", 5.0, now))
+    lease = Lease("work", LeaseTerms("me", 5.0, now))
 
     for beat in range(100):
         now.seconds += 4.9
@@ -92,7 +92,7 @@ def test_a_lease_whose_holder_renews_it_may_never_be_taken(now: Stopwatch) -> No
 
 
 def test_a_lease_whose_holder_was_silent_for_its_time_may_be_taken(now: Stopwatch) -> None:
-    lease = Lease("work", Terms("me", 5.0, now))
+    lease = Lease("work", LeaseTerms("me", 5.0, now))
     now.seconds = 1_000.0  # however long ago the last beat was: the time counts from when it was first seen
 
     seen = [(now.seconds, lease.may_be_taken(LeaseEntry("work", "other", 7)))]
@@ -103,7 +103,7 @@ def test_a_lease_whose_holder_was_silent_for_its_time_may_be_taken(now: Stopwatc
 
 
 def test_another_holder_has_the_whole_time_again(now: Stopwatch) -> None:
-    lease = Lease("work", Terms("me", 5.0, now))
+    lease = Lease("work", LeaseTerms("me", 5.0, now))
     lease.may_be_taken(LeaseEntry("work", "one", 7))
     now.seconds = 6.0
 
@@ -115,7 +115,7 @@ def test_a_holder_that_has_certainly_ended_loses_it_at_once(now: Stopwatch) -> N
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
         holder = msgspec.structs.replace(present, pid=child.pid, started=started)
-        lease = Lease("work", Terms(str(present), 5.0, now))
+        lease = Lease("work", LeaseTerms(str(present), 5.0, now))
 
         while_it_lives = lease.may_be_taken(LeaseEntry("work", str(holder), 1))
         child.kill()
@@ -352,7 +352,7 @@ async def test_a_process_that_is_closed_while_it_takes_a_lease_releases_it(durin
         gained.set()
         await asyncio.Event().wait()
 
-    leases = LeaseHolder(store, ["work"], Terms("me", 5.0, now), on_gained=gain, on_lost=lambda name: None)
+    leases = LeaseHolder(store, ["work"], LeaseTerms("me", 5.0, now), on_gained=gain, on_lost=lambda name: None)
     turn = asyncio.create_task(leases.try_turn())
     await store.asked.wait()
     if during == "gained":

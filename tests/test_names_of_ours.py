@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 import pytest
 
-from leftfold import App, Command, DecisionModel, Done, Event, LiveApp, ProcessManager, Reaction, Tag, replace
+from leftfold import App, Command, DecisionModel, EndProcess, Event, LiveApp, ProcessManager, Reaction, Tag, replace
 from leftfold.errors import InvalidMessage, ReservedKey
 from leftfold.store import MemoryStore, NewEvent
 from leftfold.store.bounds import TAG_LIMIT
@@ -60,7 +60,7 @@ class Booking(ProcessManager):
         return self
 
     def react(self, event: Asked) -> Reaction:
-        return [Book(self.order, self.line), Done()]
+        return [Book(self.order, self.line), EndProcess()]
 
 
 class ByOrder(ProcessManager):

@@ -6,7 +6,7 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, Tag, replace
 from leftfold.errors import CannotDecode, DefinitionError
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store import MemoryStore
@@ -203,9 +203,9 @@ def test_criteria_of_present_types_include_their_former_names_and_keep_their_tag
     registry.rename("a.old", "a")
     registry.rename("a.older", "a.old")
 
-    stored = registry.stored(Criteria(Item(["a", "b"], ["x:1"]), Item(tags=["y:2"])))
+    stored = registry.stored(Criteria(CriteriaItem(["a", "b"], ["x:1"]), CriteriaItem(tags=["y:2"])))
 
-    assert stored == Criteria(Item(["a", "a.old", "a.older", "b"], ["x:1"]), Item(tags=["y:2"]))
+    assert stored == Criteria(CriteriaItem(["a", "a.old", "a.older", "b"], ["x:1"]), CriteriaItem(tags=["y:2"]))
 
 
 @pytest.mark.parametrize("names", [[("a", "a")], [("a", "b"), ("b", "a")], [("a", "b"), ("b", "c"), ("c", "a")]])
@@ -232,7 +232,7 @@ async def test_unknown_types_are_passed_over_and_counted() -> None:
         count: int = 0
 
         def criteria(self) -> Criteria:
-            return Criteria(Item(tags=[f"account:{self.account}"]))
+            return Criteria(CriteriaItem(tags=[f"account:{self.account}"]))
 
         def evolve(self, event: Opened) -> Self:
             return replace(self, count=self.count + 1)

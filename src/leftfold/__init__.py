@@ -19,20 +19,20 @@ from leftfold.command import (
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.lease_store import LeaseEntry
-from leftfold.follow.workers import Role
+from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
 from leftfold.live_sync import SyncLive, SyncTicket
 from leftfold.loop_thread import SyncWatch
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.codec import Codec, JsonCodec
-from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 from leftfold.model.message import Command, Event, Query, message
 from leftfold.model.metadata import Metadata, recording
 from leftfold.model.tag import NonKey, Tag
 from leftfold.parked import Parked
 from leftfold.process import (
-    Cancel,
-    Done,
+    CancelScheduled,
+    EndProcess,
     ProcessInstance,
     ProcessManager,
     ProcessProgress,
@@ -70,7 +70,7 @@ __all__ = [
     "Batch",
     "BatchReceipt",
     "CacheStatus",
-    "Cancel",
+    "CancelScheduled",
     "Change",
     "Clock",
     "Codec",
@@ -78,17 +78,17 @@ __all__ = [
     "CommandCounts",
     "Context",
     "Criteria",
+    "CriteriaItem",
     "Daily",
     "DecisionModel",
     "Delivery",
-    "Done",
+    "EndProcess",
     "Event",
     "EventContext",
     "EventStore",
     "ExplainedEvent",
     "Finding",
     "IdempotencyKey",
-    "Item",
     "JsonCodec",
     "LeaseEntry",
     "LeftfoldError",
@@ -113,7 +113,6 @@ __all__ = [
     "Recurrence",
     "Rejected",
     "ReplayProgress",
-    "Role",
     "Schedule",
     "Status",
     "StoredEvent",
@@ -129,6 +128,7 @@ __all__ = [
     "TypeMismatch",
     "Verification",
     "Watch",
+    "WorkerRole",
     "WorkerStatus",
     "criteria",
     "message",

@@ -21,7 +21,7 @@ from leftfold.errors import (
 )
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.worker_lease import WorkerReplaced
-from leftfold.follow.workers import Role
+from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
 from leftfold.live_sync import SyncLive, open_sync
 from leftfold.model.clock import Clock
@@ -273,7 +273,7 @@ class App:
         log: str | os.PathLike[str] | EventStore,
         *,
         models: str | os.PathLike[str] | None = None,
-        work: bool | Collection[Role] | None = None,
+        work: bool | Collection[WorkerRole] | None = None,
         only: Collection[type | str] | None = None,
         lease: timedelta = LEASE,
         on_change: OnChange = "refuse",
@@ -328,7 +328,7 @@ class App:
         log: str | os.PathLike[str],
         *,
         models: str | os.PathLike[str] | None = None,
-        work: bool | Collection[Role] | None = None,
+        work: bool | Collection[WorkerRole] | None = None,
         only: Collection[type | str] | None = None,
         lease: timedelta = LEASE,
         on_change: OnChange = "refuse",
@@ -370,7 +370,7 @@ class App:
         lets processes answer and brings read models up to the log. Ids count from 1, and randomness has one seed.
         """
         ids = count(1)
-        work: tuple[Role, ...] = ("projections",)
+        work: tuple[WorkerRole, ...] = ("projections",)
         return self.open(
             MemoryStore(clock),
             work=work,

@@ -27,8 +27,8 @@ from leftfold.command import (
 )
 from leftfold.errors import InvalidOption, MissingOption, StoreUnavailable
 from leftfold.follow.backoff import Backoff
-from leftfold.follow.lease import LEASE_SECONDS, Terms
-from leftfold.follow.workers import Role, Workers, beside, chosen, roles_of
+from leftfold.follow.lease import LEASE_SECONDS, LeaseTerms
+from leftfold.follow.workers import WorkerRole, Workers, beside, chosen, roles_of
 from leftfold.live import LiveApp
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.fold import Fold
@@ -119,7 +119,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What `App.open` takes beside the log; described there. None stands for the default."""
 
     models: str | os.PathLike[str] | None = None
-    work: bool | Collection[Role] | None = None
+    work: bool | Collection[WorkerRole] | None = None
     only: Collection[type | str] | None = None
     lease: timedelta = LEASE
     on_change: OnChange = "refuse"
@@ -229,7 +229,7 @@ class _Opening:
         url: str,
         opened: AsyncExitStack,
         options: Options,
-        roles: frozenset[Role],
+        roles: frozenset[WorkerRole],
         wanted: Collection[ReadModelDefinition],
     ) -> None:
         self._app = app
@@ -243,7 +243,7 @@ class _Opening:
         self._new_id = options.new_id or RandomIds()
         self._randomness = options.randomness or random.Random()
         self._backoff = options.backoff or Backoff()
-        self._terms = Terms.present(options.lease.total_seconds(), app.name)
+        self._terms = LeaseTerms.present(options.lease.total_seconds(), app.name)
         self._like = Path(path_in(url)) if split_url(url).scheme == "sqlite" else None
 
     async def live(self) -> LiveApp:

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from leftfold import (
     App,
     Backoff,
-    Cancel,
+    CancelScheduled,
     Command,
     Context,
     DecisionModel,
     Delivery,
-    Done,
+    EndProcess,
     Event,
     EventContext,
     NonKey,
@@ -198,7 +198,7 @@ class Transport(ProcessManager, wire="depot.transport"):
             case Booked(parcel=parcel):
                 return [Send(parcel), Schedule(Remind(parcel), delay=timedelta(days=2), name="reminder")]
             case Delivered():
-                return [Cancel("reminder"), Done()]
+                return [CancelScheduled("reminder"), EndProcess()]
             case Reminded():
                 return Schedule(Remind(event.parcel), delay=timedelta(days=2), name="reminder")
 

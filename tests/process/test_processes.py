@@ -12,7 +12,7 @@ from leftfold import (
     App,
     Command,
     DecisionModel,
-    Done,
+    EndProcess,
     Event,
     EventStore,
     LiveApp,
@@ -278,7 +278,11 @@ class Sender:
             def react(self, event: Placed) -> Reaction:
                 if event.price == repairs.broken_at:
                     raise ValueError("no answer")
-                return [Send(self.order, self.placed), Done()] if event.price == 99 else Send(self.order, self.placed)
+                return (
+                    [Send(self.order, self.placed), EndProcess()]
+                    if event.price == 99
+                    else Send(self.order, self.placed)
+                )
 
         self.process = Sending
         self.app.process(**options)(Sending)

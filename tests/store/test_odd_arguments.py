@@ -12,7 +12,7 @@ import pytest
 
 from leftfold import App, Command, DecisionModel, Event, LiveApp, Tag, replace
 from leftfold.errors import LeftfoldError, StoreFailed
-from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 from leftfold.store import AppendCondition, EventStore, IdempotencyKey, MemoryStore, NewEvent, SQLiteStore, open_store
 from leftfold.testing.clock import FakeClock
 from leftfold_torture.postgres_server import PostgresServer
@@ -44,7 +44,7 @@ async def read(store: EventStore, *arguments: Any, **named: Any) -> object:
 
 
 async def read_item(store: EventStore, types: Any, tags: Any) -> object:
-    return await read(store, Criteria(Item(types, tags)))
+    return await read(store, Criteria(CriteriaItem(types, tags)))
 
 
 async def append(store: EventStore, *events: Any, **named: Any) -> object:
@@ -52,7 +52,7 @@ async def append(store: EventStore, *events: Any, **named: Any) -> object:
 
 
 async def append_unless(store: EventStore, types: Any, tags: Any, after: Any = 0) -> object:
-    return await append(store, condition=AppendCondition(Criteria(Item(types, tags)), after))
+    return await append(store, condition=AppendCondition(Criteria(CriteriaItem(types, tags)), after))
 
 
 def of_numbers() -> Iterator[tuple[str, Any]]:
@@ -116,7 +116,12 @@ def others() -> Iterator[tuple[str, Call]]:
             bounds = {"after": after, "upto": upto, "reverse": reverse}
             yield f"read {bounds}", lambda store, bounds=bounds: read(store, **bounds)
             yield f"read a tag {bounds}", lambda store, bounds=bounds: read(store, BY_TAG, **bounds)
-    for name, found in {"nothing": NOTHING, "all": ALL, "everything": EVERYTHING, "an item": Item(["opened"])}.items():
+    for name, found in {
+        "nothing": NOTHING,
+        "all": ALL,
+        "everything": EVERYTHING,
+        "an item": CriteriaItem(["opened"]),
+    }.items():
         yield f"read {name}", lambda store, found=found: read(store, found)
         yield f"unless {name}", lambda store, found=found: append(store, condition=AppendCondition(found, 0))
     yield "no events", lambda store: store.append([])

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from leftfold.model.criteria import Criteria, Item, criteria
+from leftfold.model.criteria import Criteria, CriteriaItem, criteria
 from leftfold.store import NewEvent, open_store
 from leftfold.store.postgres.driver import run
 from leftfold.store.postgres.select import Statement, count_ways, scans_for, select_events
@@ -33,7 +33,7 @@ def many_tags(number: int) -> Criteria:
 
 
 def many_items(number: int) -> Criteria:
-    return Criteria(*(Item(["common"], [f"n:{n}", "all:0"]) for n in range(number)))
+    return Criteria(*(CriteriaItem(["common"], [f"n:{n}", "all:0"]) for n in range(number)))
 
 
 def statements(wanted: Criteria, counted: int = 1) -> tuple[Statement, Statement]:

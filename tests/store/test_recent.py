@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from leftfold import AppendCondition, Criteria, Item, NewEvent, StoredEvent, open_store
+from leftfold import AppendCondition, Criteria, CriteriaItem, NewEvent, StoredEvent, open_store
 from leftfold.errors import Conflict, StoreReadOnly
 from leftfold.store.recent_tags import DEFERRED_EVENTS, MAX_DEFERRED_TAGS, RecentTags
 from leftfold.store.sqlite.store import SQLiteStore
 
-ANN = Item(tags=["owner:ann"])
-OPENED = Item(types=["opened"])
+ANN = CriteriaItem(tags=["owner:ann"])
+OPENED = CriteriaItem(types=["opened"])
 
 
 def events(first: int, *tags: str, type: str = "opened") -> Sequence[StoredEvent]:
@@ -36,16 +36,16 @@ def test_a_type_that_was_last_seen_before_is_excluded_and_all_types_must_be() ->
     recent = committed(RecentTags(), *events(1, "owner:ann"), *events(2, "owner:ann", type="closed"))
 
     assert recent.excludes(OPENED, after=1)
-    assert not recent.excludes(Item(types=["opened", "closed"]), after=1)
+    assert not recent.excludes(CriteriaItem(types=["opened", "closed"]), after=1)
 
 
 def test_of_many_events_at_once_it_knows_where_each_tag_and_type_was_last() -> None:
     many = events(1, *[f"owner:{number}" for number in range(DEFERRED_EVENTS)])
     recent = committed(RecentTags(), *many, *events(DEFERRED_EVENTS + 1, "owner:3", type="closed"))
 
-    assert not recent.excludes(Item(tags=["owner:3"]), after=DEFERRED_EVENTS)
-    assert not recent.excludes(Item(tags=["owner:5"]), after=5)
-    assert recent.excludes(Item(tags=["owner:5"]), after=6)
+    assert not recent.excludes(CriteriaItem(tags=["owner:3"]), after=DEFERRED_EVENTS)
+    assert not recent.excludes(CriteriaItem(tags=["owner:5"]), after=5)
+    assert recent.excludes(CriteriaItem(tags=["owner:5"]), after=6)
     assert recent.excludes(OPENED, after=DEFERRED_EVENTS)
 
 
@@ -79,13 +79,13 @@ def test_bulk_appends_in_a_row_put_no_more_aside_than_somebody_can_wait_for() ->
         recent.done(head)
 
     assert recent._young.deferred + recent._old.deferred <= 2 * (MAX_DEFERRED_TAGS + 1_000)
-    assert recent.excludes(Item(tags=["owner:0"]), after=head - 1)
-    assert not recent.excludes(Item(tags=["owner:0"]), after=0)
+    assert recent.excludes(CriteriaItem(tags=["owner:0"]), after=head - 1)
+    assert not recent.excludes(CriteriaItem(tags=["owner:0"]), after=0)
     assert recent._young.deferred + recent._old.deferred == 0
 
 
 def test_an_item_without_types_and_tags_is_never_excluded() -> None:
-    assert not committed(RecentTags(), *events(1, "owner:ann")).excludes(Item(), after=0)
+    assert not committed(RecentTags(), *events(1, "owner:ann")).excludes(CriteriaItem(), after=0)
 
 
 def test_nothing_is_known_of_what_lies_before_the_first_commit() -> None:
@@ -117,7 +117,7 @@ def test_a_commit_that_failed_makes_it_forget_whatever_follows() -> None:
 def test_the_longest_unseen_tags_are_let_go_and_no_longer_excluded() -> None:
     recent = committed(RecentTags(tags=2), *events(1, "owner:ann", "owner:bob", "owner:cid"))
 
-    assert recent.excludes(Item(tags=["owner:dan"]), after=1)
+    assert recent.excludes(CriteriaItem(tags=["owner:dan"]), after=1)
     assert not recent.excludes(ANN, after=0)
 
 

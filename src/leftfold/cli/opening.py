@@ -12,7 +12,7 @@ from types import ModuleType
 from leftfold.app import App
 from leftfold.cli.output import activity
 from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError
-from leftfold.follow.workers import Role
+from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
 from leftfold.query import OnChange
@@ -62,7 +62,7 @@ def open_app_for_writing(app: App, url: str) -> AbstractAsyncContextManager[Live
 def open_app_to_work(
     app: App,
     url: str,
-    roles: Collection[Role],
+    roles: Collection[WorkerRole],
     only: Collection[type | str] | None = None,
     on_change: OnChange = "refuse",
     models_url: str | None = None,

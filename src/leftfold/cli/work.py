@@ -17,7 +17,7 @@ from leftfold.cli.outcome import Outcome, command, stopping
 from leftfold.cli.output import stdout
 from leftfold.cli.work_view import Changes, LogLines, View, what_runs, what_was_done
 from leftfold.errors import LeftfoldError, UsageError
-from leftfold.follow.workers import ROLES, Role
+from leftfold.follow.workers import ROLES, WorkerRole
 from leftfold.health import Work, class_and_problem, work_of
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
@@ -62,7 +62,7 @@ class Job(NamedTuple):
 
     app: App
     url: str
-    roles: tuple[Role, ...]
+    roles: tuple[WorkerRole, ...]
     models: list[str] | None
     address: tuple[str, int] | None
     hosts: tuple[str, ...]
@@ -105,7 +105,7 @@ async def work(
       leftfold work --app shop:orders sqlite:///shop.db --only commands --only processes --health 8080
       leftfold work --app shop:orders sqlite:///shop.db --only projections --models OrderStatus
     """
-    roles: tuple[Role, ...] = tuple(role for role in ROLES if not only or role in only)
+    roles: tuple[WorkerRole, ...] = tuple(role for role in ROLES if not only or role in only)
     if models and "projections" not in roles:
         raise typer.BadParameter("--models chooses projections, but --only leaves out all of them")
     if health_host and health is None:

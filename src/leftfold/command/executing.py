@@ -135,7 +135,7 @@ class Executor:
     async def complete(self, command: Any, ticket: State, metadata: Metadata) -> None:
         """Decide a submitted command, and append its events together with the outcome of its ticket.
 
-        Raises `TicketSettled` if the ticket is not open.
+        Raises `AlreadyCompleted` if the ticket is not open.
         """
         [outcome] = await self._complete([(command, ticket, metadata)])
         if not isinstance(outcome, Receipt):

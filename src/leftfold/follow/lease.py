@@ -15,7 +15,7 @@ LEASE_SECONDS = 5.0
 TURNS_PER_LEASE = 5  # how often a holder renews within the time of a lease
 
 
-class Terms(msgspec.Struct, frozen=True):
+class LeaseTerms(msgspec.Struct, frozen=True):
     """Who takes leases, and how many seconds a lease lasts that its holder does not renew.
 
     `now` tells seconds by a clock that never steps. `pause` passes the time between two turns.
@@ -27,7 +27,7 @@ class Terms(msgspec.Struct, frozen=True):
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     @classmethod
-    def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "Terms":
+    def present(cls, seconds: float = LEASE_SECONDS, app: str = "") -> "LeaseTerms":
         """Return the terms of this process, for an app of this name."""
         return cls(str(ProcessIdentity.present(app)), seconds)
 
@@ -49,7 +49,7 @@ class Lease:
     that the holder belongs to another app or does not name a process; then only silence frees the lease.
     """
 
-    def __init__(self, name: str, terms: Terms, *, types: int = 0) -> None:
+    def __init__(self, name: str, terms: LeaseTerms, *, types: int = 0) -> None:
         self.name = name
         self.held: LeaseEntry | None = None
         self.trouble: LeftfoldError | None = None
@@ -106,7 +106,7 @@ class Share:
     All participants decide by the content of the store alone, so their shares add up to the whole.
     """
 
-    def __init__(self, names: Sequence[str], terms: Terms) -> None:
+    def __init__(self, names: Sequence[str], terms: LeaseTerms) -> None:
         self.names = names
         self.entry: LeaseEntry | None = None
         self.presence = f"{PRESENT}{names[0]}: {terms.me}"

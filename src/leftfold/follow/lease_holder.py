@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from leftfold.errors import LeftfoldError, LogReplaced, StoreFailed
-from leftfold.follow.lease import Lease, Share, Terms
+from leftfold.follow.lease import Lease, LeaseTerms, Share
 from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.failure import IN_STATUS, in_words, loggable
 
@@ -29,7 +29,7 @@ class LeaseHolder:
         self,
         store: LeaseStore,
         names: Iterable[str],
-        terms: Terms,
+        terms: LeaseTerms,
         *,
         on_gained: OnGained | None = None,
         on_lost: OnLost = lambda name: None,

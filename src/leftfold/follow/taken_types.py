@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 
 from leftfold.follow.journal import Journal
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.registry import Registry
 
 MAX_COUNTED_EVENTS = 10_000  # of a type that were passed over; more are not counted
@@ -68,7 +68,7 @@ class TakenTypes:
     async def _count(self, wire: str, after: int, upto: int) -> int:
         if upto <= after:
             return 0
-        wanted, count = Criteria(Item(self._registry.names_of(wire))), 0
+        wanted, count = Criteria(CriteriaItem(self._registry.names_of(wire))), 0
         async for batch in self._store.read(wanted, after=after, upto=upto, limit=MAX_COUNTED_EVENTS, data_only=True):
             count += len(batch.events)
         return count

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from leftfold.errors import Conflict, LeaseLost, LeftfoldError
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.follow.lease_store import LeaseEntry, LeaseStore
 from leftfold.model.criteria import Criteria, criteria
@@ -64,7 +64,7 @@ class WorkerLeases:
     """The leases of one app's workers on one log, by name, each with the number of event types its worker takes."""
 
     def __init__(
-        self, types: Mapping[str, int], store: EventStore, registry: Registry, leases: LeaseStore, terms: Terms
+        self, types: Mapping[str, int], store: EventStore, registry: Registry, leases: LeaseStore, terms: LeaseTerms
     ) -> None:
         self._store = store
         self._registry = registry

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, get_args
 from leftfold.errors import InvalidOption, LeftfoldError, UnknownName
 from leftfold.follow.file_leases import FileLeaseStore
 from leftfold.follow.follower import Follower, Worker
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry, declare, is_declaration, types_of_others
 from leftfold.follow.worker_lease import WorkerLeases
 from leftfold.model.clock import Clock
@@ -18,12 +18,12 @@ from leftfold.store import EventStore
 from leftfold.store.open import POSTGRES, has_sessions, is_read_only, path_in, postgres_log, split_url
 from leftfold.wording import listed
 
-Role = Literal["commands", "processes", "reactors", "projections"]
-ROLES: tuple[Role, ...] = get_args(Role)
+WorkerRole = Literal["commands", "processes", "reactors", "projections"]
+ROLES: tuple[WorkerRole, ...] = get_args(WorkerRole)
 T = TypeVar("T")
 
 
-def roles_of(work: bool | Collection[Role]) -> frozenset[Role]:
+def roles_of(work: bool | Collection[WorkerRole]) -> frozenset[WorkerRole]:
     """Return the roles: all for True, none for False; `InvalidOption` for anything that is not a role."""
     if isinstance(work, bool):
         return frozenset(ROLES if work else ())
@@ -57,7 +57,13 @@ class Workers:
     """
 
     def __init__(
-        self, store: EventStore, registry: Registry, url: str, roles: Collection[Role], terms: Terms, clock: Clock
+        self,
+        store: EventStore,
+        registry: Registry,
+        url: str,
+        roles: Collection[WorkerRole],
+        terms: LeaseTerms,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -67,7 +73,7 @@ class Workers:
         self._clock = clock
         self._lease_store = lease_store_of(url, store.log_id, clock)
         self._leases: WorkerLeases | None = None
-        self._added: dict[str, tuple[Role, Make, str, int]] = {}
+        self._added: dict[str, tuple[WorkerRole, Make, str, int]] = {}
         self._workers: dict[str, Worker] = {}
 
     def __repr__(self) -> str:
@@ -76,7 +82,7 @@ class Workers:
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._workers.values())
 
-    def add(self, name: str, role: Role, make: Make, *, lease: str | None = None, types: int = 0) -> None:
+    def add(self, name: str, role: WorkerRole, make: Make, *, lease: str | None = None, types: int = 0) -> None:
         """Add a worker of this name, for the follower that `make` makes for the log as it may write it.
 
         The worker's name is also its lease's, unless `lease` is given. Of two versions of an app, the one whose worker

@@ -12,7 +12,7 @@ FEW = 32  # items compared pairwise
 COMPARISONS = 64  # average comparisons per item when looking for covered items
 
 
-class Item:
+class CriteriaItem:
     """One alternative of a `Criteria`: any of the types (OR) with all of the tags (AND); both are optional.
 
     Without types and tags it means every event. `system=False` leaves out those of leftfold itself, whose types begin
@@ -55,7 +55,7 @@ class Item:
         return not self.types or (bool(other.types) and other.types <= self.types)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Item) and self._hash == other._hash and self._parts == other._parts
+        return isinstance(other, CriteriaItem) and self._hash == other._hash and self._parts == other._parts
 
     def __hash__(self) -> int:
         return self._hash
@@ -70,7 +70,9 @@ class Item:
 
 
 def _not_in_lists(types: object, tags: object) -> UsageError:
-    return UsageError(f"Item({types!r}, {tags!r})", "lists of strings", "write Item(['opened'], ['account:a'])")
+    return UsageError(
+        f"CriteriaItem({types!r}, {tags!r})", "lists of strings", "write CriteriaItem(['opened'], ['account:a'])"
+    )
 
 
 class Criteria:
@@ -82,10 +84,10 @@ class Criteria:
 
     __slots__ = ("_hash", "is_checked", "items")
 
-    items: tuple[Item, ...]
+    items: tuple[CriteriaItem, ...]
     is_checked: bool  # whether a store has checked them
 
-    def __init__(self, *items: Item) -> None:
+    def __init__(self, *items: CriteriaItem) -> None:
         self.items = items if len(items) == 1 else _without_covered(items)
         self._hash = hash(self.items)
         self.is_checked = False
@@ -109,7 +111,7 @@ class Criteria:
         return f"<Criteria {', or '.join(map(repr, self.items)) or 'nothing'}>"
 
 
-def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
+def _without_covered(items: Iterable[CriteriaItem]) -> tuple[CriteriaItem, ...]:
     """Return the distinct items in canonical order, without items that another item covers.
 
     If that would take too many comparisons, none is dropped; the matches are the same.
@@ -117,7 +119,7 @@ def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
     distinct = sorted(set(items), key=lambda item: (sorted(item.types), sorted(item.tags), item.system))
     find = _candidates(distinct) if len(distinct) > FEW else None
     left = COMPARISONS * len(distinct)
-    kept: list[Item] = []
+    kept: list[CriteriaItem] = []
     for item in distinct:
         candidates = distinct if find is None else find(item)
         left -= len(candidates)
@@ -128,17 +130,17 @@ def _without_covered(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(kept)
 
 
-def _candidates(items: Sequence[Item]) -> Callable[[Item], Sequence[Item]]:
+def _candidates(items: Sequence[CriteriaItem]) -> Callable[[CriteriaItem], Sequence[CriteriaItem]]:
     """Return a function that finds the items that may cover an item, indexed by rarest tag and type."""
     tags = Counter(tag for item in items for tag in item.tags)
     types = Counter(type for item in items for type in item.types)
-    listed: defaultdict[tuple[str | None, str | None], list[Item]] = defaultdict(list)
+    listed: defaultdict[tuple[str | None, str | None], list[CriteriaItem]] = defaultdict(list)
     for item in items:
         tag = min(item.tags, key=lambda tag: (tags[tag], tag), default=None)
         for type in item.types or (None,):
             listed[tag, type].append(item)
 
-    def find(item: Item) -> Sequence[Item]:
+    def find(item: CriteriaItem) -> Sequence[CriteriaItem]:
         rarest = min(item.types, key=lambda type: (types[type], type), default=None)
         places = [(tag, type) for tag in (*item.tags, None) for type in {rarest, None}]
         return [each for place in places for each in listed.get(place, ())]
@@ -152,7 +154,7 @@ def criteria(*types: str | type, tags: Iterable[str] = ()) -> Criteria:
     A class includes the subclasses defined when this is called.
     """
     names = (name for each in types for name in ((each,) if isinstance(each, str) else _wires_of(each)))
-    return Criteria(Item(names, tags))
+    return Criteria(CriteriaItem(names, tags))
 
 
 def _wires_of(owner: type) -> Sequence[str]:
@@ -164,10 +166,10 @@ def _wires_of(owner: type) -> Sequence[str]:
     return [MessageType(each).wire for each in classes]
 
 
-ALL = Criteria(Item(system=False))
+ALL = Criteria(CriteriaItem(system=False))
 """Every event of users: all except leftfold's own, whose types begin with `leftfold.`."""
 
-EVERYTHING = Criteria(Item())
+EVERYTHING = Criteria(CriteriaItem())
 """Every event of the log, including leftfold's own: submitted commands, checkpoints, replaced workers."""
 
 NOTHING = Criteria()

@@ -18,7 +18,7 @@ from leftfold.errors import (
     TaglessEvent,
     UnresolvedAnnotation,
 )
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.fingerprint import Fingerprint, fingerprint
 from leftfold.model.message import Event, MessageType, event_classes, with_subclasses
@@ -101,7 +101,7 @@ class Fold:
     def criteria(self, key: Sequence[Any]) -> Criteria:
         """Return the events of one key: for each event type, those of the key's tags that the type carries."""
         tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
-        return Criteria(*(Item(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
+        return Criteria(*(CriteriaItem(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
 
     def keys_by_tags(self, tags: Collection[str]) -> Sequence[tuple[Any, ...]] | None:
         """Return the keys that an event concerns, by its stored tags alone; None if the tags are not enough.
@@ -125,7 +125,7 @@ class Fold:
 
     def all_criteria(self) -> Criteria:
         """Return the events of all keys."""
-        return Criteria(Item(event.wire for event in self.events))
+        return Criteria(CriteriaItem(event.wire for event in self.events))
 
     def fold(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent] = ()) -> Any:
         """Return the state after these events, in order; `stored` are their records, for what an error says.

@@ -17,7 +17,7 @@ from leftfold.errors import (
     WireNameTaken,
 )
 from leftfold.model.codec import Codec, JsonCodec
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.message import MessageType
 from leftfold.model.record import NewEvent, StoredEvent
@@ -168,8 +168,8 @@ class Registry:
             return criteria
         return Criteria(*(self._stored_item(item) for item in criteria.items))
 
-    def _stored_item(self, item: Item) -> Item:
-        return Item(frozenset[str]().union(*(self.names_of(name) for name in item.types)), item.tags)
+    def _stored_item(self, item: CriteriaItem) -> CriteriaItem:
+        return CriteriaItem(frozenset[str]().union(*(self.names_of(name) for name in item.types)), item.tags)
 
     def encode(self, event: object, metadata: bytes, time: datetime | None = None) -> NewEvent:
         """Return the record to append for an event; its class is registered if it was not."""

@@ -2,14 +2,22 @@
 
 from leftfold.process.events import PROCESS_EVENTS
 from leftfold.process.follower import ProcessFollower
-from leftfold.process.manager import Action, Cancel, Done, ProcessDefinition, ProcessManager, Reaction, Schedule
+from leftfold.process.manager import (
+    Action,
+    CancelScheduled,
+    EndProcess,
+    ProcessDefinition,
+    ProcessManager,
+    Reaction,
+    Schedule,
+)
 from leftfold.process.processes import Processes, ProcessInstance, ProcessProgress, RecordedReaction
 
 __all__ = [
     "PROCESS_EVENTS",
     "Action",
-    "Cancel",
-    "Done",
+    "CancelScheduled",
+    "EndProcess",
     "ProcessDefinition",
     "ProcessFollower",
     "ProcessInstance",

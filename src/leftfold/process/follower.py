@@ -26,7 +26,7 @@ from leftfold.process.events import (
     ProcessRetried,
     ProcessSkipped,
 )
-from leftfold.process.manager import Action, Cancel, Done, Key, Outbox, ProcessDefinition, Schedule
+from leftfold.process.manager import Action, CancelScheduled, EndProcess, Key, Outbox, ProcessDefinition, Schedule
 from leftfold.process.processes import Processes, ProcessProgress
 from leftfold.store.contract import AppendCondition, Batch, OwnKey
 
@@ -254,9 +254,9 @@ class ProcessFollower:
         done = False
         for number, action in enumerate(actions):
             match action:
-                case Done():
+                case EndProcess():
                     done = True
-                case Cancel(name=name):
+                case CancelScheduled(name=name):
                     ticket = names.get(name) or progress.names.get(name)
                     records += self._journal.encode([self._outbox.cancellation(ticket)], metadata) if ticket else []
                 case _:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from leftfold.errors import CannotDecode, InvalidModel
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.fold import check_definition, fold_of
 from leftfold.model.message import CommandLike, Event, Message, MessageType
 from leftfold.model.metadata import Metadata
@@ -23,7 +23,7 @@ from leftfold.store.bounds import TAG_LIMIT
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Handle a command at a time, or a delay after the event. A later `Cancel` can refer to it by its `name`.
+    """Handle a command at a time, or a delay after the event. A later `CancelScheduled` can refer to it by its `name`.
 
     A second schedule of a name takes the name over; the first command stays scheduled.
     """
@@ -34,17 +34,17 @@ class Schedule(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-class Cancel(msgspec.Struct, frozen=True):
+class CancelScheduled(msgspec.Struct, frozen=True):
     """Cancel the command that this instance scheduled under `name`; nothing happens if it is handled already."""
 
     name: str
 
 
-class Done(msgspec.Struct, frozen=True):
+class EndProcess(msgspec.Struct, frozen=True):
     """End the instance: it answers no more events."""
 
 
-Action = CommandLike | Schedule | Cancel | Done
+Action = CommandLike | Schedule | CancelScheduled | EndProcess
 Reaction = Action | Sequence[Action] | None
 """What `react` may return."""
 
@@ -53,8 +53,8 @@ class ProcessManager(Message):
     """Derive, give every field but the key a default, define `evolve` and `react`.
 
     `evolve(self, event: A | B) -> Self` is as in a decision model. `react(self, event: A | B) -> Reaction` is called on
-    the state after each event and returns a command, `Schedule`, `Cancel`, `Done`, several of them, or None. Both are
-    pure. The class's wire name is the name of the process: without `wire=` the class's own.
+    the state after each event and returns a command, `Schedule`, `CancelScheduled`, `EndProcess`, several of them, or
+    None. Both are pure. The class's wire name is the name of the process: without `wire=` the class's own.
     """
 
     @classmethod
@@ -114,7 +114,7 @@ class ProcessDefinition:
 
     def about(self, types: Iterable[str], key: Key) -> Criteria:
         """Return the criteria of the events of these types about an instance."""
-        return Criteria(*(Item(types, [INSTANCE(name)]) for name in self.names(key)))
+        return Criteria(*(CriteriaItem(types, [INSTANCE(name)]) for name in self.names(key)))
 
     def has(self, instance: str) -> bool:
         """Whether an instance of this name belongs to this process."""

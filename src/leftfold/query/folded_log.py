@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from leftfold.model.criteria import EVERYTHING, Criteria, Item
+from leftfold.model.criteria import EVERYTHING, Criteria, CriteriaItem
 from leftfold.model.message import Event
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
@@ -44,7 +44,7 @@ class EventSkipped(Event, wire="leftfold.event_skipped"):
     problem: str
 
 
-SKIPS = Criteria(Item([vars(EventSkipped)["__wire__"]]))
+SKIPS = Criteria(CriteriaItem([vars(EventSkipped)["__wire__"]]))
 
 
 class FoldedLog:

@@ -19,7 +19,7 @@ from leftfold.errors import (
     ReadModelsChanged,
     StoreClosed,
 )
-from leftfold.follow.lease import Terms, is_presence
+from leftfold.follow.lease import LeaseTerms, is_presence
 from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.model.failure import in_words
@@ -57,7 +57,7 @@ class ProjectionTasks:
         definitions: Collection[ReadModelDefinition],
         folds: Collection[ReadModelDefinition],
         readers: Executor,
-        terms: Terms,
+        terms: LeaseTerms,
         *,
         shared: bool,
     ) -> None:

@@ -17,7 +17,7 @@ from leftfold.errors import (
     ReadModelBehind,
     UnknownName,
 )
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.registry import Registry
@@ -79,7 +79,7 @@ class ReadSide:
         on_progress: OnProgress | None = None,
         clock: Clock | None = None,
         folds: Collection[type | str] | None = None,
-        terms: Terms | None = None,
+        terms: LeaseTerms | None = None,
         on_change: OnChange = "refuse",
         named: bool = False,
         like: Path | None = None,
@@ -96,7 +96,12 @@ class ReadSide:
         self._database: ModelsDatabase | None = None
         definitions = self._definitions.values()
         self._projections = ProjectionTasks(
-            self._log, definitions, self._folds, self._readers, terms or Terms.present(), shared=not kept_in_memory(url)
+            self._log,
+            definitions,
+            self._folds,
+            self._readers,
+            terms or LeaseTerms.present(),
+            shared=not kept_in_memory(url),
         )
         self._parked = self._projections.parked
         self._progress = self._projections.progress

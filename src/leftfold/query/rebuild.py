@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from leftfold.errors import LeaseLost
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
@@ -31,7 +31,7 @@ class Splitting:
     the former number of shards runs, it folds the model. The rows stay as they are. Call `attempt` repeatedly.
     """
 
-    def __init__(self, definition: ReadModelDefinition, database: "ModelsDatabase", terms: Terms) -> None:
+    def __init__(self, definition: ReadModelDefinition, database: "ModelsDatabase", terms: LeaseTerms) -> None:
         self._definition = definition
         self._database = database
         self._log = database.log

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 import msgspec
 
 from leftfold.errors import InvalidHandler, InvalidProjection, LeftfoldError, ReadModelChanged
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.fingerprint import Fingerprint, fingerprint_of_function
 from leftfold.model.fold import Fold
 from leftfold.model.message import MessageType, event_classes, with_subclasses
@@ -182,7 +182,7 @@ class HandledEvents(Fold):
 
     def all_criteria(self) -> Criteria:
         """Return the criteria of every event that the handler takes."""
-        return Criteria(Item(event.wire for event in self.events))
+        return Criteria(CriteriaItem(event.wire for event in self.events))
 
 
 def _parameters(function: Callable[..., Any], name: str) -> list[Any]:

@@ -16,7 +16,7 @@ from leftfold.errors import (
     UsageError,
 )
 from leftfold.model.clock import from_microseconds, to_microseconds
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.record import CopiedEvent, NewEvent, StoredEvent
 from leftfold.store.bounds import (
     EVENT_LIMIT,
@@ -60,7 +60,7 @@ class AppendRequest:
         if self.keys:
             check_keys(self.keys, len(self.events), copied=copied)
 
-    def moved(self, item: Item, after: int, to: int) -> "AppendRequest":
+    def moved(self, item: CriteriaItem, after: int, to: int) -> "AppendRequest":
         """Return the same append, with an item of its conditions asked from position `to` instead of `after`."""
         moved = copy(self)
         moved.conditions = tuple(part for each in self.conditions for part in _moved(each, item, after, to))
@@ -94,7 +94,7 @@ def _listed(events: Any) -> Sequence[NewEvent]:
         raise UsageError(f"events={events!r}", "a list of NewEvent", "pass a list, even for one event") from None
 
 
-def _moved(condition: AppendCondition, item: Item, after: int, to: int) -> Iterator[AppendCondition]:
+def _moved(condition: AppendCondition, item: CriteriaItem, after: int, to: int) -> Iterator[AppendCondition]:
     if condition.after != after or item not in condition.criteria.items:
         yield condition
         return
@@ -128,7 +128,7 @@ def _digest_of(events: Sequence[NewEvent]) -> bytes:
 class CommittedLog(Protocol):
     """What an admission asks of the committed log, under the write lock."""
 
-    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+    def first_matches(self, item: CriteriaItem, after: int) -> Sequence[StoredEvent]:
         """Return the first few committed events after `after` that match the item."""
         ...
 
@@ -242,7 +242,7 @@ class Admission:
                 if matches:
                     raise Conflict(item, condition.after, matches)
 
-    def _matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+    def _matches(self, item: CriteriaItem, after: int) -> Sequence[StoredEvent]:
         if after < self._committed_head:
             committed = self._log.first_matches(item, after)
             if committed:

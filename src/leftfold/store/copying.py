@@ -105,8 +105,8 @@ def _key(value: bytes, first: int, last: int, digest: bytes) -> StoredKey:
     return StoredKey(str(value, "utf-8", "surrogatepass"), first, last, digest)
 
 
-Step = Literal["checking", "copying", "comparing"]
-OnProgress = Callable[[Step, int, int], None]
+Phase = Literal["checking", "copying", "comparing"]
+OnProgress = Callable[[Phase, int, int], None]
 
 Retag = Callable[[StoredEvent], tuple[str, ...]]
 
@@ -146,7 +146,7 @@ class LatestClock:
         return max(self._clock.now(), self._least)
 
 
-def _ignore_progress(step: Step, done: int, upto: int) -> None:
+def _ignore_progress(step: Phase, done: int, upto: int) -> None:
     pass
 
 
@@ -259,7 +259,7 @@ class Copying:
                     after = batch.through
                     self._on_progress("copying", after, self.upto)
 
-    async def difference(self, step: Step, after: int, upto: int) -> Difference | None:
+    async def difference(self, step: Phase, after: int, upto: int) -> Difference | None:
         """Return the first difference between these positions, or the first event that only the target has."""
         found = await self._unlike_event(step, after, upto) or await self._unlike_key(after, upto)
         head = await self._target.head()
@@ -278,7 +278,7 @@ class Copying:
         except Conflict as conflict:
             raise ForeignTarget(after + 1, "something else was appended to the target meanwhile") from conflict
 
-    async def _unlike_event(self, step: Step, after: int, upto: int) -> Difference | None:
+    async def _unlike_event(self, step: Phase, after: int, upto: int) -> Difference | None:
         async with aclosing(read_ahead(self._source.read(EVERYTHING, after=after, upto=upto))) as batches:
             async for batch in batches:
                 copied = await _events(self._target, after, batch.through)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from leftfold.errors import StoreClosed
 from leftfold.model.clock import Clock, SystemClock, to_microseconds
-from leftfold.model.criteria import EVERYTHING, SYSTEM, Criteria, Item
+from leftfold.model.criteria import EVERYTHING, SYSTEM, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest, recognised
 from leftfold.store.bounds import EVENT_LIMIT, check_known_key, check_read, check_wait
@@ -145,7 +145,7 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore at {self._head.known}>"
 
-    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+    def first_matches(self, item: CriteriaItem, after: int) -> Sequence[StoredEvent]:
         """Return the first few events after `after` that match the item."""
         positions = self._positions(Criteria(item), after, self._head.known)[:MAX_SHOWN_MATCHES]
         return [self._events[position - 1] for position in positions]
@@ -167,7 +167,7 @@ class MemoryStore:
         found = {position for item in criteria.items for position in self._matching(item, after, upto)}
         return sorted(found)
 
-    def _matching(self, item: Item, after: int, upto: int) -> Iterable[int]:
+    def _matching(self, item: CriteriaItem, after: int, upto: int) -> Iterable[int]:
         candidates: Sequence[int]
         if item.tags:
             candidates = min((_between(self._by_tag.get(tag, []), after, upto) for tag in item.tags), key=len)

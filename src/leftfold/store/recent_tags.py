@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import count
 
-from leftfold.model.criteria import Item
+from leftfold.model.criteria import CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 
 MAX_TAGS = 32_768
@@ -60,7 +60,7 @@ class RecentTags:
         """Note that the commit succeeded, and that the log now ends at `head`."""
         self._head = head
 
-    def excludes(self, item: Item, after: int) -> bool:
+    def excludes(self, item: CriteriaItem, after: int) -> bool:
         """Return whether it is certain that no event after `after` matches; False means that it is not known."""
         if after < self._since:
             return False

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from leftfold.errors import Conflict, KeyReused, LeftfoldError, MissingExtra, TimeRefused
 from leftfold.model.clock import Clock
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.contract import AppendCondition, Appended, EventStore
 from leftfold.testing.clock import FakeClock
@@ -53,7 +53,7 @@ EVENTS = st.lists(
     min_size=1,
     max_size=4,
 )
-ITEMS = st.builds(Item, st.lists(TYPES, max_size=2), st.lists(TAGS, max_size=2))
+ITEMS = st.builds(CriteriaItem, st.lists(TYPES, max_size=2), st.lists(TAGS, max_size=2))
 CRITERIA = st.lists(ITEMS, max_size=3).map(lambda items: Criteria(*items))
 REQUESTS = st.lists(
     st.tuples(EVENTS, st.none() | st.tuples(CRITERIA, st.integers(0, 4)), st.none() | KEYS), min_size=2, max_size=6
@@ -148,7 +148,7 @@ class StoreMachine(RuleBasedStateMachine):
         if self.store is not first:
             self.run(self.store.close())
         self.store = first
-        like_it = Criteria(Item([events[-1].type], events[-1].tags))
+        like_it = Criteria(CriteriaItem([events[-1].type], events[-1].tags))
         self.answers(Request(events, self.none_since(like_it, lag)))
 
     @rule(events=EVENTS, turns=TURNS)
@@ -216,7 +216,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def store_and_model_are_equal(self) -> None:
         """The same events at the same positions, at times that never decrease."""
-        stored = self.run(self.read_all(Criteria(Item())))
+        stored = self.run(self.read_all(Criteria(CriteriaItem())))
 
         assert self.run(self.store.head()) == len(self.model.events)
         assert [event.position for event in stored] == list(range(1, len(self.model.events) + 1))

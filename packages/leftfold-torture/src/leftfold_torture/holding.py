@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from time import monotonic
 
-from leftfold.follow.lease import Terms
+from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_holder import LeaseHolder
 from leftfold.follow.lease_store import ClosableLeaseStore, LeaseEntry
 from leftfold.follow.process_identity import ProcessIdentity
@@ -24,7 +24,7 @@ class Holding:
 
     def __init__(self, url: str, store: EventStore) -> None:
         self._lease_store = _lease_store_of(url, store)
-        terms = Terms.present(LEASE_SECONDS, APP)
+        terms = LeaseTerms.present(LEASE_SECONDS, APP)
         self._holder_of_leases = LeaseHolder(self._lease_store, LEASES, terms, on_gained=_gained, on_lost=_lost)
         self._running: asyncio.Task[None] | None = None
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from leftfold.live import LiveApp
-from leftfold.model.criteria import EVERYTHING, Criteria, Item
+from leftfold.model.criteria import EVERYTHING, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent
 from leftfold.store.bounds import (
     APPEND_EVENTS_LIMIT,
@@ -86,18 +86,18 @@ def _state(*errors: str, key: Any) -> Request:
 
 
 def _tagged(*tags: str) -> Criteria:
-    return Criteria(Item((), tags))
+    return Criteria(CriteriaItem((), tags))
 
 
 def _typed(*types: str) -> Criteria:
-    return Criteria(Item(types))
+    return Criteria(CriteriaItem(types))
 
 
 @cache
 def hostile_requests() -> Mapping[str, Request]:
     """All of them, by what is wrong with each."""
     many_tags = tuple(f"t:{number}" for number in range(ITEM_TAGS_LIMIT + 1))
-    many_items = Criteria(*(Item((), (f"t:{number}",)) for number in range(CRITERIA_ITEMS_LIMIT + 1)))
+    many_items = Criteria(*(CriteriaItem((), (f"t:{number}",)) for number in range(CRITERIA_ITEMS_LIMIT + 1)))
     key = IdempotencyKey("hostile", b"digest")
     any_list: Any = [1]
     return {

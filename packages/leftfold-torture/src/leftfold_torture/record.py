@@ -11,12 +11,12 @@ from time import monotonic_ns
 
 import msgspec
 
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One alternative of a criteria, as in `Item`."""
+    """One alternative of a criteria, as in `CriteriaItem`."""
 
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -264,7 +264,7 @@ def read_log(path: Path) -> list[StoredEvent]:
 
 def criteria_of(items: Items) -> Criteria:
     """The criteria that recorded items stand for."""
-    return Criteria(*(Item(item.types, item.tags) for item in items))
+    return Criteria(*(CriteriaItem(item.types, item.tags) for item in items))
 
 
 def digest_of(event: StoredEvent) -> bytes:

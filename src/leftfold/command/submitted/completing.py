@@ -14,7 +14,7 @@ from leftfold.model.message import MessageType
 from leftfold.wording import shown
 
 
-class TicketSettled(Rejected):
+class AlreadyCompleted(Rejected):
     """The ticket is not open: another worker has handled the command, or someone has cancelled it."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Completing:
         outcome: list[Any]
         assert isinstance(ticket, Submission)
         if ticket.state != "open":
-            raise TicketSettled
+            raise AlreadyCompleted
         try:
             events = self._handler.decide(command, models, context)
         except Rejected as rejected:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from leftfold.command.executing import Executor
 from leftfold.command.submitted.commands import TICKETS, Inbox, TicketRecord
-from leftfold.command.submitted.completing import TicketSettled
+from leftfold.command.submitted.completing import AlreadyCompleted
 from leftfold.command.submitted.events import (
     CommandFailed,
     CommandPostponed,
@@ -251,7 +251,7 @@ class CommandFollower:
         ticket = record.submission.ticket
         try:
             await self._executor.complete(command, record.state, record.metadata)
-        except TicketSettled:
+        except AlreadyCompleted:
             self._schedule.discard(ticket)
         except TROUBLE:
             raise

@@ -10,7 +10,7 @@ from leftfold.command.submitted.events import CommandFailed, CommandSubmitted, I
 from leftfold.command.submitted.submission import Submission
 from leftfold.follow.journal import Journal
 from leftfold.model.clock import Clock
-from leftfold.model.criteria import Criteria, Item, criteria
+from leftfold.model.criteria import Criteria, CriteriaItem, criteria
 from leftfold.model.registry import Registry
 from leftfold.store.contract import EventStore
 
@@ -78,7 +78,7 @@ class Listing:
         tickets = sorted((older | unknown) - found.keys())
         for start in range(0, len(tickets), TICKETS_PER_READ):
             group = tickets[start : start + TICKETS_PER_READ]
-            about = Criteria(*(Item(ABOUT_TICKETS.types, [f"leftfold.ticket:{ticket}"]) for ticket in group))
+            about = Criteria(*(CriteriaItem(ABOUT_TICKETS.types, [f"leftfold.ticket:{ticket}"]) for ticket in group))
             found, _, _ = await self._folded(about, found, 0, FINISHED, upto=through)
         self._open, self._position = found, through
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from leftfold.errors import Conflict, PartsAppended, StoreError, TimeRefused
 from leftfold.model.clock import from_microseconds, to_microseconds
-from leftfold.model.criteria import Item
+from leftfold.model.criteria import CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, AppendRequest, recognised
 from leftfold.store.contract import Appended, IdempotencyKey
@@ -153,9 +153,9 @@ class AppendCall:
         self._asked: list[IdempotencyKey] = []
         self._events = EventColumns()
         self._items = Columns(4)
-        self._shown: list[tuple[Item, int]] = []
+        self._shown: list[tuple[CriteriaItem, int]] = []
         self._clashes = Columns(4)
-        self._clashing: list[tuple[Item, int, AppendRequest, int]] = []
+        self._clashing: list[tuple[CriteriaItem, int, AppendRequest, int]] = []
         self._batch_events = BatchEvents()
         self._conditional = len(requests) > 1 and any(request.conditions for request in requests)
         for number, request in enumerate(requests, 1):
@@ -336,7 +336,7 @@ class BatchEvents:
         for tag in tags:
             self._by_tag[tag].append(event)
 
-    def matching(self, item: Item) -> list[tuple[int, int]]:
+    def matching(self, item: CriteriaItem) -> list[tuple[int, int]]:
         """Return, for each request with events that match the item, its number and the place of the last such event."""
         if item.tags:
             candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len)

@@ -258,9 +258,9 @@ class AsyncConnection:
             if self._ended is not None and not self._ended.done():
                 self._ended.set_exception(error)
 
-    def _on_notice(self, said: psycopg.errors.Diagnostic) -> None:
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         if self._statement is None:
-            self._last_notice = said.message_primary or ENDED  # libpq is calling, so nothing may be closed here
+            self._last_notice = notice.message_primary or ENDED  # libpq is calling, so nothing may be closed here
 
     def _discard(self, error: Exception) -> None:
         """Close the connection, and end `listen` with the error."""

@@ -224,10 +224,10 @@ def _connected(url: str, conninfo: str) -> Connection:
     try:
         return Connection.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        said = without_password_of(url, str(error))
-        if said == str(error):
+        problem = without_password_of(url, str(error))
+        if problem == str(error):
             raise
-    raise psycopg.OperationalError(said)
+    raise psycopg.OperationalError(problem)
 
 
 def check_encoding(where: str, connection: psycopg.Connection[Any]) -> None:
@@ -465,5 +465,5 @@ def _made(kind: Callable[..., StoreUnavailable], where: str, problem: str) -> St
 
 def problem_of(error: psycopg.Error) -> str:
     """Return the message of the server, without the context, which quotes the arguments of the function."""
-    said = (error.diag.message_primary, error.diag.message_detail)
-    return " ".join(" ".join(filter(None, said) if any(said) else [str(error)]).split())
+    parts = (error.diag.message_primary, error.diag.message_detail)
+    return " ".join(" ".join(filter(None, parts) if any(parts) else [str(error)]).split())

@@ -46,5 +46,5 @@ def risk_of_owner(url: str, log: str) -> str | None:
     with named_errors(f"log {log!r}"), connect(url, session=False) as connection:
         found = functions_of(connection, log, "")
     risks = {"is a superuser": found.owner_is_superuser, "may log in": found.owner_may_log_in}
-    wrong = [said for said, is_so in risks.items() if is_so]
+    wrong = [risk for risk, is_so in risks.items() if is_so]
     return f"the role {found.owner}, which owns the log, {' and '.join(wrong)}" if wrong else None

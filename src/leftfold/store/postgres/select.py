@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.store.postgres.batch import texts
 from leftfold.store.reading import ReadOptions
 
@@ -186,16 +186,16 @@ def _tags_of(criteria: Criteria) -> list[str]:
     return sorted({tag for item in criteria.items if len(item.tags) > 1 for tag in item.tags})
 
 
-def _ways(item: Item) -> list[str]:
+def _ways(item: CriteriaItem) -> list[str]:
     """Return the tags that an item can be found by, if there is a choice."""
     return sorted(item.tags) if len(item.tags) + bool(item.types) > 1 else []
 
 
-def _ids(item: Item, ids: Mapping[str, int]) -> list[int]:
+def _ids(item: CriteriaItem, ids: Mapping[str, int]) -> list[int]:
     return sorted(ids[name] for name in item.types if name in ids)
 
 
-def _scans(item: Item, types: list[int], drivers: Sequence[str]) -> list[IndexScan]:
+def _scans(item: CriteriaItem, types: list[int], drivers: Sequence[str]) -> list[IndexScan]:
     """Return the scans for an item: by the first driver, which is one of its tags, or by its types."""
     if item.types and not types:
         return []

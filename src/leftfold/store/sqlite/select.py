@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from leftfold.model.criteria import Criteria, Item
+from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.store.reading import ReadOptions
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
@@ -135,7 +135,9 @@ def scans_for(
     return [scan for item in criteria.items for scan in _scans(item, type_ids, connection, after)]
 
 
-def _scans(item: Item, type_ids: Mapping[str, int], connection: sqlite3.Connection, after: int) -> list[IndexScan]:
+def _scans(
+    item: CriteriaItem, type_ids: Mapping[str, int], connection: sqlite3.Connection, after: int
+) -> list[IndexScan]:
     types = sorted(type_ids[name] for name in item.types if name in type_ids)
     tags = sorted(item.tags)
     if item.types and not types:

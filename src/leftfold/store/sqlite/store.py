@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from leftfold.errors import LeftfoldError, StoreCorrupt
 from leftfold.model.clock import Clock, SystemClock, microseconds_of, to_microseconds
-from leftfold.model.criteria import EVERYTHING, Criteria, Item
+from leftfold.model.criteria import EVERYTHING, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest
 from leftfold.store.base import DatabaseStore
@@ -324,7 +324,7 @@ class SQLiteStore(DatabaseStore):
         self._step = next_step(connection) if more else None
         return more
 
-    def first_matches(self, item: Item, after: int) -> Sequence[StoredEvent]:
+    def first_matches(self, item: CriteriaItem, after: int) -> Sequence[StoredEvent]:
         """Return the first few committed events after `after` that match the item, under the write lock."""
         ids = self._types.ids_among(self._writer, item.types)
         scans = scans_for(Criteria(item), ids, self._writer, after=after)

@@ -18,7 +18,7 @@ from leftfold.errors import (
     InvalidType,
     LeftfoldError,
 )
-from leftfold.model.criteria import Criteria, Item, criteria
+from leftfold.model.criteria import Criteria, CriteriaItem, criteria
 from leftfold.model.record import NewEvent
 from leftfold.store.bounds import (
     APPEND_BYTES_LIMIT,
@@ -106,7 +106,7 @@ BAD_APPENDS: Mapping[str, tuple[Any, type[LeftfoldError]]] = {
         AppendTooLarge,
     ),
 }
-MANY_ITEMS = Criteria(*(Item((), (str(n),)) for n in range(CRITERIA_ITEMS_LIMIT + 1)))
+MANY_ITEMS = Criteria(*(CriteriaItem((), (str(n),)) for n in range(CRITERIA_ITEMS_LIMIT + 1)))
 BAD_CRITERIA: Mapping[str, tuple[Criteria, type[LeftfoldError]]] = {
     "a tag with a NUL": (criteria(tags=["a\0"]), InvalidTag),
     "a tag with a lone surrogate": (criteria(tags=["\ud800"]), InvalidTag),
@@ -192,12 +192,14 @@ class Bounds(Promise):
     async def test_events_are_found_by_any_of_very_many_items(self, store: EventStore, number: int) -> None:
         tags = [(f"n:{n}", f"twin:{n}", "all:1") for n in range(number)]
         await store.append([NewEvent("odd" if n % 2 else "even", b"", each) for n, each in enumerate(tags)])
-        items = [Item(["odd"], [f"n:{n}", "all:1"]) for n in range(number // 2)]
-        items += [Item((), [f"n:{n}"]) for n in range(0, number, 7)]
-        items += [Item(["odd", "unknown"], [f"n:{n}"]) for n in range(number // 2, number, 3)]
-        items += [Item((), [f"n:{n}", f"twin:{n}"]) for n in range(number // 4)]  # some events by two items
-        items += [Item((), [f"n:{n}", f"twin:{n + 1}"]) for n in range(number - 1)]  # which no event has together
-        items += [Item((), [f"n:{number - 1}", *(f"m:{n}" for n in range(20))]), Item(["unknown"])]
+        items = [CriteriaItem(["odd"], [f"n:{n}", "all:1"]) for n in range(number // 2)]
+        items += [CriteriaItem((), [f"n:{n}"]) for n in range(0, number, 7)]
+        items += [CriteriaItem(["odd", "unknown"], [f"n:{n}"]) for n in range(number // 2, number, 3)]
+        items += [CriteriaItem((), [f"n:{n}", f"twin:{n}"]) for n in range(number // 4)]  # some events by two items
+        items += [
+            CriteriaItem((), [f"n:{n}", f"twin:{n + 1}"]) for n in range(number - 1)
+        ]  # which no event has together
+        items += [CriteriaItem((), [f"n:{number - 1}", *(f"m:{n}" for n in range(20))]), CriteriaItem(["unknown"])]
         wanted = Criteria(*items)
         found = [each.position for each in await events_of(store.read()) if wanted.matches(each.type, each.tags)]
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from leftfold.errors import Conflict, KeyReused, PartsAppended
-from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 from leftfold.model.record import NewEvent
 from leftfold.store.contract import AppendCondition, Appended, EventStore, IdempotencyKey
 from leftfold.testing.conformance.records import Promise, about, case, events_of, none_since, opened, outcomes_of
@@ -28,7 +28,7 @@ class Condition(Promise):
             await store.append([opened("a")], condition=none_since(1, "a"))
 
         conflict = caught.value
-        assert (conflict.item, conflict.after, conflict.positions) == (Item(tags=["account:a"]), 1, (3, 4))
+        assert (conflict.item, conflict.after, conflict.positions) == (CriteriaItem(tags=["account:a"]), 1, (3, 4))
         assert [match.type for match in conflict.matches] == ["moved", "opened"]
         assert [match.tags for match in conflict.matches] == [("account:a", "account:b"), ("account:a",)]
 
@@ -61,7 +61,7 @@ class Condition(Promise):
 
     async def test_the_failing_item_of_several_is_named(self, store: EventStore) -> None:
         await store.append([opened("a"), NewEvent("closed", b"", ("account:b",))])
-        closed_b = Item(["closed"], ["account:b"])
+        closed_b = CriteriaItem(["closed"], ["account:b"])
         watched = about("c") | Criteria(closed_b) | criteria("moved")
 
         with pytest.raises(Conflict) as caught:
@@ -125,7 +125,11 @@ class Condition(Promise):
             await store.append([opened("d")], condition=iter([holds, fails]))
 
         assert appended == Appended(3, 3)
-        assert (caught.value.item, caught.value.after, caught.value.positions) == (Item(tags=["account:b"]), 1, (2,))
+        assert (caught.value.item, caught.value.after, caught.value.positions) == (
+            CriteriaItem(tags=["account:b"]),
+            1,
+            (2,),
+        )
 
     async def test_no_condition_at_all_holds(self, store: EventStore) -> None:
         await store.append([opened("a")])
@@ -139,8 +143,8 @@ class Condition(Promise):
 
     async def test_a_condition_may_have_a_thousand_items(self, store: EventStore) -> None:
         await store.append([opened(str(n)) for n in range(5)])
-        others = (Item([f"type-{n}"], [f"account:{n}"]) for n in range(999))
-        watched = Criteria(*others, Item(["opened"], ["account:4"]))
+        others = (CriteriaItem([f"type-{n}"], [f"account:{n}"]) for n in range(999))
+        watched = Criteria(*others, CriteriaItem(["opened"], ["account:4"]))
 
         appended = await store.append([opened("a")], condition=AppendCondition(watched, 5))
         with pytest.raises(Conflict) as caught:

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest_asyncio
 
-from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, Item, criteria
+from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 from leftfold.model.record import NewEvent
 from leftfold.store.contract import Appended, EventStore
 from leftfold.testing.conformance.records import (
@@ -128,7 +128,9 @@ class Reading(Promise):
     async def test_criteria_may_have_a_thousand_items(self, store: EventStore) -> None:
         await store.append([NewEvent(f"type-{n}", b"", (f"n:{n}",)) for n in range(1_100)])
 
-        items = (Item([f"type-{n}"], [f"n:{n}"]) if n % 2 else Item(tags=[f"n:{n}"]) for n in range(1_000))
+        items = (
+            CriteriaItem([f"type-{n}"], [f"n:{n}"]) if n % 2 else CriteriaItem(tags=[f"n:{n}"]) for n in range(1_000)
+        )
 
         assert await positions_of(store.read(Criteria(*items))) == list(range(1, 1_001))
 
