@@ -332,7 +332,7 @@ class NotParked(UsageError, LookupError):
     parked: int = 0
     state: str = ""
     found = "{name} has nothing parked{key:? under the key {key}}{state:?: it is {state}}"
-    expected = "the key of a parked event, of which there are {parked}"
+    expected = "a key under which an event is parked"
     remedy = "list them with `live.parked()` or `leftfold parked`; what is not parked needs nothing"
 
 
