@@ -28,8 +28,9 @@ def patient_defaults() -> Iterator[None]:
     from leftfold.live import LiveApp
     from leftfold.live_sync import SyncLive
     from leftfold.query import ReadSide
+    from leftfold.query.answering import Answering
 
-    verbs = chain(*(vars(cls).values() for cls in (LiveApp, SyncLive, ReadSide)))
+    verbs = chain(*(vars(cls).values() for cls in (LiveApp, SyncLive, ReadSide, Answering)))
     with pytest.MonkeyPatch.context() as patch:
         for verb in filter(isfunction, verbs):
             for name in {"timeout", "wait_timeout"} & (verb.__kwdefaults__ or {}).keys():
