@@ -36,23 +36,6 @@ def test_help_lists_the_commands_and_exit_codes(run: Run) -> None:
     assert "130 interrupted" in ended.out
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "demo"])
-def test_each_command_s_help_has_examples(run: Run, command: str) -> None:
-    ended = run(command, "--help")
-
-    assert ended.code == 0
-    assert f"leftfold {command}" in ended.out.partition("Examples:")[2]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_log_that_does_not_exist_is_not_created(run: Run, folder: Path, command: str) -> None:
-    ended = run(command, "sqlite:///nope.db", *COMMANDS[command])
-
-    assert (ended.code, ended.out) == (3, "")
-    assert ended.err.startswith("error: there is no file nope.db\n  expected: ")
-    assert list(folder.iterdir()) == []
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_that_is_no_log_is_an_error(run: Run, folder: Path, command: str) -> None:
     (folder / "notes.db").write_text("shopping list\n" * 100)
