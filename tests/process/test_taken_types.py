@@ -162,8 +162,7 @@ async def test_a_process_that_takes_a_type_more_says_how_many_of_its_events_it_d
 
     assert warnings(caplog) == [
         "process greeting handles event types that earlier code did not handle. Events that it had already passed are "
-        "part of"
-        " the states, but are not answered: 2 of Left"
+        "part of the states, but are not answered: 2 of Left"
     ]
     assert await greeted(store) == 3
     await run(NEW["process"](), store, clock, [Left("b")])
