@@ -18,6 +18,8 @@ import pytest
 
 from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreUnavailable, StoreUnreachable
 from leftfold.store import Appended, EventStore, NewEvent, open_store, subscribe
+from leftfold.store.postgres import schema as postgres_schema
+from leftfold.store.postgres import store as postgres_store
 from leftfold.store.postgres.driver import Connection
 from leftfold_torture.postgres_server import Mode, PostgresServer
 from tests.patience import PATIENCE
@@ -448,3 +450,37 @@ async def test_a_subscription_with_patience_ends_by_name_when_that_is_over(morta
         with pytest.raises(StoreUnreachable):
             await anext(batches)
         assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_connection_that_is_lost_at_any_statement_of_opening_is_an_error_of_leftfold(
+    server: PostgresServer, log: str, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    async def cut(statement: int) -> int:
+        """Open the log while the server ends its connection before this statement; return how many there were."""
+        run, asked = postgres_store.run, count(1)
+
+        def run_or_lose(connection: Connection, *arguments: Any) -> Any:
+            if next(asked) == statement:
+                with psycopg.connect(server.url(), autocommit=True) as other:
+                    other.execute("SELECT pg_terminate_backend(%s, 60000)", [connection.info.backend_pid])
+            return run(connection, *arguments)
+
+        with monkeypatch.context() as patch:
+            for module in (postgres_store, postgres_schema):
+                patch.setattr(module, "run", run_or_lose)
+            async with open_store(server.url(log=log)):
+                return next(asked) - 1
+
+    if not is_new:
+        await cut(0)
+    statement = 1
+    while True:
+        try:
+            reached = await cut(statement)
+        except StoreUnreachable:
+            statement += 1
+        else:
+            break
+    assert reached < statement
+    assert statement > 4

@@ -111,8 +111,9 @@ class PostgresStore(DatabaseStore):
         self.log_id = ""
         connection = self._connect()
         try:
-            self.log_id = self._identify(connection)
-            self._names["same"] = is_same_log(connection, log, self.log_id)
+            with named_errors(self._where):
+                self.log_id = self._identify(connection)
+                self._names["same"] = is_same_log(connection, log, self.log_id)
         except BaseException:
             connection.close()
             raise
@@ -317,18 +318,17 @@ class PostgresStore(DatabaseStore):
             self.replacement.refuse(f"it has {found} events, and had {known} before")
 
     def _identify(self, connection: Connection) -> str:
-        with named_errors(self._where):
-            found = run(connection, SELECT_VIEW, [self._log])
-            if not found:
-                if self._read_only:
-                    raise StoreNotFound(f"log {self._log!r} in this database")
-                create_log(connection, self._log)
-            rows = run(connection, self._sql(SELECT_LOG))
-            if not rows or rows[0][1] != FORMAT:
-                raise StoreCorrupt(self._where, f"it has the format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
-            log_id = str(rows[0][0])
-            if found and not self._read_only:
-                renew_log(connection, self._log, log_id, found[0])
+        found = run(connection, SELECT_VIEW, [self._log])
+        if not found:
+            if self._read_only:
+                raise StoreNotFound(f"log {self._log!r} in this database")
+            create_log(connection, self._log)
+        rows = run(connection, self._sql(SELECT_LOG))
+        if not rows or rows[0][1] != FORMAT:
+            raise StoreCorrupt(self._where, f"it has the format {rows[0][1] if rows else 'unknown'}, not {FORMAT}")
+        log_id = str(rows[0][0])
+        if found and not self._read_only:
+            renew_log(connection, self._log, log_id, found[0])
         self._head.advance(self._head_of(connection))
         _, _, created, newest, now = rows[0]
         if self._clock is None:
