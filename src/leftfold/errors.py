@@ -304,7 +304,7 @@ class NotHandled(UsageError, LookupError):
     message: str
     known: Sequence[str]
     found = "the app has no handler for {message}"
-    expected = "one of {known}"
+    expected = "{known:?{known:one of}}{known:!an app that has handlers}"
     remedy = "define a handler with @app.handles or @app.answers before the app is opened"
 
 
@@ -316,7 +316,7 @@ class UnknownName(UsageError, LookupError):
     known: Sequence[str] = ()
     ambiguous: bool = False
     found = "{ambiguous:?more than one {kind} is called {name!r}}{ambiguous:!there is no {kind} {name!r}}"
-    expected = "{known:?one of {known}}{known:!the name of a {kind} that exists}"
+    expected = "{known:?{known:one of}}{known:!the name of a {kind} that exists}"
     remedy = "{near:?write {near}}{near:!correct the name, or define the {kind} before the app is opened}"
 
     def _derive(self) -> None:
@@ -333,7 +333,7 @@ class NotParked(UsageError, LookupError):
     state: str = ""
     found = "{name} has nothing parked{key:? under the key {key}}{state:?: it is {state}}"
     expected = "a key under which an event is parked"
-    remedy = "list them with `live.parked()` or `leftfold parked`; what is not parked needs nothing"
+    remedy = "list them with `live.parked()` or `leftfold parked`; work that is not parked needs no retry"
 
 
 class AlreadyEnded(UsageError):
@@ -655,7 +655,7 @@ class InvalidIdempotencyKey(InvalidAppend):
 
     key: object
     problem: str
-    remedy: str = "use a shorter name for the request, such as its UUID or a digest of it"
+    remedy: str = "use a short text that names the request, such as a UUID or a digest of it"
     found = "the idempotency key {key!r} {problem}"
     expected = "text of 1 to 1,024 bytes in UTF-8, used once in an append"
 

@@ -409,7 +409,7 @@ class LiveApp:
 
         `name` and `key` are those of `parked`. Without a key all parked work of the name is tried, except that a
         process needs the key of one instance. A reactor's event or a submitted command that waits for its next attempt
-        may be retried too. Raises `NotParked`, `NotParked`, `NotParked` or `AlreadyEnded`.
+        may be retried too. Raises `NotParked` or `AlreadyEnded`.
         """
         self._home.check()
         return await self._parked.retry(name, key, metadata)
@@ -427,7 +427,7 @@ class LiveApp:
         """Cancel an instance of a process, with its commands that are still open, or a submitted command.
 
         `live.cancel(Fulfilment, "o-1", reason=...)`, `live.cancel("commands", ticket.id, reason=...)`. The log records
-        who and why. Raises `AlreadyEnded` or `AlreadyEnded` if it is too late.
+        who and why. Raises `AlreadyEnded` if it is too late.
         """
         self._home.check()
         await self._parked.cancel(name, key, reason)

@@ -1,6 +1,6 @@
 """How values read in a message: in templates, in lists, and when a name is almost right."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from shlex import quote
@@ -14,7 +14,8 @@ def fill_in(template: str, values: object) -> str:
 
     A datetime reads in ISO format, a tuple as a list of names, a class as its name, and `!r` takes at most 120
     characters. `{x:?text}` is the text if x is true and `{x:!text}` if it is not; the text may have fields of its own.
-    `{x:type}` is the type of x, `{x:shell}` its form on a command line, `{x:Z}` a time as a URL takes it.
+    `{x:type}` is the type of x, `{x:shell}` its form on a command line, `{x:Z}` a time as a URL takes it, and
+    `{x:one of}` the names to choose from.
     """
     return template.format_map(_Attributes(values))
 
@@ -38,15 +39,18 @@ class _Value:
         value = self._value
         if form[:1] in ("?", "!"):
             return form[1:] if bool(value) is (form[0] == "?") else ""
-        if form == "type":
-            return type(value).__name__
-        if form == "shell":
-            return quote(value)
+        if form in FORMS:
+            return FORMS[form](value)
         if isinstance(value, datetime):
             return value.isoformat(timespec="seconds").replace("+00:00", "Z") if form == "Z" else value.isoformat()
         if isinstance(value, tuple):
             return listed(cast("tuple[object, ...]", value))
         return format(getattr(value, "__qualname__", value), form)
+
+
+def one_of(names: Sequence[object]) -> str:
+    """Return names to choose from."""
+    return listed(names) if len(names) == 1 else f"one of {listed(names)}"
 
 
 def listed(names: Iterable[object]) -> str:
@@ -75,3 +79,10 @@ def unknown_option(name: str, known: Sequence[str]) -> str:
     near = similar(name, known)
     hint = f"did you mean {near}?" if near else f"the options are {', '.join(known)}"
     return f"there is no option {name!r}; {hint}"
+
+
+FORMS: Mapping[str, Callable[[Any], str]] = {
+    "type": lambda value: type(value).__name__,
+    "shell": quote,
+    "one of": one_of,
+}

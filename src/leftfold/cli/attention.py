@@ -90,8 +90,10 @@ async def retry(
         left = await live.retry(subject.name, *values)
     if subject.kind == "projection":
         return _report(left, f"{_words(subject.name, key)}: nothing is parked", json=json)
-    done = f"{_words(subject.name, key)}: a worker will retry"
-    return _report(left, done if values else f"{done} {counted(asked - len(left), 'item')}", json=json)
+    done, retried = f"{_words(subject.name, key)}: a worker will retry", asked - len(left)
+    if not values:
+        done = f"{done} {counted(retried, 'item')}" if retried else f"{subject.name}: nothing is parked"
+    return _report(left, done, json=json)
 
 
 @command

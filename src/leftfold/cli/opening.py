@@ -11,7 +11,7 @@ from types import ModuleType
 
 from leftfold.app import App
 from leftfold.cli.output import activity
-from leftfold.errors import InvalidUrl, LeftfoldError, StoreNotFound, UsageError
+from leftfold.errors import InsideRunningLoop, InvalidUrl, LeftfoldError, StoreNotFound, UsageError
 from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
 from leftfold.passwords import without_password
@@ -124,6 +124,9 @@ def _import(target: str, name: str) -> ModuleType:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
+    except InsideRunningLoop as error:
+        problem = "importing it opens an app: move that part of the module under if __name__ == '__main__'"
+        raise AppNotFound(target, problem) from error
     except LeftfoldError:
         raise
     except Exception as error:

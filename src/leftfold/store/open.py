@@ -74,7 +74,7 @@ def open_store(url: str | os.PathLike[str], *, clock: Clock | None = None) -> Ev
     if parts.scheme in POSTGRES:
         return _open_postgres(url, clock)
     if parts.scheme != "sqlite":
-        raise InvalidUrl(url, f"there is no backend {parts.scheme!r}")
+        raise InvalidUrl(url, f"there is no backend {parts.scheme!r}" if parts.scheme else "it names no backend")
     path = path_in(url)
     if path == ":memory:":
         raise InvalidUrl(url, "a log in memory is memory: (sqlite:///./:memory: is a file of that name)")

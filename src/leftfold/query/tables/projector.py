@@ -106,6 +106,8 @@ class Projector:
             if self._stops_at_errors and found is not None:
                 advance(connection, found, self._moved(found, position))
             self._parked.recount(connection)
+            self._target.changed(connection)
+        self._target.committed()
         self._target.forget()
         self._parked.log_new()
 
@@ -163,6 +165,7 @@ class Projector:
                 moved = self._moved_before(connection, moved, stuck)
             if self._parked.grown:
                 self._parked.recount(connection)
+            self._target.changed(connection)
         self.checkpoint = moved
         self._target.committed()
         self._parked.log_new()

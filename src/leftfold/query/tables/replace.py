@@ -171,6 +171,9 @@ class Replacement:
                 connection.rollback()
             else:
                 projector.swap(connection)
+                self._target.changed(connection)
+        if not self._dry_run:
+            self._target.committed()
         projector.log_parked()
         return compared
 

@@ -90,6 +90,12 @@ class Target(ABC):
     def swap(self, connection: sa.Connection) -> None:
         """Put the built rows in the place of the present ones, which are kept until the next swap."""
 
+    def changed(self, connection: sa.Connection) -> None:  # noqa: B027 most targets are only tables
+        """Prepare what is kept outside the tables, in the transaction that has changed the stored tables.
+
+        It is not called while temporary tables are filled, as by queries of the past. `committed` follows.
+        """
+
     def committed(self) -> None:  # noqa: B027 a target need not cache rows
         """Note that what was applied last is committed."""
 

@@ -91,7 +91,10 @@ class LogFile:
         """Open the first connection, which is the one that writes if the log may be written."""
         with named_errors(str(self.path)):
             if not os.path.isdir(self.path.parent):
-                raise StoreNotFound(f"file {self.path}, nor a folder for it")
+                folder = self.path.parent
+                raise StoreNotFound(
+                    f"folder {folder}", f"a folder for {self.path.name}", f"make {folder}, or check the URL"
+                )
             if os.path.isdir(self.path):
                 raise StoreNotFound(f"file {self.path}: it is a folder")
             if self.read_only:
