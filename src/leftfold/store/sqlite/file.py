@@ -93,7 +93,7 @@ class LogFile:
             if not os.path.isdir(self.path.parent):
                 folder = self.path.parent
                 raise StoreNotFound(
-                    f"folder {folder}", f"a folder for {self.path.name}", f"make {folder}, or check the URL"
+                    f"folder {folder}", f"a folder for {self.path}", "make the folder, or check the URL"
                 )
             if os.path.isdir(self.path):
                 raise StoreNotFound(f"file {self.path}: it is a folder")
