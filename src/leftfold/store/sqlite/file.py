@@ -91,9 +91,8 @@ class LogFile:
         """Open the first connection, which is the one that writes if the log may be written."""
         with named_errors(str(self.path)):
             if not os.path.isdir(self.path.parent):
-                folder = self.path.parent
                 raise StoreNotFound(
-                    f"folder {folder}", f"a folder for {self.path}", "make the folder, or check the URL"
+                    f"folder for the file {self.path}", "a folder that exists", "make the folder, or check the URL"
                 )
             if os.path.isdir(self.path):
                 raise StoreNotFound(f"file {self.path}: it is a folder")
