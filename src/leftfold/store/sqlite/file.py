@@ -125,10 +125,11 @@ class LogFile:
     def set_up(self, connection: sqlite3.Connection, use: Use) -> sqlite3.Connection:
         """Set the writing connection up for what it is used for next."""
         if self._use is not use:
-            self._use = use
+            self._use = None  # until all of it is done
             connection.execute(f"PRAGMA synchronous = {self._synchronous if use.syncs else 'NORMAL'}")
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000) if use.waits else 0}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if use.checkpoints else 0}")
+            self._use = use
         return connection
 
     def check_in_place(self, *, written: bool = False) -> None:

@@ -215,9 +215,9 @@ class SQLiteStore(DatabaseStore):
     # --- commits, in the writing thread or on the event loop
 
     def _commit(self, use: Use, requests: Sequence[AppendRequest]) -> Sequence[AppendResult]:
-        connection = self._file.set_up(self._writer, use)
+        connection = self._writer
         try:
-            with Transaction(connection):
+            with Transaction(self._file.set_up(connection, use)):
                 self._file.check_in_place()  # under the lock, for which this may have waited
                 head, newest = self._newest.look(connection)
                 if not self._newest.is_alone:
