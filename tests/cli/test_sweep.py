@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer.main
@@ -26,7 +26,7 @@ from tests.test_loud import BAD, fail_everywhere, opened, two_files
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS: dict[str, Any] = {
     name: command
-    for name, command in typer.main.get_command(program).commands.items()  # type: ignore[attr-defined]
+    for name, command in cast("Any", typer.main.get_command(program)).commands.items()
     if not command.hidden
 }
 OF_AN_OWN_PACKAGE = {"torture"}

@@ -221,6 +221,21 @@ async def test_the_loop_goes_on_while_another_process_holds_the_lock_of_the_log(
         assert (await waiting).first == 2 * QUICK_COMMITS + 1
 
 
+async def test_a_commit_on_the_loop_neither_waits_for_a_lock_nor_checkpoints_and_is_as_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits_module, "MAX_SECONDS_ON_LOOP", 600.0)
+    async with SQLiteStore(tmp_path / "log.db") as store:
+        for _ in range(QUICK_COMMITS + 1):
+            await store.append([NewEvent("noted", b"{}")])
+
+        found = [
+            store._writer.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("busy_timeout", "wal_autocheckpoint", "synchronous")
+        ]
+    assert found == [0, 0, 2]
+
+
 async def test_lone_appends_keep_the_write_ahead_log_within_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from leftfold.errors import StoreFailed
 from leftfold.follow.lease_store import Parameters, SqlLeaseStore, Statement
-from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.clock import Clock, microseconds_of
 from leftfold.store.home import keep_in_children
 from leftfold.store.private_files import create_private
 
@@ -71,7 +71,7 @@ class FileLeaseStore(SqlLeaseStore):
     def _rows(self, statement: Statement, sets: Sequence[Parameters]) -> Iterable[Sequence[Any]]:
         if statement == "read" and not self._path.exists():
             return []
-        own = {"log": self._log_id, "now": to_microseconds(self._clock.now())}
+        own = {"log": self._log_id, "now": microseconds_of(self._clock)}
         try:
             connection = self._opened()
             return [row for each in sets for row in connection.execute(STATEMENTS[statement], own | _as_bytes(each))]

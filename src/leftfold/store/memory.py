@@ -9,7 +9,7 @@ from typing import Self
 from uuid import uuid4
 
 from leftfold.errors import StoreClosed
-from leftfold.model.clock import Clock, SystemClock, to_microseconds
+from leftfold.model.clock import Clock, SystemClock, microseconds_of
 from leftfold.model.criteria import EVERYTHING, SYSTEM, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest, recognised
@@ -38,7 +38,7 @@ class MemoryStore:
         self.log_id = uuid4().hex
         self._clock = clock or SystemClock()
         self._guard = ClockGuard(self._clock, clock_bound, accept_time)
-        now = to_microseconds(self._clock.now())
+        now = microseconds_of(self._clock)
         self._guard.begin(now, now)
         self._event_limit = event_limit
         self._events: list[StoredEvent] = []
@@ -61,7 +61,7 @@ class MemoryStore:
         request = AppendRequest(events, condition, key)
         request.check(self._event_limit)
         newest = self._events[-1].microseconds if self._events else 0
-        now = to_microseconds(self._clock.now())
+        now = microseconds_of(self._clock)
         latest = self._guard.latest(now)
         admission = Admission(self, RecentTags(), head=self._head.known, newest=newest, now=now, latest=latest)
         outcome = admission.admit(request)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from leftfold.errors import InvalidPosition, PositionAhead
-from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.clock import Clock, microseconds_of, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import EventStore
@@ -43,7 +43,7 @@ async def resolve(store: EventStore, as_of: int | datetime, clock: Clock) -> int
     """Return the position that `as_of` means, or raise `PositionAhead` if it is in the future."""
     head = await store.head()
     if isinstance(as_of, datetime):
-        if to_microseconds(as_of) > to_microseconds(clock.now()):
+        if to_microseconds(as_of) > microseconds_of(clock):
             raise PositionAhead(as_of, head)
         return await position_at(store, as_of)
     if type(as_of) is not int:

@@ -26,7 +26,7 @@ from leftfold.errors import LeaseLost, LeftfoldError, OutcomeUnknown, StoreClose
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.follower import Pauses
 from leftfold.follow.journal import Journal
-from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.clock import Clock, microseconds_of
 from leftfold.model.criteria import criteria
 from leftfold.model.failure import in_words, loggable, traceback_of
 from leftfold.model.message import MessageType
@@ -88,7 +88,7 @@ class CommandFollower:
         self._inbox = inbox
         self._clock = clock
         self._guard = ClockGuard(clock)
-        now = to_microseconds(clock.now())
+        now = microseconds_of(clock)
         self._guard.begin(now, now)
         self._random = randomness
         self._backoff = backoff
@@ -112,7 +112,7 @@ class CommandFollower:
 
         With such a clock commands would seem to be due that are not.
         """
-        now = to_microseconds(self._clock.now())
+        now = microseconds_of(self._clock)
         if now > (latest := self._guard.latest(now)):
             raise clock_jumped(now, latest, now)
         return self._schedule.next()

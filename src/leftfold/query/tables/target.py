@@ -99,7 +99,7 @@ class Target(ABC):
     def committed(self) -> None:  # noqa: B027 a target need not cache rows
         """Note that what was applied last is committed."""
 
-    def forget(self) -> None:  # noqa: B027
+    def forget(self) -> None:  # noqa: B027 as above
         """Forget cached rows: something else may have written them."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.pq.abc import PGresult
 
 from leftfold.errors import LeftfoldError, StoreBusy, StoreUnreachable
-from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.clock import Clock, microseconds_of, to_microseconds
 from leftfold.store.admission import AppendRequest
 from leftfold.store.clock_guard import NO_LIMIT, ClockGuard, clock_jumped
 from leftfold.store.commit import AppendResult, Complete, failure_of, log_failed_alone, may_be_one_request
@@ -207,7 +207,7 @@ class PostgresAppends:
 
     def _now(self) -> int | None:
         """Return the time for the append; None for that of the server."""
-        return None if self._clock is None else to_microseconds(self._clock.now())
+        return None if self._clock is None else microseconds_of(self._clock)
 
 
 def _appended(request: AppendRequest, head: int) -> Appended:

@@ -13,7 +13,7 @@ from leftfold.errors import (
     StoreCorrupt,
     StoreNotFound,
 )
-from leftfold.model.clock import Clock, SystemClock, to_microseconds
+from leftfold.model.clock import Clock, SystemClock, microseconds_of
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, AppendRequest
@@ -334,7 +334,7 @@ class PostgresStore(DatabaseStore):
         if self._clock is None:
             self._guard.begin(now, max(created, newest))
         else:  # the clock of the server made the log, which says nothing about the given clock
-            given = to_microseconds(self._clock.now())
+            given = microseconds_of(self._clock)
             self._guard.begin(given, newest or given)
         return log_id
 

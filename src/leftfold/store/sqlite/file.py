@@ -9,7 +9,7 @@ from time import time_ns
 from uuid import uuid4
 
 from leftfold.errors import StoreCopied, StoreCorrupt, StoreFailed, StoreNotFound
-from leftfold.model.clock import Clock, to_microseconds
+from leftfold.model.clock import Clock, microseconds_of
 from leftfold.store.identity import Replacement
 from leftfold.store.private_files import Group, create_private
 from leftfold.store.sqlite.copies import WAL_HEADER, foreign_wal, torn_end
@@ -236,7 +236,7 @@ class LogFile:
                 lift(connection, version, self.path)
                 return
             create_schema(connection)
-            created = to_microseconds(self._clock.now())
+            created = microseconds_of(self._clock)
             connection.execute("INSERT INTO log (id, created) VALUES (?, ?)", (uuid4().hex, created))
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from leftfold.errors import LeftfoldError, StoreCorrupt
-from leftfold.model.clock import Clock, SystemClock, microseconds_of, to_microseconds
+from leftfold.model.clock import Clock, SystemClock, microseconds_of
 from leftfold.model.criteria import EVERYTHING, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, Admission, AppendRequest
@@ -205,7 +205,7 @@ class SQLiteStore(DatabaseStore):
                     raise StoreCorrupt(self._where, "it has no identity")
                 self._newest.found(connection)
                 _, newest = self._newest.place
-                self._guard.begin(to_microseconds(self._clock.now()), max(row[1], newest))
+                self._guard.begin(microseconds_of(self._clock), max(row[1], newest))
                 self._head.advance(head_of(connection))
                 return str(row[0], "ascii")
         except BaseException:
@@ -234,7 +234,9 @@ class SQLiteStore(DatabaseStore):
         try:
             self._recent.done(admission.head)
             self._newest.committed(admission)
-            if self._unmerged:
+            if self._unmerged and use is Use.COMMIT_ON_LOOP:
+                self._commits.wake()
+            elif self._unmerged:
                 self._prepare_merge()
         except Exception:  # the batch is committed; the next commit looks for what was not noted
             log.exception("an error after a commit to %s; the events are stored", self._path)
@@ -288,7 +290,6 @@ class SQLiteStore(DatabaseStore):
 
     def _prepare_merge(self) -> None:
         """Find out what to merge next, before the callers get their results and continue."""
-        self._commits.wake()
         try:
             connection = self._file.set_up(self._writer, Use.TIDY)
             self._step = self._step or next_step(connection)
