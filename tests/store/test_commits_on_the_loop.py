@@ -22,6 +22,7 @@ from leftfold.store.commit import (
     CommitPace,
     GroupCommit,
 )
+from leftfold.store.slots import Slots
 
 REQUEST = AppendRequest([NewEvent("noted", b"")], None, None)
 QUICK, SLOW = MAX_SECONDS_ON_LOOP / 2, MAX_SECONDS_ON_LOOP * 2
@@ -33,11 +34,12 @@ class Log:
     def __init__(self) -> None:
         self.happened: list[str] = []
         self.refusal: Exception | None = None
-        self.may_commit = threading.Event()
+        self.may_commit, self.in_commit = threading.Event(), threading.Event()
         self.may_commit.set()
         self.commits = GroupCommit(self.commit, lambda position: None, queue=8, on_loop=self.commit_on_loop)
 
     def commit(self, requests: Sequence[AppendRequest]) -> Sequence[Appended]:
+        self.in_commit.set()
         self.may_commit.wait()
         self.happened.append(f"{len(requests)} in the thread")
         return [Appended(1, 1)] * len(requests)
@@ -59,6 +61,7 @@ async def log(monkeypatch: pytest.MonkeyPatch) -> Log:
         await log.commits.append(REQUEST)
     assert log.happened == ["1 in the thread"] * QUICK_COMMITS
     log.happened.clear()
+    log.in_commit.clear()
     return log
 
 
@@ -125,6 +128,47 @@ async def test_an_append_that_is_cancelled_before_its_turn_is_never_written(log:
     await log.commits.close()
 
     assert log.happened == ["1 on the loop"]
+
+
+async def test_an_append_that_is_cancelled_while_the_thread_commits_others_is_never_written(log: Log) -> None:
+    log.may_commit.clear()
+    tasks = [asyncio.create_task(log.commits.append(REQUEST)) for _ in range(2)]
+    await asyncio.to_thread(log.in_commit.wait)  # the thread has begun
+    late = asyncio.create_task(log.commits.append(REQUEST))
+    await asyncio.sleep(0)  # it has been handed in
+    late.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    log.may_commit.set()
+    await asyncio.gather(*tasks)
+    await log.commits.close()
+
+    assert sum(int(each.split()[0]) for each in log.happened) == 2
+
+
+async def test_callers_get_slots_in_their_order_and_one_that_is_cancelled_leaves_its_own() -> None:
+    slots = Slots(1)
+    got: list[str] = []
+
+    async def work(name: str) -> None:
+        if slots.free:
+            slots.free -= 1
+        else:
+            await slots.wait()
+        got.append(name)
+        slots.leave()
+
+    slots.free -= 1
+    tasks = {name: asyncio.create_task(work(name)) for name in ("first", "waiting", "given", "last")}
+    await asyncio.sleep(0)
+    tasks["waiting"].cancel()
+    slots.leave()  # to the first, which leaves it to the one after the cancelled
+    await asyncio.sleep(0)
+    tasks["given"].cancel()  # it may have been given its slot, and has not run since
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    assert got == ["first", "last"]
+    assert slots.free == 1
 
 
 async def test_an_append_that_was_handed_in_before_the_end_is_committed(log: Log) -> None:
