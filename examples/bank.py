@@ -165,7 +165,7 @@ def check_funds(account: Account, amount: int) -> None:
 # --- what is kept for questions
 
 
-@bank.read_model(history=True)
+@bank.read_model(history=True, indexes=[("-amount", "account")])
 class Balance(ReadModel):
     account: AccountId
     owner: str = ""

@@ -40,7 +40,16 @@ from leftfold.process import (
     RecordedReaction,
     Schedule,
 )
-from leftfold.query import CacheStatus, EventContext, ModelStatus, ReadModel, ReadModels, ReplayProgress, Watch
+from leftfold.query import (
+    CacheStatus,
+    EventContext,
+    ModelStatus,
+    ReadModel,
+    ReadModels,
+    ReplayProgress,
+    StatementPlan,
+    Watch,
+)
 from leftfold.reaction import Outstanding, ReactorStatus
 from leftfold.reaction.reactor import Delivery
 from leftfold.status import NeedsAttention, Status, WorkerStatus
@@ -114,6 +123,7 @@ __all__ = [
     "Rejected",
     "ReplayProgress",
     "Schedule",
+    "StatementPlan",
     "Status",
     "StoredEvent",
     "Submission",

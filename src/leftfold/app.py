@@ -34,6 +34,7 @@ from leftfold.opening import ATTEMPTS, LEASE, STATE_BYTES, STATES, Options, open
 from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
 from leftfold.query import (
     EventSkipped,
+    Indexes,
     OnChange,
     OnProgress,
     QueryHandler,
@@ -125,20 +126,34 @@ class App:
     def read_model(self, owner: type[M], /) -> type[M]: ...
     @overload
     def read_model(
-        self, /, *, history: bool = False, version: int = 1, shards: int = 1
+        self, /, *, history: bool = False, version: int = 1, shards: int = 1, indexes: Indexes | None = None
     ) -> Callable[[type[M]], type[M]]: ...
     def read_model(
-        self, owner: type[M] | None = None, /, *, history: bool = False, version: int = 1, shards: int = 1
+        self,
+        owner: type[M] | None = None,
+        /,
+        *,
+        history: bool = False,
+        version: int = 1,
+        shards: int = 1,
+        indexes: Indexes | None = None,
     ) -> Any:
         """Keep a read model as a table: `@app.read_model`, or `@app.read_model(history=True)` to ask it as of the past.
 
         History keeps every version of a row with the positions between which it was true. Raise `version` when the
         code changes: the table is then rebuilt beside the present one, which answers until they are swapped.
         `shards=4` splits the keys, so that up to four processes fold the model at the same time.
+        `indexes=["customer", ("customer", "-total")]` makes indexes for what queries look for and sort by.
         """
-        if owner is None:
-            return partial(self._add_read_model, history=history, version=version, shards=shards)
-        return self._add_read_model(owner, history=history, version=version, shards=shards)
+
+        def add(owner: type[M]) -> type[M]:
+            definition = ReadModelDefinition(owner, history=history, version=version, shards=shards, indexes=indexes)
+            self.event(*definition.fold.bases, EventSkipped)
+            _forget_former(self.read_models, owner)
+            self.read_models[owner] = definition
+            return owner
+
+        return add if owner is None else add(owner)
 
     @needs_arguments('@app.projection("name", tables=[...])')
     def projection(
@@ -383,13 +398,6 @@ class App:
         if not fold.events:
             raise _nothing_to_fold(fold)
         self.registry.folded.update(fold.bases)
-
-    def _add_read_model(self, owner: type[M], *, history: bool, version: int, shards: int) -> type[M]:
-        definition = ReadModelDefinition(owner, history=history, version=version, shards=shards)
-        self.event(*definition.fold.bases, EventSkipped)
-        _forget_former(self.read_models, owner)
-        self.read_models[owner] = definition
-        return owner
 
     def _add_query_handler(self, function: Q, *, cache: bool | int) -> Q:
         handler = QueryHandler(function, cache=cache)

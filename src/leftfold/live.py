@@ -40,6 +40,7 @@ from leftfold.query import (
     QueryHandler,
     ReadModel,
     ReadSide,
+    StatementPlan,
     Watch,
 )
 from leftfold.query.event_keys import row_concerns
@@ -252,6 +253,24 @@ class LiveApp:
         found = await read_side.answering.answer(handler, query, after=position, as_of=moment, timeout=wait_timeout)
         answer: R = found.value
         return answer
+
+    async def plan(
+        self,
+        query: Query[Any],
+        *,
+        after: Receipt | BatchReceipt | int | None = None,
+        as_of: int | datetime | None = None,
+        wait_timeout: float = 5.0,
+    ) -> Sequence[StatementPlan]:
+        """Answer a query as `query` does, and return how the database runs its statements, with which indexes."""
+        self._home.check()
+        read_side, handler = self._handler_of(query)
+        moment = None if as_of is None else await resolve(self.store, as_of, self._clock)
+        found = await read_side.answering.answer(
+            handler, query, after=_position_of(after), as_of=moment, timeout=wait_timeout, planned=True
+        )
+        plans: Sequence[StatementPlan] = found.value
+        return plans
 
     def watch(
         self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, wait_timeout: float = 5.0

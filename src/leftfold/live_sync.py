@@ -27,7 +27,7 @@ from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
 from leftfold.parked import Parked
 from leftfold.process import ProcessInstance, ProcessManager, ProcessProgress
-from leftfold.query import ModelStatus, ReadModel
+from leftfold.query import ModelStatus, ReadModel, StatementPlan
 from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import StoredEvent
@@ -197,6 +197,20 @@ class SyncLive:
     ) -> R:
         """Answer a query from the read models. See `LiveApp.query`."""
         return self._loop.run(self._live.query(query, after=after, as_of=as_of, wait_timeout=wait_timeout))
+
+    def plan(
+        self,
+        query: Query[Any],
+        *,
+        after: Receipt | BatchReceipt | int | None = None,
+        as_of: int | datetime | None = None,
+        wait_timeout: float = 5.0,
+    ) -> Sequence[StatementPlan]:
+        """Answer a query as `query` does, and return how the database runs its statements, with which indexes.
+
+        See `LiveApp.plan`.
+        """
+        return self._loop.run(self._live.plan(query, after=after, as_of=as_of, wait_timeout=wait_timeout))
 
     def watch(
         self, query: Query[R], *, after: Receipt | BatchReceipt | int | None = None, wait_timeout: float = 5.0

@@ -188,3 +188,12 @@ def test_a_field_that_does_not_fit_is_wrong_usage(run: Run, log: str, field: str
 
     assert ended.code == 2
     assert problem in " ".join(ended.err.split())
+
+
+def test_query_shows_its_plan_with_the_indexes_that_it_uses(run: Run, log: str) -> None:
+    shown = run("query", *BANK, log, "Richest", "limit=5", "--plan")
+    [[plan]] = run("query", *BANK, log, "Richest", "limit=5", "--plan", "--json").objects
+
+    assert shown.lines[0].startswith("SELECT balance.account")
+    assert "  uses the index balance (-amount, account)" in shown.lines
+    assert (plan["indexes"], plan["scans"]) == (["balance (-amount, account)"], [])

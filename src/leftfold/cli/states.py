@@ -21,7 +21,7 @@ from leftfold.live import LiveApp
 from leftfold.model.clock import SystemClock
 from leftfold.model.fold import Fold
 from leftfold.model.message import MessageType
-from leftfold.query import ReadModel
+from leftfold.query import ReadModel, StatementPlan
 from leftfold.store.time_travel import event_at, resolve
 
 # --- state
@@ -156,23 +156,43 @@ async def query(
         float, typer.Option(metavar="SECONDS", min=0, help="How long the read models may take to catch up.")
     ] = 60.0,
     models: ModelsUrl = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show how the database finds the answer, not the answer.")
+    ] = False,
     json: Json = False,
 ) -> Outcome:
     """Answer a query of the app.
 
     The answer includes every event that is in the log when the command starts. It comes from the read models beside
-    the log if this app made them; otherwise they are folded in memory for this one answer.
+    the log if this app made them; otherwise they are folded in memory for this one answer. With --plan each
+    statement is shown with the database's steps, and the indexes it uses.
 
     Examples:
       leftfold query --app bank:bank sqlite:///bank.db Richest limit=3
       leftfold query --app bank:bank sqlite:///bank.db Richest --as-of 42 --json
+      leftfold query --app bank:bank sqlite:///bank.db Richest --plan
     """
     loaded = load_app(app)
     asked = query_named(loaded, name, _fields(fields or []))
     with progress("folding") as report:
-        answer = await _answer(loaded, url, Kept.of(loaded, url, models), asked, as_of, timeout, report)
-    show_answer(answer, json=json)
+        answer = await _answer(loaded, url, Kept.of(loaded, url, models), asked, as_of, timeout, report, plan)
+    if plan and not json:
+        for each in answer:
+            _show_plan(stdout(), each)
+    else:
+        show_answer(answer, json=json)
     return Outcome.FINE
+
+
+def _show_plan(out: Console, plan: StatementPlan) -> None:
+    out.put(plan.statement)
+    for step in plan.steps:
+        out.put(step, INDENT)
+    used = [f"uses the index {index}" for index in plan.indexes]
+    out.put(
+        "; ".join([*used, *(f"reads {table} from its beginning" for table in plan.scans)]) or "uses the key", INDENT
+    )
+    out.put("")
 
 
 async def _answer(
@@ -183,13 +203,15 @@ async def _answer(
     as_of: int | datetime | None,
     timeout: float,
     report: Callable[[int, int], None],
+    plan: bool,
 ) -> Any:
     async with open_log(url) as log:
         head = await log.head()
         models = kept.usable(log.log_id)
     opening = app.open(read_only(url), models=models, on_progress=lambda replay: report(replay.position, replay.upto))
     async with opening as live:
-        return await live.query(asked, after=head if as_of is None else None, as_of=as_of, wait_timeout=timeout)
+        ask = live.plan if plan else live.query
+        return await ask(asked, after=head if as_of is None else None, as_of=as_of, wait_timeout=timeout)
 
 
 def _fields(texts: Sequence[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from leftfold.query.answer_cache import CacheStatus
 from leftfold.query.answering import Watch
 from leftfold.query.folded_log import EventSkipped, OnProgress, ReplayProgress
 from leftfold.query.handler import QueryHandler
+from leftfold.query.indexes import Indexes
 from leftfold.query.models_url import models_url
 from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
@@ -11,12 +12,14 @@ from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
 from leftfold.query.sql_projection import EventContext, SqlProjection
+from leftfold.query.statement_plan import StatementPlan
 
 __all__ = [
     "CacheStatus",
     "Differences",
     "EventContext",
     "EventSkipped",
+    "Indexes",
     "ModelStatus",
     "OnChange",
     "OnProgress",
@@ -29,6 +32,7 @@ __all__ = [
     "Rebuilt",
     "ReplayProgress",
     "SqlProjection",
+    "StatementPlan",
     "Watch",
     "models_url",
 ]

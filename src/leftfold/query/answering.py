@@ -98,8 +98,9 @@ class Answering:
         after: int | None = None,
         as_of: int | None = None,
         timeout: float = 5.0,
+        planned: bool = False,
     ) -> Answer:
-        """Run the handler, or return its cached answer.
+        """Run the handler, or return its cached answer; `planned`, return the plans of its statements instead.
 
         With `after`, each model that it reads has reached that position; with `as_of`, each is as it was there. If the
         handler touches a model that is behind, it runs again once the model has caught up; `ReadModelBehind` is raised
@@ -107,8 +108,8 @@ class Answering:
         """
         if as_of is not None:
             await self._check_past(as_of)
-        cache = self.cache(handler) if as_of is None else None
-        fresh = partial(self._fresh, handler, query, after or 0, as_of)
+        cache = self.cache(handler) if as_of is None and not planned else None
+        fresh = partial(self._fresh, handler, query, after or 0, as_of, planned)
         try:
             if cache is None:
                 return await fresh(timeout)
@@ -144,7 +145,7 @@ class Answering:
             return None
 
     async def _fresh(
-        self, handler: QueryHandler, query: object, after: int, as_of: int | None, timeout: float
+        self, handler: QueryHandler, query: object, after: int, as_of: int | None, planned: bool, timeout: float
     ) -> Answer:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
@@ -154,7 +155,7 @@ class Answering:
                 raise StoreClosed
             reached = {definition: progress.position for definition, progress in self._progress.items()}
             changes = {definition: progress.changes for definition, progress in self._progress.items()}
-            attempt = partial(self._attempt, handler, query, reached, after, as_of)
+            attempt = partial(self._attempt, handler, query, reached, after, as_of, planned)
             found = await loop.run_in_executor(self._readers, attempt)
             if not isinstance(found, Behind):
                 value, touched, lasting = found
@@ -190,13 +191,15 @@ class Answering:
         reached: Mapping[ReadModelDefinition, int],
         after: int,
         as_of: int | None,
+        planned: bool,
     ) -> Any:
         """Call the handler in one snapshot; return `Behind` if it touched a model that is behind."""
         database = self._connect()
         opening = database.present(reached, after) if as_of is None else database.past(reached, as_of)
         try:
             with opening as snapshot:
-                value = handler.answer(query, ReadModels(self._definitions, snapshot))
+                ask = partial(handler.answer, query, ReadModels(self._definitions, snapshot))
+                value = snapshot.plans_of(ask) if planned else ask()
                 return value, snapshot.touched, snapshot.lasting
         except Behind as behind:
             return behind

@@ -10,6 +10,7 @@ from leftfold.model.fingerprint import Fingerprint
 from leftfold.model.fold import Fold, check_definition, fold_of
 from leftfold.model.message import Message, MessageType
 from leftfold.model.tag import TagField, hints_of
+from leftfold.query.indexes import Indexes, checked_indexes
 
 OnChange = Literal["refuse", "rebuild"]
 TABLE_FORMAT = 1
@@ -34,12 +35,23 @@ class ReadModel(Message):
 
 
 class ReadModelDefinition:
-    """A read model as an app has it: its fold, its version, the name of its table, whether former rows are kept."""
+    """A read model as an app has it: its fold, its version, its table and indexes, whether former rows are kept.
+
+    Indexes are not part of the fingerprint: rows come out the same with and without them.
+    """
 
     stops_at_errors = False
     """Whether an event that cannot be applied holds up all later events, rather than those of its keys."""
 
-    def __init__(self, owner: type[ReadModel], *, history: bool = False, version: int = 1, shards: int = 1) -> None:
+    def __init__(
+        self,
+        owner: type[ReadModel],
+        *,
+        history: bool = False,
+        version: int = 1,
+        shards: int = 1,
+        indexes: Indexes | None = None,
+    ) -> None:
         self.owner = owner
         self.version = version
         self.history = history
@@ -51,6 +63,7 @@ class ReadModelDefinition:
         self._check_names()
         self._check_shards()
         _check_columns(owner)
+        self.indexes = checked_indexes(owner, [field.name for field in self.fold.key], indexes)
 
     def __repr__(self) -> str:
         return f"<ReadModelDefinition {self.name} in {' and '.join(self.tables)}>"

@@ -8,10 +8,9 @@ import datetime
 import decimal
 import enum
 import json
-import types
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, NewType, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import msgspec.inspect
@@ -23,6 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from leftfold.errors import NaiveDatetime, UnsupportedValue
 from leftfold.model.codec import in_one_order, nests_sets
 from leftfold.model.stored_form import inner_types
+from leftfold.query.column_kind import column_kind
 from leftfold.query.tables.decimal_text import COLLATION, checked, number_of, to_text
 
 T = TypeVar("T")
@@ -347,34 +347,14 @@ class ColumnType(NamedTuple):
 
 def column_type(hint: Any) -> ColumnType:
     """Return the column type for a field of this type."""
-    inner, nullable = _unwrap(hint)
-    return ColumnType(_sql_type(inner) or Json(inner), nullable)
-
-
-def _unwrap(hint: Any) -> tuple[Any, bool]:
-    """Return the type within `Annotated`, `NewType` and `| None`, and whether None is allowed."""
-    if get_origin(hint) is Annotated:
-        return _unwrap(hint.__origin__)
-    if isinstance(hint, NewType):
-        return _unwrap(hint.__supertype__)
-    if get_origin(hint) in (Union, types.UnionType):
-        members = [member for member in get_args(hint) if member is not type(None)]
-        nullable = len(members) < len(get_args(hint))
-        return (_unwrap(members[0])[0], nullable) if len(members) == 1 else (hint, nullable)
-    return hint, hint is Any
-
-
-def _sql_type(inner: Any) -> TypeEngine[Any] | None:
-    if get_origin(inner) is Literal:
-        return _type_of_all(get_args(inner))
-    if not isinstance(inner, type):
-        return None
-    if inner in PLAIN:
-        return PLAIN[inner]()
-    if issubclass(inner, enum.Enum):
-        kept = _type_of_all([member.value for member in inner])
-        return Choice(inner, kept) if kept is not None else None
-    return None
+    inner, plain, nullable = column_kind(hint)
+    if plain is None:
+        return ColumnType(Json(inner), nullable)
+    kept = PLAIN[plain]()
+    if isinstance(inner, enum.EnumType):
+        members: Any = inner
+        return ColumnType(Choice(members, kept), nullable)
+    return ColumnType(kept, nullable)
 
 
 def strict_json(value: Any) -> str:
@@ -402,10 +382,3 @@ def _has_one_form(hint: Any) -> bool:
 
 def _whole(value: Any) -> Any:
     return None if value is None else int(value)
-
-
-def _type_of_all(values: Any) -> TypeEngine[Any] | None:
-    for kind in (str, int):
-        if all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
-            return PLAIN[kind]()
-    return None

@@ -126,6 +126,7 @@ def tables_beside(
             found = find(connection, tables)
             fitting = found and found.log_id == log_id and is_surely_of(found, tables)
             if not trial and fitting and tables.exists(connection):
+                tables.align(connection)
                 return tables
             discard(connection, tables)
     tables = ModelTable(definition, f"{start}{uuid4().hex[:8]}")

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from leftfold.model.tag import hints_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import shards_of
-from leftfold.query.tables.column_types import column_type, form_of, is_read_alike
+from leftfold.query.tables.column_types import Json, column_type, form_of, is_read_alike
+from leftfold.query.tables.indexes import align_indexes
 from leftfold.query.tables.target import Tables
 
 LONGEST_NAME = 63
@@ -36,6 +37,8 @@ class ModelTable(Tables):
         self.current = self._table(metadata, self.stem)
         self.versions = self._version_table(metadata) if definition.history else None
         self._temporary = self._table(sa.MetaData(), definition.table, prefixes=["TEMPORARY"])
+        self.indexable = [column for column in self.current.columns if not isinstance(column.type, Json)]
+        self.has_ordered_key = not any(isinstance(self.current.c[name].type, Json) for name in self.key)
         self.form = max(form_of(column.type) for column in self.current.columns)
 
     def create(self, connection: sa.Connection) -> None:
@@ -47,6 +50,12 @@ class ModelTable(Tables):
         self.current.create(connection)
         if self.versions is not None:
             self.versions.create(connection)
+        self.align(connection)
+
+    def align(self, connection: sa.Connection) -> None:
+        """Bring the indexes of the rows, and those of their versions, in line with the code."""
+        tables = [self.current] if self.versions is None else [self.current, self.versions]
+        align_indexes(connection, self.definition, tables)
 
     def create_temporary(self, connection: sa.Connection) -> None:
         """Create an empty temporary table of the rows, which hides the stored one on this connection."""

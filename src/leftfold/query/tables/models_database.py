@@ -50,6 +50,7 @@ from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.projector import Lease, Projector
 from leftfold.query.tables.read_snapshot import PastSnapshot, PresentSnapshot, ReadSnapshot
 from leftfold.query.tables.replace import BesideProjector, Replacement, TemporaryProjector
+from leftfold.query.tables.scans import ScanLog
 from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.sql_target import drop_old as drop_old_tables
 from leftfold.query.tables.target import Tables
@@ -82,6 +83,7 @@ class ModelsDatabase:
         self._on_change: OnChange = on_change
         self._database = open_database(url)
         self.leases = ModelsLeaseStore(self._database)
+        self._scans = ScanLog()
         self._tables: dict[ReadModelDefinition, ModelTable | SqlTables] = {}
         self._models: dict[ReadModelDefinition, ModelTable] = {}
         self._projections: dict[ReadModelDefinition, SqlTables] = {}
@@ -276,7 +278,7 @@ class ModelsDatabase:
     def present(self, reached: Mapping[ReadModelDefinition, int], after: int) -> Generator[ReadSnapshot, None, None]:
         """Read the tables as they are, in one snapshot."""
         with self._database.reading() as connection:
-            yield PresentSnapshot(connection, self._models, self._projections, reached, after)
+            yield PresentSnapshot(connection, self._models, self._projections, reached, after, self._scans)
 
     @contextmanager
     def past(self, reached: Mapping[ReadModelDefinition, int], as_of: int) -> Generator[ReadSnapshot, None, None]:
@@ -303,6 +305,7 @@ class ModelsDatabase:
         if self._named:
             check_owner(tables, found, str(self._database.url), log_id)
         if found is not None and fits(found, connection, tables, log_id):
+            tables.align(connection)
             return True
         if first.is_first:
             begin_again(connection, tables, log_id)

@@ -1,7 +1,7 @@
 """What one query sees: every model at one position, the present or a past one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -15,10 +15,13 @@ from leftfold.query.folded_log import FoldedLog, ReplayProgress
 from leftfold.query.parking import ReplayParkedEvents
 from leftfold.query.progress import Behind
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.statement_plan import StatementPlan
 from leftfold.query.tables.checkpoints import find
 from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.plans import recorded, statement_plans
+from leftfold.query.tables.scans import ScanLog
 from leftfold.query.tables.selection import Selection, check_texts, is_text, projections_read, tables_in
 from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.target import Target, apply_all, stopped_at
@@ -37,6 +40,7 @@ class ReadSnapshot(ABC):
     """
 
     lasting = False
+    _scans: ScanLog | None = None
 
     def __init__(
         self,
@@ -56,12 +60,18 @@ class ReadSnapshot(ABC):
         table = self._models[definition]
         if len(key) != len(table.key):
             raise InvalidKey(table.name, key, table.key)
-        found = self.selection(definition).select(dict(zip(table.key, key, strict=True)), {}, (), 1, 0)
-        return found[0] if found else None
+        return self.selection(definition).get(key)
 
     def selection(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be selected from."""
-        return Selection(self._models[definition], self.source(definition), self._connection)
+        return Selection(self._models[definition], self.source(definition), self._connection, self._scans)
+
+    def plans_of(self, ask: Callable[[], object]) -> list[StatementPlan]:
+        """Return how the database runs the statements of a query."""
+        self._scans = None  # its statements are not the query's
+        with recorded(self._connection) as sent:
+            ask()
+        return statement_plans(self._connection, self._models.values(), sent)
 
     def execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         """Run a statement over sources; plain text counts as reading every model."""
@@ -96,9 +106,11 @@ class PresentSnapshot(ReadSnapshot):
         projections: Projections,
         reached: Mapping[ReadModelDefinition, int],
         after: int,
+        scans: ScanLog,
     ) -> None:
         super().__init__(connection, models, projections, reached)
         self._after = after
+        self._scans = scans
         self.lasting = True
 
     def source(self, definition: ReadModelDefinition) -> sa.FromClause:

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement, visitors
 
 from leftfold.errors import UnsupportedExpression, UsageError
+from leftfold.query.indexes import Order, OrderedField, order_of, total_order
 from leftfold.query.tables.column_types import Exact
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.scans import ScanLog, Selected
 from leftfold.query.tables.sql_target import SqlTables
 
 COMPUTES = (
@@ -71,12 +73,24 @@ def _may_select(part: Any) -> bool:
 
 
 class Selection:
-    """Reads instances of one model from `source`, its table or a subquery with the same columns."""
+    """Reads instances of one model from `source`, its table or a subquery with the same columns.
 
-    def __init__(self, table: ModelTable, source: sa.FromClause, connection: sa.Connection) -> None:
+    With `scans` it notes those selects that read a whole table.
+    """
+
+    def __init__(
+        self, table: ModelTable, source: sa.FromClause, connection: sa.Connection, scans: ScanLog | None = None
+    ) -> None:
         self._table = table
         self._source = source
         self._connection = connection
+        self._scans = scans
+
+    def get(self, key: Sequence[Any]) -> Any:
+        """Return the row of a key, or None."""
+        equal = dict(zip(self._table.key, key, strict=True))
+        row = self._connection.execute(self._rows().where(*self._equalities(equal)).limit(1)).first()
+        return None if row is None else self._table.make(row)
 
     def select(
         self,
@@ -86,22 +100,28 @@ class Selection:
         limit: int | None,
         offset: int,
     ) -> list[Any]:
-        """Return the instances that meet all conditions."""
-        statement = sa.select(*(self._source.c[name] for name in self._table.fields)).where(
-            *self._conditions(where), *self._equalities(equal)
-        )
-        for name in [order_by] if isinstance(order_by, str) else order_by:
-            statement = statement.order_by(self._ordered(name.removeprefix("-"), descending=name.startswith("-")))
+        """Return the instances that meet all conditions; those that are equal in the order are ordered by their key."""
+        order = order_of(order_by)
+        conditions = [*self._conditions(where), *self._equalities(equal)]
+        statement = self._rows().where(*conditions).order_by(*self._sorting(order))
         if limit is not None:
             statement = statement.limit(limit)
-        rows = self._connection.execute(statement.offset(offset) if offset else statement)
-        return [self._table.make(row) for row in rows]
+        result = self._connection.execute(statement.offset(offset) if offset else statement)
+        found = [self._table.make(row) for row in result]
+        if self._scans is not None:
+            names = [*(where if isinstance(where, Mapping) else ()), *equal]
+            selected = Selected(names, _columns_in(conditions, names), order, limit, offset, len(found))
+            self._scans.note(self._table, self._connection, result.context, selected)
+        return found
 
     def count(self, where: Where | None, equal: Mapping[str, Any]) -> int:
         """Return how many rows meet all conditions."""
         counted = sa.select(sa.func.count()).select_from(self._source)
         statement = counted.where(*self._conditions(where), *self._equalities(equal))
         return int(self._connection.execute(statement).scalar_one())
+
+    def _rows(self) -> sa.Select[Any]:
+        return sa.select(*(self._source.c[name] for name in self._table.fields))
 
     def _conditions(self, where: Where | None) -> Iterator[sa.ColumnElement[bool]]:
         if isinstance(where, Mapping):
@@ -115,12 +135,18 @@ class Selection:
         for name, value in equal.items():
             yield self._column(name) == value
 
-    def _ordered(self, name: str, *, descending: bool) -> sa.ColumnElement[Any]:
+    def _sorting(self, order: Order) -> list[sa.ColumnElement[Any]]:
+        """Return what to sort by, so that no two rows are equal; a key that is kept as JSON has no order."""
+        if order and self._table.has_ordered_key:
+            order = total_order(order, self._table.key)
+        return [self._ordered(field) for field in order]
+
+    def _ordered(self, field: OrderedField) -> sa.ColumnElement[Any]:
         """Order NULL before every value, whatever the database does by default."""
-        column = self._column(name)
-        if not self._table.current.c[name].nullable:
-            return column.desc() if descending else column
-        return column.desc().nulls_last() if descending else column.asc().nulls_first()
+        column = self._column(field.name)
+        if not self._table.current.c[field.name].nullable:
+            return column.desc() if field.descending else column
+        return column.desc().nulls_last() if field.descending else column.asc().nulls_first()
 
     def _column(self, name: str) -> sa.ColumnElement[Any]:
         if name in self._table.fields:
@@ -130,6 +156,13 @@ class Selection:
             f"one of {', '.join(self._table.fields)}",
             "name a field of the read model; a minus in front of it in order_by means descending",
         )
+
+
+def _columns_in(conditions: Iterable[sa.ColumnElement[bool]], known: Sequence[str]) -> list[str]:
+    """Return the columns in conditions, other than the known ones."""
+    parts: Iterator[Any] = (part for condition in conditions for part in visitors.iterate(condition))
+    names = dict.fromkeys(part.name for part in parts if isinstance(part, sa.Column))
+    return [name for name in names if name not in known]
 
 
 def projections_read(statement: sa.Executable, projections: Iterable[SqlTables]) -> Iterator[SqlTables]:

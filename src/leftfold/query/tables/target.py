@@ -57,6 +57,9 @@ class Tables(ABC):
     def answers(self, connection: sa.Connection) -> bool:
         """Return whether the stored tables have the columns that the code selects."""
 
+    def align(self, connection: sa.Connection) -> None:  # noqa: B027 only read models declare indexes
+        """Bring the indexes of existing tables in line with the code."""
+
     def reads(self, form: int) -> bool:
         """Return whether this code reads rows of a former form correctly."""
         return True

@@ -1,0 +1,92 @@
+"""Selects that read a whole table: each is logged once."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from leftfold.query.indexes import Order
+from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.plans import Sent, plan_of
+
+MANY_ROWS = 10_000
+MOST_SHAPES = 1_000
+PLANNED = ("sqlite", "postgresql")
+log = logging.getLogger("leftfold.models")
+
+
+class Selected(NamedTuple):
+    """What a select asked for, and how many rows it returned.
+
+    `equal` are the fields that were compared with one value, `others` those in other conditions.
+    """
+
+    equal: Sequence[str]
+    others: Sequence[str]
+    order: Order
+    limit: int | None
+    offset: int
+    returned: int
+
+
+class ScanLog:
+    """Names each select that reads more than 10,000 rows without an index: once for each statement in one process.
+
+    The plan is asked for at the first, second, fourth, eighth … run of a statement: a table may grow meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, int] = {}
+        self._named: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<ScanLog {len(self._named)} of {len(self._runs)} statements>"
+
+    def note(self, table: ModelTable, connection: sa.Connection, context: Any, selected: Selected) -> None:
+        """Log the select if it has read more than 10,000 rows; `context` is that of its execution."""
+        statement = context.compiled.string
+        runs = self._runs.get(statement, 0) + 1
+        if statement in self._named or (runs == 1 and len(self._runs) >= MOST_SHAPES):
+            return
+        self._runs[statement] = runs
+        if runs & (runs - 1) or connection.dialect.name not in PLANNED:
+            return
+        if _reads_many(table, connection, Sent(context.statement, context.parameters[0]), selected):
+            self._named.add(statement)
+            log.warning("%s", _named(table, selected))
+
+
+def _reads_many(table: ModelTable, connection: sa.Connection, sent: Sent, selected: Selected) -> bool:
+    """Return whether it has surely read that many: one that found its rows early may have read fewer."""
+    plan = plan_of(connection, sent)
+    if not any(read.whole for read in plan.reads):
+        return False
+    if plan.sorts or selected.limit is None or selected.returned < selected.limit:
+        return _has_many(table, connection)
+    return selected.offset + selected.returned > MANY_ROWS
+
+
+def _has_many(table: ModelTable, connection: sa.Connection) -> bool:
+    beyond = sa.select(sa.literal(1)).select_from(table.current).limit(1).offset(MANY_ROWS)
+    return connection.execute(beyond).first() is not None
+
+
+def _named(table: ModelTable, selected: Selected) -> str:
+    named = [*(f"{name}=…" for name in selected.equal), *(f"where {name} …" for name in selected.others)]
+    if selected.order:
+        named.append(f"order_by {', '.join(map(str, selected.order))}")
+    call = ", ".join([table.name, *named])
+    return f"select({call}) reads more than {MANY_ROWS:,} rows of {table.stem} one by one. {_remedy(table, selected)}"
+
+
+def _remedy(table: ModelTable, selected: Selected) -> str:
+    if selected.offset > MANY_ROWS:
+        return "Page with after= in place of offset="
+    indexable = {column.name for column in table.indexable}
+    wanted = [*selected.equal, *(map(str, selected.order) if selected.order else selected.others)]
+    fields = [name for name in dict.fromkeys(wanted) if name.removeprefix("-") in indexable]
+    if not fields or tuple(fields) == table.key[: len(fields)]:
+        return "Select fewer rows: page with limit= and after="
+    index = repr(fields[0]) if len(fields) == 1 else f"({', '.join(map(repr, fields))})"
+    return f"Declare an index: @app.read_model(indexes=[{index}])"
