@@ -7,7 +7,7 @@ import pytest
 from leftfold import App, Command, DecisionModel, Event, Tag, replace
 from leftfold.errors import CannotDecode, DefinitionError
 from leftfold.model.criteria import Criteria, CriteriaItem
-from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.record import NewEvent, StoredColumns, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store import MemoryStore
 
@@ -290,3 +290,104 @@ def test_an_event_carries_each_tag_once_in_the_order_of_its_fields() -> None:
 
 def test_the_known_types_are_listed_by_name() -> None:
     assert repr(app_with_upcasters().registry.types) == "(<MessageType account.opened v4>,)"
+
+
+# --- many events at once
+
+
+class Noted(Event, wire="noted"):
+    text: str
+
+
+class Counted(Event, wire="counted"):
+    number: int
+
+
+def in_columns(*events: tuple[str, int, bytes]) -> StoredColumns:
+    """Return events of these types, versions and data, from position 11 on."""
+    lines = b"\n".join(data for _, _, data in events)
+    return StoredColumns(range(11, 11 + len(events)), [(type, version) for type, version, _ in events], lines)
+
+
+def registry_of(*types: type[Event]) -> Registry:
+    registry = Registry()
+    for each in types:
+        registry.add(each)
+    return registry
+
+
+def test_columns_are_decoded_like_their_events_one_by_one_in_order() -> None:
+    registry = registry_of(Noted, Counted)
+    columns = in_columns(
+        *[("noted", 1, b'{"text":"%d"}' % n) if n % 3 else ("counted", 1, b'{"number":%d}' % n) for n in range(50)]
+    )
+
+    assert registry.decode_all(columns) == [registry.decode(stored) for stored in columns]
+
+
+def test_columns_of_old_versions_are_upcast() -> None:
+    app = app_with_upcasters()
+    columns = in_columns(
+        ("account.created", 1, b'{"account":"a","name":"Ann"}'),
+        ("account.opened", 4, b'{"account":"a","owner":"Bob","currency":"EUR","limit":1}'),
+        ("account.created", 1, b'{"account":"a","name":"Cid"}'),
+    )
+
+    assert [event.owner for event in app.registry.decode_all(columns)] == ["Ann", "Bob", "Cid"]
+
+
+def test_events_of_unknown_types_in_columns_are_passed_over_and_counted_once() -> None:
+    registry = registry_of(Counted)
+    columns = in_columns(*[("gone", 1, b"not JSON"), ("counted", 1, b'{"number":1}')] * 5)
+
+    assert registry.decode_all(columns) == registry.decode_all(columns) == [Counted(1)] * 5
+    assert registry.unknown == {"gone": 5}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [b'{"number":1}{"number":2}', b""],
+        [b"", b'{"number":1}{"number":2}'],
+        [b'{"number":', b"1}"],
+        [b'{"number":', b'1}{"number":2}'],
+        [b'{"number":1', b'"x":2}', b'{"number":3}{"number":4}'],
+        [b'{"number":1,"x":{}', b'{"number":2}}'],
+        [b'{"x":"}', b'{","number":1}'],
+        [b'{"number":"1"}'],
+        [b"1"],
+        [b"\xff"],
+    ],
+)
+def test_an_event_in_columns_that_cannot_be_decoded_is_named(damaged: list[bytes]) -> None:
+    registry = registry_of(Counted)
+    columns = in_columns(*[("counted", 1, data) for data in (b'{"number":7}', *damaged, b'{"number":8}')])
+
+    with pytest.raises(CannotDecode) as refused:
+        registry.decode_all(columns)
+
+    assert refused.value.position == 12
+
+
+def test_the_first_event_in_columns_that_cannot_be_decoded_is_named_whatever_its_type() -> None:
+    registry = registry_of(Noted, Counted)
+    columns = in_columns(
+        ("noted", 1, b'{"text":"1"}'), ("counted", 9, b"{}"), ("noted", 1, b"{}"), ("counted", 1, b'{"number":1}')
+    )
+
+    with pytest.raises(CannotDecode, match="the code knows versions up to 1") as refused:
+        registry.decode_all(columns)
+
+    assert refused.value.position == 12
+
+
+def test_columns_are_a_sequence_of_events() -> None:
+    columns = in_columns(*[("noted", n, b"%d" % n) for n in range(5)])
+    events = list(columns)
+
+    assert events[0] == columns[0] == StoredEvent(11, 0, "noted", 0, b"0", b"", ())
+    assert columns[-1] == events[-1]
+    assert list(columns[1:3]) == events[1:3]
+    assert list(columns[5:]) == []
+    assert (len(columns), columns.size) == (5, 5)
+    assert (len(columns[5:]), columns[5:].size) == (0, 0)

@@ -1,5 +1,6 @@
 """What a read holds in memory: a batch ends early where its events are large."""
 
+import asyncio
 from itertools import count
 from pathlib import Path
 
@@ -34,3 +35,43 @@ async def test_a_batch_of_large_events_is_small(url: str) -> None:
     sizes = [sum(len(event.data) + len(event.metadata) for event in batch.events) for batch in batches]
     assert sum(sizes) == 60 * LARGE
     assert MAX_BYTES_PER_BATCH < max(sizes) < MAX_BYTES_PER_BATCH + ROWS_AT_ONCE * LARGE
+
+
+async def test_a_batch_of_data_alone_ends_early_where_many_events_follow_that_are_larger_than_those_before(
+    url: str,
+) -> None:
+    async with open_store(url) as store:
+        await store.append([NewEvent("small", b"{}")] * 300)
+        for _ in range(5):
+            await store.append([NewEvent("larger", b"x" * 8_000)] * 500)
+        batches = [batch async for batch in store.read(data_only=True)]
+
+    sizes = [sum(len(event.data) for event in batch.events) for batch in batches]
+    assert sum(sizes) == 300 * 2 + 2_500 * 8_000
+    assert max(sizes) < MAX_BYTES_PER_BATCH + ROWS_AT_ONCE * LARGE
+
+
+async def test_a_read_that_is_left_early_does_not_keep_the_store_from_closing(url: str) -> None:
+    async with open_store(url) as store:
+        for _ in range(10):
+            await store.append([NewEvent("small", b"{}")] * 2_000)
+        for _ in range(5):
+            reading = store.read(data_only=True)
+            async for batch in reading:
+                if batch.through > 5_000:
+                    break
+
+        assert await store.head() == 20_000
+
+
+async def test_batches_that_are_read_ahead_come_in_order_and_only_once(url: str) -> None:
+    async with open_store(url) as store:
+        for _ in range(10):
+            await store.append([NewEvent("small", b"{}")] * 2_000)
+        found: list[int] = []
+        async for batch in store.read(data_only=True):
+            found += [event.position for event in batch.events]
+            assert batch.through == found[-1]
+            await asyncio.sleep(0)
+
+    assert found == list(range(1, 20_001))

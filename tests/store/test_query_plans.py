@@ -114,6 +114,14 @@ async def test_reads_keep_their_query_plans(store: EventStore, name: str) -> Non
     await keeps_its_plans(store, f"read {name}", lambda store: read(store, READS[name], limit=100))
 
 
+async def test_a_long_read_of_data_keeps_its_query_plans(store: EventStore) -> None:
+    async def read_on(store: EventStore) -> None:
+        async for _ in store.read(READS["a type with a tag"], data_only=True, limit=200):
+            pass
+
+    await keeps_its_plans(store, "read data in columns", read_on)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 async def test_other_verbs_keep_their_query_plans(store: EventStore, name: str) -> None:
     await keeps_its_plans(store, name, OTHERS[name])

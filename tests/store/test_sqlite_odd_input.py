@@ -247,6 +247,35 @@ async def test_a_table_that_is_dropped_under_an_open_log_makes_it_a_corrupt_log(
             assert "restore a backup" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("data = 7", "the event at 900 has data or metadata that are neither text nor bytes"),
+        ("type = 99", "events of a type 99 without a name"),
+        ("version = 9000000000000000000, type = 99", "events of a type 99 without a name"),
+    ],
+)
+async def test_a_damaged_event_in_a_long_read_of_data_is_named_after_the_batches_before_it(
+    log: Path, damage: str, problem: str
+) -> None:
+    with closing(sqlite3.connect(log, isolation_level=None)) as other:
+        for (trigger,) in other.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            other.execute(f'DROP TRIGGER "{trigger}"')
+        other.execute(f"UPDATE event SET {damage} WHERE position = 900")
+    found: list[int] = []
+
+    async def read_data(store: EventStore) -> None:
+        async for batch in store.read(data_only=True):
+            found.extend(event.position for event in batch.events)
+
+    async with SQLiteStore(log) as store:
+        with pytest.raises(StoreCorrupt, match=problem):
+            await read_data(store)
+
+    assert found == list(range(1, len(found) + 1))
+    assert 0 < len(found) < 900
+
+
 async def test_an_event_limit_of_its_own_holds(tmp_path: Path) -> None:
     async with open_store(f"sqlite:///{tmp_path}/log.db?event_limit=2000000") as store:
         await store.append([NewEvent("large", b"x" * 1_500_000)])

@@ -8,7 +8,7 @@ from typing import Any
 from leftfold.command.snapshots import Snapshots
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold
-from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.record import NewEvent, StoredEvent, bytes_of_data
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
 from leftfold.store.contract import AppendCondition, EventStore
@@ -203,7 +203,7 @@ class States:
             position = batch.through
             folded += len(events)
             seen += len(batch.events)
-            grown += sum(len(stored.data) for stored in batch.events)
+            grown += bytes_of_data(batch.events)
         if seen == limit:
             return await self._from_snapshot(state, value, position, folded)
         state.advance(value, position, folded, grown)

@@ -99,6 +99,23 @@ class JsonCodec:
         return CannotEncode(type(message).__qualname__, "", message, str(error))
 
 
+def decode_lines(decode: Callable[[bytes], Any], lines: bytes, count: int) -> list[Any] | None:
+    """Decode many JSON objects, one a line, with one call; None if each has to be decoded by itself.
+
+    That is so with another decoder than msgspec's, and for anything of which each line is not plainly one object: JSON
+    has no `}` before a `{` within an object, so the objects in between begin and end with the lines.
+    """
+    many: Callable[[bytes], list[Any]] | None = getattr(getattr(decode, "__self__", None), "decode_lines", None)
+    plain = count - 1 == lines.count(b"\n") == lines.count(b"}\n{") and lines.startswith(b"{") and lines.endswith(b"}")
+    if many is None or not plain:
+        return None
+    try:
+        found = many(lines)
+    except (ValueError, RecursionError):  # of which the error of one event says more
+        return None
+    return found if len(found) == count else None
+
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

@@ -16,11 +16,11 @@ from leftfold.errors import (
     UnresolvedAnnotation,
     WireNameTaken,
 )
-from leftfold.model.codec import Codec, JsonCodec
+from leftfold.model.codec import Codec, JsonCodec, decode_lines
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.message import MessageType
-from leftfold.model.record import NewEvent, StoredEvent
+from leftfold.model.record import Form, NewEvent, StoredColumns, StoredEvent
 from leftfold.model.signature import check_plain, is_redefined
 from leftfold.model.stored_form import StoredForm, has_foreign_types
 from leftfold.model.tag import Tag
@@ -212,6 +212,8 @@ class Registry:
 
     def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
         """Return the events of those records whose types are known."""
+        if isinstance(events, StoredColumns) and (found := self.decode_columns(events)) is not None:
+            return [event for event in found if event is not None]
         decoded: list[Any] = []
         for stored in events:
             form = (stored.type, stored.version)
@@ -224,6 +226,33 @@ class Registry:
             except Exception as error:
                 raise CannotDecode(*form, stored.position, _problem(error)) from error
         return decoded
+
+    def decode_columns(self, events: StoredColumns) -> list[Any] | None:
+        """Return each event, or None in its place if its type is unknown; many of one form are decoded with one call.
+
+        Returns None instead of the list if an event cannot be decoded: `decode` then says which one.
+        """
+        try:
+            if (form := events.form) is not None:
+                return self._decode_lines(form, events.lines, events)
+            found = {
+                form: iter(self._decode_lines(form, b"\n".join(data), events))
+                for form, data in events.lines_by_form().items()
+            }
+        except Exception:  # noqa: BLE001 decoded once more, one by one, by a caller to whom the error matters
+            return None
+        return [next(found[form]) for form in events.forms]
+
+    def _decode_lines(self, form: Form, lines: bytes, events: StoredColumns) -> list[Any]:
+        count = events.forms.count(form)
+        decode = self._decoders.get(form) or self._decoder_of(*form, 0)
+        if decode is None:
+            for position, each in zip(events.positions, events.forms, strict=True):
+                if each == form:
+                    self._pass_over(form[0], position)
+            return [None] * count
+        found = decode_lines(decode, lines, count)
+        return [decode(data) for data in lines.split(b"\n")] if found is None else found
 
     def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
         decode = self._decoders.get((wire, version)) or self._decoder_of(wire, version, position)

@@ -1,13 +1,14 @@
 """Reading in batches: a cursor over the log, the names of event types, and threads with connections of their own."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from leftfold.model.record import StoredEvent
+from leftfold.model.record import StoredColumns, StoredEvent
 from leftfold.store.contract import Batch
 
 MAX_EVENTS_PER_BATCH = 4_000
@@ -94,6 +95,9 @@ class TypeNames:
 
 
 MAX_READS_PER_ROUND = 128
+MAX_BATCHES_AHEAD = 4  # of one read, if they are small
+MAX_BATCHES_PER_JOB = 4  # reads that wait for the same thread begin after it
+SMALL_BATCH_BYTES = 1_048_576
 
 
 class Closable(Protocol):
@@ -143,6 +147,17 @@ class Job(Generic[C]):
             self.outcome.set_exception(self.error)
 
 
+class Announcement(NamedTuple):
+    """Something that a reading thread has another one tell the event loop."""
+
+    tell: Callable[[], None]
+
+    def make(self) -> None:
+        """Tell it."""
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits
+            self.tell()
+
+
 class ReadingThreads(Generic[C]):
     """Runs functions over a connection in threads; connections are opened when they are first needed.
 
@@ -164,7 +179,7 @@ class ReadingThreads(Generic[C]):
         self._named_errors = named_errors
         self._lost = lost
         self._verify = verify
-        self._jobs: SimpleQueue[Job[C] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Job[C] | Announcement | None] = SimpleQueue()
         self._under_way = 0
         self._threads = [Thread(target=self._run, name=f"leftfold reader {n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
@@ -188,12 +203,26 @@ class ReadingThreads(Generic[C]):
         return outcome
 
     async def ahead(self, reading: "Batches[C]") -> AsyncIterator[Batch]:
-        """Yield the batches of a read; each is read while the caller uses the one before."""
-        coming = None if reading.complete else self.begin(reading.next_batch)
-        while coming is not None:
-            batch = await coming
-            coming = None if reading.complete else self.begin(reading.next_batch)
+        """Yield the batches of a read; the next ones are read while the caller uses one."""
+        if reading.complete:
+            return
+        first = await self.begin(reading.next_batch)
+        ahead = _ahead_of(reading, self)
+        yield first
+        while ahead is not None and (batch := await ahead.next_batch()) is not None:
             yield batch
+
+    def announce(self, tell: Callable[[], None]) -> None:
+        """Let another thread tell the event loop that something is ready, while this one goes on.
+
+        A thread that wakes the event loop by itself may lose the interpreter's lock to it, for as long as it takes to
+        use what is ready. The other one gets the lock when this one lets go of it, thus once the next read has begun.
+        """
+        self._jobs.put(Announcement(tell))
+
+    def verify(self, connection: C) -> None:
+        """Verify what was read over a connection, in a reading thread."""
+        self._verify(connection)
 
     async def run_apart(self, read: Callable[[C], T]) -> T:
         """Run a long read in a thread of its own, so that other reads do not wait for it."""
@@ -258,7 +287,10 @@ class ReadingThreads(Generic[C]):
         jobs: list[Job[C]] = []
         job = self._jobs.get()
         while job is not None:
-            jobs.append(job)
+            if isinstance(job, Announcement):
+                job.make()
+            else:
+                jobs.append(job)
             if len(jobs) == MAX_READS_PER_ROUND:
                 return jobs, False
             try:
@@ -266,6 +298,78 @@ class ReadingThreads(Generic[C]):
             except Empty:
                 return jobs, False
         return jobs, True
+
+
+class ReadAhead(Generic[C]):
+    """The batches of one read, some of which are read before the caller asks for them.
+
+    One job reads several batches if they are small. If the thread had to be asked for each, it would begin when the
+    event loop lets go of the interpreter's lock, so after the caller has used the batch before.
+    """
+
+    def __init__(self, threads: ReadingThreads[C], reading: Batches[C]) -> None:
+        self._threads = threads
+        self._reading = reading
+        self._loop = asyncio.get_running_loop()
+        self._ready: deque[Batch] = deque()
+        self._read = self._taken = 0  # batches
+        self._job: asyncio.Future[None] | None = None
+        self._news = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<ReadAhead {self._read} batches read, {self._taken} taken>"
+
+    def begin(self) -> None:
+        """Begin to read, unless that is under way, has failed or is done."""
+        if self._job is not None and not (self._job.done() and self._job.exception() is None):
+            return
+        if not self._reading.complete and self._read - self._taken < MAX_BATCHES_AHEAD:
+            self._job = self._threads.begin(self._read_some)
+            self._job.add_done_callback(lambda _: self._news.set())
+
+    async def next_batch(self) -> Batch | None:
+        """Return the next batch, or None at the end."""
+        while not self._ready:
+            if self._job is not None and self._job.done():
+                self._job.result()
+            self.begin()
+            if self._job is None or self._job.done():
+                return None
+            self._news.clear()
+            await self._news.wait()
+        self._taken += 1
+        batch = self._ready.popleft()
+        self.begin()
+        return batch
+
+    def _read_some(self, connection: C) -> None:
+        """Read some batches, in a reading thread."""
+        for _ in range(MAX_BATCHES_PER_JOB):
+            batch = self._reading.next_batch(connection)
+            self._threads.verify(connection)
+            self._read += 1
+            self._ready.append(batch)
+            many = self._read - self._taken >= MAX_BATCHES_AHEAD
+            if many or self._reading.complete or not _is_small(batch):
+                break
+            self._threads.announce(self._tell)
+
+    def _tell(self) -> None:
+        self._loop.call_soon_threadsafe(self._news.set)
+
+
+def _is_small(batch: Batch) -> bool:
+    """Tell whether another batch may be read before this one is used."""
+    return isinstance(batch.events, StoredColumns) and batch.events.size <= SMALL_BATCH_BYTES
+
+
+def _ahead_of(reading: Batches[C], threads: ReadingThreads[C]) -> ReadAhead[C] | None:
+    """Begin to read ahead, if the first batch was not all."""
+    if reading.complete:
+        return None
+    ahead = ReadAhead(threads, reading)
+    ahead.begin()
+    return ahead
 
 
 def _answer(jobs: Sequence[Job[Any]]) -> None:

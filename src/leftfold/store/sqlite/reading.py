@@ -8,12 +8,12 @@ from typing import Any
 
 from leftfold.errors import StoreCorrupt
 from leftfold.model.criteria import Criteria
-from leftfold.model.record import StoredEvent
+from leftfold.model.record import Form, StoredColumns, StoredEvent
 from leftfold.store.contract import Batch
 from leftfold.store.inspection import TypeSample, type_samples_from
 from leftfold.store.reading import MAX_BYTES_PER_BATCH, ReadCursor, ReadOptions, TypeNames
 from leftfold.store.sqlite.inspection import type_extents
-from leftfold.store.sqlite.select import IndexScan, at_positions, scans_for, select
+from leftfold.store.sqlite.select import IndexScan, at_positions, scans_for, select, select_columns
 
 ROWS_PER_FETCH = 100
 LARGE_ROWS_PER_FETCH = 8
@@ -59,6 +59,32 @@ class Types(TypeNames):
         self._check(connection, {row[1] for row in rows})
         return self.events_with_data(rows)
 
+    def stored_columns(
+        self, connection: sqlite3.Connection, sound: int, positions: bytes, forms: bytes, lines: bytes
+    ) -> StoredColumns | None:
+        """Return the events of a row of columns; None if it does not have one line of data for each event."""
+        count = lines.count(b"\n") + 1
+        if not sound or positions.count(b",") != count - 1:
+            return None
+        first, last = int(positions.partition(b",")[0]), int(positions.rpartition(b",")[2])
+        has_gaps = last - first != count - 1
+        return StoredColumns(
+            list(map(int, positions.split(b","))) if has_gaps else range(first, last + 1),
+            self._forms_in(connection, forms, count),
+            lines,
+        )
+
+    def _forms_in(self, connection: sqlite3.Connection, forms: bytes, count: int) -> list[Form]:
+        """Return the type and version of each event; mostly all have the same."""
+        first = forms.partition(b",")[0]
+        packed = [first] * count
+        if b",".join(packed) != forms:
+            packed = forms.split(b",")
+        numbers = {each: divmod(int(each), 2**32) for each in set(packed)}
+        self._check(connection, {type for type, _ in numbers.values()})
+        known = {each: (self.names[type], version) for each, (type, version) in numbers.items()}
+        return [known[each] for each in packed] if len(known) > 1 else [known[first]] * count
+
     def _check(self, connection: sqlite3.Connection, types: set[int]) -> None:
         if types - self.names.keys():
             self._load(connection)
@@ -77,6 +103,8 @@ class Reading:
         self._criteria = criteria
         self._cursor = ReadCursor(options)
         self._scans: Sequence[IndexScan] | None = None
+        self._begun = False
+        self._in_columns = options.data_only  # as long as its events are small, and each is one line
 
     @property
     def complete(self) -> bool:
@@ -87,6 +115,14 @@ class Reading:
         """Read the next batch, in a reading thread."""
         scans = self._scans if self._scans is not None else self._begin(connection)
         options, size = self._cursor.options, self._cursor.size
+        if self._in_columns and self._begun:
+            columns = self._next_columns(connection, scans)
+            if columns is not None:
+                return Batch(columns, self._cursor.advance(columns, cut=len(columns) == size))
+            self._in_columns = False
+        elif self._in_columns:
+            size = min(size, ROWS_PER_FETCH)  # most reads find no more
+        self._begun = True
         found = select(connection, scans, options._replace(limit=size))
         stored = self._types.stored_data if options.data_only else self._types.stored
         events: list[StoredEvent] = []
@@ -97,7 +133,20 @@ class Reading:
             fetched = _size_of(part)
             bytes_left -= fetched
             rows_at_once = ROWS_PER_FETCH if fetched < SMALL_FETCH_BYTES else LARGE_ROWS_PER_FETCH
+        self._in_columns = self._in_columns and rows_at_once == ROWS_PER_FETCH
         return Batch(events, self._cursor.advance(events, cut=bytes_left < 0 or len(events) == size))
+
+    def _next_columns(self, connection: sqlite3.Connection, scans: Sequence[IndexScan]) -> StoredColumns | None:
+        """Read the next batch as columns; None if it has too many bytes for that, or has to be looked at by rows."""
+        options = self._cursor.options._replace(limit=self._cursor.size)
+        most = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES_PER_BATCH)
+        try:
+            row = select_columns(connection, scans, options)
+        except sqlite3.DataError:
+            return None
+        finally:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
+        return None if row is None else self._types.stored_columns(connection, *row)
 
     def _begin(self, connection: sqlite3.Connection) -> Sequence[IndexScan]:
         """Take the head before the events, so that no later event is part of the read."""

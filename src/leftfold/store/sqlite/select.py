@@ -10,6 +10,13 @@ from leftfold.store.reading import ReadOptions
 
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
+IN_COLUMNS = """
+    SELECT
+        min(data >= '' AND version BETWEEN 0 AND 4294967295),
+        group_concat(position),
+        group_concat(type * 4294967296 + version),
+        group_concat(data, x'0a')
+    FROM ({rows})"""
 BETWEEN = "position > ? AND position <= ?"
 MAX_SCANS_PER_STATEMENT = 200
 FROM_TAG = """
@@ -54,6 +61,22 @@ def select(
         return _by_position(connection, _merged(connection, scans, options), options)
     sql = statement(tuple(scan.query for scan in scans), _columns(options), reverse=options.reverse)
     return connection.execute(sql, _parameters(scans, options))
+
+
+def select_columns(
+    connection: sqlite3.Connection, scans: Sequence[IndexScan], options: ReadOptions
+) -> tuple[Any, ...] | None:
+    """Return the rows of a read with `data_only` as one row: each column as one text, the data as lines.
+
+    The row is: whether types, versions and data are what they should be; the positions; the types and versions; the
+    data. It is None if there are no events, or too many scans for one statement. SQLite makes it in one step, without
+    the interpreter and its lock: it lets go of the lock, and waits for it, at each row that it returns.
+    """
+    if not 0 < len(scans) <= MAX_SCANS_PER_STATEMENT:
+        return None
+    rows = statement(tuple(scan.query for scan in scans), DATA_COLUMNS, reverse=options.reverse)
+    row: tuple[Any, ...] = connection.execute(IN_COLUMNS.format(rows=rows), _parameters(scans, options)).fetchone()
+    return row if row[0] is not None else None
 
 
 def _columns(options: ReadOptions) -> str:

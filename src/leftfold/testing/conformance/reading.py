@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import product
+from typing import Any
 
 import pytest_asyncio
 
@@ -108,6 +109,34 @@ class Reading(Promise):
 
                 assert [event.position for event in lean] == positions
                 assert [(e.type, e.version, e.data) for e in lean] == [(e.type, e.version, e.data) for e in whole]
+
+    async def test_data_only_delivers_the_same_of_a_long_log(self, store: EventStore) -> None:
+        odd = [
+            b"",
+            b"\n",
+            b"{}\n{}",
+            b"\0",
+            b"\xff\xfe",
+            "\u00fc\U0001f600".encode(),
+            b"7",
+            b'{"n":1}{"n":2}',
+            b"x" * 9_000,
+        ]
+        plain = [NewEvent(f"type-{n % 3}", b'{"n":%d}' % n, (f"mod:{n % 7}",), 1 + n % 2) for n in range(1_000)]
+        mixed = [NewEvent("odd", odd[n % len(odd)], ("mod:1",)) for n in range(300)]
+        for events in (plain[:600], mixed, plain[600:]):
+            await store.append(events)
+        wanted = [ALL, criteria("type-1"), criteria(tags=["mod:1"]), criteria("type-0", "odd", tags=["mod:1"])]
+        for meant, upto, limit, reverse in product(wanted, (None, 600), (None, 150), (False, True)):
+            with case((meant, upto, limit, reverse)):
+                asked: dict[str, Any] = {"upto": upto, "limit": limit, "reverse": reverse}
+                whole = await events_of(store.read(meant, **asked))
+
+                lean = await events_of(store.read(meant, **asked, data_only=True))
+
+                assert [(e.position, e.type, e.version, e.data) for e in lean] == [
+                    (e.position, e.type, e.version, e.data) for e in whole
+                ]
 
     async def test_read_delivers_the_range_that_is_asked_for(self, ledger: EventStore) -> None:
         every = [ALL, about("a"), criteria("opened", "closed"), about("b") | criteria("noted")]
