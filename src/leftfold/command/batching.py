@@ -12,8 +12,9 @@ from leftfold.command.context import Context
 from leftfold.command.receipt import Receipt
 from leftfold.command.states import StagedStates, State
 from leftfold.errors import Rejected
+from leftfold.model.clock import Clock
 from leftfold.model.message import MessageType
-from leftfold.model.metadata import Metadata, encode_metadata
+from leftfold.model.metadata import NOTHING_SAID, Metadata, encode_command, encode_metadata
 from leftfold.model.record import NewEvent
 from leftfold.model.registry import Registry
 from leftfold.store.contract import Appended, IdempotencyKey
@@ -29,23 +30,47 @@ class Decider(Protocol):
         """The type of the command."""
         ...
 
-    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
+    @property
+    def takes_context(self) -> bool:
+        """Whether `decide` uses its context."""
+        ...
+
+    def decide(self, command: object, states: Iterable[Any], context: Context | None) -> list[Any]:
         """Return the events."""
         ...
 
 
-class Decision:
-    """A command, the states it is decided on, and what the handler decided."""
+class Staged(Protocol):
+    """States with the decided events folded in."""
 
-    __slots__ = ("command", "events", "handler", "metadata", "records", "rejected", "states", "time")
+    def value(self, state: State) -> Any:
+        """Return the state's value with the decided events folded in."""
+        ...
+
+    def apply(self, record: NewEvent, event: Any) -> None:
+        """Fold a decided event into every state that it concerns."""
+        ...
+
+
+class Decision:
+    """A command, the states it is decided on, and what the handler decided. `said` is the metadata that it was given."""
+
+    __slots__ = ("command", "events", "handler", "id", "records", "rejected", "said", "states", "time")
 
     def __init__(
-        self, handler: Decider, command: Any, states: Sequence[State], metadata: Metadata, time: datetime | None
+        self,
+        handler: Decider,
+        command: Any,
+        states: Sequence[State],
+        said: Metadata,
+        id: str,
+        time: datetime | None,
     ) -> None:
         self.handler = handler
         self.command = command
         self.states = states
-        self.metadata = metadata
+        self.said = said
+        self.id = id
         self.time = time
         self.events: Sequence[Any] = ()
         self.records: Sequence[NewEvent] = ()
@@ -54,17 +79,30 @@ class Decision:
     def __repr__(self) -> str:
         return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
 
-    def decide(self, registry: Registry, staged: StagedStates, now: datetime) -> Sequence[NewEvent]:
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata of the events."""
+        return self.said.of_command(self.id, self.handler.command.wire)
+
+    def decide(self, registry: Registry, staged: Staged, clock: Clock) -> Sequence[NewEvent]:
         """Call the handler and stage its events; an event that its own models cannot fold is never stored."""
         if self.records or self.rejected is not None:
             self.events, self.records, self.rejected = (), (), None
-        context = Context(self.time or now, self.metadata)
+        handler, states = self.handler, self.states
+        values = [staged.value(states[0])] if len(states) == 1 else [staged.value(state) for state in states]
         try:
-            decided = self.handler.decide(self.command, map(staged.value, self.states), context)
+            if handler.takes_context:
+                decided = handler.decide(self.command, values, Context(self.time or clock.now(), self.metadata))
+            else:
+                decided = handler.decide(self.command, values, None)
         except Rejected as rejected:
             self.rejected = rejected
             return ()
-        metadata, records, events = encode_metadata(self.metadata), list[NewEvent](), list[Any]()
+        if self.said is NOTHING_SAID:
+            metadata = encode_command(self.id, handler.command.wire)
+        else:
+            metadata = encode_metadata(self.metadata)
+        records, events = list[NewEvent](), list[Any]()
         for each in decided:
             record, event = registry.admit(each, metadata, self.time)
             staged.apply(record, event)
@@ -108,12 +146,12 @@ class Execution:
         """The position of the last event, or the one that a decision without events was made at."""
         return max(self.first + len(self.records) - 1, 0)
 
-    def decide(self, registry: Registry, staged: StagedStates, now: datetime) -> None:
+    def decide(self, registry: Registry, staged: Staged, clock: Clock) -> None:
         """Decide all commands in order, each on the outcome of those before; an error closes the execution."""
         records: list[NewEvent] = []
         try:
             for decision in self.decisions:
-                records += decision.decide(registry, staged, now)
+                records += decision.decide(registry, staged, clock)
         except Exception as error:  # noqa: BLE001 whatever the handler raises is the caller's
             self.close(error)
         else:
@@ -137,12 +175,12 @@ class Execution:
             raise self.error
         if len(self.decisions) == 1:
             [only] = self.decisions
-            return (only.rejected or Receipt(self.last, tuple(only.events), str(only.metadata.command)),)
+            return (only.rejected or Receipt(self.last, tuple(only.events), only.id),)
         outcomes: list[Receipt | Rejected] = []
         position = self.first - 1
         for decision in self.decisions:
             position += len(decision.events)
-            receipt = Receipt(max(position, 0), tuple(decision.events), str(decision.metadata.command))
+            receipt = Receipt(max(position, 0), tuple(decision.events), decision.id)
             outcomes.append(decision.rejected or receipt)
         return tuple(outcomes)
 
@@ -213,14 +251,14 @@ class CommandBatch:
             place += events
         return found
 
-    def decide(self, registry: Registry, now: datetime) -> StagedStates:
+    def decide(self, registry: Registry, clock: Clock) -> StagedStates:
         """Decide all open executions in order, each on the outcome of those before; an error undoes its own only."""
         staged = StagedStates(self.states)
         several = len(self.executions) > 1
         for execution in self.executions:
             if execution.is_open:
                 saved = staged.saved() if several else None
-                execution.decide(registry, staged, now)
+                execution.decide(registry, staged, clock)
                 if saved is not None and execution.error is not None:
                     staged.restore(saved)
         return staged
@@ -252,24 +290,16 @@ class CommandQueue:
     def __repr__(self) -> str:
         return f"<CommandQueue of {len(self._waiting)} running>"
 
-    async def run(self, execution: Execution) -> None:
-        """Run one command when it is its turn."""
-        states = execution.states
-        turn = states[0] if len(states) == 1 else frozenset(states)
-        if turn in self._waiting:
-            self._waiting[turn].append(execution)
-            await execution.wait()
-        elif states:
-            self._waiting[turn] = deque()
-            try:
-                await self._run([execution])
-            finally:
-                self._start_next(turn)
-        else:
-            await self._run([execution])  # it depends on no state, so it need not wait
+    def is_free(self, turn: Turn) -> bool:
+        """Return whether no command runs on these states."""
+        return turn not in self._waiting
 
-    def _start_next(self, turn: Turn) -> None:
-        """Start the waiting commands in a task of its own, which no caller can cancel."""
+    def begin(self, turn: Turn) -> None:
+        """Let others wait on states that were free, until `end`."""
+        self._waiting[turn] = deque()
+
+    def end(self, turn: Turn) -> None:
+        """Start those who have come meanwhile in a task of its own, which no caller can cancel."""
         waiting = self._waiting[turn]
         executions = _next_batch(waiting) if waiting else None
         if not executions:
@@ -279,6 +309,22 @@ class CommandQueue:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def run(self, execution: Execution) -> None:
+        """Run one command when it is its turn."""
+        states = execution.states
+        turn = states[0] if len(states) == 1 else frozenset(states)
+        if turn in self._waiting:
+            self._waiting[turn].append(execution)
+            await execution.wait()
+        elif states:
+            self.begin(turn)
+            try:
+                await self._run([execution])
+            finally:
+                self.end(turn)
+        else:
+            await self._run([execution])  # it depends on no state, so it need not wait
+
     async def _run_waiting(self, turn: Turn, executions: Sequence[Execution]) -> None:
         try:
             await self._run(executions)
@@ -286,7 +332,7 @@ class CommandQueue:
             for execution in [each for each in executions if each.is_open]:
                 execution.close(error)
         finally:
-            self._start_next(turn)
+            self.end(turn)
         for execution in executions:
             execution.wake()
 

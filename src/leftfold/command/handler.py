@@ -79,6 +79,7 @@ class CommandHandler:
         apart = (self._command_name, self._context_name)
         self._names = (self._command_name, *(name for name, _ in parameters if name not in apart))
         self._checked: Callable[..., Any] = self._unchanging() if IN_DEVELOPMENT else function
+        self._is_direct = self._checked is function and _takes_in_order(signature, self._names)
         self.events = _event_types(self.name, hints.get("return", inspect.Parameter.empty))
 
     def __repr__(self) -> str:
@@ -87,11 +88,18 @@ class CommandHandler:
     def unchanging(self) -> "CommandHandler":
         """Return the same handler, which raises `ArgumentMutated` when it changes what it is given."""
         other = copy(self)
-        other._checked = self._unchanging()
+        other._checked, other._is_direct = self._unchanging(), False
         return other
 
-    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
-        """Call the handler; its events as a list."""
+    @property
+    def takes_context(self) -> bool:
+        """Whether the function has a parameter for the context."""
+        return self._context_name is not None
+
+    def decide(self, command: object, states: Iterable[Any], context: Context | None) -> list[Any]:
+        """Call the handler; return its events as a list."""
+        if self._is_direct:  # a call by names takes three times as long
+            return self._as_events(self._checked(command, *states))
         arguments = dict(zip(self._names, (command, *states), strict=True))
         if self._context_name is not None:
             arguments[self._context_name] = context
@@ -148,6 +156,12 @@ class CommandHandler:
             if not is_event(type(event)):
                 raise InvalidResult(self.name, event, EVENTS)
         return events
+
+
+def _takes_in_order(signature: Signature, names: Sequence[str]) -> bool:
+    """Tell whether the function takes just these arguments in this order."""
+    parameters = signature.parameters.values()
+    return [*signature.parameters] == [*names] and all(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
 
 
 def _is_command(hint: type[Any]) -> bool:

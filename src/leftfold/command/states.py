@@ -54,6 +54,11 @@ class State:
     def __repr__(self) -> str:
         return f"<State {self.value!r} at {self.position}>"
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it has grown so much that it has to be measured again, or kept as a snapshot."""
+        return self.grown > self.size or self.since_snapshot >= LONG_HISTORY
+
     def advance(self, value: Any, position: int, folded: int, grown: int = 0) -> None:
         """Replace the value by that of a later position, and count the events and bytes that were folded into it."""
         if position >= self.position:
@@ -102,6 +107,38 @@ class StateLocks:
 
 Staged = dict[State, tuple[Any, int, int]]
 """For each changed state its new value, how many events were folded into it, and their bytes."""
+
+
+class StagedState:
+    """`StagedStates` of a single state."""
+
+    __slots__ = ("_events", "_size", "_state", "_value")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._value = state.value
+        self._events = 0
+        self._size = 0
+
+    def value(self, state: State) -> Any:
+        """Return the state's value with the decided events folded in."""
+        return self._value
+
+    @property
+    def condition(self) -> AppendCondition:
+        """The condition under which the decision holds: no event that the state has not seen."""
+        return AppendCondition(self._state.criteria, self._state.position)
+
+    def apply(self, record: NewEvent, event: Any) -> None:
+        """Fold a decided event in, if it concerns the state."""
+        if self._state.criteria.matches(record.type, record.tags):
+            self._value = self._state.fold.step(self._value, event)
+            self._events += 1
+            self._size += len(record.data)
+
+    def commit(self, position: int) -> None:
+        """Make the staged value the state's own, as of the last position of the append."""
+        self._state.advance(self._value, position, self._events, self._size)
 
 
 class StagedStates:

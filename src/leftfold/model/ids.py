@@ -9,6 +9,20 @@ VERSION_AND_VARIANT = 0xF000 << 64 | 0xC000 << 48  # the bits of a UUID that RFC
 VERSION_4 = 4 << 76 | 0x8000 << 48
 
 
+class _Forks:
+    """Counts the processes that are forked from each other, so that a new one is noticed without asking the system."""
+
+    number = 1
+
+
+def _count_fork() -> None:
+    _Forks.number += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
 class RandomIds:
     """Makes random UUIDs (version 4) from a generator that the system seeds once per process.
 
@@ -17,8 +31,8 @@ class RandomIds:
     """
 
     def __init__(self) -> None:
-        self._process = 0
         self._random = random.Random()
+        self._in_process = 0  # in how many processes, each forked from the one before, until it was seeded
 
     def __call__(self) -> UUID:
         """Return a new id."""
@@ -29,8 +43,8 @@ class RandomIds:
         return f"{self._number():032x}"
 
     def _number(self) -> int:
-        if self._process != os.getpid():  # a forked process would go on with its parent's ids
-            self._process = os.getpid()
+        if self._in_process != _Forks.number:  # a forked process would go on with its parent's ids
+            self._in_process = _Forks.number
             self._random.seed(os.urandom(32))
         return self._random.getrandbits(128) & ~VERSION_AND_VARIANT | VERSION_4
 

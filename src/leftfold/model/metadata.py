@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from math import isfinite
 from operator import methodcaller
 from typing import Any, cast
@@ -138,6 +139,16 @@ def recording(
         yield _present.get()
     finally:
         _present.reset(token)
+
+
+def encode_command(id: str, wire: str) -> bytes:
+    """Return the stored form of `Metadata().of_command(id, wire)`, for an id of hexadecimal digits; in half the time."""
+    return f'{{"command":"{id}","command_type":{_in_json(wire)},"correlation":"{id}"}}'.encode()
+
+
+@lru_cache(1024)
+def _in_json(text: str) -> str:
+    return _encoder.encode(text).decode()
 
 
 def encode_metadata(metadata: Metadata) -> bytes:

@@ -25,7 +25,7 @@ from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition
 from leftfold.store.admission import AppendRequest
-from leftfold.testing.clock import START
+from leftfold.testing.clock import START, FakeClock
 from leftfold.testing.difference import failure
 from leftfold.testing.rows import Table, Tables
 
@@ -100,9 +100,8 @@ class Given:
             raise NotHandled(type(command).__qualname__, sorted(each.__qualname__ for each in known))
         handler = known[type(command)].unchanging()
         states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
-        own = metadata.of_command(metadata.command or UUID(int=1).hex, handler.command.wire)
-        decision = Decision(handler, command, states, own, None)
-        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)]), now)
+        decision = Decision(handler, command, states, metadata, metadata.command or UUID(int=1).hex, None)
+        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)]), FakeClock(now))
         check(decision.records)
         return Decided(handler, decision)
 

@@ -39,11 +39,16 @@ class Completing:
         """The type of the command."""
         return self._handler.command
 
-    def decide(self, command: object, states: Iterable[Any], context: Context) -> list[Any]:
+    @property
+    def takes_context(self) -> bool:
+        """Whether `decide` uses its context: a recurring command is submitted again for its next time."""
+        return True
+
+    def decide(self, command: object, states: Iterable[Any], context: Context | None) -> list[Any]:
         """Return the command's events, its outcome, which may be a rejection, and the next command of a series."""
         *models, ticket = states
         outcome: list[Any]
-        assert isinstance(ticket, Submission)
+        assert isinstance(ticket, Submission) and context is not None
         if ticket.state != "open":
             raise AlreadyCompleted
         try:
