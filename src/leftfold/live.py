@@ -131,7 +131,8 @@ class LiveApp:
         Raises `Rejected` by the handler, `TooManyConflicts` after too many conflicts, or a `StoreError`.
         """
         self._home.check()
-        self._check_known(wait)
+        if wait:
+            self._check_known(wait)
         receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
         if wait:
             await self._include(wait, receipt, wait_timeout)

@@ -110,7 +110,7 @@ def message(owner: Any = None, /, *, wire: str | None = None, version: int = 1) 
 class MessageType:
     """What leftfold knows about a message class: its wire name, its version and its tag-typed fields."""
 
-    __slots__ = ("_readers", "fields", "owner", "version", "wire")
+    __slots__ = ("_readers", "_single", "fields", "owner", "version", "wire")
 
     def __init__(self, owner: type) -> None:
         if "__wire__" not in vars(owner):
@@ -122,9 +122,16 @@ class MessageType:
         self.version: int = vars(owner)["__version__"]
         self.fields: tuple[TagField, ...] = tag_fields(owner)
         self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
+        only = self._readers[0] if len(self._readers) == 1 and not self.fields[0].many else None
+        self._single = None if only is None else (only[0], only[1].get)
 
     def tags_of(self, message: object) -> tuple[str, ...]:
         """Return the tags of one message, each once, in the order of the fields."""
+        if self._single is not None:  # most have one, and the loop takes twice as long
+            prefix, get = self._single
+            value = get(message)
+            if type(value) is str:
+                return (prefix + value,)
         tags: list[str] = []
         for prefix, field in self._readers:
             if field.many:

@@ -180,8 +180,13 @@ class Registry:
 
         An event that would not be read back equal raises `InvalidMessage`.
         """
-        known = self._by_owner.get(type(event)) or self._add_late(type(event))
-        data, read = (self._forms.get(known.owner) or self.form(known.owner)).encode(event)
+        owner = type(event)
+        known = self._by_owner.get(owner) or self._add_late(owner)
+        form = self._forms.get(owner) or self.form(owner)
+        if form.is_plain(event):
+            data, read = form.write(event), event
+        else:
+            data, read = form.encode(event)
         if self._overlapping:
             self._check_tags(known, read)
         return NewEvent(known.wire, data, known.tags_of(read), known.version, metadata, time), read

@@ -49,16 +49,19 @@ PLACE = re.compile(r"at `(?:key` in `)?\$([^`]*)`")
 
 
 class StoredForm:
-    """The stored form of one class. Raises `DefinitionError` when the codec supports no stored form for it."""
+    """The stored form of one class. Raises `DefinitionError` when the codec supports no stored form for it.
 
-    __slots__ = ("_decode", "_encode", "_is_plain", "_moments", "_whole", "owner")
+    `is_plain` is a quick check: True means that a message comes back equal from the bytes that `write` returns.
+    """
+
+    __slots__ = ("_decode", "_moments", "_whole", "is_plain", "owner", "write")
 
     def __init__(self, owner: type, codec: "Codec") -> None:
         self.owner = owner
-        self._encode = codec.encode
+        self.write = codec.encode
         self._decode = _decoder(owner, codec)
         plain: Callable[[type], Callable[[Any], bool] | None] | None = getattr(codec, "plain", None)
-        self._is_plain = (plain and plain(owner)) or _never
+        self.is_plain = (plain and plain(owner)) or _never
         inner = _types_in(owner)
         self._whole = inner is not None and all(map(_compares_whole, inner))
         self._moments = inner is None or any(isinstance(each, types.DateTimeType) and not each.tz for each in inner)
@@ -77,8 +80,8 @@ class StoredForm:
             raise InvalidMessage(self.owner.__qualname__, "", message, "is nested too deeply to be compared") from error
 
     def _checked(self, message: object) -> tuple[bytes, Any]:
-        data = self._encode(message)
-        if self._is_plain(message):
+        data = self.write(message)
+        if self.is_plain(message):
             return data, message
         try:
             read = self._decode(data)
@@ -100,7 +103,7 @@ class StoredForm:
 
     def check(self, message: object) -> None:
         """Raise `InvalidMessage` unless the message would come back equal from its stored form."""
-        if not self._is_plain(message):
+        if not self.is_plain(message):
             self.encode(message)
 
 

@@ -45,9 +45,9 @@ class AppendRequest:
     ) -> None:
         self.events: Sequence[NewEvent] = events if isinstance(events, list | tuple) else _listed(events)
         self.size = 0  # in bytes, once it has been checked
-        self.conditions = _all_of(condition)
+        self.conditions = (condition,) if type(condition) is AppendCondition else _all_of(condition)
+        self.keys = () if key is None else _keys_of(key, self.events)
         self.in_parts = not (key is None or isinstance(key, str | IdempotencyKey))
-        self.keys = _keys_of(key, self.events)
 
     def check(self, event_limit: int = EVENT_LIMIT) -> None:
         """Raise if the append may not enter any log; then set `size`, and leave each tag only once in its event."""
@@ -70,8 +70,6 @@ class AppendRequest:
 def _all_of(condition: AppendCondition | Iterable[AppendCondition] | None) -> tuple[AppendCondition, ...]:
     if condition is None:
         return ()
-    if type(condition) is AppendCondition:
-        return (condition,)
     given: Any = condition
     try:
         conditions: tuple[Any, ...] = tuple(given)
@@ -105,10 +103,8 @@ def _moved(condition: AppendCondition, item: CriteriaItem, after: int, to: int) 
 
 
 def _keys_of(
-    key: str | IdempotencyKey | Sequence[IdempotencyKey] | None, events: Sequence[NewEvent]
+    key: str | IdempotencyKey | Sequence[IdempotencyKey], events: Sequence[NewEvent]
 ) -> tuple[IdempotencyKey, ...]:
-    if key is None:
-        return ()
     if isinstance(key, str):
         return (IdempotencyKey(key, _digest_of(events)),)
     if isinstance(key, IdempotencyKey):
@@ -223,10 +219,11 @@ class Admission:
         return Appended(found.first, found.last, duplicate=True)
 
     def _accept(self, request: AppendRequest) -> Appended:
+        head = self.head
         for condition in request.conditions:
-            if condition.after < self.head:
+            if condition.after < head:
                 self._check(condition)
-        first = self.head + 1
+        first = head + 1
         self._place(first, request.events)
         appended = Appended(first, self.head)
         for key in request.keys:
@@ -255,18 +252,17 @@ class Admission:
 
     def _place(self, first: int, events: Sequence[NewEvent]) -> None:
         times = self._times(events)
-        if times[-1] > self._latest:
-            raise clock_jumped(times[-1], self._latest, self._now)
+        newest = times[-1]
+        if newest > self._latest:
+            raise clock_jumped(newest, self._latest, self._now)
         self.placed.append(Placed(first, times, events))
         self.head += len(events)
-        self._newest = times[-1]
+        self._newest = newest
         self._recent.add(first, events)
 
     def _times(self, events: Sequence[NewEvent]) -> list[int]:
-        if len(events) == 1 and events[0].time is None:
-            return [max(self._now, self._newest)]
         if has_no_times(events):
-            return [max(self._now, self._newest)] * len(events)
+            return [self._now if self._now > self._newest else self._newest] * len(events)
         times: list[int] = []
         for index, event in enumerate(events):
             times.append(self._time_of(index, event, times[-1] if times else self._newest))

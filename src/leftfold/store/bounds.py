@@ -186,6 +186,8 @@ def check_known_key(key: str | IdempotencyKey) -> None:
 
 def has_no_times(events: Sequence[NewEvent]) -> bool:
     """Return whether no event gives a time, so that the store sets them all."""
+    if len(events) == 1:
+        return events[0].time is None
     return [event.time for event in events].count(None) == len(events)
 
 
@@ -242,7 +244,7 @@ def _size_at_sight(event: NewEvent, limit: int) -> int:
     if (type(data), type(metadata), type(tags), type(version)) != _PLAIN:
         return 0
     try:
-        of_tags = "".join(tags)
+        of_tags = tags[0] + "" if len(tags) == 1 else "".join(tags)
         together = event.type + of_tags
     except TypeError:
         return 0
@@ -251,8 +253,7 @@ def _size_at_sight(event: NewEvent, limit: int) -> int:
         len(together) <= TYPE_LIMIT
         and together.isprintable()
         and event.type
-        and all(tags)
-        and (len(tags) < 2 or not _has_repetition(tags))
+        and (of_tags if len(tags) == 1 else all(tags) and not _has_repetition(tags))
         and 0 < version <= VERSION_LIMIT
         and size <= limit
     )

@@ -53,6 +53,18 @@ class PendingAppend:
             waiting.set_exception(outcome)
 
 
+def complete_all(
+    batch: Sequence[PendingAppend], outcomes: Sequence[AppendResult], on_commit: Callable[[int], None]
+) -> None:
+    """Give each caller its result, then pass on the last position that one of them was given, or 0."""
+    last = 0
+    for pending, outcome in zip(batch, outcomes, strict=True):
+        pending.complete(outcome)
+        if isinstance(outcome, Appended) and outcome.last > last:
+            last = outcome.last
+    on_commit(last)
+
+
 def failure_of(error: Exception) -> LeftfoldError:
     """Return the error for the callers of a commit that raised and has written nothing."""
     return error if isinstance(error, LeftfoldError) else StoreFailed("the commit", repr(error))
@@ -81,21 +93,23 @@ class BatchBudget:
         """Return whether anything is left."""
         return self._events > 0 and self._bytes > 0
 
-    def take(self, request: AppendRequest) -> None:
-        """Take the share of a request."""
+    def take(self, request: AppendRequest) -> bool:
+        """Take the share of a request; return whether anything is left."""
         self._events -= len(request.events)
         self._bytes -= request.size
+        return self._events > 0 and self._bytes > 0
 
 
 class CommitPace:
     """Decides whether the next commit is quick enough for the event loop, by how long recent ones took.
 
     The first commits are made in the thread. One that was slow sends the next ones there, until enough of them in a row
-    were quick; how many are enough doubles with each slow commit that was made on the loop.
+    were quick. How many are enough doubles with each slow commit that was made on the loop, unless very many quick ones
+    came before it: then it is the least again.
     """
 
     def __init__(self) -> None:
-        self._quick = 0  # commits in a row
+        self._quick = 0  # commits in a row, on the loop or in the thread
         self._enough = QUICK_COMMITS
         self._on_loop = 0  # commits in a row
 
@@ -117,9 +131,10 @@ class CommitPace:
         if seconds <= MAX_SECONDS_ON_LOOP:
             self._quick += 1
             return
-        self._quick = 0
         if on_loop:
-            self._enough = min(2 * self._enough, MOST_QUICK_COMMITS)
+            after_many = self._quick >= self._enough + MOST_QUICK_COMMITS
+            self._enough = QUICK_COMMITS if after_many else min(2 * self._enough, MOST_QUICK_COMMITS)
+        self._quick = 0
 
 
 class Token(Enum):
@@ -176,10 +191,14 @@ class GroupCommit:
         try:
             if self._closed:
                 raise StoreClosed
-            others = self._alone is not None or self._in_thread
-            if others or self._on_loop is None or not self._pace.allows(request):
-                return await self._append_in_thread(pending)
-            return await self._append_alone(pending, self._on_loop)
+            commit = self._on_loop
+            if commit and not self._in_thread and self._alone is None and self._pace.allows(request):
+                return await self._append_alone(pending, commit)
+            self._in_thread += 1
+            try:
+                return await self._hand_in(pending)
+            finally:
+                self._in_thread -= 1
         except asyncio.CancelledError:
             pending.abandoned = True
             raise
@@ -219,17 +238,17 @@ class GroupCommit:
         return outcome
 
     async def _append_in_thread(self, pending: PendingAppend) -> Appended:
-        """Hand an append to the thread, after the one that was alone until now."""
-        if self._alone is not None:
-            self._hand_in(self._alone)
-            self._alone = None
         self._in_thread += 1
         try:
-            return await (self._hand_in(pending) if pending.outcome is None else pending.outcome)
+            return await (pending.outcome or self._hand_in(pending))
         finally:
             self._in_thread -= 1
 
     def _hand_in(self, pending: PendingAppend) -> asyncio.Future[Appended]:
+        """Hand an append to the thread, after the one that was alone until now."""
+        alone, self._alone = self._alone, None
+        if alone is not None:
+            self._hand_in(alone)
         self._loop = asyncio.get_running_loop()
         pending.outcome = self._loop.create_future()
         self._gathering.put(pending)
@@ -243,9 +262,9 @@ class GroupCommit:
         """Commit what has been handed in, then end the thread."""
         if not self._closed:
             self._closed = True
-            if self._alone is not None:
-                self._hand_in(self._alone)
-                self._alone = None
+            alone, self._alone = self._alone, None
+            if alone is not None:
+                self._hand_in(alone)
             self._gathering.put(Token.END)
         await asyncio.to_thread(self._thread.join)
 
@@ -270,11 +289,10 @@ class GroupCommit:
         budget = BatchBudget()
         pending = self._gathering.get()
         while pending is not Token.END:
-            if isinstance(pending, PendingAppend) and not pending.abandoned:
+            if pending is not Token.WAKE and not pending.abandoned:
                 batch.append(pending)
-                budget.take(pending.request)
-            if not budget.left:
-                return batch, False
+                if not budget.take(pending.request):
+                    return batch, False
             try:
                 pending = self._gathering.get_nowait()
             except Empty:
@@ -299,9 +317,7 @@ class GroupCommit:
         def complete() -> None:
             if is_small:
                 self._pace.note(seconds, on_loop=False)
-            for pending, outcome in zip(batch, outcomes, strict=True):
-                pending.complete(outcome)
-            self._on_commit(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
+            complete_all(batch, outcomes, self._on_commit)
 
         loop = self._loop
         try:
@@ -441,6 +457,4 @@ class LoopCommit:
         return [failure] * len(batch)
 
     def _answer(self, batch: Sequence[PendingAppend], outcomes: Sequence[AppendResult]) -> None:
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            pending.complete(outcome)
-        self._on_commit(max((outcome.last for outcome in outcomes if isinstance(outcome, Appended)), default=0))
+        complete_all(batch, outcomes, self._on_commit)

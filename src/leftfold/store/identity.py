@@ -54,26 +54,21 @@ Listener = Callable[[LogReplaced], None]
 
 
 class Replacement:
-    """Keeps the reason once any thread finds the log replaced, and calls each listener once."""
+    """Keeps in `found` why the log is another one, once any thread finds it replaced; calls each listener once."""
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._reason: LogReplaced | None = None
+        self.found: LogReplaced | None = None
         self._listeners: dict[Listener, asyncio.AbstractEventLoop] = {}
 
     def __repr__(self) -> str:
-        return f"<Replacement of {self._where}: {self._reason or 'not found'}>"
-
-    @property
-    def is_found(self) -> bool:
-        """Return whether the log was found replaced."""
-        return self._reason is not None
+        return f"<Replacement of {self._where}: {self.found or 'not found'}>"
 
     def listen(self, listener: Listener) -> None:
         """Call a listener on the running event loop when the log is found replaced; at once if it was already."""
         self._listeners[listener] = asyncio.get_running_loop()
-        if self._reason is not None:
-            listener(self._reason)
+        if self.found is not None:
+            listener(self.found)
 
     def leave(self, listener: Listener) -> None:
         """Remove a listener."""
@@ -81,14 +76,14 @@ class Replacement:
 
     def check(self) -> None:
         """Raise `LogReplaced` if the log was found replaced before."""
-        if self._reason is not None:
-            raise self._reason.with_traceback(None)
+        if self.found is not None:
+            raise self.found.with_traceback(None)
 
     def refuse(self, problem: str, *, written: bool = False) -> NoReturn:
         """Raise `LogReplaced`, now and at every later check. The listeners are called before this raises."""
         reason = LogReplaced(self._where, problem, written=written)
-        if self._reason is None:
-            self._reason = reason
+        if self.found is None:
+            self.found = reason
             for listener, loop in tuple(self._listeners.items()):
                 _call(listener, loop, reason)
         raise reason

@@ -45,20 +45,28 @@ class RecentTags:
         """Note the events that the commit will write, starting at position `first`."""
         if len(events) < DEFERRED_EVENTS:
             newest = self._young.noted()
-            for position, event in enumerate(events, first):
+            position = first
+            for event in events:
                 self._types[event.type] = position
                 for tag in event.tags:
                     newest[tag] = position
+                position += 1
         else:
             self._types.update(zip([event.type for event in events], count(first), strict=False))
             self._young.defer(first, [event.tags for event in events])
-        if self._young.size > self._limit or self._young.deferred > MAX_DEFERRED_TAGS:
-            self._old, self._young = self._young, Generation()
-            self._since, self._old_end = self._old_end, first + len(events) - 1
+            if self._young.deferred > MAX_DEFERRED_TAGS:
+                self._begin_generation(first + len(events) - 1)
+
+    def _begin_generation(self, head: int) -> None:
+        """Forget the old generation; the young one, which ends at `head`, takes its place."""
+        self._old, self._young = self._young, Generation()
+        self._since, self._old_end = self._old_end, head
 
     def done(self, head: int) -> None:
         """Note that the commit succeeded, and that the log now ends at `head`."""
         self._head = head
+        if self._young.size > self._limit:
+            self._begin_generation(head)
 
     def excludes(self, item: CriteriaItem, after: int) -> bool:
         """Return whether it is certain that no event after `after` matches; False means that it is not known."""

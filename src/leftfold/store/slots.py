@@ -33,6 +33,9 @@ class Slots:
 
     def leave(self) -> None:
         """Leave a slot to the first caller who waits."""
+        if not self._waiting:
+            self.free += 1
+            return
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

@@ -61,7 +61,8 @@ class LogFile:
         self._clock = clock
         self._busy_timeout = busy_timeout
         self.format = FORMAT
-        self._standing: os.stat_result | None = None
+        # The file as it was when it was opened to be read as it is, because nobody has it open and nobody can.
+        self.standing: os.stat_result | None = None
         self._use: Use | None = None
         self._folder = os.path.dirname(os.path.realpath(self._place))
         self._unchanged = (0, 0)  # the folder, as it was when each file was last found in place
@@ -72,11 +73,6 @@ class LogFile:
 
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
-
-    @property
-    def is_immutable(self) -> bool:
-        """Return whether the log is read as it is, because nobody has it open and nobody can."""
-        return self._standing is not None
 
     @property
     def _synchronous(self) -> str:
@@ -164,7 +160,7 @@ class LogFile:
 
     def _identify(self) -> None:
         """Note which files the first connection has opened."""
-        beside = () if self._standing is not None else (str(self.wal), f"{str(self.wal)[:-4]}-shm")
+        beside = () if self.standing is not None else (str(self.wal), f"{str(self.wal)[:-4]}-shm")
         for path in (str(self._place), *beside):
             with suppress(FileNotFoundError):
                 opened = os.stat(path)
@@ -176,7 +172,7 @@ class LogFile:
             size = os.stat(self.wal).st_size
         except OSError:
             size = 0
-        if self._standing is not None or size <= WAL_HEADER:
+        if self.standing is not None or size <= WAL_HEADER:
             return
         problem = foreign_wal(Path(os.path.realpath(self._place)))
         if problem is not None:
@@ -185,7 +181,7 @@ class LogFile:
     def check_standing(self) -> None:
         """Raise `LogReplaced` if the log was found replaced, `StoreFailed` if an immutable log was written."""
         self.replacement.check()
-        if self._standing is not None and (self.wal.exists() or _changed(self._standing, self._place.stat())):
+        if self.standing is not None and (self.wal.exists() or _changed(self.standing, self._place.stat())):
             raise StoreFailed(
                 str(self.path),
                 "it was opened as immutable, because nobody had it open, and another program has written to it since",
@@ -195,12 +191,12 @@ class LogFile:
         if not (self.path.is_file() and os.access(self.path, os.R_OK)):
             raise StoreNotFound(f"file {self.path}")
         if not os.access(self.path.parent, os.W_OK) and not self.wal.exists():
-            self._standing = self.path.stat()
+            self.standing = self.path.stat()
 
     def _connect(self) -> sqlite3.Connection:
         mode = "mode=ro" if self.read_only else "mode=rwc"
         connection = sqlite3.connect(
-            f"{self._place.as_uri()}?{mode if self._standing is None else 'immutable=1'}",
+            f"{self._place.as_uri()}?{mode if self.standing is None else 'immutable=1'}",
             uri=True,
             timeout=self._busy_timeout,
             isolation_level=None,

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from leftfold.errors import LeftfoldError, StoreCorrupt
+from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt
 from leftfold.model.clock import Clock, SystemClock, microseconds_of
 from leftfold.model.criteria import EVERYTHING, Criteria, CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
@@ -344,8 +344,10 @@ class SQLiteStore(DatabaseStore):
             await self._look_at_head()
 
     def _check_open(self) -> None:
-        super()._check_open()
-        if self.replacement.is_found or self._file.is_immutable:
+        self._home.check()
+        if self._closed:
+            raise StoreClosed
+        if self.replacement.found or self._file.standing:
             self._file.check_standing()
 
 
