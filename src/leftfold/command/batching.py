@@ -53,7 +53,7 @@ class Staged(Protocol):
 
 
 class Decision:
-    """A command, the states it is decided on, and what the handler decided. `said` is the metadata that it was given."""
+    """A command with the metadata `said` with it, the states it is decided on, and what the handler decided."""
 
     __slots__ = ("command", "events", "handler", "id", "records", "rejected", "said", "states", "time")
 

@@ -142,7 +142,7 @@ def recording(
 
 
 def encode_command(id: str, wire: str) -> bytes:
-    """Return the stored form of `Metadata().of_command(id, wire)`, for an id of hexadecimal digits; in half the time."""
+    """Return `encode_metadata(Metadata().of_command(id, wire))` in half the time; the id is of hexadecimal digits."""
     return f'{{"command":"{id}","command_type":{_in_json(wire)},"correlation":"{id}"}}'.encode()
 
 

@@ -48,7 +48,8 @@ class Completing:
         """Return the command's events, its outcome, which may be a rejection, and the next command of a series."""
         *models, ticket = states
         outcome: list[Any]
-        assert isinstance(ticket, Submission) and context is not None
+        assert isinstance(ticket, Submission)
+        assert context is not None
         if ticket.state != "open":
             raise AlreadyCompleted
         try:
