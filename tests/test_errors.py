@@ -63,6 +63,7 @@ PARENTS: dict[type[Exception], set[str]] = {
         "InvalidCriteria",
         "InvalidEvent",
         "InvalidIdempotencyKey",
+        "InvalidCursor",
         "InvalidKey",
         "InvalidMessage",
         "InvalidMetadata",

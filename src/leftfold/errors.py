@@ -5,8 +5,9 @@ LeftfoldError
 ├── DefinitionError: UnresolvedAnnotation, NotAMessage, DefinedTooLate, InvalidCriteria, InvalidField, TaglessEvent,
 │       InvalidModel, InvalidHandler, InvalidProjection, UnmatchedParameter, DuplicateHandler, WireNameTaken
 ├── UsageError: NotHandled, UnknownName, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime, UnsupportedValue,
-│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, InvalidMetadata, InvalidResult, InvalidUrl,
-│       InvalidOption, MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
+│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, InvalidCursor, InvalidMetadata,
+│       InvalidResult, InvalidUrl, InvalidOption, MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop,
+│       ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -416,6 +417,16 @@ class InvalidKey(UsageError, ValueError):
     found = "{model} was requested with the key {key!r}"
     expected = "one value of the field's type for each of {fields}"
     remedy = "pass the values of the key in the order of the model's fields"
+
+
+class InvalidCursor(UsageError, ValueError):
+    """A cursor does not belong to this select, or it is damaged."""
+
+    cursor: object
+    problem: str
+    found = "the cursor {cursor!r} cannot be used: {problem}"
+    expected = "the `next` of a page of the same read model in the same order"
+    remedy = "begin with the first page: leave out after=. To compare a field called after, pass where={{'after': ...}}"
 
 
 class InvalidMetadata(UsageError, ValueError):

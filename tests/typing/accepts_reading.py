@@ -2,9 +2,11 @@
 """Reading from read models as a user writes it: indexes and plans."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Self, assert_type
 
-from leftfold import App, Event, LiveApp, NonKey, Query, ReadModel, ReadModels, StatementPlan, Tag, replace
+from leftfold import App, Event, LiveApp, NonKey, Page, Query, ReadModel, ReadModels, StatementPlan, Tag, replace
 
 OrderId = Annotated[str, Tag("order")]
 CustomerId = Annotated[str, Tag("customer")]
@@ -25,6 +27,9 @@ class Order(ReadModel):
     order: OrderId
     customer: Annotated[CustomerId, NonKey] = ""
     total: int = 0
+    paid: Decimal | None = None
+    paid_at: datetime | None = None
+    delay: timedelta = timedelta()
 
     def evolve(self, event: Placed) -> Self | None:
         return replace(self, customer=event.customer, total=event.total)
@@ -50,3 +55,36 @@ def orders_of(query: OrdersOf, models: ReadModels) -> list[Order]:
 async def plans(live: LiveApp) -> None:
     assert_type(await live.plan(OrdersOf("ann")), Sequence[StatementPlan])
     assert_type(Order("o-1").total, int)
+
+
+class OrderPage(Query[Page[Order]]):
+    after: str | None = None
+
+
+@shop.answers
+def order_page(query: OrderPage, models: ReadModels) -> Page[Order]:
+    page = models.page(Order, order_by=["customer", "-total"], limit=20, after=query.after, customer="ann")
+    assert_type(page, Page[Order])
+    assert_type(page.rows, list[Order])
+    assert_type(page.next, str | None)
+    assert_type(models.select(Order, order_by="-total", after=page.next), list[Order])
+    return page
+
+
+async def pages(live: LiveApp) -> None:
+    assert_type((await live.query(OrderPage())).rows[0].total, int)
+
+
+def totals(models: ReadModels) -> None:
+    assert_type(models.count(Order, customer="ann"), int)
+    assert_type(models.sum(Order, Order.total, customer="ann"), int)
+    assert_type(models.sum(Order, Order.paid), Decimal)
+    assert_type(models.sum(Order, Order.delay), timedelta)
+    assert_type(models.max(Order, Order.total), int | None)
+    assert_type(models.max(Order, Order.paid_at), datetime | None)
+    assert_type(models.min(Order, Order.order, where={"total": 3}), str | None)
+    assert_type(models.group(Order, Order.customer).count(), dict[str, int])
+    assert_type(models.group(Order, Order.customer).sum(Order.paid), dict[str, Decimal])
+    assert_type(models.group(Order, Order.customer).max(Order.total), dict[str, int])
+    assert_type(models.group(Order, Order.paid_at).min(Order.paid), dict[datetime | None, Decimal | None])
+    assert_type(models.group(Order, (Order.customer, Order.total)).count(), dict[tuple[str, int], int])

@@ -3,7 +3,7 @@
 
 from accepts_reading import Order, OrdersOf, shop
 
-from leftfold import LiveApp
+from leftfold import LiveApp, Page, ReadModels
 
 shop.read_model(indexes="customer")  # error
 shop.read_model(indexes=("customer", "-total"))  # error
@@ -15,3 +15,22 @@ shop.read_model(index=["customer"])  # error
 async def plans(live: LiveApp) -> int:
     await live.plan(Order("o-1"))  # error
     return await live.plan(OrdersOf("ann"))  # error
+
+
+def pages(models: ReadModels) -> Page[Order]:
+    models.page(Order)  # error
+    models.page(OrdersOf, limit=3)  # error
+    models.page(Order, limit="3")  # error
+    models.page(Order, limit=3, after=3)  # error
+    return models.page(Order, limit=3).rows  # error
+
+
+def totals(models: ReadModels) -> int:
+    models.sum(Order, Order.customer)  # error
+    models.sum(Order, Order.paid_at)  # error
+    models.sum(Order, Order.weight)  # error
+    models.sum(Order)  # error
+    models.group(Order, Order.customer).sum(Order.customer)  # error
+    by_customer: dict[int, int] = models.group(Order, Order.customer).count()  # error
+    assert by_customer
+    return models.max(Order, Order.total)  # error

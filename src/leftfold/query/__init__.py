@@ -1,11 +1,13 @@
 """The query side: read models kept as tables by projections, and the queries that are answered from them."""
 
+from leftfold.query.aggregates import Groups
 from leftfold.query.answer_cache import CacheStatus
 from leftfold.query.answering import Watch
 from leftfold.query.folded_log import EventSkipped, OnProgress, ReplayProgress
 from leftfold.query.handler import QueryHandler
 from leftfold.query.indexes import Indexes
 from leftfold.query.models_url import models_url
+from leftfold.query.paging import Page
 from leftfold.query.parking import ParkedKey
 from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
@@ -19,10 +21,12 @@ __all__ = [
     "Differences",
     "EventContext",
     "EventSkipped",
+    "Groups",
     "Indexes",
     "ModelStatus",
     "OnChange",
     "OnProgress",
+    "Page",
     "ParkedKey",
     "QueryHandler",
     "ReadModel",

@@ -1,9 +1,23 @@
 """The read models, as a query handler reads them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leftfold.errors import UnknownName, UsageError
+from leftfold.model.tag import hints_of
+from leftfold.query.aggregates import (
+    Aggregate,
+    Groups,
+    K,
+    N,
+    V,
+    check_summed,
+    field_name,
+    field_names,
+    total_of,
+)
+from leftfold.query.paging import Page
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
 
 if TYPE_CHECKING:
@@ -39,15 +53,66 @@ class ReadModels:
         order_by: str | Sequence[str] = (),
         limit: int | None = None,
         offset: int = 0,
+        after: str | None = None,
         **equal: object,
     ) -> list[M]:
-        """Return the rows that meet all conditions; `order_by="-amount"` is descending; several fields go in a list."""
+        """Return the rows that meet all conditions; `order_by="-amount"` is descending; several fields go in a list.
+
+        Rows that are equal in the order are ordered by their key. `after` is the cursor of a page: the rows follow it.
+        """
         selection = self._snapshot.selection(self._model(model))
-        return selection.select(where, equal, order_by, limit, offset)
+        return selection.select(where, equal, order_by, limit, offset, after)
+
+    def page(
+        self,
+        model: type[M],
+        *,
+        limit: int,
+        where: "Where | None" = None,
+        order_by: str | Sequence[str] = (),
+        after: str | None = None,
+        **equal: object,
+    ) -> Page[M]:
+        """Return the first `limit` rows, or those after the cursor `after`, and the cursor of the next page.
+
+        A page far behind costs what the first one does if an index serves the order. Without `order_by` the rows are
+        ordered by their key.
+        """
+        selection = self._snapshot.selection(self._model(model))
+        return Page(*selection.page(where, equal, order_by, limit, after))
 
     def count(self, model: type[ReadModel], *, where: "Where | None" = None, **equal: object) -> int:
         """Return how many rows meet all conditions."""
-        return self._snapshot.selection(self._model(model)).count(where, equal)
+        return int(self._one(model, where, equal, "count", None))
+
+    def sum(self, model: type[ReadModel], field: N | None, /, *, where: "Where | None" = None, **equal: object) -> N:
+        """Return the exact sum of a field, as in `models.sum(Order, Order.total)`; zero if there is nothing to add."""
+        name, hints = field_name(model, field), hints_of(model)
+        check_summed(model, name, hints[name])
+        found: N = total_of(hints[name], self._one(model, where, equal, "sum", name))
+        return found
+
+    def min(
+        self, model: type[ReadModel], field: V | None, /, *, where: "Where | None" = None, **equal: object
+    ) -> V | None:
+        """Return the least value of a field, other than None; None if there is none."""
+        found: V | None = self._one(model, where, equal, "min", field_name(model, field))
+        return found
+
+    def max(
+        self, model: type[ReadModel], field: V | None, /, *, where: "Where | None" = None, **equal: object
+    ) -> V | None:
+        """Return the greatest value of a field, other than None; None if there is none."""
+        found: V | None = self._one(model, where, equal, "max", field_name(model, field))
+        return found
+
+    def group(self, model: type[ReadModel], by: K, /, *, where: "Where | None" = None, **equal: object) -> Groups[K]:
+        """Return the rows in groups, by a field or a tuple of fields, to count or add up.
+
+        `models.group(Order, Order.customer).sum(Order.total)` is a dict of sums by customer.
+        """
+        selection = self._snapshot.selection(self._model(model))
+        return Groups(model, by, partial(selection.aggregate, where, equal, field_names(model, by)), hints_of(model))
 
     def table(self, model: type[ReadModel]) -> "sa.FromClause":
         """Return what to select from in your own SQL: `models.execute(sqlalchemy.select(models.table(Balance)))`.
@@ -66,6 +131,18 @@ class ReadModels:
     def position(self, model: type[ReadModel] | str) -> int:
         """Return the position of the rows of a model, or of the projection of this name."""
         return self._snapshot.position(self._definition(model))
+
+    def _one(
+        self,
+        model: type[ReadModel],
+        where: "Where | None",
+        equal: Mapping[str, object],
+        aggregate: Aggregate,
+        name: str | None,
+    ) -> Any:
+        """Return the aggregate of all rows that meet the conditions."""
+        [[found]] = self._snapshot.selection(self._model(model)).aggregate(where, equal, (), aggregate, name)
+        return found
 
     def _model(self, model: type | str) -> ReadModelDefinition:
         found = self._definition(model)

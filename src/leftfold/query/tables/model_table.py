@@ -31,7 +31,7 @@ class ModelTable(Tables):
         self.history = definition.history
         self.fields: tuple[str, ...] = definition.owner.__struct_fields__
         self.key: tuple[str, ...] = tuple(field.name for field in definition.fold.key)
-        self._hints = hints_of(definition.owner)
+        self.hints = hints_of(definition.owner)
         self.make: Callable[[Iterable[Any]], Any] = _maker(definition.owner, self.fields)
         metadata = sa.MetaData()
         self.current = self._table(metadata, self.stem)
@@ -105,7 +105,7 @@ class ModelTable(Tables):
 
     def _columns(self) -> Iterator[sa.Column[Any]]:
         for name in self.fields:
-            sql, nullable = column_type(self._hints[name])
+            sql, nullable = column_type(self.hints[name])
             yield sa.Column(name, sql, nullable=nullable and name not in self.key, autoincrement=False)
 
 

@@ -9,7 +9,9 @@ from sqlalchemy.sql import ClauseElement, visitors
 
 from leftfold.errors import UnsupportedExpression, UsageError
 from leftfold.query.indexes import Order, OrderedField, order_of, total_order
+from leftfold.query.paging import cursor_to, values_in
 from leftfold.query.tables.column_types import Exact
+from leftfold.query.tables.keyset import check_values, parts_after
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.scans import ScanLog, Selected
 from leftfold.query.tables.sql_target import SqlTables
@@ -99,26 +101,74 @@ class Selection:
         order_by: str | Sequence[str],
         limit: int | None,
         offset: int,
+        after: str | None = None,
     ) -> list[Any]:
-        """Return the instances that meet all conditions; those that are equal in the order are ordered by their key."""
+        """Return the instances that meet all conditions; those that are equal in the order are ordered by their key.
+
+        With `after` they are those that follow the row of a cursor in this order.
+        """
         order = order_of(order_by)
         conditions = [*self._conditions(where), *self._equalities(equal)]
-        statement = self._rows().where(*conditions).order_by(*self._sorting(order))
-        if limit is not None:
-            statement = statement.limit(limit)
-        result = self._connection.execute(statement.offset(offset) if offset else statement)
-        found = [self._table.make(row) for row in result]
-        if self._scans is not None:
-            names = [*(where if isinstance(where, Mapping) else ()), *equal]
-            selected = Selected(names, _columns_in(conditions, names), order, limit, offset, len(found))
-            self._scans.note(self._table, self._connection, result.context, selected)
+        names = [*(where if isinstance(where, Mapping) else ()), *equal]
+        asked = Selected(names, _columns_in(conditions, names), order, limit, offset, 0)
+        if after is None:
+            statement = self._rows().where(*conditions).order_by(*self._sorting(order))
+            return self._selected(statement.offset(offset) if offset else statement, asked)
+        if offset:
+            found = f"a select of {self._table.name} with offset={offset} and after="
+            raise UsageError(found, "one of the two", "leave out offset=: the rows follow the cursor")
+        return self._after(after, conditions, asked)
+
+    def page(
+        self,
+        where: Where | None,
+        equal: Mapping[str, Any],
+        order_by: str | Sequence[str],
+        limit: int,
+        after: str | None,
+    ) -> tuple[list[Any], str | None]:
+        """Return the first instances, or those after a cursor, and the cursor of the next page, if there is one."""
+        if type(limit) is not int or limit < 1:
+            found = f"a page of {self._table.name} with limit={limit!r}"
+            raise UsageError(found, "a whole number, 1 or more", "say how many rows a page has")
+        order = self._total(order_of(order_by))
+        rows = self.select(where, equal, tuple(map(str, order)), limit + 1, 0, after)
+        if len(rows) <= limit:
+            return rows, None
+        return rows[:limit], cursor_to(self._table.name, order, rows[limit - 1])
+
+    def aggregate(
+        self, where: Where | None, equal: Mapping[str, Any], by: Sequence[str], function: str, name: str | None
+    ) -> list[Any]:
+        """Return a row for each group, ordered by its fields: their values, and the aggregate of a field."""
+        groups = [self._column(field) for field in by]
+        compute = getattr(sa.func, function)
+        found = compute() if name is None else compute(self._column(name))
+        statement = sa.select(*groups, found).select_from(self._source).group_by(*groups)
+        conditions = [*self._conditions(where), *self._equalities(equal)]
+        ordered = [self._ordered(OrderedField(field, descending=False)) for field in by]
+        return list(self._connection.execute(statement.where(*conditions).order_by(*ordered)))
+
+    def _after(self, cursor: str, conditions: Sequence[sa.ColumnElement[bool]], asked: Selected) -> list[Any]:
+        """Return the rows after a cursor, range by range of the order."""
+        order, columns = self._total(asked.order), self._table.current.c
+        values = values_in(cursor, self._table.name, order, self._table.hints)
+        check_values(cursor, columns, order, values, self._connection.dialect)
+        found: list[Any] = []
+        for part in parts_after(self._source, columns, order, values) if order else ():
+            left = None if asked.limit is None else asked.limit - len(found)
+            if left == 0:
+                break
+            statement = self._rows().where(*conditions, *part).order_by(*self._sorting(order))
+            found += self._selected(statement, asked._replace(limit=left))
         return found
 
-    def count(self, where: Where | None, equal: Mapping[str, Any]) -> int:
-        """Return how many rows meet all conditions."""
-        counted = sa.select(sa.func.count()).select_from(self._source)
-        statement = counted.where(*self._conditions(where), *self._equalities(equal))
-        return int(self._connection.execute(statement).scalar_one())
+    def _selected(self, statement: sa.Select[Any], asked: Selected) -> list[Any]:
+        result = self._connection.execute(statement if asked.limit is None else statement.limit(asked.limit))
+        found = [self._table.make(row) for row in result]
+        if self._scans is not None:
+            self._scans.note(self._table, self._connection, result.context, asked._replace(returned=len(found)))
+        return found
 
     def _rows(self) -> sa.Select[Any]:
         return sa.select(*(self._source.c[name] for name in self._table.fields))
@@ -137,9 +187,11 @@ class Selection:
 
     def _sorting(self, order: Order) -> list[sa.ColumnElement[Any]]:
         """Return what to sort by, so that no two rows are equal; a key that is kept as JSON has no order."""
-        if order and self._table.has_ordered_key:
-            order = total_order(order, self._table.key)
-        return [self._ordered(field) for field in order]
+        sorts = order and self._table.has_ordered_key
+        return [self._ordered(field) for field in (self._total(order) if sorts else order)]
+
+    def _total(self, order: Order) -> Order:
+        return total_order(order, self._table.key)
 
     def _ordered(self, field: OrderedField) -> sa.ColumnElement[Any]:
         """Order NULL before every value, whatever the database does by default."""
