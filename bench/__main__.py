@@ -6,64 +6,46 @@ import fnmatch
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from bench import (
-    appending,
     consistency,
-    deciding,
     flatness,
+    gate,
+    instructions,
     latency,
     limits,
-    loading,
     machine,
     percentiles,
-    postgres_appending,
-    postgres_deciding,
-    postgres_loading,
     profiling,
-    projecting,
-    projecting_freely,
     rounds,
     searching,
-    submitting,
     table,
-    tagging,
     wakeups,
 )
 from bench.document import PAGE, Page
-from bench.figure import Figure
+from bench.figures import BY_NAME, FIGURES
 from bench.rounds import Effort
 
-FIGURES: Sequence[Figure] = (
-    *deciding.FIGURES,
-    *appending.FIGURES,
-    *tagging.FIGURES,
-    *loading.FIGURES,
-    *projecting.FIGURES,
-    *projecting_freely.FIGURES,
-    *submitting.FIGURES,
-    *postgres_deciding.FIGURES,
-    *postgres_appending.FIGURES,
-    *postgres_loading.FIGURES,
-)
-NAMES = [figure.name for figure in FIGURES]
+NAMES = list(BY_NAME)
 CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS = "consistency", "latency", "wakeups", "flat", "tags", "limits"
 TABLES = [CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
+GATE = Effort(rounds=20, seconds=0.5)
 
 
 def main() -> None:
     arguments = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     if arguments.profile:
-        figure = FIGURES[NAMES.index(arguments.profile)]
-        for profile in profiling.profile(figure, arguments.directory).tables(profiling.SHOWN):
+        for profile in profiling.profile(BY_NAME[arguments.profile], arguments.directory).tables(profiling.SHOWN):
             console.print(profile)
+        return
+    if arguments.gate is not None:
+        _compare(arguments, console)
         return
     page = Page(arguments.markdown) if arguments.markdown else None
     tables = _measured(arguments)
@@ -76,11 +58,33 @@ def main() -> None:
         console.print(f"written to {page.path}")
 
 
+def _compare(arguments: argparse.Namespace, console: Console) -> None:
+    """Compare two commits, and exit with 1 if a figure is too slow."""
+    names = [name for only in arguments.only or gate.USUAL for name in _named(only)]
+    figures = [figure for figure in FIGURES if figure.name in names and figure.ours is not None]
+    effort, directory = QUICK if arguments.quick else GATE, arguments.directory
+    with Console(stderr=True, highlight=False).status("") as status:
+        try:
+            with gate.opened_sides(arguments.gate, directory) as sides:
+                found = list(gate.measure(figures, sides, effort, arguments.least, directory, status.update))
+        except gate.GitFailed as error:
+            raise SystemExit(f"--gate {arguments.gate}: {error}") from error
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+    console.print(table.of_gate(found, sides.names).terminal())
+    if not all(each.passes for each in found):
+        raise SystemExit(1)
+
+
 def _measured(arguments: argparse.Namespace) -> list[table.Table]:
     wanted = [name for only in arguments.only or ["*"] for name in _named(only)]
     console = Console(stderr=True, highlight=False)
     with console.status("") as status:
         effort = QUICK if arguments.quick else THOROUGH
+        if arguments.instructions:
+            names = [name for name in instructions.NAMES if name in wanted]
+            counted = list(instructions.measure(names, arguments.directory, status.update))
+            return [table.of_instructions(counted, BY_NAME)]
         chosen = [figure for figure in FIGURES if figure.name in wanted]
         rows = [row for figure in chosen for row in rounds.measure(figure, effort, arguments.directory, status.update)]
         tables = [table.of_rows(rows)] if rows else []
@@ -116,6 +120,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
     parser.add_argument("--events", type=int, metavar="N", help=f"how long the log of {TAGS!r} is")
     parser.add_argument(
+        "--gate",
+        nargs="?",
+        const="",
+        metavar="COMMIT",
+        help="compare the working tree with a commit, by default where the branch left main, or BEFORE..AFTER",
+    )
+    parser.add_argument(
+        "--least", type=float, default=0.95, metavar="RATIO", help="below which ratio of rates --gate fails (0.95)"
+    )
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help=f"count the instructions of a command with valgrind instead: {', '.join(instructions.NAMES)}",
+    )
+    parser.add_argument(
         "--profile", metavar="NAME", choices=NAMES, help="where the time of leftfold's part of a figure goes"
     )
     parser.add_argument(
@@ -128,6 +147,10 @@ def _arguments() -> argparse.Namespace:
     for only in arguments.only or ():
         if not _named(only):
             parser.error(f"--only {only}: there is no such name; the names are {names}")
+    if arguments.gate is not None:
+        alone = [figure.name for figure in FIGURES if figure.ours]
+        if not any(name in alone for only in arguments.only or gate.USUAL for name in _named(only)):
+            parser.error(f"--gate measures only these figures: {', '.join(alone)}")
     return arguments
 
 

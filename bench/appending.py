@@ -8,29 +8,42 @@ from pathlib import Path
 from bench import durability
 from bench.bank import Deposit, Deposited, Open, bank
 from bench.callers import timed
-from bench.figure import LEFTFOLD, PEER, Figure, Slice, Slices, Target
+from bench.figure import PEER, Figure, Slice, Slices, Target, compared
 from bench.floor import opened_floor, thousand_rows
 from bench.ours import METADATA, Ours, opened_ours
+from bench.own_rows import opened_own_rows
 from bench.peer import Bank, new_account, open_peer
 from leftfold import AppendCondition, Tag, criteria
 
 EVENTS = 1_000
 FLOOR = "sqlite3, 1,000 rows a commit"
+OWN_ROWS = "leftfold's rows in a bare loop, 1,000 a commit"
 
 
 @contextmanager
-def ready_events(directory: Path) -> Generator[Slices]:
+def our_ready_events(directory: Path) -> Generator[Slice]:
     """Events that have been made: leftfold encodes and appends them, the peer saves an aggregate that has them."""
+    with opened_ours(directory / "leftfold.db") as ours:
+        durability.check(ours)
+        yield append_of(ours)
+
+
+@contextmanager
+def beside_ready_events(directory: Path) -> Generator[Slices]:
     with ExitStack() as opened:
-        ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
         peer = opened.enter_context(open_peer(directory / "peer.db"))
-        floor = opened.enter_context(opened_floor(directory / "floor.db"))
-        durability.check(ours, peer, floor)
+        durability.check(peer)
         yield {
-            LEFTFOLD: append_of(ours),
             PEER: lambda seconds: EVENTS * timed(seconds, lambda: new_account(EVENTS - 1), peer.save),
-            FLOOR: thousand_rows(floor),
+            **_floors(opened, directory),
         }
+
+
+def _floors(opened: ExitStack, directory: Path) -> Slices:
+    floor = opened.enter_context(opened_floor(directory / "floor.db"))
+    own = opened.enter_context(opened_own_rows(directory / "own-rows.db", [f"bulk-{n}" for n in range(EVENTS)]))
+    durability.check(floor)
+    return {FLOOR: thousand_rows(floor), OWN_ROWS: own.rows(EVENTS)}
 
 
 def append_of(ours: Ours) -> Slice:
@@ -49,14 +62,19 @@ def append_of(ours: Ours) -> Slice:
 
 
 @contextmanager
-def decided_events(directory: Path) -> Generator[Slices]:
+def our_decided_events(directory: Path) -> Generator[Slice]:
     """The whole way: a command that decides a thousand events, and the peer's methods that do."""
+    with opened_ours(directory / "leftfold.db") as ours:
+        durability.check(ours)
+        yield _decision_of(ours)
+
+
+@contextmanager
+def beside_decided_events(directory: Path) -> Generator[Slices]:
     with ExitStack() as opened:
-        ours = opened.enter_context(opened_ours(directory / "leftfold.db"))
         peer = opened.enter_context(open_peer(directory / "peer.db"))
-        floor = opened.enter_context(opened_floor(directory / "floor.db"))
-        durability.check(ours, peer, floor)
-        yield {LEFTFOLD: _decision_of(ours), PEER: _methods_of(peer), FLOOR: thousand_rows(floor)}
+        durability.check(peer)
+        yield {PEER: _methods_of(peer), **_floors(opened, directory)}
 
 
 def _decision_of(ours: Ours) -> Slice:
@@ -82,14 +100,16 @@ FIGURES = (
         "append-1000",
         "append 1,000 events of one tag",
         "events/s",
-        ready_events,
-        (Target(1, PEER),),
+        compared(our_ready_events, beside_ready_events),
+        (Target(1, PEER), Target(0.45, FLOOR)),
         note="The events are ready; timed is what makes them durable: encoding, the append or save, the sync.",
+        ours=our_ready_events,
     ),
     Figure(
         "decide-1000",
         "decide and append 1,000 events with one command",
         "events/s",
-        decided_events,
+        compared(our_decided_events, beside_decided_events),
+        ours=our_decided_events,
     ),
 )

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from random import Random
-from time import perf_counter
 from typing import TypeVar
+
+from bench.work import Stopwatch, Work
 
 P = TypeVar("P")
 
@@ -16,48 +17,48 @@ def shuffled_for_ever(names: Sequence[str]) -> Iterator[str]:
     return cycle(Random(1).sample(names, len(names)))
 
 
-async def tasks(callers: int, seconds: float, calls: Iterator[Awaitable[object]]) -> float:
-    """How many calls so many tasks finish in a second; it ends early when there are no more."""
+async def tasks(callers: int, seconds: float, calls: Iterator[Awaitable[object]]) -> Work:
+    """The calls that so many tasks finish in so many seconds; it ends early when there are no more."""
     done = 0
-    start = perf_counter()
+    watch = Stopwatch()
 
     async def caller() -> None:
         nonlocal done
         for call in calls:
             await call
             done += 1
-            if perf_counter() - start > seconds:
+            if watch.seconds > seconds:
                 break
 
     await asyncio.gather(*(caller() for _ in range(callers)))
-    return done / (perf_counter() - start)
+    return watch.work(done)
 
 
-def threads(callers: int, seconds: float, once: Callable[[], object]) -> float:
-    """How often in a second so many threads finish `once`."""
-    start = perf_counter()
+def threads(callers: int, seconds: float, once: Callable[[], object]) -> Work:
+    """How often so many threads finish `once` in so many seconds."""
+    watch = Stopwatch()
 
     def caller() -> int:
         done = 0
-        while perf_counter() - start < seconds:
+        while watch.seconds < seconds:
             once()
             done += 1
         return done
 
     if callers == 1:
-        return caller() / (perf_counter() - start)
+        return watch.work(caller())
     with ThreadPoolExecutor(callers) as pool:
         done = sum(future.result() for future in [pool.submit(caller) for _ in range(callers)])
-    return done / (perf_counter() - start)
+    return watch.work(done)
 
 
-def timed(seconds: float, prepare: Callable[[], P], work: Callable[[P], object]) -> float:
-    """How often `work` is done in a second of its own: what prepares it is not counted."""
-    done, spent = 0, 0.0
+def timed(seconds: float, prepare: Callable[[], P], work: Callable[[P], object]) -> Work:
+    """How often `work` is done in so many seconds of its own: what prepares it is not counted."""
+    done, spent, cpu = 0, 0.0, 0.0
     while spent < seconds:
         prepared = prepare()
-        start = perf_counter()
+        watch = Stopwatch()
         work(prepared)
-        spent += perf_counter() - start
-        done += 1
-    return done / spent
+        once = watch.work(1)
+        done, spent, cpu = done + 1, spent + once.seconds, cpu + once.cpu
+    return Work(done, spent, cpu)

@@ -10,6 +10,7 @@ from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.sqlite import SQLiteDatastore
 
 from bench.ours import Ours
+from leftfold.live_sync import SyncLive
 from leftfold.store.postgres.store import PostgresStore
 
 EQUAL = {"journal_mode": "wal", "synchronous": "FULL"}
@@ -32,8 +33,9 @@ def check(*contestants: object) -> None:
 
 def settings_of(contestant: object) -> tuple[dict[str, str], dict[str, str]]:
     """The settings of the connection by which a contestant writes, and those that all have to have."""
-    if isinstance(contestant, Ours):
-        return settings_of(contestant.live.store)
+    if isinstance(contestant, (Ours, SyncLive)):
+        live = contestant.live if isinstance(contestant, Ours) else contestant._live
+        return settings_of(live.store)
     if isinstance(contestant, Application):
         return settings_of(contestant.factory.datastore)  # type: ignore[attr-defined]
     if isinstance(contestant, PostgresDCBRecorderTT):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bench.bank import Deposited, Open, Opened, bank
 from bench.callers import tasks
+from bench.work import Work
 from leftfold import Command, LiveApp, Metadata, NewEvent
 from leftfold.model.metadata import encode_metadata
 
@@ -28,8 +29,8 @@ class Ours:
         """Run something on the bank's loop."""
         return self._runner.run(work)
 
-    def rate(self, callers: int, seconds: float, commands: Iterable[Command]) -> float:
-        """How many of these commands so many tasks execute in a second."""
+    def work(self, callers: int, seconds: float, commands: Iterable[Command]) -> Work:
+        """Those of these commands that so many tasks execute in so many seconds."""
         return self.wait(tasks(callers, seconds, map(self.live.execute, commands)))
 
     def open_accounts(self, accounts: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 Its policy does nothing, so this is the most that any follower can do; `SingleThreadedRunner` calls the same method.
 """
 
-from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from eventsourcing.dispatch import singledispatchmethod
 from eventsourcing.system import ProcessApplication
 
 from bench.peer import Bank
+from bench.work import Stopwatch, Work
 
 AT_ONCE = 100
 
@@ -24,14 +24,14 @@ class CheckpointWatcher(ProcessApplication[UUID]):
         pass
 
 
-def follow(peer: Bank, environment: dict[str, str], seconds: float) -> float:
-    """Follow for a while with a new follower; how many events in each second."""
+def follow(peer: Bank, environment: dict[str, str], seconds: float) -> Work:
+    """Follow for a while with a new follower."""
     follower = CheckpointWatcher(environment)
     follower.follow(peer.name, peer.notification_log)
-    done, start = 0, perf_counter()
-    while perf_counter() - start < seconds:
+    done, watch = 0, Stopwatch()
+    while watch.seconds < seconds:
         follower.pull_and_process(peer.name, start=done, stop=done + AT_ONCE)
         done += AT_ONCE
-    rate = done / (perf_counter() - start)
+    work = watch.work(done)
     follower.close()
-    return rate
+    return work

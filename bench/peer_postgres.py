@@ -1,6 +1,6 @@
 """The peer on PostgreSQL: its `ProjectionRunner`, with a view that records its tracking with each row."""
 
-from time import perf_counter, sleep
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from bench.peer import Bank
 from bench.peer_projection import BalanceProjection
+from bench.work import Stopwatch, Work
 from leftfold_torture.postgres_server import ADMIN, PostgresServer
 
 CREATE = "CREATE TABLE IF NOT EXISTS {}.balance (account text PRIMARY KEY, owner text NOT NULL, amount bigint NOT NULL)"
@@ -52,8 +53,8 @@ def environment(server: PostgresServer, database: str, schema: str = "public") -
     }
 
 
-def run_projection(server: PostgresServer, database: str, schema: str, seconds: float) -> float:
-    """Let the runner process events for a while, into a view in a new schema; how many in each second."""
+def run_projection(server: PostgresServer, database: str, schema: str, seconds: float) -> Work:
+    """Let the runner process events for a while, into a view in a new schema."""
     server.execute(f"CREATE SCHEMA {schema}", database)
     name = BalanceProjection.name.upper()
     settings = {**environment(server, database), f"{name}_POSTGRES_SCHEMA": schema}
@@ -65,8 +66,8 @@ def run_projection(server: PostgresServer, database: str, schema: str, seconds: 
     ) as runner:
         while not runner.view.done:
             sleep(0.001)
-        before, start = runner.view.done, perf_counter()
+        before, watch = runner.view.done, Stopwatch()
         sleep(seconds)
-        rate = (runner.view.done - before) / (perf_counter() - start)
+        work = watch.work(runner.view.done - before)
     runner.view.datastore.close()
-    return rate
+    return work

@@ -6,7 +6,6 @@ feeds the projection.
 
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from eventsourcing.sqlite import SQLiteDatastore, SQLiteTrackingRecorder
 from eventsourcing.system import NotificationLogReader
 
 from bench.peer import Account, Bank
+from bench.work import Stopwatch, Work
 
 CREATE = "CREATE TABLE IF NOT EXISTS balance (account TEXT PRIMARY KEY, owner TEXT NOT NULL, amount INTEGER NOT NULL)"
 OPENED = "INSERT INTO balance (account, owner, amount) VALUES (?, ?, 0)"
@@ -59,15 +59,15 @@ def opened_projection(path: Path) -> BalanceProjection:
     return BalanceProjection(view)
 
 
-def follow(projection: BalanceProjection, peer: Bank, seconds: float) -> float:
-    """Process events for a while; how many in each second."""
-    done, start = 0, perf_counter()
+def follow(projection: BalanceProjection, peer: Bank, seconds: float) -> Work:
+    """Process events for a while."""
+    done, watch = 0, Stopwatch()
     for event, tracking in _tracked(peer):
         projection.process_event(event, tracking)
         done += 1
-        if perf_counter() - start > seconds:
+        if watch.seconds > seconds:
             break
-    return done / (perf_counter() - start)
+    return watch.work(done)
 
 
 def _tracked(peer: Bank) -> Iterator[tuple[Any, Tracking]]:

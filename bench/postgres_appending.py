@@ -14,7 +14,7 @@ from bench.peer import Bank, new_account
 from bench.peer_dcb import APPEND, READ_AND_APPEND, conditional_appends, opened_recorder, reads_and_appends
 from bench.postgres import log_url, opened_server, ours_on, peers_on
 from bench.postgres_floor import copied, inserted, opened_floor
-from bench.store_appends import Appends, opened_processes
+from bench.store_appends import Appends, OpenedWork, opened_appends, opened_commands, opened_processes
 
 CALLERS = 64
 PROCESSES = 4
@@ -37,21 +37,21 @@ def on_condition(_: Path, callers: int) -> Generator[Slices]:
         ours.wait(appends.open())
         threads, half = threads_for(callers), len(accounts) // 2
         yield {
-            LEFTFOLD: lambda seconds: ours.wait(appends.rate(callers, seconds)),
+            LEFTFOLD: lambda seconds: ours.wait(appends.work(callers, seconds)),
             PEER_APPEND: conditional_appends(recorder, accounts[:half], len(accounts), threads),
             PEER_READ_AND_APPEND: reads_and_appends(recorder, accounts[half:], threads),
         }
 
 
 @contextmanager
-def from_processes(_: Path) -> Generator[Slices]:
-    """The same from several processes at once, each with accounts of its own."""
+def from_processes(_: Path, opened_work: OpenedWork) -> Generator[Slices]:
+    """The same, or commands, from several processes at once, each with accounts of its own."""
     with ExitStack() as opened:
         server = opened.enter_context(opened_server())
         url = log_url(server, "ours")
         durability.check(opened.enter_context(ours_on(server)))
-        processes = opened.enter_context(opened_processes(url, PROCESSES, ENTITIES // PROCESSES))
-        yield {LEFTFOLD: partial(processes.rate, CALLERS)}
+        processes = opened.enter_context(opened_processes(url, PROCESSES, ENTITIES // PROCESSES, opened_work))
+        yield {LEFTFOLD: partial(processes.work, CALLERS)}
 
 
 @contextmanager
@@ -88,8 +88,14 @@ FIGURES = (
         f"pg-processes-{PROCESSES}",
         f"PostgreSQL: append an event on a condition, {PROCESSES} processes of {CALLERS} callers each",
         "appends/s",
-        from_processes,
-        (Target(15_000),),
+        partial(from_processes, opened_work=opened_appends),
+        (Target(25_000),),
+    ),
+    Figure(
+        f"pg-decide-processes-{PROCESSES}",
+        f"PostgreSQL: load, decide, append on 10,000 entities, {PROCESSES} processes of {CALLERS} callers each",
+        "commands/s",
+        partial(from_processes, opened_work=opened_commands),
     ),
     Figure(
         "pg-append-1000",

@@ -10,12 +10,13 @@ from random import Random
 from bench import durability
 from bench.bank import Deposit, Open
 from bench.callers import threads
-from bench.deciding import ENTITIES, MANY, our_long_history, random_deposits, their_long_history, threads_for
+from bench.deciding import ENTITIES, MANY, long_history_of, random_deposits, their_long_history, threads_for
 from bench.figure import LEFTFOLD, PEER, Figure, Slices, Target
 from bench.peer import Bank
 from bench.peer_dcb import READ_AND_APPEND, opened_recorder, reads_and_appends
 from bench.postgres import opened_server, ours_on, peers_on
 from bench.postgres_floor import opened_floor, single_rows
+from bench.work import Work
 
 CALLERS = 64
 FLOOR = "psycopg, a commit a row"
@@ -32,13 +33,13 @@ def new_entities(_: Path) -> Generator[Slices]:
         commands = (Open(f"new-{number}", "ann") for number in count())
         peers = peers_on(server, opened)
         yield {
-            LEFTFOLD: lambda seconds: ours.rate(1, seconds, commands),
+            LEFTFOLD: lambda seconds: ours.work(1, seconds, commands),
             **{name: partial(_open_accounts, peer) for name, peer in peers.items()},
             FLOOR: single_rows(floor),
         }
 
 
-def _open_accounts(peer: Bank, seconds: float) -> float:
+def _open_accounts(peer: Bank, seconds: float) -> Work:
     return threads(1, seconds, lambda: peer.open_account("ann"))
 
 
@@ -57,7 +58,7 @@ def held_entities(_: Path, callers: int) -> Generator[Slices]:
         commands = (Deposit(choose(accounts), 1) for _ in count())
         peers = peers_on(server, opened)
         yield {
-            LEFTFOLD: lambda seconds: ours.rate(callers, seconds, commands),
+            LEFTFOLD: lambda seconds: ours.work(callers, seconds, commands),
             **{name: random_deposits(peer, threads_for(callers)) for name, peer in peers.items()},
             DCB: reads_and_appends(recorder, accounts, threads_for(callers)),
             FLOOR: single_rows(floor),
@@ -72,7 +73,7 @@ def long_history(_: Path) -> Generator[Slices]:
         ours = opened.enter_context(ours_on(server))
         durability.check(ours)
         peer = peers_on(server, opened)[PEER]
-        yield {LEFTFOLD: our_long_history(ours, MANY), PEER: their_long_history(peer, threads_for(MANY))}
+        yield {LEFTFOLD: long_history_of(ours, MANY), PEER: their_long_history(peer, threads_for(MANY))}
 
 
 FIGURES = (
@@ -88,7 +89,7 @@ FIGURES = (
         "PostgreSQL: load, decide, append on 10,000 entities, 1 caller",
         "commands/s",
         partial(held_entities, callers=1),
-        (Target(2, PEER),),
+        (Target(4, PEER),),
     ),
     Figure(
         f"pg-decide-{CALLERS}",

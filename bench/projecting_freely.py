@@ -5,7 +5,6 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,6 +15,7 @@ from bench.bank import Deposited, Opened
 from bench.figure import LEFTFOLD, PEER, Figure, Slices
 from bench.peer import Bank, open_peer
 from bench.projecting import ACCOUNTS, DATABASE, EVENTS, PEER_EVENTS, BalanceOf, fill_ours, fill_peer, process
+from bench.work import Stopwatch, Work
 from leftfold import App, ReadModels
 from leftfold_torture.postgres_server import PostgresServer
 
@@ -79,7 +79,7 @@ def own_tables(directory: Path) -> Generator[Slices]:
         fill_peer(peer)
         numbers = count()
 
-        def projecting(handler: object) -> float:
+        def projecting(handler: object) -> Work:
             log, models = directory / "leftfold.db", directory / f"models-{next(numbers)}.db"
             return _project_all(app_of(handler), f"sqlite:///{log}?mode=ro", f"sqlite:///{models}")
 
@@ -103,7 +103,7 @@ def own_tables_on_postgres(_: Path) -> Generator[Slices]:
         fill_peer(peer, PEER_EVENTS)
         numbers = count()
 
-        def projecting(handler: object) -> float:
+        def projecting(handler: object) -> Work:
             models = server.url(DATABASE, schema=f"models_{next(numbers)}")
             return _project_all(app_of(handler), f"{log}&mode=ro", models)
 
@@ -114,13 +114,13 @@ def own_tables_on_postgres(_: Path) -> Generator[Slices]:
         }
 
 
-def _project_all(app: App, log: str, models: str) -> float:
+def _project_all(app: App, log: str, models: str) -> Work:
     """From opening the app to the answer that has seen every event."""
-    start = perf_counter()
+    watch = Stopwatch()
     with app.open_sync(log, models=models) as live:
         balance = live.query(BalanceOf("account-0"), after=EVENTS, wait_timeout=600)
         assert balance == EVENTS // ACCOUNTS - 1
-        return EVENTS / (perf_counter() - start)
+        return watch.work(EVENTS)
 
 
 FIGURES = (

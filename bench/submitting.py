@@ -5,10 +5,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 
 from bench.callers import tasks
 from bench.figure import LEFTFOLD, Figure, Slices, Target
+from bench.work import Stopwatch, Work
 from leftfold import LiveApp
 from tests.accounts import Deposit, accounts_app
 
@@ -30,29 +30,29 @@ def coming(directory: Path) -> Generator[Slices]:
     yield {LEFTFOLD: lambda _: asyncio.run(_submit_and_handle(f"sqlite:///{directory}/{next(numbers)}.db"))}
 
 
-async def _handle_waiting(url: str) -> float:
+async def _handle_waiting(url: str) -> Work:
     async with accounts_app().open(url, work=False) as live:
         await _submit(live)
     async with accounts_app().open(url) as live:
-        return await _until_handled(live, perf_counter())
+        return await _until_handled(live, Stopwatch())
 
 
-async def _submit_and_handle(url: str) -> float:
+async def _submit_and_handle(url: str) -> Work:
     async with accounts_app().open(url) as live:
-        start = perf_counter()
+        watch = Stopwatch()
         await _submit(live)
-        return await _until_handled(live, start)
+        return await _until_handled(live, watch)
 
 
 async def _submit(live: LiveApp) -> None:
     await tasks(CALLERS, 600, (live.submit(Deposit(f"a{number % ENTITIES}", 1)) for number in range(COMMANDS)))
 
 
-async def _until_handled(live: LiveApp, start: float) -> float:
+async def _until_handled(live: LiveApp, watch: Stopwatch) -> Work:
     head = 0
     while head < EVENTS * COMMANDS:
         head = await live.store.wait(head)
-    return COMMANDS / (perf_counter() - start)
+    return watch.work(COMMANDS)
 
 
 FIGURES = (

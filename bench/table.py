@@ -1,16 +1,19 @@
 """The results as tables: for the terminal, and as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 import rich.table
 
-from bench.figure import LEFTFOLD, Figure, Row, Target
+from bench.figure import LEFTFOLD, Figure, Row, Summary
 from bench.flatness import LIMIT, Cost
+from bench.gate import Compared
+from bench.instructions import Counted
 from bench.latency import Latency, beside
 from bench.limits import LIMIT as GROWTH_LIMIT
 from bench.limits import RequestCost
+from bench.numbers import number
 from bench.percentiles import Percentiles
 from bench.searching import LIMIT as SEARCH_LIMIT
 from bench.searching import SearchCost
@@ -43,11 +46,42 @@ class Table(NamedTuple):
 
 
 def of_rows(rows: Sequence[Row]) -> Table:
-    """The comparisons: one line for each contestant beside leftfold."""
-    headings = ("figure", "leftfold", "beside", "there", "ratio (min–max)", "target", "")
+    """The comparisons: one line for each contestant beside leftfold; CPU is that of its process for a unit."""
+    headings = ("figure", "leftfold", "CPU", "beside", "there", "CPU", "ratio (min–max)", "target", "")
     figures = dict.fromkeys(row.figure for row in rows)
     notes = [f"{figure.title}: {figure.note}" for figure in figures if figure.note]
     return Table("Beside others", headings, [_cells(row) for row in rows], notes)
+
+
+def of_gate(found: Sequence[Compared], names: Sequence[str]) -> Table:
+    """What two commits do, and whether the later one is too slow."""
+    headings = ("figure", "before", "CPU", "after", "CPU", "CPU after / before", "ratio", "target", "")
+    rows = [
+        [
+            each.figure.name,
+            *_summary_cells(each.before, each.figure),
+            *_summary_cells(each.after, each.figure),
+            f"{each.cpu_ratio:.3f} ×",
+            f"{each.ratio:.3f} ×",
+            f"≥ {each.least:g} ×",
+            _verdict(each.passes),
+        ]
+        for each in found
+    ]
+    before, after = names
+    return Table("Before and after", headings, rows, [f"before: {before}", f"after: {after}"])
+
+
+def of_instructions(counted: Sequence[Counted], figures: Mapping[str, Figure]) -> Table:
+    """How many instructions a command takes."""
+    rows = [_instruction_cells(each, figures[each.name]) for each in counted]
+    return Table("Instructions", ("figure", "instructions a command", "target", ""), rows)
+
+
+def _instruction_cells(counted: Counted, figure: Figure) -> list[str]:
+    most = figure.most_instructions
+    target = ("", "") if most is None else (f"≤ {most:,.0f}", _verdict(counted.each <= most))
+    return [figure.title, f"{counted.each:,.0f}", *target]
 
 
 def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
@@ -56,10 +90,10 @@ def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
     rows = [
         [
             cost.title,
-            *(_number(value) for value in cost.by_size.values()),
+            *(number(value) for value in cost.by_size.values()),
             f"{cost.ratio:.2f}",
             f"≤ {LIMIT:g}",
-            MET if cost.ratio <= LIMIT else MISSED,
+            _verdict(cost.ratio <= LIMIT),
         ]
         for cost in costs
     ]
@@ -73,10 +107,10 @@ def of_limits(costs: Sequence[RequestCost]) -> Table:
         [
             cost.title,
             cost.backend,
-            *(f"{_number(cost.by_size[size])} ({size:,})" for size in sorted(cost.by_size)),
+            *(f"{number(cost.by_size[size])} ({size:,})" for size in sorted(cost.by_size)),
             f"{cost.growth:.2f}",
             f"≤ {GROWTH_LIMIT:g}",
-            MET if cost.growth <= GROWTH_LIMIT else MISSED,
+            _verdict(cost.growth <= GROWTH_LIMIT),
         ]
         for cost in costs
     ]
@@ -89,11 +123,11 @@ def of_searches(costs: Sequence[SearchCost], events: int) -> Table:
     rows = [
         [
             cost.title,
-            _number(cost.ours),
-            _number(cost.one_tree),
+            number(cost.ours),
+            number(cost.one_tree),
             f"{cost.ratio:.2f} ×",
             f"≤ {SEARCH_LIMIT:g} ×",
-            MET if cost.ratio <= SEARCH_LIMIT else MISSED,
+            _verdict(cost.ratio <= SEARCH_LIMIT),
         ]
         for cost in costs
     ]
@@ -110,7 +144,7 @@ def of_latencies(latencies: Sequence[Latency]) -> Table:
 def of_percentiles(found: Sequence[Percentiles]) -> Table:
     """How long `execute` takes, by backend and number of callers; the note has the calls of every run."""
     headings = ("milliseconds of execute", "p50", "p99", "p99.9", "calls", "")
-    rows = [[_whose(each), *map(_number, (each.p50, each.p99, each.p999)), f"{sum(each.runs):,}", ""] for each in found]
+    rows = [[_whose(each), *map(number, (each.p50, each.p99, each.p999)), f"{sum(each.runs):,}", ""] for each in found]
     runs = [f"{_whose(each)}, calls of each run: {', '.join(f'{run:,}' for run in each.runs)}" for each in found]
     return Table("How long execute takes with many callers", headings, rows, runs)
 
@@ -121,10 +155,10 @@ def of_wakeups(found: Sequence[Wakeups]) -> Table:
     rows = [
         [
             each.disk,
-            *map(_number, (each.p50, each.p99, each.p999, each.longest)),
+            *map(number, (each.p50, each.p99, each.p999, each.longest)),
             f"{each.commands:,.0f}",
             f"p99.9 ≤ {WAKEUP_TARGET:g}",
-            MET if each.p999 <= WAKEUP_TARGET else MISSED,
+            _verdict(each.p999 <= WAKEUP_TARGET),
         ]
         for each in found
     ]
@@ -148,38 +182,28 @@ def _latency_cells(ours: Latency, theirs: Latency | None) -> list[str]:
 
 
 def _milliseconds(latency: Latency) -> tuple[str, str, str]:
-    return _number(latency.p50), _number(latency.p99), f"{latency.calls:,}"
+    return number(latency.p50), number(latency.p99), f"{latency.calls:,}"
 
 
 def _cells(row: Row) -> list[str]:
-    target = row.figure.target(row.beside)
     return [
         row.figure.title,
-        _rate(row.rate, row.figure),
+        *_summary_cells(row.ours, row.figure),
         row.beside or "",
-        _rate(row.their_rate, row.figure) if row.beside else "",
+        *(_summary_cells(row.theirs, row.figure) if row.theirs else ("", "")),
         _ratio(row.ratios) if row.ratios else "",
-        _wanted(target, row.figure) if target else "",
-        _verdict(row, target) if target else "",
+        row.wanted,
+        _verdict(row.met) if row.wanted else "",
     ]
 
 
-def _rate(value: float, figure: Figure) -> str:
-    return f"{_number(value)} {figure.unit}"
+def _summary_cells(summary: Summary, figure: Figure) -> tuple[str, str]:
+    return f"{number(summary.rate)} {figure.unit}", f"{number(summary.cpu)} µs"
 
 
 def _ratio(ratios: Sequence[float]) -> str:
     return f"{median(ratios):.3g} × ({min(ratios):.3g}–{max(ratios):.3g})"
 
 
-def _wanted(target: Target, figure: Figure) -> str:
-    return f"≥ {target.least:g} ×" if target.beside else f"≥ {_rate(target.least, figure)}"
-
-
-def _verdict(row: Row, target: Target) -> str:
-    reached = median(row.ratios) if target.beside else row.rate
-    return MET if reached >= target.least else MISSED
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _verdict(met: bool) -> str:
+    return MET if met else MISSED
