@@ -20,6 +20,7 @@ from bench import (
     machine,
     percentiles,
     profiling,
+    reading,
     rounds,
     searching,
     table,
@@ -30,8 +31,16 @@ from bench.figures import BY_NAME, FIGURES
 from bench.rounds import Effort
 
 NAMES = list(BY_NAME)
-CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS = "consistency", "latency", "wakeups", "flat", "tags", "limits"
-TABLES = [CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, LIMITS]
+CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, READING, LIMITS = (
+    "consistency",
+    "latency",
+    "wakeups",
+    "flat",
+    "tags",
+    "reading",
+    "limits",
+)
+TABLES = [CONSISTENCY, LATENCY, WAKEUPS, FLAT, TAGS, READING, LIMITS]
 THOROUGH = Effort(rounds=9, seconds=1.0)
 QUICK = Effort(rounds=3, seconds=0.3)
 GATE = Effort(rounds=20, seconds=0.5)
@@ -107,6 +116,11 @@ def _measured(arguments: argparse.Namespace) -> list[table.Table]:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
                 searches = asyncio.run(searching.measure(events, Path(fresh), status.update))
             tables.append(table.of_searches(searches, events))
+        if READING in wanted:
+            rows_read = arguments.events or (reading.QUICK_ROWS if arguments.quick else reading.ROWS)
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
+                costs_read = asyncio.run(reading.measure(rows_read, Path(fresh), status.update))
+            tables.append(table.of_reading(costs_read, rows_read))
         if LIMITS in wanted:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as fresh:
                 tables.append(table.of_limits(asyncio.run(limits.measure(Path(fresh), status.update))))
@@ -118,7 +132,7 @@ def _arguments() -> argparse.Namespace:
     names = ", ".join([*NAMES, *TABLES])
     parser.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated, and be a pattern: {names}")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying out, not for citing")
-    parser.add_argument("--events", type=int, metavar="N", help=f"how long the log of {TAGS!r} is")
+    parser.add_argument("--events", type=int, metavar="N", help=f"how long the log of {TAGS!r} or {READING!r} is")
     parser.add_argument(
         "--gate",
         nargs="?",

@@ -15,6 +15,7 @@ from bench.limits import LIMIT as GROWTH_LIMIT
 from bench.limits import RequestCost
 from bench.numbers import number
 from bench.percentiles import Percentiles
+from bench.reading import ReadCost, is_met
 from bench.searching import LIMIT as SEARCH_LIMIT
 from bench.searching import SearchCost
 from bench.wakeups import TARGET as WAKEUP_TARGET
@@ -98,6 +99,22 @@ def of_costs(costs: Sequence[Cost], sizes: Iterable[int]) -> Table:
         for cost in costs
     ]
     return Table("As the log grows", headings, rows)
+
+
+def of_reading(costs: Sequence[ReadCost], rows: int) -> Table:
+    """What queries of a large read model take."""
+    headings = ("milliseconds a query", "on", "median", "target", "")
+    rows_shown = [
+        [
+            cost.title,
+            cost.backend,
+            f"{cost.milliseconds:.2f}",
+            "" if cost.limit is None else f"≤ {cost.limit:.2f}",
+            "" if cost.limit is None else (MET if is_met(cost) else MISSED),
+        ]
+        for cost in costs
+    ]
+    return Table(f"Queries of a read model of {rows:,} rows", headings, rows_shown)
 
 
 def of_limits(costs: Sequence[RequestCost]) -> Table:

@@ -23,6 +23,7 @@ from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
 from leftfold.live_sync import SyncLive, SyncTicket
 from leftfold.loop_thread import SyncWatch
+from leftfold.model.change import ChangedAt, ChangedBy
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.codec import Codec, JsonCodec
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
@@ -83,6 +84,8 @@ __all__ = [
     "CacheStatus",
     "CancelScheduled",
     "Change",
+    "ChangedAt",
+    "ChangedBy",
     "Clock",
     "Codec",
     "Command",

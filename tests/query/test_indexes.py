@@ -255,6 +255,7 @@ BEGINNING = "reads more than 10,000 rows of order one by one."
         ({"order": "o-00003"}, None),
         ({"order_by": "order", "limit": 20, "offset": 100}, None),
         ({"limit": 20}, None),
+        ({"order_by": "order", "limit": 10_400}, None),
     ],
 )
 async def test_a_select_that_reads_more_than_10_000_rows_is_named_once_with_the_index_that_it_lacks(

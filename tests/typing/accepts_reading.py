@@ -6,7 +6,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Self, assert_type
 
-from leftfold import App, Event, LiveApp, NonKey, Page, Query, ReadModel, ReadModels, StatementPlan, Tag, replace
+from leftfold import (
+    App,
+    ChangedAt,
+    ChangedBy,
+    Event,
+    LiveApp,
+    NonKey,
+    Page,
+    Query,
+    ReadModel,
+    ReadModels,
+    StatementPlan,
+    Tag,
+    replace,
+)
 
 OrderId = Annotated[str, Tag("order")]
 CustomerId = Annotated[str, Tag("customer")]
@@ -30,6 +44,8 @@ class Order(ReadModel):
     paid: Decimal | None = None
     paid_at: datetime | None = None
     delay: timedelta = timedelta()
+    changed_at: Annotated[datetime | None, ChangedAt] = None
+    changed_by: Annotated[str | None, ChangedBy] = None
 
     def evolve(self, event: Placed) -> Self | None:
         return replace(self, customer=event.customer, total=event.total)
@@ -55,6 +71,8 @@ def orders_of(query: OrdersOf, models: ReadModels) -> list[Order]:
 async def plans(live: LiveApp) -> None:
     assert_type(await live.plan(OrdersOf("ann")), Sequence[StatementPlan])
     assert_type(Order("o-1").total, int)
+    assert_type(Order("o-1").changed_at, datetime | None)
+    assert_type(Order("o-1").changed_by, str | None)
 
 
 class OrderPage(Query[Page[Order]]):

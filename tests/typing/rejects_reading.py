@@ -17,6 +17,10 @@ async def plans(live: LiveApp) -> int:
     return await live.plan(OrdersOf("ann"))  # error
 
 
+def changed(row: Order) -> str:
+    return row.changed_by  # error
+
+
 def pages(models: ReadModels) -> Page[Order]:
     models.page(Order)  # error
     models.page(OrdersOf, limit=3)  # error

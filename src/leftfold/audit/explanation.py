@@ -145,6 +145,8 @@ async def explain(
             if event is None or (concerns is not None and not concerns(event)):
                 continue
             after = fold.step(start if before is None else before, event, stored.position, deletes=deletes)
+            if fold.change is not None and after is not None and (after is not before or not steps):
+                after = fold.change.noted(after, stored)
             steps.append(
                 ExplainedEvent(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata))
             )

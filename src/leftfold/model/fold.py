@@ -18,6 +18,7 @@ from leftfold.errors import (
     TaglessEvent,
     UnresolvedAnnotation,
 )
+from leftfold.model.change import ChangeFields
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.fingerprint import Fingerprint, fingerprint
@@ -36,7 +37,18 @@ class Fold:
     `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
     """
 
-    __slots__ = ("_by_tags", "_can_change", "_fingerprint", "bases", "events", "evolve", "key", "name", "owner")
+    __slots__ = (
+        "_by_tags",
+        "_can_change",
+        "_fingerprint",
+        "bases",
+        "change",
+        "events",
+        "evolve",
+        "key",
+        "name",
+        "owner",
+    )
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
@@ -44,6 +56,7 @@ class Fold:
         self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
         _check_plain(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
+        self.change = ChangeFields.of(owner)
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
         self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
@@ -51,6 +64,7 @@ class Fold:
         self._fingerprint: Fingerprint | None = None
         self._check_keys()
         self._check_defaults()
+        self._check_change()
         self.refresh()
 
         if IN_DEVELOPMENT:
@@ -183,6 +197,15 @@ class Fold:
                     "a default for every field but the tagged ones: a new key starts with only its key set",
                     f"give {field.name} a default",
                 )
+
+    def _check_change(self) -> None:
+        if self.change is not None and not getattr(self.owner, "__keeps_change__", False):
+            names = " and ".join(filter(None, self.change))
+            raise InvalidModel(
+                f"{self.name} marks {names} as set by leftfold, and is no read model",
+                "ChangedAt and ChangedBy in read models: their rows keep who changed them last, and when",
+                "let evolve keep what a decision needs",
+            )
 
     def _group_by_tags(self, events: Sequence[MessageType]) -> dict[tuple[int, ...], frozenset[str]]:
         grouped: dict[tuple[int, ...], set[str]] = {}

@@ -7,6 +7,7 @@ from types import MemberDescriptorType
 from typing import Any, Generic, Literal, TypeVar
 
 from leftfold.errors import UnsupportedExpression, UsageError
+from leftfold.model.comparing import is_any
 from leftfold.query.column_kind import column_kind
 
 N = TypeVar("N", int, float, Decimal, timedelta)
@@ -74,9 +75,9 @@ def field_name(model: type, field: object) -> str:
     )
 
 
-def field_names(model: type, given: object) -> tuple[str, ...]:
+def field_names(model: type, given: Any) -> tuple[str, ...]:
     """Return the names of one field, or of several in a tuple."""
-    fields: Any = given if isinstance(given, tuple) else (given,)
+    fields = given if is_any(given, tuple) else (given,)
     return tuple(field_name(model, field) for field in fields)
 
 

@@ -70,11 +70,16 @@ NOTHING_SKIPPED: Skipped = {}
 
 
 class KeyedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event at its position, with the keys of the rows that it concerns."""
+    """An event at its position, with the keys of the rows that it concerns, and its record if rows need it."""
 
     position: int
     event: Any
     keys: Sequence[Key]
+    stored: StoredEvent | None = None
+
+    def of(self, keys: Sequence[Key]) -> "KeyedEvent":
+        """Return the event with some of its keys."""
+        return KeyedEvent(self.position, self.event, keys, self.stored)
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -115,6 +120,7 @@ class BatchFold:
         self._decode = decode
         self._evolve = fold.evolve
         self._start = fold.start
+        self._change = fold.change
         self._key_of = key_of(fold)
         self._readers = {event.owner: key_reader(fold, event) for event in fold.events}
 
@@ -123,7 +129,7 @@ class BatchFold:
 
         An event that cannot be decoded is an `UndecodableEvent`; its problem is raised if its tags name no keys.
         """
-        decode, readers = self._decode, self._readers
+        decode, readers, needs_record = self._decode, self._readers, self._change is not None
         found: list[KeyedEvent] = []
         for stored in events:
             try:
@@ -133,7 +139,7 @@ class BatchFold:
                 continue
             reader = readers.get(type(event))
             if reader is not None:
-                found.append(KeyedEvent(stored.position, event, reader(event)))
+                found.append(KeyedEvent(stored.position, event, reader(event), stored if needs_record else None))
         return found if self._owns is None else list(_owned(found, self._owns))
 
     def fold(
@@ -188,7 +194,7 @@ class BatchFold:
             raise TypeError(f"evolve returned {after!r} for {type(event).__name__}")
         if self._key_of(after) != key:
             raise ValueError(f"evolve changed the key {key!r} to {self._key_of(after)!r} for {type(event).__name__}")
-        return after
+        return after if keyed.stored is None or self._change is None else self._change.noted(after, keyed.stored)
 
     def _changes(self, changed: Mapping[Key, Row], versions: list[Version], parked: list[ParkedEvent]) -> Changes:
         present = [row for row in changed.values() if row.state is not None]
@@ -203,4 +209,4 @@ def _owned(events: Iterable[KeyedEvent], owns: Owns) -> Iterator[KeyedEvent]:
     for each in events:
         keys = [key for key in each.keys if owns(key)]
         if keys:
-            yield KeyedEvent(each.position, each.event, keys)
+            yield each.of(keys)

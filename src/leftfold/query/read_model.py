@@ -1,7 +1,7 @@
 """Read models: keyed folds that are kept as tables for queries."""
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -26,6 +26,8 @@ class ReadModel(Message):
     An event concerns the rows whose keys it carries: `Transferred(source, target)` those of two accounts. `None`
     deletes the row; a later event of its key begins a new one.
     """
+
+    __keeps_change__: ClassVar = True
 
     @classmethod
     def __check_definition__(cls) -> None:
@@ -84,8 +86,8 @@ class ReadModelDefinition:
 
     @property
     def data_only(self) -> bool:
-        """Whether it needs only the data of an event."""
-        return True
+        """Whether it needs only the data of an event, and neither its time nor its metadata."""
+        return self.fold.change is None
 
     def changed(self, stored: int) -> LeftfoldError:
         """Return the error for code that changed without its version."""

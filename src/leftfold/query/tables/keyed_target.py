@@ -62,7 +62,7 @@ class KeyedTarget(Target):
         parked: list[ParkedEvent] = []
         for each in self._fold.keyed([event]):
             for key in each.keys:
-                parked += self._apply_to_row(connection, KeyedEvent(each.position, each.event, (key,)), held)
+                parked += self._apply_to_row(connection, each.of((key,)), held)
         return parked
 
     def committed(self) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from leftfold.errors import InvalidKey
 from leftfold.model.criteria import Criteria
-from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row
+from leftfold.query.batch_fold import BatchFold, Row
 from leftfold.query.event_keys import Key
 from leftfold.query.folded_log import FoldedLog, ReplayProgress
 from leftfold.query.parking import ReplayParkedEvents
@@ -229,7 +229,7 @@ class PastSnapshot(ReadSnapshot):
         held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
             found = fold.keyed(batch.events)
-            keyed = [KeyedEvent(each.position, each.event, (key,)) for each in found if key in each.keys]
+            keyed = [each.of((key,)) for each in found if key in each.keys]
             held.update(parked.key for parked in fold.fold(keyed, rows, held).parked)
         return rows[key].state
 

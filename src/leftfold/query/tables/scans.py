@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from leftfold.query.indexes import Order
 from leftfold.query.tables.model_table import ModelTable
-from leftfold.query.tables.plans import Sent, plan_of
+from leftfold.query.tables.plans import Plan, Sent, plan_of
 
 MANY_ROWS = 10_000
 MOST_SHAPES = 1_000
@@ -52,19 +52,22 @@ class ScanLog:
         self._runs[statement] = runs
         if runs & (runs - 1) or connection.dialect.name not in PLANNED:
             return
-        if _reads_many(table, connection, Sent(context.statement, context.parameters[0]), selected):
+        plan = plan_of(connection, Sent(context.statement, context.parameters[0]))
+        if _reads_many(table, connection, plan, selected):
             self._named.add(statement)
-            log.warning("%s", _named(table, selected))
+            log.warning("%s", _named(table, plan, selected))
 
 
-def _reads_many(table: ModelTable, connection: sa.Connection, sent: Sent, selected: Selected) -> bool:
-    """Return whether it has surely read that many: one that found its rows early may have read fewer."""
-    plan = plan_of(connection, sent)
+def _reads_many(table: ModelTable, connection: sa.Connection, plan: Plan, selected: Selected) -> bool:
+    """Return whether it has surely read that many: one that found its rows early may have read fewer.
+
+    One that was asked for more rows by its limit reads no more than it has to.
+    """
     if not any(read.whole for read in plan.reads):
         return False
     if plan.sorts or selected.limit is None or selected.returned < selected.limit:
         return _has_many(table, connection)
-    return selected.offset + selected.returned > MANY_ROWS
+    return selected.offset > MANY_ROWS
 
 
 def _has_many(table: ModelTable, connection: sa.Connection) -> bool:
@@ -72,21 +75,23 @@ def _has_many(table: ModelTable, connection: sa.Connection) -> bool:
     return connection.execute(beyond).first() is not None
 
 
-def _named(table: ModelTable, selected: Selected) -> str:
+def _named(table: ModelTable, plan: Plan, selected: Selected) -> str:
     named = [*(f"{name}=…" for name in selected.equal), *(f"where {name} …" for name in selected.others)]
     if selected.order:
         named.append(f"order_by {', '.join(map(str, selected.order))}")
     call = ", ".join([table.name, *named])
-    return f"select({call}) reads more than {MANY_ROWS:,} rows of {table.stem} one by one. {_remedy(table, selected)}"
+    remedy = _remedy(table, plan, selected)
+    return f"select({call}) reads more than {MANY_ROWS:,} rows of {table.stem} one by one. {remedy}"
 
 
-def _remedy(table: ModelTable, selected: Selected) -> str:
+def _remedy(table: ModelTable, plan: Plan, selected: Selected) -> str:
     if selected.offset > MANY_ROWS:
         return "Page with after= in place of offset="
     indexable = {column.name for column in table.indexable}
     wanted = [*selected.equal, *(map(str, selected.order) if selected.order else selected.others)]
     fields = [name for name in dict.fromkeys(wanted) if name.removeprefix("-") in indexable]
-    if not fields or tuple(fields) == table.key[: len(fields)]:
+    in_order = not plan.sorts and all(read.by for read in plan.reads) and not (selected.equal or selected.others)
+    if in_order or not fields or tuple(fields) == table.key[: len(fields)]:
         return "Select fewer rows: page with limit= and after="
     index = repr(fields[0]) if len(fields) == 1 else f"({', '.join(map(repr, fields))})"
     return f"Declare an index: @app.read_model(indexes=[{index}])"

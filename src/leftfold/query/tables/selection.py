@@ -132,7 +132,8 @@ class Selection:
             found = f"a page of {self._table.name} with limit={limit!r}"
             raise UsageError(found, "a whole number, 1 or more", "say how many rows a page has")
         order = self._total(order_of(order_by))
-        rows = self.select(where, equal, tuple(map(str, order)), limit + 1, 0, after)
+        sorts = order_by and self._table.has_ordered_key  # `select` then completes the order
+        rows = self.select(where, equal, order_by if sorts else tuple(map(str, order)), limit + 1, 0, after)
         if len(rows) <= limit:
             return rows, None
         return rows[:limit], cursor_to(self._table.name, order, rows[limit - 1])
