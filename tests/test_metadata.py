@@ -11,7 +11,7 @@ import pytest
 
 from leftfold import LiveApp, Metadata, recording
 from leftfold.errors import InvalidMetadata
-from leftfold.model.metadata import decode_metadata, encode_metadata, present_metadata
+from leftfold.model.metadata import decode_metadata, encode_command, encode_metadata, present_metadata
 from tests.accounts import Account, Deposit, Withdraw, accounts_app
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -102,6 +102,13 @@ async def test_commands_of_a_batch_have_ids_of_their_own_and_share_what_is_said(
 def test_the_stored_form_says_only_what_was_said() -> None:
     assert encode_metadata(Metadata(actor="ann")) == b'{"actor":"ann"}'
     assert encode_metadata(Metadata()) == b"{}"
+
+
+@pytest.mark.parametrize("wire", ["Deposit", "account.deposit", 'a "quoted" \\ name', "größer", "名"])
+def test_the_stored_form_of_a_command_that_says_nothing_is_the_same(wire: str) -> None:
+    identity = UUID(int=7).hex
+
+    assert encode_command(identity, wire) == encode_metadata(Metadata().of_command(identity, wire))
 
 
 def test_the_stored_form_comes_back_equal() -> None:

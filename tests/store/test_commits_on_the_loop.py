@@ -224,6 +224,20 @@ def test_after_a_slow_commit_on_the_loop_it_takes_twice_as_many_quick_ones() -> 
         assert pace.allows(REQUEST)
 
 
+def test_a_slow_commit_after_very_many_quick_ones_counts_as_the_first_one() -> None:
+    pace = pace_after(*[QUICK] * QUICK_COMMITS)
+    for _ in range(3):
+        pace.note(SLOW, on_loop=True)
+    for _ in range(8 * QUICK_COMMITS + MOST_QUICK_COMMITS):
+        pace.note(QUICK, on_loop=True)
+    pace.note(SLOW, on_loop=True)
+
+    for _ in range(QUICK_COMMITS):
+        assert not pace.allows(REQUEST)
+        pace.note(QUICK, on_loop=False)
+    assert pace.allows(REQUEST)
+
+
 def test_the_thread_makes_one_commit_now_and_then_in_which_sqlite_may_checkpoint() -> None:
     pace = pace_after(*[QUICK] * QUICK_COMMITS)
     for _ in range(COMMITS_ON_LOOP):

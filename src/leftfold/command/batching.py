@@ -225,6 +225,13 @@ class CommandBatch:
         return decisions[0].handler.command.wire if len(decisions) == 1 else f"a batch of {len(decisions)} commands"
 
     @property
+    def single_handler(self) -> Decider | None:
+        """The handler of a batch of one command on one state; None for any other batch."""
+        if len(self.executions) == len(self.executions[0].decisions) == len(self.states) == 1:
+            return self.executions[0].decisions[0].handler
+        return None
+
+    @property
     def open(self) -> list[Execution]:
         """Return the executions without an outcome."""
         return [execution for execution in self.executions if execution.is_open]

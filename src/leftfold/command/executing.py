@@ -64,18 +64,13 @@ class NewEntityPredictor:
     def __repr__(self) -> str:
         return f"<NewEntityPredictor {dict(self._in_a_row)}>"
 
-    def predicts_new(self, batch: CommandBatch) -> bool:
-        """Return whether to decide the batch without reading its state."""
-        if len(batch.states) != 1 or batch.states[0].loaded or len(batch.executions) != 1:
-            return False
-        decisions = batch.executions[0].decisions
-        return len(decisions) == 1 and self._in_a_row[decisions[0].handler] >= NEW_ENTITIES_IN_A_ROW
+    def predicts_new(self, handler: Decider) -> bool:
+        """Return whether to decide a command without reading its state."""
+        return self._in_a_row[handler] >= NEW_ENTITIES_IN_A_ROW
 
-    def observe(self, batch: CommandBatch, *, history: bool) -> None:
+    def observe(self, handler: Decider, *, history: bool) -> None:
         """Count what a command on one state that was not in memory has found."""
-        if len(batch.executions) == len(batch.executions[0].decisions) == len(batch.states) == 1:
-            handler = batch.executions[0].decisions[0].handler
-            self._in_a_row[handler] = 0 if history else self._in_a_row[handler] + 1
+        self._in_a_row[handler] = 0 if history else self._in_a_row[handler] + 1
 
 
 class Executor:
@@ -116,7 +111,7 @@ class Executor:
         decision = self._decision(command, _over_present(metadata), time)
         if key is None and len(decision.states) == 1:
             [state] = decision.states
-            if state.loaded and state.turn.free and self._queue.is_free(state):
+            if state.turn.free and self._queue.is_free(state):
                 return await self._execute_at_once(decision, state)
         execution = Execution([decision], None if key is None else self.key(key, [command]))
         await self._queue.run(execution)
@@ -130,7 +125,7 @@ class Executor:
             return outcome
         raise outcome
 
-    # --- the hot path: one command without a key, on one state that is in memory and that no other command uses
+    # --- the hot path: one command without a key, on one state that no other command uses
 
     async def _execute_at_once(self, decision: Decision, state: State) -> Receipt:
         """Do what `_run` does, in the case that is by far the most frequent, with a third of the steps.
@@ -153,19 +148,27 @@ class Executor:
         """Decide and append, and return the receipt; or None, and the attempt to go on with."""
         state.turn.free = 0
         try:
+            is_predicted = not state.loaded and self._predictor.predicts_new(decision.handler)
+            is_fresh = not state.loaded and not is_predicted
+            if is_fresh:
+                self._predictor.observe(decision.handler, history=await self._states.refresh(state))
             staged = StagedState(state)
-            records = decision.decide(self._registry, staged, self._clock)
-            if not records:
-                if await self._states.refresh(state):
+            try:
+                records = decision.decide(self._registry, staged, self._clock)
+            except Exception:
+                if is_predicted:  # no condition has checked what this was decided on
                     return None, 1
-                if decision.rejected is not None:
-                    raise decision.rejected
-                return Receipt(state.position, (), decision.id), 1
+                raise
+            if not records:
+                if is_predicted or (not is_fresh and await self._states.refresh(state)):
+                    return None, 1
+                return _without_events(decision, state), 1
             try:
                 appended = await self._store.append(records, condition=staged.condition)
             except Conflict as conflict:
-                await self._recover(CommandBatch([Execution([decision], None)]), conflict, 1)
-                return None, 2
+                attempt = PREDICTED if is_predicted else 1
+                await self._recover(CommandBatch([Execution([decision], None)]), conflict, attempt)
+                return None, attempt + 1
             staged.commit(appended.last)
             if state.is_due:
                 await self._states.note_changes([state])
@@ -217,12 +220,16 @@ class Executor:
 
     # --- the loop
 
-    async def _run(self, executions: Sequence[Execution], attempt: int = 1) -> None:
+    async def _run(self, executions: Sequence[Execution], attempt: int | None = None) -> None:
         """Load states, decide, append; after a conflict read the new events and decide again."""
         batch = CommandBatch(executions)
         async with StateLocks(batch.states):
-            if self._predictor.predicts_new(batch):
-                attempt = PREDICTED
+            if attempt is None:
+                handler = batch.single_handler
+                is_predicted = (
+                    handler is not None and not batch.states[0].loaded and self._predictor.predicts_new(handler)
+                )
+                attempt = PREDICTED if is_predicted else 1
             while True:
                 try:
                     return await self._attempt(batch, attempt)
@@ -271,7 +278,9 @@ class Executor:
         """
         unread = [state for state in batch.states if not state.loaded]
         if unread:
-            self._predictor.observe(batch, history=await self._states.refresh_all(unread))
+            history = await self._states.refresh_all(unread)
+            if batch.single_handler is not None:
+                self._predictor.observe(batch.single_handler, history=history)
         staged = batch.decide(self._registry, self._clock)
         if batch.records:
             return staged
@@ -374,6 +383,13 @@ class Executor:
 def _over_present(metadata: Metadata | None) -> Metadata:
     """Complete metadata by that of the surrounding `recording` blocks."""
     return present_metadata() if metadata is None else metadata.over(present_metadata())
+
+
+def _without_events(decision: Decision, state: State) -> Receipt:
+    """Return the receipt of a command that decided on no events, or raise its rejection."""
+    if decision.rejected is not None:
+        raise decision.rejected
+    return Receipt(state.position, (), decision.id)
 
 
 def _numbered(metadata: Metadata, number: int) -> Metadata:

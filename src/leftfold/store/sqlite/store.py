@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from leftfold.errors import LeftfoldError, StoreClosed, StoreCorrupt
 from leftfold.model.clock import Clock, SystemClock, microseconds_of
@@ -30,6 +30,7 @@ from leftfold.store.sqlite.errors import Transaction, named, named_errors
 from leftfold.store.sqlite.file import LogFile, Use
 from leftfold.store.sqlite.format import hide_replacement_triggers
 from leftfold.store.sqlite.inspection import problems, statistics, stored_keys
+from leftfold.store.sqlite.loop_reads import LoopReads, TooLong
 from leftfold.store.sqlite.reading import Reading, Types, head_of, type_samples
 from leftfold.store.sqlite.select import scans_for, select
 from leftfold.store.sqlite.tags import (
@@ -43,9 +44,11 @@ from leftfold.store.sqlite.tags import (
     tag_rows,
 )
 
+T = TypeVar("T")
 log = logging.getLogger("leftfold.store")
 
 MAX_QUEUED_APPENDS = 4_096
+MAX_EVENTS_ON_LOOP = 100  # that a read on the event loop may have; a read of data alone begins with as few
 POLL_SECONDS = 0.02  # the longest delay, plus one read, until a commit of another process is noticed
 READING_THREADS = 2
 # After this process has written so many events, it hides the triggers; before, to read the schema would cost more.
@@ -109,6 +112,8 @@ class SQLiteStore(DatabaseStore):
             partial(named_errors, self._where),
             verify=self._newest.verify,
         )
+        self._loop_reads = LoopReads(self._where, self._newest.verify)
+        self._opening: asyncio.Future[sqlite3.Connection] | None = None  # the connection of the reads on the loop
         self._unmerged = False  # whether there may be tags to merge, as after a segment has been filled
         self._step: MergeStep | None = None  # of a merge, to run between commits
         self._written = 0
@@ -148,11 +153,40 @@ class SQLiteStore(DatabaseStore):
         """Read matching events in batches, the next one while the last is used; see `EventStore.read`."""
         self._check_open()
         check_read(criteria, after, upto, limit)
-        self._file.check_in_place()
         options = ReadOptions(after, upto, limit, bool(reverse), data_only)
-        async for batch in self._readers.ahead(Reading(self._types, criteria, options)):
+        reading = Reading(self._types, criteria, options)
+        if data_only or (limit is not None and limit <= MAX_EVENTS_ON_LOOP):
+            try:
+                batch = await self._read_on_loop(reading.next_batch)
+            except TooLong:
+                reading = Reading(self._types, criteria, options)
+            else:
+                yield batch
+                self._check_open()
+        self._file.check_in_place()
+        async for batch in self._readers.ahead(reading):
             yield batch
             self._check_open()
+
+    async def _read_on_loop(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a short read on the event loop, after other tasks have had a turn; or raise `TooLong`."""
+        if self._loop_reads.is_open:
+            await asyncio.sleep(0)
+            self._check_open()
+            self._file.check_in_place()
+            return self._loop_reads.run(read)
+        if self._opening is None:
+            self._opening = self._readers.begin(lambda _: self._file.open_reader())
+            self._opening.add_done_callback(self._loop_reads.open)
+        raise TooLong
+
+    async def _run(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read that is mostly short."""
+        try:
+            return await self._read_on_loop(read)
+        except TooLong:
+            self._file.check_in_place()
+            return await self._readers.run(read)
 
     async def head(self) -> int:
         """Return the position of the newest event that any process has committed."""
@@ -163,8 +197,7 @@ class SQLiteStore(DatabaseStore):
     async def _look_at_head(self) -> None:
         """Advance the head, or raise `LogReplaced` if the log ends before it or was moved."""
         known = self._head.known
-        self._file.check_in_place()
-        found = await self._readers.run(head_of)
+        found = await self._run(head_of)
         if found < known:
             self.replacement.refuse(f"it has {found} events, and had {known} before")
         self._head.advance(found)
@@ -185,8 +218,7 @@ class SQLiteStore(DatabaseStore):
         return await self._readers.run_apart(problems)
 
     async def _find_key(self, key: str) -> tuple[Appended, bytes] | None:
-        self._file.check_in_place()
-        return await self._readers.run(partial(_appended, key=key))
+        return await self._run(partial(_appended, key=key))
 
     async def _keys_beyond(self, last: StoredKey | None) -> list[StoredKey]:
         return await self._readers.run(partial(stored_keys, beyond=last))
@@ -194,6 +226,9 @@ class SQLiteStore(DatabaseStore):
     async def _release(self) -> None:
         await self._commits.close()
         self._beside.shutdown(wait=False)  # the commits have waited for its results
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        self._loop_reads.close()
         await self._readers.close()
         self._writer.close()
 
