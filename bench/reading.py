@@ -10,7 +10,21 @@ from time import perf_counter
 from typing import Annotated, Any, NamedTuple, Self
 
 from bench.postgres import DATABASE, opened_server
-from leftfold import App, Event, LiveApp, NonKey, Page, Query, ReadModel, ReadModels, Tag, open_store, replace
+from leftfold import (
+    App,
+    Event,
+    Found,
+    LiveApp,
+    NonKey,
+    Page,
+    Query,
+    ReadModel,
+    ReadModels,
+    Tag,
+    Text,
+    open_store,
+    replace,
+)
 from leftfold.model.registry import Registry
 
 ROWS = 1_000_000
@@ -18,7 +32,9 @@ QUICK_ROWS = 50_000
 ORDERS_OF_A_CUSTOMER = 50
 PAGE = 50
 REPEATS, WARM_UP = 200, 20
-SELECT_LIMIT, DEPTH_LIMIT = 2.0, 2.0  # milliseconds; times the first page
+SELECT_LIMIT, SEARCH_LIMIT = 2.0, 20.0  # milliseconds
+DEPTH_LIMIT = 2.0  # times the first page
+VOCABULARY, WORDS_OF_A_NOTE = 20_000, 8
 
 OrderId = Annotated[int, Tag("order")]
 CustomerId = Annotated[str, Tag("customer")]
@@ -29,6 +45,7 @@ class Placed(Event, wire="bench.placed"):
     order: OrderId
     customer: CustomerId
     total: int
+    note: str
 
 
 reading = App("bench queries")
@@ -39,9 +56,10 @@ class Order(ReadModel):
     order: OrderId
     customer: Annotated[CustomerId, NonKey] = ""
     total: int = 0
+    note: Annotated[str, Text()] = ""
 
     def evolve(self, event: Placed) -> Self:
-        return replace(self, customer=event.customer, total=event.total)
+        return replace(self, customer=event.customer, total=event.total, note=event.note)
 
 
 class Dearest(Query[list[Order]]):
@@ -51,6 +69,10 @@ class Dearest(Query[list[Order]]):
 class OrderPage(Query[Page[Order]]):
     after: str | None = None
     limit: int = PAGE
+
+
+class Noted(Query[list[Found[Order]]]):
+    text: str
 
 
 class Spent(Query[int]):
@@ -69,6 +91,11 @@ def dearest(query: Dearest, models: ReadModels) -> list[Order]:
 @reading.answers
 def order_page(query: OrderPage, models: ReadModels) -> Page[Order]:
     return models.page(Order, order_by="-total", limit=query.limit, after=query.after)
+
+
+@reading.answers
+def noted(query: Noted, models: ReadModels) -> list[Found[Order]]:
+    return models.search(Order, query.text, limit=10)
 
 
 @reading.answers
@@ -121,10 +148,15 @@ async def _fill(log: Path, rows: int) -> None:
     async with open_store(f"sqlite:///{log}") as store:
         for first in range(0, rows, 1_000):
             placed = [
-                Placed(n, f"customer-{n % customers}", random.randrange(100_000)) for n in range(first, first + 1_000)
+                Placed(n, f"customer-{n % customers}", random.randrange(100_000), _words(random, WORDS_OF_A_NOTE))
+                for n in range(first, first + 1_000)
             ]
             await store.append([registry.encode(event, b"{}") for event in placed])
             await asyncio.sleep(0)
+
+
+def _words(random: Random, number: int) -> str:
+    return " ".join(f"word{random.randrange(VOCABULARY)}" for _ in range(number))
 
 
 async def _costs(live: LiveApp, backend: str, rows: int, progress: Progress) -> list[ReadCost]:
@@ -138,18 +170,22 @@ async def _costs(live: LiveApp, backend: str, rows: int, progress: Progress) -> 
         return f"customer-{random.randrange(customers)}"
 
     progress(f"query on {backend}")
-    first, deep, key, selected, summed = await _medians(
+    first, deep, key, selected, summed, one_word, two_words = await _medians(
         live,
         OrderPage,
         lambda: OrderPage(halfway),
         lambda: OneOrder(random.randrange(rows)),
         lambda: Dearest(customer()),
         lambda: Spent(customer()),
+        lambda: Noted(_words(random, 1)),
+        lambda: Noted(_words(random, 2)),
     )
     return [
         ReadCost("a row by its key", backend, key, None),
         ReadCost("10 orders of a customer, by an index", backend, selected, SELECT_LIMIT),
         ReadCost("the sum of a customer's orders", backend, summed, SELECT_LIMIT),
+        ReadCost(f"10 of {rows * WORDS_OF_A_NOTE // VOCABULARY} rows with a word", backend, one_word, SEARCH_LIMIT),
+        ReadCost("rows with two words", backend, two_words, SEARCH_LIMIT),
         ReadCost(f"the first page of {PAGE} rows", backend, first, None),
         ReadCost(f"a page of {PAGE} rows behind {rows // 2:,}", backend, deep, first * DEPTH_LIMIT),
     ]

@@ -44,6 +44,7 @@ from leftfold.process import (
 from leftfold.query import (
     CacheStatus,
     EventContext,
+    Found,
     Groups,
     ModelStatus,
     Page,
@@ -51,6 +52,7 @@ from leftfold.query import (
     ReadModels,
     ReplayProgress,
     StatementPlan,
+    Text,
     Watch,
 )
 from leftfold.reaction import Outstanding, ReactorStatus
@@ -102,6 +104,7 @@ __all__ = [
     "EventStore",
     "ExplainedEvent",
     "Finding",
+    "Found",
     "Groups",
     "IdempotencyKey",
     "JsonCodec",
@@ -141,6 +144,7 @@ __all__ = [
     "SyncWatch",
     "SystemClock",
     "Tag",
+    "Text",
     "Ticket",
     "TypeMismatch",
     "Verification",

@@ -11,6 +11,7 @@ from leftfold import (
     ChangedAt,
     ChangedBy,
     Event,
+    Found,
     LiveApp,
     NonKey,
     Page,
@@ -19,6 +20,7 @@ from leftfold import (
     ReadModels,
     StatementPlan,
     Tag,
+    Text,
     replace,
 )
 
@@ -44,6 +46,7 @@ class Order(ReadModel):
     paid: Decimal | None = None
     paid_at: datetime | None = None
     delay: timedelta = timedelta()
+    note: Annotated[str, Text()] = ""
     changed_at: Annotated[datetime | None, ChangedAt] = None
     changed_by: Annotated[str | None, ChangedBy] = None
 
@@ -106,3 +109,12 @@ def totals(models: ReadModels) -> None:
     assert_type(models.group(Order, Order.customer).max(Order.total), dict[str, int])
     assert_type(models.group(Order, Order.paid_at).min(Order.paid), dict[datetime | None, Decimal | None])
     assert_type(models.group(Order, (Order.customer, Order.total)).count(), dict[tuple[str, int], int])
+
+
+def searches(models: ReadModels) -> None:
+    found = models.search(Order, "fragile", limit=3, customer="ann")
+    assert_type(found, list[Found[Order]])
+    assert_type(found[0].row.total, int)
+    assert_type(found[0].snippet, str)
+    assert_type(found[0].matches, tuple[tuple[int, int], ...])
+    assert_type(Order("o-1").note, str)

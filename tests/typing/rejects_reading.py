@@ -38,3 +38,10 @@ def totals(models: ReadModels) -> int:
     by_customer: dict[int, int] = models.group(Order, Order.customer).count()  # error
     assert by_customer
     return models.max(Order, Order.total)  # error
+
+
+def searches(models: ReadModels) -> list[Order]:
+    models.search(Order)  # error
+    models.search(Order, 3)  # error
+    models.search(OrdersOf, "fragile")  # error
+    return models.search(Order, "fragile")  # error

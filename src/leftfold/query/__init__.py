@@ -13,14 +13,17 @@ from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
+from leftfold.query.searching import Found
 from leftfold.query.sql_projection import EventContext, SqlProjection
 from leftfold.query.statement_plan import StatementPlan
+from leftfold.query.text_fields import Text
 
 __all__ = [
     "CacheStatus",
     "Differences",
     "EventContext",
     "EventSkipped",
+    "Found",
     "Groups",
     "Indexes",
     "ModelStatus",
@@ -37,6 +40,7 @@ __all__ = [
     "ReplayProgress",
     "SqlProjection",
     "StatementPlan",
+    "Text",
     "Watch",
     "models_url",
 ]

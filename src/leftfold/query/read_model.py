@@ -11,6 +11,7 @@ from leftfold.model.fold import Fold, check_definition, fold_of
 from leftfold.model.message import Message, MessageType
 from leftfold.model.tag import TagField, hints_of
 from leftfold.query.indexes import Indexes, checked_indexes
+from leftfold.query.text_fields import text_fields
 
 OnChange = Literal["refuse", "rebuild"]
 TABLE_FORMAT = 1
@@ -65,6 +66,8 @@ class ReadModelDefinition:
         self._check_names()
         self._check_shards()
         _check_columns(owner)
+        self.texts = text_fields(owner)
+        self._check_texts()
         self.indexes = checked_indexes(owner, [field.name for field in self.fold.key], indexes)
 
     def __repr__(self) -> str:
@@ -105,6 +108,11 @@ class ReadModelDefinition:
                 f"other names than {' and '.join(VERSION_FIELDS)}, which say when a row was true",
                 "rename the field",
             )
+
+    def _check_texts(self) -> None:
+        if self.texts and not self.fold.key:
+            found = f"{self.name} marks {self.texts[0]} with Text and has no key: it is one row"
+            raise InvalidModel(found, "a key", "leave out Text()")
 
     def _check_shards(self) -> None:
         if type(self.shards) is not int or not 1 <= self.shards <= MOST_SHARDS:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leftfold.errors import UnknownName, UsageError
@@ -19,6 +20,7 @@ from leftfold.query.aggregates import (
 )
 from leftfold.query.paging import Page
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.searching import Found, snippet_of, words_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -80,6 +82,25 @@ class ReadModels:
         """
         selection = self._snapshot.selection(self._model(model))
         return Page(*selection.page(where, equal, order_by, limit, after))
+
+    def search(
+        self, model: type[M], text: str, /, *, limit: int = 20, where: "Where | None" = None, **equal: object
+    ) -> list[Found[M]]:
+        """Return the rows whose `Text()` fields together have all words of a text, those that fit best first.
+
+        Any text is allowed: only its words count. A text without words finds nothing.
+        """
+        definition = self._model(model)
+        if not definition.texts:
+            raise UsageError(
+                f"{definition.name} was searched and has no field that is marked with Text",
+                'a field such as title: Annotated[str, Text()] = ""',
+                "mark the fields to search, and raise the version of the model",
+            )
+        words, selection = words_of(text), self._snapshot.search(definition)
+        rows = selection.search(where, equal, words, limit) if words else []
+        texts = attrgetter(*definition.texts, definition.texts[0])
+        return [Found(row, score, *snippet_of([each or "" for each in texts(row)], words)) for row, score in rows]
 
     def count(self, model: type[ReadModel], *, where: "Where | None" = None, **equal: object) -> int:
         """Return how many rows meet all conditions."""

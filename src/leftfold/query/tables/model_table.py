@@ -13,6 +13,7 @@ from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import Json, column_type, form_of, is_read_alike
 from leftfold.query.tables.indexes import align_indexes
 from leftfold.query.tables.target import Tables
+from leftfold.query.tables.texts import align_texts, drop_texts
 
 LONGEST_NAME = 63
 
@@ -56,6 +57,7 @@ class ModelTable(Tables):
         """Bring the indexes of the rows, and those of their versions, in line with the code."""
         tables = [self.current] if self.versions is None else [self.current, self.versions]
         align_indexes(connection, self.definition, tables)
+        align_texts(connection, self.current, self.definition.texts)
 
     def create_temporary(self, connection: sa.Connection) -> None:
         """Create an empty temporary table of the rows, which hides the stored one on this connection."""
@@ -115,7 +117,8 @@ def tables_of(stem: str, *, history: bool = True) -> tuple[str, ...]:
 
 
 def drop(connection: sa.Connection, name: str) -> None:
-    """Drop a table if it exists."""
+    """Drop a table if it exists, with its full-text index."""
+    drop_texts(connection, name)
     sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
 
 

@@ -12,10 +12,12 @@ from leftfold.errors import UsageError
 from leftfold.query.statement_plan import StatementPlan
 from leftfold.query.tables.indexes import names_of_indexes
 from leftfold.query.tables.model_table import ModelTable
+from leftfold.query.tables.texts import text_index_of
 
 SQLITE_STEP = re.compile(r'(?P<verb>SCAN|SEARCH) "?(?P<table>\w+)"?(?: AS \w+)?(?: USING (?P<how>.*))?')
 SQLITE_INDEX = re.compile(r"(?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX (\w+)")
 SQLITE_SORT = "TEMP B-TREE FOR ORDER BY"  # other words say that it sorts only rows that are equal in the first terms
+VIRTUAL = "VIRTUAL TABLE INDEX"  # of a full-text search
 BLANKS = re.compile(r"\s+")
 
 
@@ -82,15 +84,23 @@ def statement_plans(
         for table in (each.current, each.versions):
             if table is not None and sa.inspect(connection).has_table(table.name):
                 names |= names_of_indexes(connection, each.definition, table)
+        text_index = text_index_of(connection, each.current.name)
+        if text_index is not None:
+            names[text_index] = f"Text({', '.join(each.definition.texts)})"
     alike = {each.statement: each for each in sent}
     return [_in_words(BLANKS.sub(" ", each.statement), plan_of(connection, each), names) for each in alike.values()]
 
 
 def _in_words(statement: str, plan: Plan, names: Mapping[str, str]) -> StatementPlan:
-    indexes = (f"{read.table} {names.get(read.by, read.by)}" for read in plan.reads if read.by)
+    indexes = (_index_in_words(read, names) for read in plan.reads if read.by)
     scans = (read.table for read in plan.reads if read.whole and not read.by)
     steps = [_with_declared(step, names) for step in plan.steps]
     return StatementPlan(statement, tuple(steps), tuple(dict.fromkeys(indexes)), tuple(dict.fromkeys(scans)))
+
+
+def _index_in_words(read: TableRead, names: Mapping[str, str]) -> str:
+    name = names.get(read.by or "", read.by or "")
+    return name if read.table == read.by else f"{read.table} {name}"
 
 
 def _with_declared(step: str, names: Mapping[str, str]) -> str:
@@ -107,6 +117,8 @@ def _sqlite_plan(details: Sequence[str]) -> Plan:
 
 
 def _sqlite_read(found: re.Match[str]) -> TableRead:
+    if VIRTUAL in found.string:
+        return TableRead(found["table"], found["table"], whole=False)
     index = SQLITE_INDEX.match(found["how"] or "")
     return TableRead(found["table"], index[1] if index else None, found["verb"] == "SCAN")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leftfold.errors import InvalidKey
+from leftfold.errors import InvalidKey, UsageError
 from leftfold.model.criteria import Criteria
 from leftfold.query.batch_fold import BatchFold, Row
 from leftfold.query.event_keys import Key
@@ -65,6 +65,10 @@ class ReadSnapshot(ABC):
     def selection(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be selected from."""
         return Selection(self._models[definition], self.source(definition), self._connection, self._scans)
+
+    def search(self, definition: ReadModelDefinition) -> Selection:
+        """Return the model's rows, to be searched."""
+        return self.selection(definition)
 
     def plans_of(self, ask: Callable[[], object]) -> list[StatementPlan]:
         """Return how the database runs the statements of a query."""
@@ -185,6 +189,14 @@ class PastSnapshot(ReadSnapshot):
         if name not in self._rows:
             self._rows[name] = self._folded(definition, tuple(key))
         return self._rows[name]
+
+    def search(self, definition: ReadModelDefinition) -> Selection:
+        """Refuse to search: the full-text index is that of the present rows."""
+        raise UsageError(
+            f"a search in {definition.name} as of position {self._as_of}",
+            "a search of the present: its index has the words of the present rows",
+            "search without as_of, or select rows of the past by their fields",
+        )
 
     def position(self, definition: ReadModelDefinition) -> int:
         """Return the position that was asked for."""

@@ -15,6 +15,7 @@ from leftfold.query.tables.keyset import check_values, parts_after
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.scans import ScanLog, Selected
 from leftfold.query.tables.sql_target import SqlTables
+from leftfold.query.tables.texts import searched
 
 COMPUTES = (
     r"""(?ix) (\b (sum|avg|total|abs|round) \s*\(\s* (distinct\s+)? (\w+\.)? | [-+*/%] \s* (\w+\.)?) "?\b{column}\b"""
@@ -137,6 +138,19 @@ class Selection:
         if len(rows) <= limit:
             return rows, None
         return rows[:limit], cursor_to(self._table.name, order, rows[limit - 1])
+
+    def search(
+        self, where: Where | None, equal: Mapping[str, Any], words: Sequence[str], limit: int
+    ) -> list[tuple[Any, float]]:
+        """Return the instances with all the words, the best first, and their scores."""
+        table = self._table
+        source, matches, score = searched(self._connection, table.current, table.definition.texts, table.key, words)
+        fields = [table.current.c[name] for name in table.fields]
+        conditions = [matches, *self._conditions(where), *self._equalities(equal)]
+        statement = sa.select(*fields, score.label("leftfold_score")).select_from(source).where(*conditions)
+        keys = self._sorting(order_of(table.key)) if table.has_ordered_key else []
+        ordered = statement.order_by(sa.desc("leftfold_score"), *keys).limit(limit)
+        return [(table.make(row[:-1]), float(row[-1])) for row in self._connection.execute(ordered)]
 
     def aggregate(
         self, where: Where | None, equal: Mapping[str, Any], by: Sequence[str], function: str, name: str | None
