@@ -320,6 +320,7 @@ def uses(live: LiveApp) -> dict[str, Awaitable[object]]:
         "processes": live.processes(),
         "reactors": live.reactors(),
         "query": live.query(example.Richest()),
+        "plan": live.plan(example.Richest()),
         "state": live.state(example.Account, "a"),
         "explain": live.explain(example.Account, "a"),
         "verify": live.verify(),

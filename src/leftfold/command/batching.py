@@ -306,7 +306,7 @@ class CommandQueue:
         self._waiting[turn] = deque()
 
     def end(self, turn: Turn) -> None:
-        """Start those who have come meanwhile in a task of its own, which no caller can cancel."""
+        """Start the waiting commands in a task of its own, which no caller can cancel."""
         waiting = self._waiting[turn]
         executions = _next_batch(waiting) if waiting else None
         if not executions:
