@@ -376,7 +376,12 @@ class App:
             new_id=new_id,
             randomness=randomness,
         )
-        return open_sync(open_live(self, url_of(log), options))
+        return open_sync(open_live(self, url_of(log), options), callers_run_it=not self._has_async_code)
+
+    @property
+    def _has_async_code(self) -> bool:
+        """Whether code of users may run on the event loop and await there: what it awaits may depend on its thread."""
+        return bool(self.reactors) or any(projection.handler.is_async for projection in self.projections.values())
 
     def test(self, clock: Clock) -> AbstractAsyncContextManager[LiveApp]:
         """Open the whole app in memory, to be tested: nothing happens by itself, and the same happens each time.

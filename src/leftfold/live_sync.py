@@ -335,10 +335,10 @@ class SyncLive:
         self._loop.run(self._live.cancel(name, *key, reason=reason))
 
 
-def open_sync(opening: AbstractAsyncContextManager[LiveApp]) -> SyncLive:
-    """Open a live app on a loop thread; closing it, or the end of the program, closes both."""
+def open_sync(opening: AbstractAsyncContextManager[LiveApp], *, callers_run_it: bool) -> SyncLive:
+    """Open a live app on a loop thread, see `LoopThread`; closing it, or the end of the program, closes both."""
     check_no_loop()
-    loop = LoopThread()
+    loop = LoopThread(callers_run_it=callers_run_it)
     try:
         return SyncLive(loop.run(opening.__aenter__()), loop, opening)
     except BaseException:
