@@ -44,7 +44,7 @@ FORMER = {
     "Recorded": "EventContext",
     "Moment": "ReadSnapshot",
     "Past": "PastSnapshot",
-    "Concern": "KeyedEvent",
+    "Concern": "KeyedEvents",
     "Unread": "UndecodableEvent",
     "Overtaken": "CheckpointMoved",
     "DecisionContended": "TooManyConflicts",

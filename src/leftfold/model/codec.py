@@ -105,9 +105,10 @@ def decode_lines(decode: Callable[[bytes], Any], lines: bytes, count: int) -> li
     That is so with another decoder than msgspec's, and for anything of which each line is not plainly one object: JSON
     has no `}` before a `{` within an object, so the objects in between begin and end with the lines.
     """
-    many: Callable[[bytes], list[Any]] | None = getattr(getattr(decode, "__self__", None), "decode_lines", None)
+    decoder = getattr(decode, "__self__", None)
+    many: Callable[[bytes], list[Any]] | None = getattr(decoder, "decode_lines", None)
     plain = count - 1 == lines.count(b"\n") == lines.count(b"}\n{") and lines.startswith(b"{") and lines.endswith(b"}")
-    if many is None or not plain:
+    if type(decoder) is not msgspec.json.Decoder or many is None or not plain:
         return None
     try:
         found = many(lines)

@@ -94,6 +94,8 @@ class Fold:
 
     def start(self, key: Sequence[Any]) -> Any:
         """Return the state before any event: only the key is set."""
+        if len(key) == len(self.key) == 1 and type(key[0]) is self.key[0].value_type:
+            return self.owner(**{self.key[0].name: key[0]})
         if len(key) != len(self.key) or None in key:
             raise InvalidKey(self.name, key, [field.name for field in self.key])
         fields = list(zip(self.key, key, strict=True))

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice
+from itertools import compress, islice, repeat
+from operator import attrgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
 import msgspec
 
-from leftfold.model.record import StoredEvent
+from leftfold.model.record import StoredColumns, StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
-from leftfold.query.event_keys import Key, key_of, key_reader, text_of_key
+from leftfold.query.event_keys import Key, key_of, key_reader, one_field, text_of_key
 from leftfold.query.parking import NOTHING_HELD, ParkedEvent, UndecodableEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Owns
@@ -17,6 +20,7 @@ from leftfold.query.shard import Owns
 CACHED_ROWS = 20_000
 CACHED_BYTES = 67_108_864
 ROWS_PER_MEASURED_ROW = 16
+MOST_MEASURED_ROWS = 100  # of a batch
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -53,8 +57,9 @@ class RowCache:
     def keep(self, rows: Mapping[Key, Row]) -> None:
         """Cache rows that are committed."""
         self._young.update(rows)
-        measured = islice(rows.values(), 0, None, ROWS_PER_MEASURED_ROW)
-        self._bytes += ROWS_PER_MEASURED_ROW * sum(size_of(row.state) for row in measured)
+        step = max(ROWS_PER_MEASURED_ROW, len(rows) // MOST_MEASURED_ROWS)
+        measured = islice(rows.values(), 0, None, step)
+        self._bytes += step * sum(size_of(row.state) for row in measured)
         if len(self._young) > self._size or self._bytes > self._most_bytes:
             self._old, self._young, self._bytes = self._young, {}, 0
 
@@ -63,23 +68,37 @@ class RowCache:
         self._young, self._old, self._bytes = {}, {}, 0
 
 
-Decode = Callable[[StoredEvent], Any]
 Skipped = Mapping[int, AbstractSet[str]]
 """The keys, as text, that leave out the event at a position."""
 NOTHING_SKIPPED: Skipped = {}
 
 
-class KeyedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event at its position, with the keys of the rows that it concerns, and its record if rows need it."""
+class KeyedEvents(NamedTuple):
+    """Events with their positions and the keys of their rows, column by column; with their records if rows need them.
 
-    position: int
-    event: Any
+    An event that concerns several rows occurs once for each of them.
+    """
+
+    positions: Sequence[int]
+    events: Sequence[Any]
     keys: Sequence[Key]
-    stored: StoredEvent | None = None
+    records: Sequence[StoredEvent] = ()
 
-    def of(self, keys: Sequence[Key]) -> "KeyedEvent":
-        """Return the event with some of its keys."""
-        return KeyedEvent(self.position, self.event, keys, self.stored)
+    def of_row(self, key: Key) -> "KeyedEvents":
+        """Return the events that concern one row."""
+        return self.only(key.__eq__)
+
+    def only(self, wanted: Owns) -> "KeyedEvents":
+        """Return the events that concern wanted rows."""
+        chosen = [wanted(key) for key in self.keys]
+        positions, events, keys = (list(compress(column, chosen)) for column in self[:3])
+        return KeyedEvents(positions, events, keys, list(compress(self.records, chosen)))
+
+    def one_by_one(self) -> Iterator["KeyedEvents"]:
+        """Yield each event for each of its rows alone."""
+        for at in range(len(self.keys)):
+            one = slice(at, at + 1)
+            yield KeyedEvents(self.positions[one], self.events[one], self.keys[one], self.records[one])
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +124,7 @@ class BatchFold:
     def __init__(
         self,
         definition: ReadModelDefinition,
-        decode: Decode,
+        registry: Registry,
         *,
         history: bool,
         skipped: Skipped = NOTHING_SKIPPED,
@@ -117,34 +136,68 @@ class BatchFold:
         self._skipped = skipped
         self._owner = definition.owner
         self._history = history
-        self._decode = decode
+        self._registry = registry
         self._evolve = fold.evolve
         self._start = fold.start
         self._change = fold.change
         self._key_of = key_of(fold)
-        self._readers = {event.owner: key_reader(fold, event) for event in fold.events}
+        self._one_part = len(fold.key) == 1
+        self._part_of = attrgetter(fold.key[0].name) if self._one_part else self._key_of
+        self._readers: dict[type, Callable[[Any], Sequence[Key]]] = {UndecodableEvent: lambda event: event.keys}
+        self._readers |= {event.owner: key_reader(fold, event) for event in fold.events}
+        fields = {event.owner: one_field(fold, event) for event in fold.events}
+        self._one_value = {owner: attrgetter(name) for owner, name in fields.items() if name is not None}
 
-    def keyed(self, events: Iterable[StoredEvent]) -> list[KeyedEvent]:
+    def keyed(self, events: Sequence[StoredEvent]) -> KeyedEvents:
         """Decode the events and find the keys of their rows; leave out types that the model does not fold.
 
         An event that cannot be decoded is an `UndecodableEvent`; its problem is raised if its tags name no keys.
         """
-        decode, readers, needs_record = self._decode, self._readers, self._change is not None
-        found: list[KeyedEvent] = []
-        for stored in events:
-            try:
-                event: object = decode(stored)
-            except Exception as problem:  # noqa: BLE001 - whatever an upcaster raises
-                found.append(self._undecodable(stored, problem))
-                continue
-            reader = readers.get(type(event))
-            if reader is not None:
-                found.append(KeyedEvent(stored.position, event, reader(event), stored if needs_record else None))
-        return found if self._owns is None else list(_owned(found, self._owns))
+        found = None
+        if isinstance(events, StoredColumns) and self._change is None:
+            found = self._keyed_columns(events)
+        if found is None:
+            found = self._with_keys(map(self._decoded, events), events)
+        return found if self._owns is None else found.only(self._owns)
 
-    def fold(
-        self, events: Iterable[KeyedEvent], rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD
-    ) -> Changes:
+    def _keyed_columns(self, columns: StoredColumns) -> KeyedEvents | None:
+        """Do that for many events at once; None if one of them cannot be decoded."""
+        events = self._registry.decode_columns(columns)
+        values = None if events is None else self._key_values(events)
+        if events is None or values is None:
+            return None if events is None else self._with_keys(events, columns)
+        return KeyedEvents(columns.positions, events, list(zip(values, strict=True)))
+
+    def _decoded(self, stored: StoredEvent) -> Any:
+        try:
+            return self._registry.decode(stored)
+        except Exception as problem:
+            keys = self._definition.keys_by_tags(stored.tags)
+            if keys is None:
+                raise
+            return UndecodableEvent(problem, keys)
+
+    def _key_values(self, events: Sequence[Any]) -> list[Any] | None:
+        """Return the key of each event if all are of one type that has it in one field, and have one; else None."""
+        types = set[Any](map(type, events))
+        get = self._one_value.get(types.pop()) if len(types) == 1 else None
+        values = None if get is None else list(map(get, events))
+        return None if values is None or NoneType in set(map(type, values)) else values
+
+    def _with_keys(self, events: Iterable[Any], records: Sequence[StoredEvent]) -> KeyedEvents:
+        readers = self._readers
+        found = [
+            (stored.position, event, key, stored)
+            for stored, event in zip(records, events, strict=True)
+            if (reader := readers.get(type(event))) is not None
+            for key in reader(event)
+        ]
+        if not found:
+            return KeyedEvents((), (), ())
+        positions, decoded, keys, stored = zip(*found, strict=True)
+        return KeyedEvents(positions, decoded, keys, () if self._change is None else stored)
+
+    def fold(self, events: KeyedEvents, rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD) -> Changes:
         """Fold into `rows`, which has every key of the events, and return what to write.
 
         The events of a key that is `held`, or that one of them holds up, are parked instead. With None nothing is
@@ -154,47 +207,50 @@ class BatchFold:
         versions: list[Version] = []
         parked: list[ParkedEvent] = []
         stuck = set(held or ())
-        for keyed in events:
-            for key in keyed.keys:
-                if stuck and key in stuck:
-                    parked.append(ParkedEvent(key, keyed.position, None))
-                    continue
-                row = rows[key]
-                try:
-                    state = self._next(key, row.state, keyed)
-                except Exception as problem:
-                    if held is None:
-                        raise
-                    stuck.add(key)
-                    parked.append(ParkedEvent(key, keyed.position, problem_of(problem), problem))
-                    continue
-                if state is row.state:
-                    continue
-                if self._history and row.state is not None:
-                    versions.append(Version(row.state, row.since, keyed.position))
-                rows[key] = changed[key] = Row(state, keyed.position)
+        evolve, start, owner, part_of, one_part = self._evolve, self._start, self._owner, self._part_of, self._one_part
+        change = self._change
+        plain = not self._skipped and UndecodableEvent not in set(map(type, events.events))
+        for position, event, key, record in zip(*events[:3], events.records or repeat(None), strict=False):
+            if stuck and key in stuck:
+                parked.append(ParkedEvent(key, position, None))
+                continue
+            row = rows[key]
+            before = state = row.state
+            try:
+                if plain or not self._is_left_out(key, position, event):
+                    state = evolve(start(key) if before is None else before, event)
+                    if type(state) is not owner or ((part_of(state),) if one_part else part_of(state)) != key:
+                        self._check_state(key, state, event)
+                    if change is not None and state is not None and state is not before and record is not None:
+                        state = change.noted(state, record)
+            except Exception as problem:
+                if held is None:
+                    raise
+                stuck.add(key)
+                parked.append(ParkedEvent(key, position, problem_of(problem), problem))
+                continue
+            if state is before:
+                continue
+            if self._history and before is not None:
+                versions.append(Version(before, row.since, position))
+            rows[key] = changed[key] = Row(state, position)
         return self._changes(changed, versions, parked)
 
-    def _undecodable(self, stored: StoredEvent, problem: Exception) -> KeyedEvent:
-        keys = self._definition.keys_by_tags(stored.tags)
-        if keys is None:
-            raise problem
-        return KeyedEvent(stored.position, UndecodableEvent(problem), keys)
-
-    def _next(self, key: Key, state: Any, keyed: KeyedEvent) -> Any:
-        event = keyed.event
-        if self._skipped and text_of_key(key) in self._skipped.get(keyed.position, ()):
-            return state
-        if type(event) is UndecodableEvent:
+    def _is_left_out(self, key: Key, position: int, event: object) -> bool:
+        """Return whether an event is skipped for a row; raise the problem of one that could not be decoded."""
+        if self._skipped and text_of_key(key) in self._skipped.get(position, ()):
+            return True
+        if isinstance(event, UndecodableEvent):
             raise event.problem
-        after = self._evolve(self._start(key) if state is None else state, event)
-        if after is state or after is None:
-            return after
-        if type(after) is not self._owner:
-            raise TypeError(f"evolve returned {after!r} for {type(event).__name__}")
-        if self._key_of(after) != key:
-            raise ValueError(f"evolve changed the key {key!r} to {self._key_of(after)!r} for {type(event).__name__}")
-        return after if keyed.stored is None or self._change is None else self._change.noted(after, keyed.stored)
+        return False
+
+    def _check_state(self, key: Key, state: Any, event: object) -> None:
+        """Raise for what evolve may not return: None is fine, as is a state with the same key."""
+        if state is None:
+            return
+        if type(state) is not self._owner:
+            raise TypeError(f"evolve returned {state!r} for {type(event).__name__}")
+        raise ValueError(f"evolve changed the key {key!r} to {self._key_of(state)!r} for {type(event).__name__}")
 
     def _changes(self, changed: Mapping[Key, Row], versions: list[Version], parked: list[ParkedEvent]) -> Changes:
         present = [row for row in changed.values() if row.state is not None]
@@ -202,11 +258,3 @@ class BatchFold:
         if self._history:
             versions.extend(Version(row.state, row.since, None) for row in present)
         return Changes([row.state for row in present], gone, versions, parked)
-
-
-def _owned(events: Iterable[KeyedEvent], owns: Owns) -> Iterator[KeyedEvent]:
-    """Keep only the keys that are owned, and the events that have any."""
-    for each in events:
-        keys = [key for key in each.keys if owns(key)]
-        if keys:
-            yield each.of(keys)

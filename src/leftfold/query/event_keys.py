@@ -32,6 +32,14 @@ def key_reader(fold: Fold, event: MessageType) -> KeyReader:
     return _one_value(names[0]) if len(names) == 1 else _one_of_each(names)
 
 
+def one_field(fold: Fold, event: MessageType) -> str | None:
+    """Return the field of an event whose value alone is the key of its row; None if there is no such field."""
+    if len(fold.key) != 1:
+        return None
+    fields = _fields_for(fold.key[0], fold, event)
+    return fields[0].name if len(fields) == 1 and not fields[0].many else None
+
+
 def key_of(fold: Fold) -> Callable[[Any], Key]:
     """Return a function that takes the key from a row's state."""
     names = [part.name for part in fold.key]

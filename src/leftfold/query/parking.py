@@ -31,6 +31,7 @@ class UndecodableEvent(msgspec.Struct, frozen=True, gc=False):
     """Stands for an event that could not be decoded; its tags name its keys."""
 
     problem: Exception
+    keys: Sequence[Key]
 
 
 class ParkedEvent(msgspec.Struct, frozen=True):

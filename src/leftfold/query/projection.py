@@ -1,7 +1,7 @@
 """Projections: each read model follows the log in a task of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from leftfold.errors import (
     StoreClosed,
 )
 from leftfold.model.criteria import EVERYTHING, Criteria
-from leftfold.model.record import StoredEvent
+from leftfold.model.record import StoredEvent, bytes_of_data, joined
 from leftfold.query.folded_log import NEAR_POSITIONS
 from leftfold.query.progress import CheckpointMoved, ProjectionProgress
 from leftfold.query.read_model import ReadModelDefinition
@@ -109,18 +109,19 @@ class Projection:
 
     async def _full_batches(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
         """Join batches while the log is far ahead: a row that many events concern is then written once."""
-        head, size, events = 0, 0, list[StoredEvent]()
+        head, size, count, parts = 0, 0, 0, list[Sequence[StoredEvent]]()
         async for batch in batches:
-            events += batch.events
-            size += sum(len(event.data) + len(event.metadata) for event in batch.events)
-            is_full = len(events) >= EVENTS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION
+            parts.append(batch.events)
+            count += len(batch.events)
+            size += bytes_of_data(batch.events)
+            is_full = count >= EVENTS_PER_TRANSACTION or size >= BYTES_PER_TRANSACTION
             if len(batch.events) >= FULL_BATCH and not is_full:
                 if batch.through >= head:
                     head = await self._store.head()
                 if batch.through < head:  # so that the next batch is sure to come
                     continue
-            yield Batch(events, batch.through)
-            size, events = 0, []
+            yield Batch(joined(parts), batch.through)
+            size, count, parts = 0, 0, []
 
     async def _resume(self) -> None:
         """Wait until nothing holds it up; go on from the stored checkpoint if something else may have moved it."""

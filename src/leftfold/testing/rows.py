@@ -25,7 +25,7 @@ class Table:
 
     def __init__(self, definition: ReadModelDefinition, registry: Registry, log: Iterable[StoredEvent] = ()) -> None:
         self.definition = definition
-        self._fold = BatchFold(definition, registry.decode, history=definition.history)
+        self._fold = BatchFold(definition, registry, history=definition.history)
         self._rows: dict[Key, Row] = {}
         self.fold(log)
 
@@ -44,10 +44,9 @@ class Table:
 
     def fold(self, events: Iterable[StoredEvent]) -> None:
         """Fold one batch."""
-        keyed = self._fold.keyed(events)
-        for each in keyed:
-            for key in each.keys:
-                self._rows.setdefault(key, NO_ROW)
+        keyed = self._fold.keyed(list(events))
+        for key in keyed.keys:
+            self._rows.setdefault(key, NO_ROW)
         self._fold.fold(keyed, self._rows, None)
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from leftfold.model.record import StoredEvent
-from leftfold.query.batch_fold import BatchFold, KeyedEvent, Row, RowCache
+from leftfold.query.batch_fold import BatchFold, KeyedEvents, Row, RowCache
 from leftfold.query.event_keys import Key
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedEvent, problem_of
@@ -43,14 +43,14 @@ class KeyedTarget(Target):
         self._table = tables
         self._rows = Rows(tables, dialect)
         skipped = log.skipped_by(tables.definition)
-        self._fold = BatchFold(tables.definition, log.decode, history=history, skipped=skipped, owns=owns)
+        self._fold = BatchFold(tables.definition, log.registry, history=history, skipped=skipped, owns=owns)
         self._cache = RowCache()
         self._applied: dict[Key, Row] = {}
 
     def apply(self, connection: sa.Connection, events: Sequence[StoredEvent], held: Held) -> list[ParkedEvent]:
         """Fold the events and write the rows that they change; return the events to park."""
         keyed = self._fold.keyed(events)
-        rows, missing = self._cache.among(key for each in keyed for key in each.keys)
+        rows, missing = self._cache.among(keyed.keys)
         rows.update(self._rows.load(connection, missing))
         changes = self._fold.fold(keyed, rows, held(connection, rows.keys()))
         self._rows.write(connection, changes)
@@ -60,9 +60,8 @@ class KeyedTarget(Target):
     def apply_alone(self, connection: sa.Connection, event: StoredEvent, held: Held) -> list[ParkedEvent]:
         """Do the same with one event, row by row: a row that cannot be written parks its key too."""
         parked: list[ParkedEvent] = []
-        for each in self._fold.keyed([event]):
-            for key in each.keys:
-                parked += self._apply_to_row(connection, each.of((key,)), held)
+        for each in self._fold.keyed([event]).one_by_one():
+            parked += self._apply_to_row(connection, each, held)
         return parked
 
     def committed(self) -> None:
@@ -101,17 +100,17 @@ class KeyedTarget(Target):
         connection.execute(sa.delete(checkpoint).where(checkpoint.c.model == built.stem))
         put(connection, present, begun._replace(tables=" ".join(present.tables)))
 
-    def _apply_to_row(self, connection: sa.Connection, keyed: KeyedEvent, held: Held) -> Sequence[ParkedEvent]:
-        (key,) = keyed.keys
+    def _apply_to_row(self, connection: sa.Connection, keyed: KeyedEvents, held: Held) -> Sequence[ParkedEvent]:
+        [key] = keyed.keys
         held_keys = held(connection, {key})
         try:
             with connection.begin_nested():
-                changes = self._fold.fold([keyed], self._rows.load(connection, [key]), held_keys)
+                changes = self._fold.fold(keyed, self._rows.load(connection, [key]), held_keys)
                 self._rows.write(connection, changes)
         except Exception as problem:
             if is_trouble(problem):
                 raise
-            return [ParkedEvent(key, keyed.position, problem_of(problem), problem)]
+            return [ParkedEvent(key, keyed.positions[0], problem_of(problem), problem)]
         return changes.parked
 
 

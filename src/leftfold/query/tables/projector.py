@@ -143,7 +143,9 @@ class Projector:
     def _pieces(self, batch: Batch) -> Iterator[Batch]:
         """Yield what is left of the batch, as much for each transaction as the target takes."""
         position = self.position
-        left = [event for event in batch.events if event.position > position]
+        left = batch.events
+        if left and left[0].position <= position:
+            left = [event for event in left if event.position > position]
         while self.position < batch.through:
             limit = self._target.batch_limit or len(left)
             piece, left = left[:limit], left[limit:]

@@ -236,12 +236,11 @@ class PastSnapshot(ReadSnapshot):
         """Return the row of a key, folded from the events of this key alone; None if there was none."""
         definition.fold.start(key)  # raises for a key of the wrong length
         skipped = self._log.skipped_by(definition)
-        fold = BatchFold(definition, self._log.decode, history=False, skipped=skipped)
+        fold = BatchFold(definition, self._log.registry, history=False, skipped=skipped)
         rows = {key: Row(None, 0)}
         held = set[Key]()
         for batch in self._read(definition.fold.criteria(key)):
-            found = fold.keyed(batch.events)
-            keyed = [each.of((key,)) for each in found if key in each.keys]
+            keyed = fold.keyed(batch.events).of_row(key)
             held.update(parked.key for parked in fold.fold(keyed, rows, held).parked)
         return rows[key].state
 
