@@ -91,8 +91,12 @@ class KeyedEvents(NamedTuple):
     def only(self, wanted: Owns) -> "KeyedEvents":
         """Return the events that concern wanted rows."""
         chosen = [wanted(key) for key in self.keys]
-        positions, events, keys = (list(compress(column, chosen)) for column in self[:3])
-        return KeyedEvents(positions, events, keys, list(compress(self.records, chosen)))
+        return KeyedEvents(
+            list(compress(self.positions, chosen)),
+            list(compress(self.events, chosen)),
+            list(compress(self.keys, chosen)),
+            list(compress(self.records, chosen)),
+        )
 
     def one_by_one(self) -> Iterator["KeyedEvents"]:
         """Yield each event for each of its rows alone."""
@@ -177,14 +181,14 @@ class BatchFold:
                 raise
             return UndecodableEvent(problem, keys)
 
-    def _key_values(self, events: Sequence[Any]) -> list[Any] | None:
+    def _key_values(self, events: Sequence[object]) -> list[Any] | None:
         """Return the key of each event if all are of one type that has it in one field, and have one; else None."""
-        types = set[Any](map(type, events))
-        get = self._one_value.get(types.pop()) if len(types) == 1 else None
+        types = set(map(type, events))
+        get = next((get for owner, get in self._one_value.items() if types == {owner}), None)
         values = None if get is None else list(map(get, events))
         return None if values is None or NoneType in set(map(type, values)) else values
 
-    def _with_keys(self, events: Iterable[Any], records: Sequence[StoredEvent]) -> KeyedEvents:
+    def _with_keys(self, events: Iterable[object], records: Sequence[StoredEvent]) -> KeyedEvents:
         readers = self._readers
         found = [
             (stored.position, event, key, stored)

@@ -3,10 +3,9 @@
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
-from itertools import chain
 from struct import Struct
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from leftfold.model.clock import from_microseconds, to_microseconds
 from leftfold.model.criteria import CriteriaItem
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.store.admission import MAX_SHOWN_MATCHES, AppendRequest, recognised
+from leftfold.store.bounds import has_no_times
 from leftfold.store.contract import Appended, IdempotencyKey
 
 _header = Struct(">5i").pack  # dimensions, nulls, element type, length, lower bound
@@ -96,8 +96,10 @@ def blobs(values: Sequence[bytes]) -> Blobs:
 
 
 def _joined(kind: type[Array], values: Sequence[bytes]) -> bytes:
-    lengths = map(_length, map(len, values))
-    return b"".join((_head(kind, len(values)), *chain.from_iterable(zip(lengths, values, strict=True))))
+    parts = [b""] * (2 * len(values))
+    parts[0::2] = map(_length, map(len, values))
+    parts[1::2] = values
+    return _head(kind, len(values)) + b"".join(parts)
 
 
 def _head(kind: type[Array], length: int, *, nulls: bool = False) -> bytes:
@@ -120,12 +122,13 @@ def calls_of(requests: Sequence[AppendRequest]) -> Iterator[Sequence[AppendReque
     call: list[AppendRequest] = []
     keys: set[str] = set()
     for request in requests:
-        timed = any(event.time is not None for event in request.events)
-        if call and (timed or any(key.value in keys for key in request.keys)):
+        timed = not has_no_times(request.events)
+        if call and (timed or (keys and any(key.value in keys for key in request.keys))):
             yield call
             call, keys = [], set()
         call.append(request)
-        keys.update(key.value for key in request.keys)
+        if request.keys:
+            keys.update(key.value for key in request.keys)
         if timed:
             yield call
             call, keys = [], set()
@@ -148,20 +151,22 @@ class AppendCall:
 
     def __init__(self, requests: Sequence[AppendRequest]) -> None:
         self._requests = requests
-        self._type_numbers: dict[str, int] = {}
+        self._events = [event for request in requests for event in request.events]
         self._keys = Columns(5)
         self._asked: list[IdempotencyKey] = []
-        self._events = EventColumns()
-        self._items = Columns(4)
+        self._item_requests: list[int] = []
         self._shown: list[tuple[CriteriaItem, int]] = []
         self._clashes = Columns(4)
         self._clashing: list[tuple[CriteriaItem, int, AppendRequest, int]] = []
-        self._batch_events = BatchEvents()
-        self._conditional = len(requests) > 1 and any(request.conditions for request in requests)
+        conditional = len(requests) > 1 and any(request.conditions for request in requests)
+        earlier = EarlierEvents() if conditional else None
         for number, request in enumerate(requests, 1):
-            self._add_keys(number, request)
-            self._add_conditions(number, request)
-            self._add_events(number, request)
+            if request.keys:
+                self._add_keys(number, request)
+            if request.conditions:
+                self._add_conditions(number, request, earlier)
+            if earlier is not None:
+                earlier.add(number, request)
 
     def __repr__(self) -> str:
         return f"<AppendCall of {len(self._requests)} requests>"
@@ -169,7 +174,6 @@ class AppendCall:
     def columns(self) -> list[Array]:
         """Return the arguments of the function from `request_events` on, in their order."""
         key_request, key_text, key_digest, key_place, key_events = self._keys.all
-        item_request, item_after, item_types, item_tags = self._items.all
         clash_later, clash_earlier, clash_place, clash_after = self._clashes.all
         return [
             integers([len(request.events) for request in self._requests]),
@@ -178,12 +182,11 @@ class AppendCall:
             blobs(key_digest),
             integers(key_place),
             integers(key_events),
-            texts(self._type_numbers),
-            *self._events.arrays(),
-            integers(item_request),
-            bigints(item_after),
-            texts(item_types),
-            texts(item_tags),
+            *self._event_columns(),
+            integers(self._item_requests),
+            bigints([after for _, after in self._shown]),
+            texts([lines(item.types) for item, _ in self._shown]),
+            texts([lines(item.tags) for item, _ in self._shown]),
             integers(clash_later),
             integers(clash_earlier),
             integers(clash_place),
@@ -222,22 +225,38 @@ class AppendCall:
             self._keys.add(number, key_text(key.value), key.digest, key.place, events)
             self._asked.append(key)
 
-    def _add_conditions(self, number: int, request: AppendRequest) -> None:
+    def _add_conditions(self, number: int, request: AppendRequest, earlier: "EarlierEvents | None") -> None:
         for condition in request.conditions:
             for item in condition.criteria.items:
-                self._items.add(number, condition.after, lines(item.types), lines(item.tags))
+                self._item_requests.append(number)
                 self._shown.append((item, condition.after))
-                for earlier, place in self._batch_events.matching(item):
-                    self._clashes.add(number, earlier, place, condition.after)
-                    self._clashing.append((item, condition.after, self._requests[earlier - 1], place))
+                for clashing, place in earlier.matching(item) if earlier is not None else ():
+                    self._clashes.add(number, clashing, place, condition.after)
+                    self._clashing.append((item, condition.after, self._requests[clashing - 1], place))
 
-    def _add_events(self, number: int, request: AppendRequest) -> None:
-        numbers = self._type_numbers
-        for place, event in enumerate(request.events):
-            type = numbers.get(event.type) or numbers.setdefault(event.type, len(numbers) + 1)
-            self._events.add(number, type, event)
-            if self._conditional:
-                self._batch_events.add(number, place, event.type, event.tags)
+    def _event_columns(self) -> Iterator[Array]:
+        """Yield the arrays of types, events and tags. Types, events and requests count from 1.
+
+        An event has each of its tags only once.
+        """
+        events = self._events
+        types = {type: number for number, type in enumerate(dict.fromkeys(event.type for event in events), 1)}
+        yield texts(types)
+        yield integers([number for number, request in enumerate(self._requests, 1) for _ in request.events])
+        yield integers([types[event.type] for event in events])
+        yield integers([event.version for event in events])
+        yield texts(["\n".join(event.tags) for event in events])
+        yield blobs([event.data for event in events])
+        yield blobs([event.metadata for event in events])
+        yield bigints(self._times())
+        yield texts([tag for event in events for tag in event.tags])
+        yield integers([number for number, event in enumerate(events, 1) for _ in event.tags])
+
+    def _times(self) -> Sequence[int | None]:
+        """Return the time of each event, or an empty list. If there are times, the call has one request."""
+        if has_no_times(self._events):
+            return []
+        return [None if event.time is None else to_microseconds(event.time) for event in self._events]
 
     def _known(self, request: AppendRequest, uses: Sequence[tuple[int, int, int, str]]) -> Appended | StoreError:
         """Return the append of a key that was used before, or the error that names the keys of several."""
@@ -280,72 +299,44 @@ class Columns:
             column.append(value)
 
 
-class EventColumns:
-    """The events of all requests and their tags; both count from 1."""
+class EarlierEvents:
+    """The events of the requests so far, to find those that an item of a later request matches.
+
+    They are indexed by tag at once, and by type once that is asked for: most items have a tag.
+    """
 
     def __init__(self) -> None:
-        self._requests: list[int] = []
-        self._types: list[int] = []
-        self._events: list[NewEvent] = []
-        self._joined: list[str] = []
-        self._tags: list[str] = []
-        self._tagged: list[int] = []
+        self._all: list[tuple[int, int, NewEvent]] = []  # the request, the place in it, and the event
+        self._by_tag: defaultdict[str, list[tuple[int, int, NewEvent]]] = defaultdict(list)
+        self._by_type: defaultdict[str, list[tuple[int, int, NewEvent]]] = defaultdict(list)
+        self._typed = 0  # events that are indexed by type
 
-    def add(self, request: int, type: int, event: NewEvent) -> None:
-        """Add an event, which has each of its tags only once."""
-        self._requests.append(request)
-        self._types.append(type)
-        self._events.append(event)
-        self._joined.append("\n".join(event.tags))
-        for tag in event.tags:
-            self._tags.append(tag)
-            self._tagged.append(len(self._events))
+    def add(self, number: int, request: AppendRequest) -> None:
+        """Add the events of a request."""
+        for place, event in enumerate(request.events):
+            found = (number, place, event)
+            self._all.append(found)
+            for tag in event.tags:
+                self._by_tag[tag].append(found)
 
-    def arrays(self) -> Iterator[Array]:
-        """Yield the arrays that the function takes."""
-        yield integers(self._requests)
-        yield integers(self._types)
-        yield integers([event.version for event in self._events])
-        yield texts(self._joined)
-        yield blobs([event.data for event in self._events])
-        yield blobs([event.metadata for event in self._events])
-        yield bigints(self._times())
-        yield texts(self._tags)
-        yield integers(self._tagged)
+    def matching(self, item: CriteriaItem) -> Iterable[tuple[int, int]]:
+        """Return each request with events that match the item, and the place of the last of these events."""
+        if item.tags and not self._by_tag.keys() >= item.tags:
+            return ()
+        last = {
+            number: place for number, place, event in self._candidates(item) if item.matches(event.type, event.tags)
+        }
+        return last.items()
 
-    def _times(self) -> Sequence[int | None]:
-        """Return the time of each event, or an empty list. If there are times, the call has one request."""
-        if all(event.time is None for event in self._events):
-            return []
-        return [None if event.time is None else to_microseconds(event.time) for event in self._events]
-
-
-class BatchEvents:
-    """The events of the requests so far, indexed by tag and type."""
-
-    def __init__(self) -> None:
-        self._by_tag: defaultdict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
-        self._by_type: defaultdict[str, list[tuple[int, int, str, tuple[str, ...]]]] = defaultdict(list)
-        self._all: list[tuple[int, int, str, tuple[str, ...]]] = []
-
-    def add(self, request: int, place: int, type: str, tags: tuple[str, ...]) -> None:
-        """Add an event."""
-        event = (request, place, type, tags)
-        self._all.append(event)
-        self._by_type[type].append(event)
-        for tag in tags:
-            self._by_tag[tag].append(event)
-
-    def matching(self, item: CriteriaItem) -> list[tuple[int, int]]:
-        """Return, for each request with events that match the item, its number and the place of the last such event."""
+    def _candidates(self, item: CriteriaItem) -> Iterable[tuple[int, int, NewEvent]]:
         if item.tags:
-            candidates = min((self._by_tag.get(tag, []) for tag in item.tags), key=len)
-        elif item.types:
-            candidates = sorted(event for type in item.types for event in self._by_type.get(type, ()))
-        else:
-            candidates = self._all
-        last = {request: place for request, place, type, tags in candidates if item.matches(type, tags)}
-        return list(last.items())
+            return min((self._by_tag[tag] for tag in item.tags), key=len)
+        if not item.types:
+            return self._all
+        for found in self._all[self._typed :]:
+            self._by_type[found[2].type].append(found)
+        self._typed = len(self._all)
+        return sorted(found for type in item.types for found in self._by_type.get(type, ()))
 
 
 @lru_cache(4096)
