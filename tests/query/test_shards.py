@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from leftfold.errors import InvalidModel, InvalidProjection
 from leftfold.model.message import Event
+from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition, SqlProjection
 from leftfold.query.progress import CheckpointMoved
 from leftfold.query.shard import Shard, shards_of
@@ -29,6 +30,17 @@ __all__ = ["place", "url"]
 
 class Killed(BaseException):
     """Ends a process in the middle of a batch."""
+
+
+class MortalRegistry(Registry):
+    """Ends the process at the event of one position."""
+
+    fatal = 0
+
+    def decode(self, stored: StoredEvent) -> Any:
+        if stored.position == self.fatal:
+            raise Killed
+        return super().decode(stored)
 
 
 class Act(NamedTuple):
@@ -57,7 +69,9 @@ class Split(Kept):
         super().__init__(model, history=history, shards=count, url=url)
         self.shards = shards_of(self.table.definition)
         self._projectors: dict[Shard, Projector] = {}
-        self._fatal = 0
+        self._registry = MortalRegistry()
+        for event in REGISTRY.types:
+            self._registry.add(event.owner)
 
     def projector(self, shard: Shard) -> Projector:
         """Whoever folds a shard; another process if the former one has ended."""
@@ -65,8 +79,7 @@ class Split(Kept):
             with self.database.writing() as connection:
                 found = {each.model: each for each in find_shards(connection, self.table.stem)}[shard.checkpoint]
             table, dialect = self.table, self.database.dialect
-            log = UnstoredLog(MemoryStore(), REGISTRY)
-            log.decode = self._decode
+            log = UnstoredLog(MemoryStore(), self._registry)
             target = KeyedTarget(table, log, dialect, history=table.history, owns=shard.owns)
             self._projectors[shard] = Projector(target, self.database, found)
         return self._projectors[shard]
@@ -91,10 +104,10 @@ class Split(Kept):
             with pytest.raises(CheckpointMoved):
                 former.step(batch)
         elif act.how == "is killed in it":
-            self._fatal = events[len(events) // 2].position
+            self._registry.fatal = events[len(events) // 2].position
             with pytest.raises(Killed):
                 self.projector(shard).step(batch)
-            self._fatal = 0
+            self._registry.fatal = 0
             del self._projectors[shard]
             assert self.projector(shard).position == after
             return
@@ -106,11 +119,6 @@ class Split(Kept):
         for shard in reversed(self.shards):
             projector = self.projector(shard)
             projector.step(Batch(log[projector.position :], len(log)))
-
-    def _decode(self, event: StoredEvent) -> Any:
-        if event.position == self._fatal:
-            raise Killed
-        return REGISTRY.decode(event)
 
 
 @settings(deadline=None, max_examples=examples(50))
