@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from leftfold.errors import ProjectionFailed
 from leftfold.model.message import Event
+from leftfold.model.record import StoredColumns
 from leftfold.query import ReadModel, ReadModelDefinition
 from leftfold.query.batch_fold import Row, RowCache
 from leftfold.query.parking import ParkedKey
@@ -121,6 +122,28 @@ def test_any_batches_give_the_rows_of_the_plain_fold(events: list[Event], ends: 
         fold_in_batches(kept, events, ends, forget)
 
         assert kept.rows() == sorted_rows(folded(model, events).values())
+
+
+def in_columns(events: Sequence[StoredEvent]) -> StoredColumns:
+    """Return events as a store returns them that reads nothing but their data."""
+    forms = [(event.type, event.version) for event in events]
+    return StoredColumns([event.position for event in events], forms, b"\n".join(event.data for event in events))
+
+
+@settings(deadline=None, max_examples=examples(60))
+@given(histories, st.sets(st.integers(1, 40)))
+def test_events_in_columns_give_the_rows_and_versions_of_whole_records(events: list[Event], ends: set[int]) -> None:
+    log = stored(events)
+    for model in (Balance, Turnover):
+        whole, columns = Kept(model, history=True), Kept(model, history=True)
+        fold_in_batches(whole, events, ends)
+
+        after, projector = 0, columns.projector()
+        for end in [*sorted(end for end in ends if 0 < end < len(log)), len(log)]:
+            projector.step(Batch(in_columns(log[max(after - 2, 0) : end]), end))  # two that are folded already
+            after = end
+
+        assert (columns.rows(), columns.versions()) == (whole.rows(), whole.versions())
 
 
 @settings(deadline=None, max_examples=examples(60))

@@ -160,6 +160,19 @@ async def test_the_past_of_a_parked_key_is_its_row_before_the_event(store: Memor
         assert await ask(read_side, lambda models: models.get(Strict, "a"), as_of=4) == Strict("a", [1])
 
 
+async def test_an_event_in_a_long_log_that_cannot_be_decoded_parks_the_keys_of_its_tags(tmp_path: Path) -> None:
+    amounts = {f"{n}": [1, 2] for n in range(200)}
+    async with SQLiteStore(tmp_path / "log.db") as store:
+        await append(store, *(Deposited(name, 1) for name in amounts))
+        bad = (await store.append([NewEvent("deposited", b"{}", ("account:7",))])).last
+        head = await append(store, *(Deposited(name, 2) for name in amounts))
+        async with reading(store, Strict) as read_side:
+            await read_side.wait(Strict, head)
+
+            assert await rows(read_side) == amounts | {"7": [1]}
+            assert [(each.key, each.position, each.queued) for each in await read_side.parked()] == [(("7",), bad, 2)]
+
+
 async def test_an_event_that_cannot_be_decoded_parks_the_keys_of_its_tags(store: MemoryStore) -> None:
     async with reading(store, Strict) as read_side:
         await store.append([NewEvent("deposited", b'{"account": "a", "amount": "many"}', ("account:a",))])
