@@ -206,6 +206,27 @@ async def test_a_rebuilt_table_has_the_indexes_of_the_code(log: str, url: str) -
     assert indexes_in(url) == [["customer", "order"]]
 
 
+async def test_a_rebuild_that_goes_on_takes_over_the_indexes_of_the_code(log: str, url: str) -> None:
+    async with shop().open(log, models=url) as live:
+        await rows(live)
+
+    async def rebuilt(indexes: Any, *, interrupted: bool) -> None:
+        def report(progress: Any) -> None:
+            if interrupted:
+                raise KeyError("interrupted")
+
+        app = shop(indexes=indexes, version=2)
+        [definition] = app.read_models.values()
+        async with open_store(log) as store:
+            await rebuild(definition, store, app.registry, url, on_progress=report)
+
+    with pytest.raises(KeyError):
+        await rebuilt(["total"], interrupted=True)
+    await rebuilt(["customer"], interrupted=False)
+
+    assert indexes_in(url) == [["customer", "order"]]
+
+
 async def test_a_model_that_is_split_keeps_its_indexes(log: str, url: str) -> None:
     for shards in (1, 3, 2):
         async with shop(indexes=BY_CUSTOMER, shards=shards).open(log, models=url) as live:

@@ -1,10 +1,11 @@
 """Selects that read a whole table: each is logged once."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from leftfold.query.indexes import Order
 from leftfold.query.tables.model_table import ModelTable
@@ -19,15 +20,21 @@ log = logging.getLogger("leftfold.models")
 class Selected(NamedTuple):
     """What a select asked for, and how many rows it returned.
 
-    `equal` are the fields that were compared with one value, `others` those in other conditions.
+    `equal` are the fields that were compared with one value; they are in the `conditions` too.
     """
 
     equal: Sequence[str]
-    others: Sequence[str]
+    conditions: Sequence[sa.ColumnElement[bool]]
     order: Order
     limit: int | None
     offset: int
     returned: int
+
+    def others(self) -> list[str]:
+        """Return the other columns in the conditions."""
+        parts: Iterator[Any] = (part for condition in self.conditions for part in visitors.iterate(condition))
+        names = dict.fromkeys(part.name for part in parts if isinstance(part, sa.Column))
+        return [name for name in names if name not in self.equal]
 
 
 class ScanLog:
@@ -76,7 +83,7 @@ def _has_many(table: ModelTable, connection: sa.Connection) -> bool:
 
 
 def _named(table: ModelTable, plan: Plan, selected: Selected) -> str:
-    named = [*(f"{name}=…" for name in selected.equal), *(f"where {name} …" for name in selected.others)]
+    named = [*(f"{name}=…" for name in selected.equal), *(f"where {name} …" for name in selected.others())]
     if selected.order:
         named.append(f"order_by {', '.join(map(str, selected.order))}")
     call = ", ".join([table.name, *named])
@@ -88,9 +95,9 @@ def _remedy(table: ModelTable, plan: Plan, selected: Selected) -> str:
     if selected.offset > MANY_ROWS:
         return "Page with after= in place of offset="
     indexable = {column.name for column in table.indexable}
-    wanted = [*selected.equal, *(map(str, selected.order) if selected.order else selected.others)]
+    wanted = [*selected.equal, *(map(str, selected.order) if selected.order else selected.others())]
     fields = [name for name in dict.fromkeys(wanted) if name.removeprefix("-") in indexable]
-    in_order = not plan.sorts and all(read.by for read in plan.reads) and not (selected.equal or selected.others)
+    in_order = not plan.sorts and all(read.by for read in plan.reads) and not (selected.equal or selected.others())
     if in_order or not fields or tuple(fields) == table.key[: len(fields)]:
         return "Select fewer rows: page with limit= and after="
     index = repr(fields[0]) if len(fields) == 1 else f"({', '.join(map(repr, fields))})"

@@ -111,7 +111,7 @@ class Selection:
         order = order_of(order_by)
         conditions = [*self._conditions(where), *self._equalities(equal)]
         names = [*(where if isinstance(where, Mapping) else ()), *equal]
-        asked = Selected(names, _columns_in(conditions, names), order, limit, offset, 0)
+        asked = Selected(names, conditions, order, limit, offset, 0)
         if after is None:
             statement = self._rows().where(*conditions).order_by(*self._sorting(order))
             return self._selected(statement.offset(offset) if offset else statement, asked)
@@ -223,13 +223,6 @@ class Selection:
             f"one of {', '.join(self._table.fields)}",
             "name a field of the read model; a minus in front of it in order_by means descending",
         )
-
-
-def _columns_in(conditions: Iterable[sa.ColumnElement[bool]], known: Sequence[str]) -> list[str]:
-    """Return the columns in conditions, other than the known ones."""
-    parts: Iterator[Any] = (part for condition in conditions for part in visitors.iterate(condition))
-    names = dict.fromkeys(part.name for part in parts if isinstance(part, sa.Column))
-    return [name for name in names if name not in known]
 
 
 def projections_read(statement: sa.Executable, projections: Iterable[SqlTables]) -> Iterator[SqlTables]:
