@@ -147,6 +147,14 @@ async def test_a_row_says_who_changed_it_last_and_when_now_in_the_past_and_after
                 assert (found.changed_at, found.changed_by) == rows[0][1:]
 
 
+async def test_rows_that_are_folded_from_a_whole_log_at_once_say_it_too(tmp_path: Path, url: str, place: Place) -> None:
+    async with stay(tmp_path, place.own()):
+        pass
+
+    async with stay(tmp_path, url) as live:
+        assert await live.query(Ask(), after=6) == NOW
+
+
 async def test_an_explanation_says_it_step_by_step(tmp_path: Path, place: Place) -> None:
     async with stay(tmp_path, place.own()) as live:
         row = await live.query(One("g-1"), after=6)

@@ -101,6 +101,17 @@ class Other(ReadModel):
         return type(self)(self.item, self.number + 1)
 
 
+class Twin(ReadModel):
+    """It has the key and the order of another model."""
+
+    item: ItemId
+    part: PartId
+    number: int = 0
+
+    def evolve(self, event: Changed | Gone) -> Self:
+        return type(self)(self.item, self.part, self.number + 1)
+
+
 class Total(ReadModel):
     events: int = 0
 
@@ -186,6 +197,7 @@ def library(request: pytest.FixtureRequest, place: Place, tmp_path: Path) -> Ite
     app, asked = App("library"), list[Callable[[ReadModels], Any]]()
     app.read_model(history=request.param, indexes=["number", ("-amount", "name"), ("open", "-when")])(Item)
     app.read_model(Other)
+    app.read_model(Twin)
     app.read_model(Total)
 
     @app.answers
@@ -368,6 +380,8 @@ def test_a_cursor_of_another_model_or_order_is_refused_by_name(library: Library)
     ]:
         with pytest.raises(InvalidCursor, match=said):
             library.ask(lambda models, options=options: models.page(Item, limit=2, after=cursor, **options))
+    with pytest.raises(InvalidCursor, match=r"it is of Item by .*, and this select is of Twin by -number, "):
+        library.ask(lambda models: models.select(Twin, order_by="-number", after=cursor))
     with pytest.raises(
         InvalidCursor, match="it is of Item by -number, -item, -part, and this select is of Other by -number"
     ):

@@ -209,6 +209,10 @@ def test_a_search_is_right_after_rebuilds_and_changes(log: str, url: str, option
             assert keys(ask(live, found("eta"), after=last)) == {("new", 0)}
             assert ask(live, found("zeta")) == []
             assert keys(ask(live, found("theta eta"))) == {("new", 0)}
+            last = write(log, Written("new", 0, "eta", None))
+            assert ask(live, found("theta"), after=last) == []
+            last = write(log, Written("new", 0, "eta", "iota"))
+            assert keys(ask(live, found("iota"), after=last)) == {("new", 0)}
 
 
 def test_nothing_is_left_of_full_text_indexes_that_are_not_used(log: str, url: str, place: Place) -> None:

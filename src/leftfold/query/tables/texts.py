@@ -20,6 +20,7 @@ from leftfold.query.tables.database import is_trouble
 NAME = re.compile(r"_ft([0-9a-f]{12})_[0-9a-f]{8}$")
 """Matches the end of the name of such an index, as those of other indexes."""
 FORM = "1"
+PENDING = "gin_pending_list_limit = 256"  # kB of new words that each search reads one by one, until they are sorted in
 LONGEST_BEGINNING = 38
 INSERTED, CHANGED, DELETED = "_i", "_u", "_d"  # the ends of the triggers' names
 
@@ -110,7 +111,7 @@ def searched(
 
 def _create(connection: sa.Connection, table: sa.Table, texts: Sequence[str], name: str) -> None:
     if connection.dialect.name == "postgresql":
-        on = f"{_quoted(connection, table.name)} USING gin ({_vector(connection, texts)})"
+        on = f"{_quoted(connection, table.name)} USING gin ({_vector(connection, texts)}) WITH ({PENDING})"
         connection.exec_driver_sql(f"CREATE INDEX {name} ON {on}".replace("%", "%%"))
     elif connection.dialect.name == "sqlite":
         for statement in _statements(connection, table, texts, name):
