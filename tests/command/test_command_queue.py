@@ -187,6 +187,31 @@ async def test_commands_without_a_model_wait_for_nobody(live: LiveApp, store: Co
     assert sorted(outcome.position for outcome in outcomes) == list(range(2, 22, 2))
 
 
+async def test_a_command_on_one_of_two_states_waits_for_the_command_on_both(live: LiveApp, calls: Calls) -> None:
+    await live.execute(Deposit("a", 5))
+    await live.execute(Deposit("b", 5))
+    calls.clear()
+
+    outcomes = await all_at_once(live, Transfer("a", "b", 2), Deposit("a", 1), Transfer("b", "a", 1), Deposit("b", 1))
+    again = await all_at_once(live, Transfer("a", "b", 2), Deposit("a", 1), Deposit("a", 1))
+
+    assert [type(outcome) for outcome in (*outcomes, *again)] == [Receipt] * 7
+    assert len(calls) == 7  # so none met a conflict
+    assert [(await live.state(Account, each)).balance for each in "ab"] == [5, 9]
+
+
+async def test_a_caller_who_goes_on_at_once_takes_nobody_s_turn(live: LiveApp, calls: Calls) -> None:
+    async def deposit(times: int) -> None:
+        for _ in range(times):
+            await live.execute(Deposit("a", 1))
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(deposit(20) for _ in range(3)))
+
+    assert (await live.state(Account, "a")).balance == 60
+    assert len(calls) == 60
+
+
 async def test_two_processes_on_one_entity_both_make_progress(live: LiveApp, other: LiveApp) -> None:
     outcomes = await asyncio.gather(
         *(app.execute(Deposit("a", 1)) for _ in range(50) for app in (live, other)), return_exceptions=True

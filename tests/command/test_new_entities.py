@@ -9,7 +9,7 @@ import pytest
 from leftfold import Command, LiveApp, Rejected
 from leftfold.model.criteria import EVERYTHING, Criteria
 from leftfold.store import Batch, MemoryStore
-from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Frozen, Withdraw, Withdrawn
+from tests.accounts import Account, Calls, Deposit, Deposited, Freeze, Frozen, Withdraw, Withdrawn, accounts_app
 
 PRACTICE = 8  # commands that meet new entities, after which the next is expected to meet one, too
 
@@ -94,6 +94,20 @@ async def test_what_is_rejected_without_a_read_is_decided_again_on_the_log(live:
     assert receipt.events == (Withdrawn("a", 5),)
     with pytest.raises(Rejected):
         await live.execute(Withdraw("nobody", 5))
+
+
+async def test_a_handler_that_fails_without_a_read_is_called_again_on_the_log(store: CountsReads) -> None:
+    def called(command: Any, *states: Any) -> None:
+        if command == Deposit("a", 5) and not states[0].balance:
+            raise ZeroDivisionError
+
+    async with accounts_app(called).open(store) as live, accounts_app().open(store) as other:
+        await practise(live, lambda account: Deposit(account, 1))
+        await other.execute(Deposit("a", 7))
+
+        await live.execute(Deposit("a", 5))
+
+        assert (await live.state(Account, "a")).balance == 12
 
 
 async def test_nothing_decided_without_a_read_is_decided_again_on_the_log(live: LiveApp, other: LiveApp) -> None:
