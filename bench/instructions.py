@@ -24,7 +24,7 @@ from bench.work import Work  # and with it the clock, before it is slowed down
 SLOWER = 50  # about as much as valgrind makes leftfold slower
 SECONDS = (2.0, 10.0)  # of the short and of the long run
 ENTITIES = 200
-NAMES = ("new-1", "decide-1", "decide-sync-1", "decide-128")
+NAMES = ("new-1", "decide-1", "decide-128")
 VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--fair-sched=yes", "--cachegrind-out-file=/dev/null")
 
 
@@ -82,7 +82,6 @@ def main() -> None:
     opened: Mapping[str, object] = {
         "new-1": partial(deciding.our_new_entities, callers=1),
         "decide-1": partial(deciding.our_held_entities, callers=1, entities=ENTITIES),
-        "decide-sync-1": partial(deciding.our_held_entities_sync, entities=ENTITIES),
         "decide-128": partial(deciding.our_held_entities, callers=deciding.MANY, entities=ENTITIES),
     }
     with opened[arguments.name](arguments.directory) as work:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.query import Watch
-from leftfold.signals import DelayedInterrupt, may_raise_here
+from leftfold.signals import DelayedInterrupt, SignalHandlers
 from leftfold.store.home import Home
 
 R = TypeVar("R")
@@ -53,6 +53,7 @@ class LoopThread:
         self._closed = False
         self._ended = False
         self._home = Home()
+        self._signals = SignalHandlers()
         self._thread = threading.Thread(target=self._run_when_due, name="leftfold loop", daemon=True)
         self._thread.start()
 
@@ -64,7 +65,7 @@ class LoopThread:
         except LeftfoldError:
             work.close()
             raise
-        if self._is_in_thread or not self._callers_run_it or may_raise_here() or _is_stack_deep():
+        if self._is_in_thread or not self._callers_run_it or self._signals.may_raise_here() or _is_stack_deep():
             return self._run_in_thread(work)
         with DelayedInterrupt(self._stop_soon) as interrupt:  # first: a lock would never be released
             if self._running.acquire(blocking=False):

@@ -58,12 +58,26 @@ class DelayedInterrupt:
         self._stop()
 
 
-def may_raise_here() -> bool:
-    """Return whether this thread runs a signal handler that may raise, other than Python's own for Ctrl-C."""
-    if not _is_main():
+class SignalHandlers:
+    """The signal handlers of the program, which only the main thread runs."""
+
+    def __init__(self) -> None:
+        self._harmless: list[Any] = []  # as they were when none of them could raise
+
+    def __repr__(self) -> str:
+        return f"<SignalHandlers{', they may raise here' if self.may_raise_here() else ''}>"
+
+    def may_raise_here(self) -> bool:
+        """Return whether this thread runs a handler that may raise, other than Python's own for Ctrl-C."""
+        if not _is_main():
+            return False
+        handlers = [*map(_getsignal, _NUMBERS)]
+        if handlers == self._harmless:
+            return False
+        if any(callable(handler) and handler is not signal.default_int_handler for handler in handlers):
+            return True
+        self._harmless = handlers
         return False
-    handlers = [*map(_getsignal, _NUMBERS)]
-    return any(callable(handler) and handler is not signal.default_int_handler for handler in handlers)
 
 
 def _is_main() -> bool:
