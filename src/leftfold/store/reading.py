@@ -93,6 +93,15 @@ class TypeNames:
         names = self.names
         return [StoredEvent(position, 0, names[type], version, data, b"", ()) for position, type, version, data in rows]
 
+    def columns(self, rows: Sequence[Sequence[Any]]) -> StoredColumns | None:
+        """Return the same as columns; None if the data of an event is not one line."""
+        positions, types, versions, data = zip(*rows, strict=True)
+        lines = b"\n".join(data)
+        if lines.count(b"\n") != len(rows) - 1:
+            return None
+        forms = {form: (self.names[form[0]], form[1]) for form in set(zip(types, versions, strict=True))}
+        return StoredColumns(positions, [forms[form] for form in zip(types, versions, strict=True)], lines)
+
 
 MAX_READS_PER_ROUND = 128
 MAX_BATCHES_AHEAD = 4  # of one read, if they are small

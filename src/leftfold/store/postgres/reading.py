@@ -105,11 +105,14 @@ class Reading:
         self.head = head
         self._cursor.end_at(head)
 
-    def _stored(self, rows: Sequence[tuple[Any, ...]], connection: Connection | None) -> list[StoredEvent]:
+    def _stored(self, rows: Sequence[tuple[Any, ...]], connection: Connection | None) -> Sequence[StoredEvent]:
         types = self._types
         if connection is not None and not types.knows(rows):
             types.load(connection)
-        return types.events_with_data(rows) if self._cursor.options.data_only else types.stored(rows)
+        if not self._cursor.options.data_only:
+            return types.stored(rows)
+        columns = types.columns(rows) if len(rows) > MAX_PROBED_EVENTS else None
+        return types.events_with_data(rows) if columns is None else columns
 
     def _batch(self, connection: Connection, sql: str, parameters: Sequence[Any], size: int) -> Batch:
         rows: list[tuple[Any, ...]] = []
