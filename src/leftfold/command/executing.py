@@ -130,8 +130,7 @@ class Executor:
     async def _execute_at_once(self, decision: Decision, state: State) -> Receipt:
         """Do what `_run` does, in the case that is by far the most frequent, with a third of the steps.
 
-        What can wait for nobody needs no execution, no batch and no lock. If the decision has to be made again, `_run`
-        makes it.
+        A command that waits for no other one needs no batch and no lock. If it has to be decided again, `_run` does so.
         """
         self._queue.begin(state)
         try:
