@@ -53,7 +53,7 @@ def _of_connection(contestant: object) -> tuple[dict[str, str], dict[str, str]]:
     connection: Any = getattr(contestant, "_writer", contestant)  # a store's; a floor is a connection itself
     if isinstance(contestant, PostgresStore):
         assert contestant._durable, "an append asks for it, whatever the connection has"
-        connection = contestant._writer.connection
+        connection = contestant._write_connection.connection
     if isinstance(connection, psycopg.Connection):
         return _of_postgres(connection), EQUAL_ON_POSTGRES
     return _of_sqlite(connection), EQUAL
