@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -45,19 +46,8 @@ async def positions(store: SQLiteStore, wanted: Criteria = ONE) -> list[int]:
     return [event.position async for batch in store.read(wanted, data_only=True) for event in batch.events]
 
 
-async def warm(store: SQLiteStore, jobs: list[object]) -> None:
-    """Wait until the connection of the reads on the loop is open."""
-    for _ in range(1_000):
-        before = len(jobs)
-        await store.head()
-        if len(jobs) == before:
-            return
-    pytest.fail("no read was made on the loop")
-
-
 async def test_the_first_read_of_an_entity_needs_no_thread(store: SQLiteStore, jobs: list[object]) -> None:
     await append(store, 3)
-    await warm(store, jobs)
     jobs.clear()
 
     assert await positions(store) == [1, 2, 3]
@@ -66,7 +56,6 @@ async def test_the_first_read_of_an_entity_needs_no_thread(store: SQLiteStore, j
 
 async def test_a_key_is_looked_up_without_a_thread(store: SQLiteStore, jobs: list[object]) -> None:
     await store.append([NewEvent("noted", b"{}")], key="k")
-    await warm(store, jobs)
     jobs.clear()
 
     found = await store.lookup("k")
@@ -77,7 +66,6 @@ async def test_a_key_is_looked_up_without_a_thread(store: SQLiteStore, jobs: lis
 
 async def test_a_read_sees_what_was_appended_before_it(store: SQLiteStore, jobs: list[object]) -> None:
     await append(store, 1)
-    await warm(store, jobs)
     for last in range(2, 6):
         await append(store, 1)
         assert await positions(store) == [*range(1, last + 1)]
@@ -85,7 +73,6 @@ async def test_a_read_sees_what_was_appended_before_it(store: SQLiteStore, jobs:
 
 async def test_a_long_read_goes_on_in_a_thread(store: SQLiteStore, jobs: list[object]) -> None:
     await append(store, 5_000)
-    await warm(store, jobs)
     jobs.clear()
 
     assert await positions(store) == [*range(1, 5_001)]
@@ -98,7 +85,6 @@ async def test_a_read_of_too_many_steps_is_made_by_a_thread(
     monkeypatch.setattr(loop_reads, "MAX_STEPS_ON_LOOP", 300)
     async with SQLiteStore(tmp_path / "log.db") as store:
         await append(store, 90)
-        await warm(store, jobs)
         jobs.clear()
 
         assert await positions(store) == [*range(1, 91)]
@@ -109,7 +95,6 @@ async def test_a_read_of_too_many_steps_is_made_by_a_thread(
 async def test_a_large_event_is_read_by_a_thread(store: SQLiteStore, jobs: list[object]) -> None:
     await append(store, 1, b'"' + b"x" * 100_000 + b'"')
     await append(store, 1)
-    await warm(store, jobs)
     jobs.clear()
 
     assert await positions(store) == [1, 2]
@@ -117,7 +102,6 @@ async def test_a_large_event_is_read_by_a_thread(store: SQLiteStore, jobs: list[
 
 
 async def test_other_tasks_get_a_turn_before_each_read(store: SQLiteStore, jobs: list[object]) -> None:
-    await warm(store, jobs)
     appending = asyncio.create_task(append(store, 1))
 
     while not await store.head():  # would never end if it kept the loop
@@ -125,22 +109,41 @@ async def test_other_tasks_get_a_turn_before_each_read(store: SQLiteStore, jobs:
     await appending
 
 
-async def test_a_store_can_be_closed_while_the_connection_is_opened(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path / "log.db")
-    reading = asyncio.create_task(store.head())
-    await asyncio.sleep(0)
-    await reading
-    await store.close()
+async def test_a_read_during_a_commit_is_made_by_a_thread(store: SQLiteStore, jobs: list[object]) -> None:
+    await append(store, 3)
+
+    with store._commits.writing:
+        assert await positions(store) == [1, 2, 3]
+
+    assert len(jobs) == 1
+
+
+async def test_a_read_that_fails_is_tried_by_a_thread_and_leaves_the_writing_connection_free() -> None:
+    connection, writing = sqlite3.connect(":memory:"), threading.Lock()
+    reads = LoopReads(connection, writing, lambda connection: None)
+
+    with pytest.raises(TooLong):
+        reads.run(lambda connection: connection.execute("SELECT no_such_column"))
+
+    assert not writing.locked()
+    assert reads.run(lambda connection: connection.execute("SELECT 7").fetchone()) == (7,)
+
+
+async def test_long_work_of_the_writing_connection_is_never_given_up() -> None:
+    connection = sqlite3.connect(":memory:")
+    reads = LoopReads(connection, threading.Lock(), lambda connection: None)
+    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) SELECT max(i) FROM n"
+
+    with pytest.raises(TooLong):
+        reads.run(lambda connection: connection.execute(counting).fetchone())
+
+    assert connection.execute(counting).fetchone() == (200_000,)
 
 
 def reads_that_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> LoopReads:
     clock = iter(range(10**9))
     monkeypatch.setattr(loop_reads, "perf_counter", lambda: next(clock) * seconds)
-    reads = LoopReads("a log", lambda connection: None)
-    opened: asyncio.Future[sqlite3.Connection] = asyncio.get_running_loop().create_future()
-    opened.set_result(sqlite3.connect(":memory:"))
-    reads.open(opened)
-    return reads
+    return LoopReads(sqlite3.connect(":memory:"), threading.Lock(), lambda connection: None)
 
 
 async def test_after_a_slow_read_the_threads_make_the_next_ones_and_twice_as_many_each_time(
@@ -156,12 +159,8 @@ async def test_after_a_slow_read_the_threads_make_the_next_ones_and_twice_as_man
                 reads.run(lambda connection: 7)
         expected = min(2 * expected, MOST_READS_AFTER_SLOW)
 
-    reads.close()
-
 
 async def test_quick_reads_stay_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reads_that_take(0.001, monkeypatch)
 
     assert [reads.run(lambda connection: 7) for _ in range(100)] == [7] * 100
-
-    reads.close()

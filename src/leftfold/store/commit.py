@@ -151,10 +151,10 @@ class GroupCommit:
     two switches between threads: after one turn of the loop in which no other append came, and while commits are quick
     (see `CommitPace`). `on_loop` does that; if it raises `StoreBusy` the thread tries again, and waits for the lock.
 
-    `commit` runs in the thread. Both return a result for each request in order, and raise only if nothing was written.
-    A batch that fails is halved until the failing request is alone. With `queue` requests under way, further callers
-    wait. After a commit, while no append waits, the thread calls `tidy`: it does a small part of the work that can
-    wait, returns whether there is more, and never raises. Belongs to one event loop.
+    `commit` runs in the thread. Both return a result for each request in order, and raise only if nothing was written;
+    `writing` is held meanwhile. A batch that fails is halved until the failing request is alone. With `queue` requests
+    under way, further callers wait. After a commit, while no append waits, the thread calls `tidy`: it does a small
+    part of the work that can wait, returns whether there is more, and never raises. Belongs to one event loop.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class GroupCommit:
         self._tidy = tidy
         self._on_loop = on_loop
         self._pace = CommitPace()
-        self._writing = threading.Lock()  # held by whichever thread uses the writing connection
+        self.writing = threading.Lock()  # held by whichever thread uses the writing connection
         self._alone: PendingAppend | None = None  # handed in, while others may still join
         self._in_thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -214,7 +214,7 @@ class GroupCommit:
             is_alone = self._alone is pending
             if is_alone:
                 self._alone = None
-        if not is_alone or not self._writing.acquire(blocking=False):
+        if not is_alone or not self.writing.acquire(blocking=False):
             return await self._append_in_thread(pending)
         begun = perf_counter()
         outcome: AppendResult | None = None
@@ -225,7 +225,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 as in the thread
             outcome = failure_of(error)
         finally:
-            self._writing.release()
+            self.writing.release()
         if outcome is None:
             return await self._append_in_thread(pending)
         self._pace.note(perf_counter() - begun, on_loop=True)
@@ -273,13 +273,13 @@ class GroupCommit:
         while not closing:
             batch, closing = self._gather()
             if batch:
-                with self._writing:
+                with self.writing:
                     begun = perf_counter()
                     outcomes = self._outcomes(batch)
                     seconds = perf_counter() - begun
                 self._answer(batch, outcomes, seconds)
             while self._gathering.empty() and not closing:
-                with self._writing:
+                with self.writing:
                     if not self._tidy():
                         break
 

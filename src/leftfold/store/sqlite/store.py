@@ -112,8 +112,6 @@ class SQLiteStore(DatabaseStore):
             partial(named_errors, self._where),
             verify=self._newest.verify,
         )
-        self._loop_reads = LoopReads(self._where, self._newest.verify)
-        self._opening: asyncio.Future[sqlite3.Connection] | None = None  # the connection of the reads on the loop
         self._unmerged = False  # whether there may be tags to merge, as after a segment has been filled
         self._step: MergeStep | None = None  # of a merge, to run between commits
         self._written = 0
@@ -126,6 +124,7 @@ class SQLiteStore(DatabaseStore):
             tidy=self._merge,
             on_loop=partial(self._commit, Use.COMMIT_ON_LOOP),
         )
+        self._loop_reads = LoopReads(self._writer, self._commits.writing, self._newest.verify)
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path}{'' if self._file.durable else ', not durable'} at {self._head.known}>"
@@ -170,15 +169,10 @@ class SQLiteStore(DatabaseStore):
 
     async def _read_on_loop(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Run a short read on the event loop, after other tasks have had a turn; or raise `TooLong`."""
-        if self._loop_reads.is_open:
-            await asyncio.sleep(0)
-            self._check_open()
-            self._file.check_in_place()
-            return self._loop_reads.run(read)
-        if self._opening is None:
-            self._opening = self._readers.begin(lambda _: self._file.open_reader())
-            self._opening.add_done_callback(self._loop_reads.open)
-        raise TooLong
+        await asyncio.sleep(0)
+        self._check_open()
+        self._file.check_in_place()
+        return self._loop_reads.run(read)
 
     async def _run(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read that is mostly short."""
@@ -226,9 +220,6 @@ class SQLiteStore(DatabaseStore):
     async def _release(self) -> None:
         await self._commits.close()
         self._beside.shutdown(wait=False)  # the commits have waited for its results
-        if self._opening is not None:
-            await asyncio.wait([self._opening])
-        self._loop_reads.close()
         await self._readers.close()
         self._writer.close()
 
