@@ -54,16 +54,6 @@ async def test_the_first_read_of_an_entity_needs_no_thread(store: SQLiteStore, j
     assert jobs == []
 
 
-async def test_a_key_is_looked_up_without_a_thread(store: SQLiteStore, jobs: list[object]) -> None:
-    await store.append([NewEvent("noted", b"{}")], key="k")
-    jobs.clear()
-
-    found = await store.lookup("k")
-
-    assert found is not None
-    assert (found.first, jobs) == (1, [])
-
-
 async def test_a_read_sees_what_was_appended_before_it(store: SQLiteStore, jobs: list[object]) -> None:
     await append(store, 1)
     for last in range(2, 6):
@@ -101,10 +91,10 @@ async def test_a_large_event_is_read_by_a_thread(store: SQLiteStore, jobs: list[
     assert len(jobs) == 1
 
 
-async def test_other_tasks_get_a_turn_before_each_read(store: SQLiteStore, jobs: list[object]) -> None:
+async def test_other_tasks_get_a_turn_before_each_read(store: SQLiteStore) -> None:
     appending = asyncio.create_task(append(store, 1))
 
-    while not await store.head():  # would never end if it kept the loop
+    while not await positions(store):  # would never end if it kept the loop
         pass
     await appending
 

@@ -174,14 +174,6 @@ class SQLiteStore(DatabaseStore):
         self._file.check_in_place()
         return self._loop_reads.run(read)
 
-    async def _run(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read that is mostly short."""
-        try:
-            return await self._read_on_loop(read)
-        except TooLong:
-            self._file.check_in_place()
-            return await self._readers.run(read)
-
     async def head(self) -> int:
         """Return the position of the newest event that any process has committed."""
         self._check_open()
@@ -191,7 +183,8 @@ class SQLiteStore(DatabaseStore):
     async def _look_at_head(self) -> None:
         """Advance the head, or raise `LogReplaced` if the log ends before it or was moved."""
         known = self._head.known
-        found = await self._run(head_of)
+        self._file.check_in_place()
+        found = await self._readers.run(head_of)
         if found < known:
             self.replacement.refuse(f"it has {found} events, and had {known} before")
         self._head.advance(found)
@@ -212,7 +205,8 @@ class SQLiteStore(DatabaseStore):
         return await self._readers.run_apart(problems)
 
     async def _find_key(self, key: str) -> tuple[Appended, bytes] | None:
-        return await self._run(partial(_appended, key=key))
+        self._file.check_in_place()
+        return await self._readers.run(partial(_appended, key=key))
 
     async def _keys_beyond(self, last: StoredKey | None) -> list[StoredKey]:
         return await self._readers.run(partial(stored_keys, beyond=last))
