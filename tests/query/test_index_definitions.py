@@ -1,7 +1,7 @@
 """Which indexes a read model can declare."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pytest
 
@@ -24,6 +24,7 @@ class Enrolment(ReadModel):
     place: int = 0
     tutor: Annotated[StudentId, NonKey] = ""
     notes: tuple[str, ...] = ()
+    most: ClassVar[int] = 30
 
     def evolve(self, event: Enrolled) -> Self:
         return replace(self, place=self.place + 1)
@@ -47,6 +48,7 @@ class Count(ReadModel):
             [("place", 3)],
             r"Enrolment has the index \('place', 3\)\n  expected: the name of a field, or a tuple of names",
         ),
+        (["most"], "an index on 'most'\n  expected: one of student, course, grade, place, tutor, notes\n"),
         (["size"], "an index on 'size'\n  expected: one of student, course, grade, place, tutor, notes\n"),
         (["--place"], "an index on '-place'\n"),
         (["notes"], "an index on notes, which is kept as JSON and has no order"),

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from leftfold.errors import InvalidModel
 from leftfold.model.tag import hints_of
 from leftfold.query.column_kind import column_kind
@@ -63,9 +65,10 @@ class ModelIndex(NamedTuple):
 
 def checked_indexes(owner: type, key: Sequence[str], declared: Any) -> tuple[ModelIndex, ...]:
     """Return the indexes that a read model declares; raise `InvalidModel` for one that cannot be made."""
-    name, hints = owner.__qualname__, hints_of(owner)
     if declared is None:
         return ()
+    name, all_hints = owner.__qualname__, hints_of(owner)
+    hints = {each.name: all_hints[each.name] for each in msgspec.structs.fields(owner)}  # no class variables
     if not isinstance(declared, list):
         raise _invalid(f"{name} has indexes={declared!r}", "a list of indexes")
     found = [_index(name, hints, key, each) for each in _items(declared)]

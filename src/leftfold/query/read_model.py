@@ -1,7 +1,7 @@
 """Read models: keyed folds that are kept as tables for queries."""
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,7 +28,7 @@ class ReadModel(Message):
     deletes the row; a later event of its key begins a new one.
     """
 
-    __keeps_change__: ClassVar = True
+    __keeps_change__ = True
 
     @classmethod
     def __check_definition__(cls) -> None:
