@@ -6,12 +6,13 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
+from leftfold.store.commit import MAX_SECONDS_ON_LOOP
+
 T = TypeVar("T")
 
 # What a read on the event loop may take; it holds up other tasks for as long (see decision 6 in docs/).
 MAX_STEPS_ON_LOOP = 20_000  # of SQLite's virtual machine, about half a millisecond
-MAX_BYTES_ON_LOOP = 65_536  # of an event
-MAX_SECONDS_ON_LOOP = 0.002
+MAX_EVENT_BYTES = 65_536
 NO_LIMIT = 2**62
 READS_AFTER_SLOW = 8  # in the threads, after a read on the loop that was slow
 MOST_READS_AFTER_SLOW = 1_024  # the same after many, each of which doubles it
@@ -52,7 +53,7 @@ class LoopReads:
         if not self._writing.acquire(blocking=False):
             raise TooLong
         begun = perf_counter()
-        most = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES_ON_LOOP)
+        most = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_EVENT_BYTES)
         self._steps_left = 2  # a statement may have some steps left of the read before
         try:
             found = read(self._connection)

@@ -48,7 +48,7 @@ T = TypeVar("T")
 log = logging.getLogger("leftfold.store")
 
 MAX_QUEUED_APPENDS = 4_096
-MAX_EVENTS_ON_LOOP = 100  # that a read on the event loop may have; a read of data alone begins with as few
+SHORT_READ_EVENTS = 100  # that a read on the event loop may have; a read of data alone begins with as few
 POLL_SECONDS = 0.02  # the longest delay, plus one read, until a commit of another process is noticed
 READING_THREADS = 2
 # After this process has written so many events, it hides the triggers; before, to read the schema would cost more.
@@ -154,7 +154,7 @@ class SQLiteStore(DatabaseStore):
         check_read(criteria, after, upto, limit)
         options = ReadOptions(after, upto, limit, bool(reverse), data_only)
         reading = Reading(self._types, criteria, options)
-        if data_only or (limit is not None and limit <= MAX_EVENTS_ON_LOOP):
+        if data_only or (limit is not None and limit <= SHORT_READ_EVENTS):
             try:
                 batch = await self._read_on_loop(reading.next_batch)
             except TooLong:
