@@ -18,6 +18,7 @@ from leftfold import (
     Query,
     ReadModel,
     ReadModels,
+    Reference,
     StatementPlan,
     Tag,
     Text,
@@ -118,3 +119,32 @@ def searches(models: ReadModels) -> None:
     assert_type(found[0].snippet, str)
     assert_type(found[0].matches, tuple[tuple[int, int], ...])
     assert_type(Order("o-1").note, str)
+
+
+class Customer(ReadModel):
+    customer: CustomerId
+    name: str = ""
+
+    def evolve(self, event: Placed) -> Self:
+        return self
+
+
+CUSTOMER = Reference(Order.customer, Customer)
+OTHERS = Reference((Order.order,), Order)
+
+
+def joins(models: ReadModels) -> None:
+    assert_type(CUSTOMER, Reference[Customer])
+    join = models.join(Order, CUSTOMER)
+    rows = join.select(where={"customer.name": "Ann"}, order_by="-customer.name", limit=3, total=4)
+    assert_type(rows, list[tuple[Order, Customer | None]])
+    for order, customer in rows:
+        assert_type(order.total, int)
+        assert_type(customer, Customer | None)
+    assert_type(join.page(limit=3).rows, list[tuple[Order, Customer | None]])
+    assert_type(join.count(total=4), int)
+    assert_type(
+        models.join(Order, CUSTOMER, OTHERS, CUSTOMER, OTHERS).select(),
+        list[tuple[Order, Customer | None, Order | None, Customer | None, Order | None]],
+    )
+    models.join(Order, CUSTOMER).select(where=models.table(CUSTOMER).c.name == "Ann")

@@ -1,9 +1,9 @@
 # pyright: strict
 """Mistakes in reading from read models: each line that ends in `# error` is reported by both checkers."""
 
-from accepts_reading import Order, OrdersOf, shop
+from accepts_reading import CUSTOMER, Customer, Order, OrdersOf, Placed, shop
 
-from leftfold import LiveApp, Page, ReadModels
+from leftfold import LiveApp, Page, ReadModels, Reference
 
 shop.read_model(indexes="customer")  # error
 shop.read_model(indexes=("customer", "-total"))  # error
@@ -45,3 +45,18 @@ def searches(models: ReadModels) -> list[Order]:
     models.search(Order, 3)  # error
     models.search(OrdersOf, "fragile")  # error
     return models.search(Order, "fragile")  # error
+
+
+Reference(Order.customer, Placed)  # error
+Reference(Order.customer)  # error
+Reference(Order.buyer, Customer)  # error
+
+
+def joins(models: ReadModels) -> list[tuple[Order, Customer]]:
+    models.join(Order)  # error
+    models.join(Order, Customer)  # error
+    models.join(OrdersOf, CUSTOMER)  # error
+    models.join(Order, CUSTOMER).page()  # error
+    for _, customer in models.join(Order, CUSTOMER).select():
+        customer.name  # error
+    return models.join(Order, CUSTOMER).select()  # error

@@ -13,6 +13,7 @@ from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
+from leftfold.query.reference import Join, Reference
 from leftfold.query.searching import Found
 from leftfold.query.sql_projection import EventContext, SqlProjection
 from leftfold.query.statement_plan import StatementPlan
@@ -26,6 +27,7 @@ __all__ = [
     "Found",
     "Groups",
     "Indexes",
+    "Join",
     "ModelStatus",
     "OnChange",
     "OnProgress",
@@ -37,6 +39,7 @@ __all__ = [
     "ReadModels",
     "ReadSide",
     "Rebuilt",
+    "Reference",
     "ReplayProgress",
     "SqlProjection",
     "StatementPlan",

@@ -8,17 +8,16 @@ import msgspec
 
 from leftfold.errors import InvalidCursor
 from leftfold.query.indexes import Order, words_of
-from leftfold.query.read_model import ReadModel
 
-M = TypeVar("M", bound=ReadModel)
+R = TypeVar("R")
 FORM = 1
 LIMIT = 2**63
 
 
-class Page(msgspec.Struct, Generic[M], frozen=True):
+class Page(msgspec.Struct, Generic[R], frozen=True):
     """Some rows of a read model, in an order, and the cursor of the next page: None on the last page."""
 
-    rows: list[M]
+    rows: list[R]
     next: str | None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from leftfold.errors import UnknownName, UsageError
 from leftfold.model.tag import hints_of
@@ -20,6 +20,7 @@ from leftfold.query.aggregates import (
 )
 from leftfold.query.paging import Page
 from leftfold.query.read_model import ReadModel, ReadModelDefinition
+from leftfold.query.reference import Join, Reference, places_of
 from leftfold.query.searching import Found, snippet_of, words_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from leftfold.query.tables.selection import Where
 
 M = TypeVar("M", bound=ReadModel)
+M1 = TypeVar("M1", bound=ReadModel)
+M2 = TypeVar("M2", bound=ReadModel)
+M3 = TypeVar("M3", bound=ReadModel)
+M4 = TypeVar("M4", bound=ReadModel)
 
 
 class ReadModels:
@@ -83,6 +88,37 @@ class ReadModels:
         selection = self._snapshot.selection(self._model(model))
         return Page(*selection.page(where, equal, order_by, limit, after))
 
+    @overload
+    def join(self, model: type[M], one: Reference[M1], /) -> Join[tuple[M, M1 | None]]: ...
+    @overload
+    def join(
+        self, model: type[M], one: Reference[M1], two: Reference[M2], /
+    ) -> Join[tuple[M, M1 | None, M2 | None]]: ...
+    @overload
+    def join(
+        self, model: type[M], one: Reference[M1], two: Reference[M2], three: Reference[M3], /
+    ) -> Join[tuple[M, M1 | None, M2 | None, M3 | None]]: ...
+    @overload
+    def join(
+        self,
+        model: type[M],
+        one: Reference[M1],
+        two: Reference[M2],
+        three: Reference[M3],
+        four: Reference[M4],
+        /,
+    ) -> Join[tuple[M, M1 | None, M2 | None, M3 | None, M4 | None]]: ...
+    def join(self, model: type[ReadModel], /, *references: Reference[Any]) -> Join[Any]:
+        """Read rows with the rows that they refer to: `models.join(Booking, GUEST).select(room=12)`.
+
+        `GUEST = Reference(Booking.guest, Guest)` gives tuples of a booking and its guest, None where there is none. One
+        statement reads them all. A reference may begin at a row that an earlier one leads to. In the present each model
+        is as far as it has come; `after=` and `as_of=` of the query hold for all of them.
+        """
+        places = places_of(model, references)
+        found = [(each, self._model(each.target), at) for each, at in zip(references, places, strict=True)]
+        return Join(self._snapshot.joined(self._model(model), found))
+
     def search(
         self, model: type[M], text: str, /, *, limit: int = 20, where: "Where | None" = None, **equal: object
     ) -> list[Found[M]]:
@@ -135,11 +171,14 @@ class ReadModels:
         selection = self._snapshot.selection(self._model(model))
         return Groups(model, by, partial(selection.aggregate, where, equal, field_names(model, by)), hints_of(model))
 
-    def table(self, model: type[ReadModel]) -> "sa.FromClause":
+    def table(self, model: type[ReadModel] | Reference[Any]) -> "sa.FromClause":
         """Return what to select from in your own SQL: `models.execute(sqlalchemy.select(models.table(Balance)))`.
 
-        In the past it is a subquery, or a temporary table, with the same columns.
+        In the past it is a subquery, or a temporary table, with the same columns. That of a reference is what a join
+        with it reads, for conditions.
         """
+        if isinstance(model, Reference):
+            return self._snapshot.referred(model, self._model(model.target))
         return self._snapshot.source(self._model(model))
 
     def execute(self, statement: "sa.Executable") -> "Sequence[sa.Row[Any]]":

@@ -15,9 +15,11 @@ from leftfold.query.folded_log import FoldedLog, ReplayProgress
 from leftfold.query.parking import ReplayParkedEvents
 from leftfold.query.progress import Behind
 from leftfold.query.read_model import ReadModelDefinition
+from leftfold.query.reference import Reference
 from leftfold.query.statement_plan import StatementPlan
 from leftfold.query.tables.checkpoints import find
 from leftfold.query.tables.database import rows_of, writable_scratch
+from leftfold.query.tables.joining import JoinedSelection, Referred
 from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.plans import recorded, statement_plans
@@ -50,6 +52,7 @@ class ReadSnapshot(ABC):
         reached: Mapping[ReadModelDefinition, int],
     ) -> None:
         self.touched: set[ReadModelDefinition] = set()
+        self._referred: dict[Reference[Any], sa.FromClause] = {}
         self._connection = connection
         self._models = models
         self._projections = projections
@@ -65,6 +68,24 @@ class ReadSnapshot(ABC):
     def selection(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be selected from."""
         return Selection(self._models[definition], self.source(definition), self._connection, self._scans)
+
+    def joined(
+        self, definition: ReadModelDefinition, references: Sequence[tuple[Reference[Any], ReadModelDefinition, int]]
+    ) -> JoinedSelection:
+        """Return the model's rows with the rows that they refer to; each reference begins at the row of a place."""
+        referred = [
+            Referred(reference, self._models[target], self.referred(reference, target), place)
+            for reference, target, place in references
+        ]
+        source = self.source(definition)
+        return JoinedSelection(self._models[definition], source, self._connection, self._scans, referred)
+
+    def referred(self, reference: Reference[Any], target: ReadModelDefinition) -> sa.FromClause:
+        """Return what to select from to read the rows that a reference leads to; the same throughout one query."""
+        source = self.source(target)
+        if reference not in self._referred:
+            self._referred[reference] = source.alias()
+        return self._referred[reference]
 
     def search(self, definition: ReadModelDefinition) -> Selection:
         """Return the model's rows, to be searched."""

@@ -70,7 +70,7 @@ def _reads_many(table: ModelTable, connection: sa.Connection, plan: Plan, select
 
     One that was asked for more rows by its limit reads no more than it has to.
     """
-    if not any(read.whole for read in plan.reads):
+    if not any(read.whole and read.table == table.stem for read in plan.reads):
         return False
     if plan.sorts or selected.limit is None or selected.returned < selected.limit:
         return _has_many(table, connection)

@@ -86,6 +86,7 @@ class Selection:
     ) -> None:
         self._table = table
         self._source = source
+        self._origin = source
         self._connection = connection
         self._scans = scans
 
@@ -137,7 +138,7 @@ class Selection:
         rows = self.select(where, equal, order_by if sorts else tuple(map(str, order)), limit + 1, 0, after)
         if len(rows) <= limit:
             return rows, None
-        return rows[:limit], cursor_to(self._table.name, order, rows[limit - 1])
+        return rows[:limit], cursor_to(self._table.name, order, self._own_row(rows[limit - 1]))
 
     def search(
         self, where: Where | None, equal: Mapping[str, Any], words: Sequence[str], limit: int
@@ -159,7 +160,7 @@ class Selection:
         groups = [self._column(field) for field in by]
         compute = getattr(sa.func, function)
         found = compute() if name is None else compute(self._column(name))
-        statement = sa.select(*groups, found).select_from(self._source).group_by(*groups)
+        statement = sa.select(*groups, found).select_from(self._origin).group_by(*groups)
         conditions = [*self._conditions(where), *self._equalities(equal)]
         ordered = [self._ordered(OrderedField(field, descending=False)) for field in by]
         return list(self._connection.execute(statement.where(*conditions).order_by(*ordered)))
@@ -180,10 +181,17 @@ class Selection:
 
     def _selected(self, statement: sa.Select[Any], asked: Selected) -> list[Any]:
         result = self._connection.execute(statement if asked.limit is None else statement.limit(asked.limit))
-        found = [self._table.make(row) for row in result]
+        found = [self._made(row) for row in result]
         if self._scans is not None:
             self._scans.note(self._table, self._connection, result.context, asked._replace(returned=len(found)))
         return found
+
+    def _made(self, row: Sequence[Any]) -> Any:
+        return self._table.make(row)
+
+    def _own_row(self, made: Any) -> Any:
+        """Return the instance of the model itself."""
+        return made
 
     def _rows(self) -> sa.Select[Any]:
         return sa.select(*(self._source.c[name] for name in self._table.fields))
