@@ -14,6 +14,8 @@ from leftfold.errors import InvalidKey
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.fold import fold_of
 from leftfold.model.message import Message, MessageType
+from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 AccountId = Annotated[str, Tag("account")]
@@ -131,7 +133,16 @@ def test_keys_of_other_types_are_rendered_as_the_events_tags_are(kind: Any, valu
 
 
 def test_events_are_folded_in_order() -> None:
-    assert fold_of(Holding).fold(Holding("a", "o"), [Opened("a", "o"), Moved("a", "b")]).seen == ("Opened", "Moved")
+    registry = Registry()
+    records = [registry.encode(event, b"{}") for event in (Opened("a", "o"), Moved("a", "b"))]
+    stored = [
+        StoredEvent(position, 0, record.type, record.version, record.data, record.metadata, record.tags)
+        for position, record in enumerate(records, 1)
+    ]
+
+    state, folded = fold_of(Holding).fold(Holding("a", "o"), stored, registry)
+
+    assert (state.seen, folded) == (("Opened", "Moved"), 2)
 
 
 def test_a_model_is_understood_once_and_a_subclass_anew() -> None:

@@ -26,6 +26,7 @@ from leftfold.loop_thread import SyncWatch
 from leftfold.model.change import ChangedAt, ChangedBy
 from leftfold.model.clock import Clock, SystemClock
 from leftfold.model.codec import Codec, JsonCodec
+from leftfold.model.context import EventContext
 from leftfold.model.criteria import ALL, EVERYTHING, NOTHING, Criteria, CriteriaItem, criteria
 from leftfold.model.message import Command, Event, Query, message
 from leftfold.model.metadata import Metadata, recording
@@ -43,7 +44,6 @@ from leftfold.process import (
 )
 from leftfold.query import (
     CacheStatus,
-    EventContext,
     Found,
     Groups,
     Join,

@@ -144,7 +144,7 @@ async def explain(
             event = registry.decode(stored)
             if event is None or (concerns is not None and not concerns(event)):
                 continue
-            after = fold.step(start if before is None else before, event, stored.position, deletes=deletes)
+            after = fold.step(start if before is None else before, event, stored, deletes=deletes)
             if fold.change is not None and after is not None and (after is not before or not steps):
                 after = fold.change.noted(after, stored)
             steps.append(

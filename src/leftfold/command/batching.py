@@ -260,7 +260,7 @@ class CommandBatch:
 
     def decide(self, registry: Registry, clock: Clock) -> StagedStates:
         """Decide all open executions in order, each on the outcome of those before; an error undoes its own only."""
-        staged = StagedStates(self.states)
+        staged = StagedStates(self.states, clock)
         several = len(self.executions) > 1
         for execution in self.executions:
             if execution.is_open:
@@ -345,12 +345,18 @@ class CommandQueue:
 
 
 def _next_batch(waiting: deque[Execution]) -> list[Execution]:
-    """Take the commands that can share an append; a second command with the same key waits for the first's outcome."""
+    """Take the commands that can share an append.
+
+    A second command with the same key waits for the first's outcome. A command on a state whose fold takes a context
+    has an append of its own: the next one is decided on the events as they were stored.
+    """
     executions: list[Execution] = []
     keys: set[str] = set()
     while waiting and len(executions) < MAX_COMMANDS_PER_APPEND:
         key = waiting[0].key
         if key is not None and key.value in keys:
+            break
+        if executions and any(state.fold.takes_context for state in executions[0].states):
             break
         execution = waiting.popleft()
         if not execution.abandoned:

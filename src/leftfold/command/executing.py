@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -151,7 +151,7 @@ class Executor:
             is_fresh = not state.loaded and not is_predicted
             if is_fresh:
                 self._predictor.observe(decision.handler, history=await self._states.refresh(state))
-            staged = StagedState(state)
+            staged = StagedState(state, self._clock)
             try:
                 records = decision.decide(self._registry, staged, self._clock)
             except Exception:
@@ -203,7 +203,8 @@ class Executor:
     async def complete_all(self, tickets: Iterable[tuple[Any, State, Metadata]]) -> None:
         """Complete many submitted commands in order with one append; tickets that are not open are left out.
 
-        If one of them fails, its error is raised and nothing is appended: complete them one by one then.
+        Commands on one state whose fold takes a context have an append each. If a command fails, its error is raised
+        and nothing of its append is written: complete them one by one then.
         """
         await self._complete(tickets)
 
@@ -213,9 +214,12 @@ class Executor:
             handler = self._handler_of(command)
             states = [*self._states_of(handler, command), ticket]
             decisions.append(Decision(Completing(handler), command, states, metadata, str(metadata.command), None))
-        execution = Execution(decisions, None)
-        await self._run([execution])
-        return execution.outcomes()
+        outcomes: list[Receipt | Exception] = []
+        for together in _decided_together(decisions):
+            execution = Execution(together, None)
+            await self._run([execution])
+            outcomes += execution.outcomes()
+        return outcomes
 
     # --- the loop
 
@@ -382,6 +386,19 @@ class Executor:
 def _over_present(metadata: Metadata | None) -> Metadata:
     """Complete metadata by that of the surrounding `recording` blocks."""
     return present_metadata() if metadata is None else metadata.over(present_metadata())
+
+
+def _decided_together(decisions: Iterable[Decision]) -> Iterator[list[Decision]]:
+    """Divide decisions into appends: if a state takes contexts, the next decision on it needs the stored events."""
+    together: list[Decision] = []
+    unstored = set[State]()
+    for decision in decisions:
+        if not unstored.isdisjoint(decision.states):
+            yield together
+            together, unstored = [], set[State]()
+        together.append(decision)
+        unstored.update(state for state in decision.states if state.fold.takes_context)
+    yield together
 
 
 def _without_events(decision: Decision, state: State) -> Receipt:

@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any
 
 from leftfold.command.snapshots import Snapshots
+from leftfold.model.clock import Clock
+from leftfold.model.context import context_of_decided
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold
 from leftfold.model.record import NewEvent, StoredEvent, bytes_of_data
@@ -66,6 +68,22 @@ class State:
             self.since_snapshot += folded
             self.grown += grown
 
+    def stage(self, value: Any, record: NewEvent, event: Any, clock: Clock) -> Any:
+        """Return a value of this state after a decided event, which has no position and no time yet."""
+        if self.fold.takes_context:
+            return self.fold.step(value, event, context_of_decided(record, clock.now()))
+        return self.fold.step(value, event)
+
+    def commit(self, value: Any, position: int, folded: int, grown: int) -> None:
+        """Take over a staged value, as of the last position of the append.
+
+        A fold that takes a context has to read its events as they were stored: then the value is forgotten.
+        """
+        if folded and self.fold.takes_context:
+            self.loaded = False
+        else:
+            self.advance(value, position, folded, grown)
+
 
 def criteria_of(fold: Fold, start: Any) -> Criteria:
     """Return the criteria that the model defines, or those that follow from its key and `evolve`."""
@@ -112,10 +130,11 @@ Staged = dict[State, tuple[Any, int, int]]
 class StagedState:
     """`StagedStates` of a single state."""
 
-    __slots__ = ("_events", "_size", "_state", "_value")
+    __slots__ = ("_clock", "_events", "_size", "_state", "_value")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, clock: Clock) -> None:
         self._state = state
+        self._clock = clock
         self._value = state.value
         self._events = 0
         self._size = 0
@@ -132,22 +151,23 @@ class StagedState:
     def apply(self, record: NewEvent, event: Any) -> None:
         """Fold a decided event in, if it concerns the state."""
         if self._state.criteria.matches(record.type, record.tags):
-            self._value = self._state.fold.step(self._value, event)
+            self._value = self._state.stage(self._value, record, event, self._clock)
             self._events += 1
             self._size += len(record.data)
 
     def commit(self, position: int) -> None:
         """Make the staged value the state's own, as of the last position of the append."""
-        self._state.advance(self._value, position, self._events, self._size)
+        self._state.commit(self._value, position, self._events, self._size)
 
 
 class StagedStates:
     """States with the decided events folded in; `commit` makes the staged values the states' own."""
 
-    __slots__ = ("_by_tag", "_staged", "_states")
+    __slots__ = ("_by_tag", "_clock", "_staged", "_states")
 
-    def __init__(self, states: Sequence[State]) -> None:
+    def __init__(self, states: Sequence[State], clock: Clock) -> None:
         self._states = states
+        self._clock = clock
         self._staged: Staged = {}
         self._by_tag = _by_tag(self._states) if len(self._states) > FEW_STATES else None
 
@@ -165,7 +185,8 @@ class StagedStates:
         for state in self._states if self._by_tag is None else self._candidates(record, self._by_tag):
             if state.criteria.matches(record.type, record.tags):
                 value, events, size = self._staged.get(state) or (state.value, 0, 0)
-                self._staged[state] = state.fold.step(value, event), events + 1, size + len(record.data)
+                value = state.stage(value, record, event, self._clock)
+                self._staged[state] = value, events + 1, size + len(record.data)
 
     def saved(self) -> Staged:
         """Return what is staged now, for `restore`."""
@@ -179,7 +200,7 @@ class StagedStates:
         """Make the staged values the states' own, as of the last position of the append."""
         for state in self._states:
             value, events, size = self._staged.get(state) or (state.value, 0, 0)
-            state.advance(value, position, events, size)
+            state.commit(value, position, events, size)
 
     def _candidates(self, record: NewEvent, by_tag: Mapping[str, Sequence[State]]) -> Iterable[State]:
         return dict.fromkeys(state for tag in (NO_TAG, *record.tags) for state in by_tag.get(tag, ()))
@@ -234,11 +255,11 @@ class States:
         """Bring a state up to the head, and return whether any event changed it."""
         value, position, folded, seen, grown = state.value, state.position, 0, 0, 0
         limit = None if state.loaded else LONG_HISTORY
-        async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=True):
-            events = self._registry.decode_all(batch.events)
-            value = state.fold.fold(value, events, batch.events)
+        fold = state.fold
+        async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=fold.data_only):
+            value, known = fold.fold(value, batch.events, self._registry)
             position = batch.through
-            folded += len(events)
+            folded += known
             seen += len(batch.events)
             grown += bytes_of_data(batch.events)
         if seen == limit:
@@ -274,10 +295,10 @@ class States:
         """Fold the events that belong to the state and are new to it."""
         matches, position = state.criteria.matches, state.position
         own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
-        new = self._registry.decode_all(own)
+        value, folded = state.fold.fold(state.value, own, self._registry)
         grown = sum(len(stored.data) for stored in own)
-        state.advance(state.fold.fold(state.value, new, own), through, len(new), grown)
-        return bool(new)
+        state.advance(value, through, folded, grown)
+        return folded > 0
 
     async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
         """Return the state as of a position, starting from the nearest snapshot before it."""
@@ -291,8 +312,8 @@ class States:
     async def _folded(self, fold: Fold, key: tuple[Any, ...], position: int, snapshot: tuple[Any, int] | None) -> Any:
         start = State(fold, key, self._registry)
         value, after = snapshot or (start.value, 0)
-        async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=True):
-            value = fold.fold(value, self._registry.decode_all(batch.events), batch.events)
+        async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=fold.data_only):
+            value, _ = fold.fold(value, batch.events, self._registry)
         return value
 
     async def note_changes(self, states: Iterable[State]) -> None:

@@ -19,22 +19,26 @@ from leftfold.errors import (
     UnresolvedAnnotation,
 )
 from leftfold.model.change import ChangeFields
+from leftfold.model.context import EventContext, event_context
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.fingerprint import Fingerprint, fingerprint
 from leftfold.model.message import Event, MessageType, event_classes, with_subclasses
 from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.model.record import StoredEvent
+from leftfold.model.registry import Registry
 from leftfold.model.signature import check_plain
-from leftfold.model.tag import TagField, hints_of, tag_fields
+from leftfold.model.tag import TagField, hints_of, tag_fields, unaliased
 from leftfold.wording import shown
 
 
 class Fold:
     """What a model class declares: its key fields, the event types that `evolve` takes, the criteria of a key.
 
-    `evolve(state, event)` is the class's own function. A model without key fields folds all events of its types.
-    `bases` are the classes that `evolve` names, `events` those and their subclasses: see `refresh`.
+    `evolve(state, event)` is the class's own function; if it takes a third parameter, that is the `EventContext`
+    (`takes_context`). `data_only`: the data of the events is all that the fold needs. `bases` are the classes that
+    `evolve` names, `events` those and their subclasses: see `refresh`. A model without key fields folds all events of
+    its types.
     """
 
     __slots__ = (
@@ -43,20 +47,24 @@ class Fold:
         "_fingerprint",
         "bases",
         "change",
+        "data_only",
         "events",
         "evolve",
         "key",
         "name",
         "owner",
+        "takes_context",
     )
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
         self.name = owner.__qualname__.rpartition(".")[2]
-        self.evolve: Callable[[Any, Any], Any] = _evolve_of(owner)
+        self.evolve: Callable[..., Any] = _evolve_of(owner)
+        self.takes_context = _takes_context(owner)
         _check_plain(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
         self.change = ChangeFields.of(owner)
+        self.data_only = self.change is None and not self.takes_context
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
         self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
@@ -90,7 +98,8 @@ class Fold:
         return other
 
     def _unchanging(self) -> Callable[[Any, Any], Any]:
-        return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", ("self", "event"))
+        names = ("self", "event", "context") if self.takes_context else ("self", "event")
+        return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", names)
 
     def start(self, key: Sequence[Any]) -> Any:
         """Return the state before any event: only the key is set."""
@@ -143,42 +152,55 @@ class Fold:
         """Return the events of all keys."""
         return Criteria(CriteriaItem(event.wire for event in self.events))
 
-    def fold(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent] = ()) -> Any:
-        """Return the state after these events, in order; `stored` are their records, for what an error says.
+    def fold(self, state: Any, stored: Sequence[StoredEvent], registry: Registry) -> tuple[Any, int]:
+        """Return the state after these events, in order, and how many there are of types that are known.
 
         `EvolveFailed` when evolve raises, or returns something else than a state. The state is checked once for all
         the events: what evolve gets after a wrong one makes it fail.
         """
+        if self.takes_context:
+            return self._step_by_step(state, stored, registry)
+        events = registry.decode_all(stored)
         try:
             after = reduce(self.evolve, events, state)
         except Exception:  # noqa: BLE001 whatever evolve raises is raised again by the event that it is about
-            return self._step_by_step(state, events, stored)
-        return after if type(after) is self.owner else self._step_by_step(state, events, stored)
+            return self._step_by_step(state, stored, registry)
+        return (after, len(events)) if type(after) is self.owner else self._step_by_step(state, stored, registry)
 
-    def step(self, state: Any, event: Any, position: int | None = None, *, deletes: bool = False) -> Any:
-        """Return the state after one event, stored at `position` if given. With `deletes` the state may be None."""
+    def _step_by_step(self, state: Any, stored: Sequence[StoredEvent], registry: Registry) -> tuple[Any, int]:
+        """Fold event by event, each with its record: for a context, or to name the event that cannot be folded."""
+        folded = 0
+        for record in stored:
+            for event in registry.decode_all((record,)):
+                state = self.step(state, event, record)
+                folded += 1
+        return state, folded
+
+    def step(
+        self, state: Any, event: Any, recorded: StoredEvent | EventContext | None = None, *, deletes: bool = False
+    ) -> Any:
+        """Return the state after one event, with its record or its context. With `deletes` the state may be None."""
         try:
-            after = self.evolve(state, event)
+            after = self.evolve(state, event, _context(recorded)) if self.takes_context else self.evolve(state, event)
         except ArgumentMutated:
             raise
         except Exception as error:
-            problem = f"raised {in_words(error)}"
-            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem) from error
+            raise self._failed(state, event, recorded, f"raised {in_words(error)}") from error
         if type(after) is not self.owner and not (deletes and after is None):
-            problem = f"returned {_shown(after)}"
-            raise EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem)
+            raise self._failed(state, event, recorded, f"returned {_shown(after)}")
         return after
 
-    def _step_by_step(self, state: Any, events: Sequence[Any], stored: Sequence[StoredEvent]) -> Any:
-        """Fold again, to name the event that cannot be folded."""
-        known = len(stored) == len(events)  # records of types that are unknown today have no event
-        for index, event in enumerate(events):
-            state = self.step(state, event, stored[index].position if known else None)
-        return state
+    def _failed(
+        self, state: Any, event: object, recorded: StoredEvent | EventContext | None, problem: str
+    ) -> EvolveFailed:
+        position = (recorded.position or None) if recorded is not None else None
+        return EvolveFailed(self.name, self.key_of(state), _wire_of(event), position, problem)
 
     def fingerprint(self) -> Fingerprint:
         """Return the fingerprint of the model; it changes with its fields, source and event versions."""
-        self._fingerprint = self._fingerprint or fingerprint(self.owner, self.events)
+        if self._fingerprint is None:
+            found = fingerprint(self.owner, self.events)
+            self._fingerprint = found.joined("context") if self.takes_context else found
         return self._fingerprint
 
     def _check_keys(self) -> None:
@@ -268,8 +290,13 @@ def _states_criteria(owner: type) -> bool:
     return "criteria" in vars(owner)
 
 
-def _evolve_of(owner: type) -> Callable[[Any, Any], Any]:
-    evolve: Callable[[Any, Any], Any] | None = getattr(owner, "evolve", None)
+def _context(recorded: StoredEvent | EventContext | None) -> EventContext:
+    assert recorded is not None, "a fold that takes a context needs the record of each event"
+    return recorded if isinstance(recorded, EventContext) else event_context(recorded)
+
+
+def _evolve_of(owner: type) -> Callable[..., Any]:
+    evolve: Callable[..., Any] | None = getattr(owner, "evolve", None)
     if evolve is None:
         raise InvalidModel(
             f"{owner.__qualname__} has no evolve",
@@ -279,14 +306,25 @@ def _evolve_of(owner: type) -> Callable[[Any, Any], Any]:
     return evolve
 
 
-def _events_of(owner: type) -> tuple[type, ...]:
+def _takes_context(owner: type) -> bool:
+    """Tell whether `evolve` takes a context beside the event; raise `InvalidModel` if it takes anything else."""
     evolve = _evolve_of(owner)
     names = list(inspect.signature(evolve).parameters)
-    if len(names) != 2:
-        raise InvalidModel(
-            f"{owner.__qualname__}.evolve takes {names}", "self and event", "write def evolve(self, event: ...) -> Self"
-        )
-    hint = hints_of(evolve).get(names[1])
+    if len(names) == 2:
+        return False
+    hint = unaliased(hints_of(evolve).get(names[2])) if len(names) == 3 else None
+    if hint is EventContext:
+        return True
+    raise InvalidModel(
+        f"{owner.__qualname__}.evolve takes {names}" + ("" if hint is None else f", the third one {hint!r}"),
+        "self, event and, for when, where and who, a third parameter annotated with leftfold.EventContext",
+        "write def evolve(self, event: ...) -> Self, or def evolve(self, event: ..., context: EventContext) -> Self",
+    )
+
+
+def _events_of(owner: type) -> tuple[type, ...]:
+    evolve = _evolve_of(owner)
+    hint = hints_of(evolve).get([*inspect.signature(evolve).parameters][1])
     found = event_classes(hint)
     if isinstance(hint, type) and isinstance(found, str) and not issubclass(Event, hint):
         raise NotAMessage(hint)

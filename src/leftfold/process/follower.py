@@ -225,7 +225,7 @@ class ProcessFollower:
             problem = event if isinstance(event, CannotDecode) else held.error
             if problem is not None:
                 raise problem
-            held.state = self.definition.fold.step(held.state, event, position)
+            held.state = self.definition.fold.step(held.state, event, stored)
             if position <= progress.reacted:
                 if stored.type in self._new:
                     self._passed_over[stored.type] += 1
@@ -295,7 +295,7 @@ class ProcessFollower:
                 continue
             try:
                 event = self._journal.registry.decode(stored)
-                held.state = self.definition.fold.step(held.state, event, stored.position)
+                held.state = self.definition.fold.step(held.state, event, stored)
             except (CannotDecode, EvolveFailed) as error:
                 held.error = error
                 break

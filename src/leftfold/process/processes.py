@@ -136,7 +136,7 @@ class Processes:
                 if stored.position in progress.skipped:
                     continue
                 event = registry.decode(stored)
-                state = definition.fold.step(state, event, stored.position)
+                state = definition.fold.step(state, event, stored)
                 steps.append(RecordedReaction(stored.position, event, state, answers.get(stored.position, ())))
         return ProcessInstance(state, progress, tuple(steps))
 

@@ -15,14 +15,13 @@ from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
 from leftfold.query.reference import Join, Reference
 from leftfold.query.searching import Found
-from leftfold.query.sql_projection import EventContext, SqlProjection
+from leftfold.query.sql_projection import SqlProjection
 from leftfold.query.statement_plan import StatementPlan
 from leftfold.query.text_fields import Text
 
 __all__ = [
     "CacheStatus",
     "Differences",
-    "EventContext",
     "EventSkipped",
     "Found",
     "Groups",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from leftfold.model.context import event_context
 from leftfold.model.record import StoredColumns, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
@@ -141,7 +142,9 @@ class BatchFold:
         self._owner = definition.owner
         self._history = history
         self._registry = registry
-        self._evolve = fold.evolve
+        self._evolve: Callable[..., Any] = fold.evolve
+        self._takes_context = fold.takes_context
+        self._data_only = fold.data_only
         self._start = fold.start
         self._change = fold.change
         self._key_of = key_of(fold)
@@ -158,7 +161,7 @@ class BatchFold:
         An event that cannot be decoded is an `UndecodableEvent`; its problem is raised if its tags name no keys.
         """
         found = None
-        if isinstance(events, StoredColumns) and self._change is None:
+        if isinstance(events, StoredColumns) and self._data_only:
             found = self._keyed_columns(events)
         if found is None:
             found = self._with_keys(map(self._decoded, events), events)
@@ -199,7 +202,7 @@ class BatchFold:
         if not found:
             return KeyedEvents((), (), ())
         positions, decoded, keys, stored = zip(*found, strict=True)
-        return KeyedEvents(positions, decoded, keys, () if self._change is None else stored)
+        return KeyedEvents(positions, decoded, keys, () if self._data_only else stored)
 
     def fold(self, events: KeyedEvents, rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD) -> Changes:
         """Fold into `rows`, which has every key of the events, and return what to write.
@@ -212,7 +215,6 @@ class BatchFold:
         parked: list[ParkedEvent] = []
         stuck = set(held or ())
         evolve, start, owner, part_of, one_part = self._evolve, self._start, self._owner, self._part_of, self._one_part
-        change = self._change
         plain = not self._skipped and UndecodableEvent not in set(map(type, events.events))
         for position, event, key, record in zip(*events[:3], events.records or repeat(None), strict=False):
             if stuck and key in stuck:
@@ -222,11 +224,10 @@ class BatchFold:
             before = state = row.state
             try:
                 if plain or not self._is_left_out(key, position, event):
-                    state = evolve(start(key) if before is None else before, event)
+                    state = start(key) if before is None else before
+                    state = evolve(state, event) if record is None else self._evolved(before, state, event, record)
                     if type(state) is not owner or ((part_of(state),) if one_part else part_of(state)) != key:
                         self._check_state(key, state, event)
-                    if change is not None and state is not None and state is not before and record is not None:
-                        state = change.noted(state, record)
             except Exception as problem:
                 if held is None:
                     raise
@@ -239,6 +240,14 @@ class BatchFold:
                 versions.append(Version(before, row.since, position))
             rows[key] = changed[key] = Row(state, position)
         return self._changes(changed, versions, parked)
+
+    def _evolved(self, before: Any, state: Any, event: object, record: StoredEvent) -> Any:
+        """Return the state after an event, for a model that needs its record: for the context, or for who and when."""
+        context = (event_context(record),) if self._takes_context else ()
+        after = self._evolve(state, event, *context)
+        if self._change is None or after is before or type(after) is not self._owner:
+            return after
+        return self._change.noted(after, record)
 
     def _is_left_out(self, key: Key, position: int, event: object) -> bool:
         """Return whether an event is skipped for a row; raise the problem of one that could not be decoded."""

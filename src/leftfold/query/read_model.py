@@ -90,7 +90,7 @@ class ReadModelDefinition:
     @property
     def data_only(self) -> bool:
         """Whether it needs only the data of an event, and neither its time nor its metadata."""
-        return self.fold.change is None
+        return self.fold.data_only
 
     def changed(self, stored: int) -> LeftfoldError:
         """Return the error for code that changed without its version."""

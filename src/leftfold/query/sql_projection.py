@@ -4,37 +4,20 @@ import collections.abc
 import inspect
 import types
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
-import msgspec
-
 from leftfold.errors import InvalidHandler, InvalidProjection, LeftfoldError, ReadModelChanged
+from leftfold.model.context import EventContext
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.fingerprint import Fingerprint, fingerprint_of_function
 from leftfold.model.fold import Fold
 from leftfold.model.message import MessageType, event_classes, with_subclasses
-from leftfold.model.metadata import Metadata, decode_metadata
-from leftfold.model.record import StoredEvent
 from leftfold.model.tag import hints_of, unaliased
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import model_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-
-class EventContext(msgspec.Struct, frozen=True):
-    """Where and when an event was recorded, by whom, why and by what command."""
-
-    position: int
-    time: datetime
-    metadata: Metadata
-
-
-def event_context(stored: StoredEvent) -> EventContext:
-    """Return what the log says of this event."""
-    return EventContext(stored.position, stored.time, decode_metadata(stored.metadata))
 
 
 LONGEST_NAME = 100

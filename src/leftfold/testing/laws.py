@@ -12,6 +12,7 @@ field that does not come back from its stored form. `app` is needed where upcast
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -21,9 +22,11 @@ from leftfold.command.states import criteria_of
 from leftfold.live import LiveApp
 from leftfold.model.fold import Fold, fold_of
 from leftfold.model.message import Query
+from leftfold.model.metadata import Metadata
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition, ReadModels
+from leftfold.testing.clock import START, FakeClock
 from leftfold.testing.difference import failure
 from leftfold.testing.rows import Table, Tables, in_batches
 from leftfold.testing.scenario import stored
@@ -52,7 +55,7 @@ def replay_equals_incremental(model: type[DecisionModel], events: Sequence[objec
         concerned = history.of(key)
         states = [history.fold.start(key)]
         for event in concerned:
-            states.append(history.fold.step(states[-1], history.registry.decode(event), event.position))
+            states.append(history.fold.step(states[-1], history.registry.decode(event), event))
         for folded, state in enumerate(states):
             replayed = history.replay(key, concerned[:folded])
             _same(f"{history.name(key)} after {folded} events: a replay and the state kept differ", replayed, state)
@@ -72,8 +75,7 @@ def snapshot_and_tail_equal_replay(
             before = history.replay(key, concerned[:cut])
             snapshot = decode(codec.encode(before))
             _same(f"{history.name(key)} does not come back from its stored form", before, snapshot)
-            tail = history.registry.decode_all(concerned[cut:])
-            after = history.fold.fold(snapshot, tail, concerned[cut:])
+            after, _ = history.fold.fold(snapshot, concerned[cut:], history.registry)
             _same(f"{history.name(key)}: a snapshot after {cut} events with the rest folded on it", whole, after)
 
 
@@ -116,7 +118,11 @@ class History:
         self.registry = app.registry if app is not None else Registry()
         for event in self.fold.events:
             self.registry.add(event.owner)
-        self.log = stored(self.registry, events)
+        self.log = [
+            record
+            for position, event in enumerate(events)
+            for record in stored(self.registry, [event], _time(position), _metadata(position), position)
+        ]
         self.keys: list[Key] = list(product(*self._key_values()))
 
     def of(self, key: Key) -> list[StoredEvent]:
@@ -126,7 +132,7 @@ class History:
 
     def replay(self, key: Key, events: Sequence[StoredEvent]) -> Any:
         """Return the state that these events make."""
-        return self.fold.fold(self.fold.start(key), self.registry.decode_all(events))
+        return self.fold.fold(self.fold.start(key), events, self.registry)[0]
 
     def name(self, key: Key) -> str:
         """Return the model and the key as text for a failure."""
@@ -134,7 +140,10 @@ class History:
 
     def records(self) -> list[NewEvent]:
         """Return the log, to be appended to another."""
-        return [NewEvent(event.type, event.data, event.tags, event.version) for event in self.log]
+        return [
+            NewEvent(event.type, event.data, event.tags, event.version, event.metadata, event.time)
+            for event in self.log
+        ]
 
     def _key_values(self) -> list[list[Any]]:
         found: list[dict[Any, None]] = [{} for _ in self.fold.key]
@@ -147,6 +156,16 @@ class History:
         return [list(values) for values in found]
 
 
+def _time(number: int) -> datetime:
+    """Return the time of an event: as in a log, some share one."""
+    return START + timedelta(hours=number // 2)
+
+
+def _metadata(number: int) -> Metadata:
+    """Return the metadata of an event: one in three has no actor."""
+    return Metadata(command=f"command {number}", actor=(None, "ann", "bob")[number % 3])
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run it in a thread of its own: the caller may be a test that runs in an event loop."""
     with ThreadPoolExecutor(1) as thread:
@@ -154,7 +173,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _check_states_as_of(model: type[DecisionModel], history: History) -> None:
-    async with _scratch(history).open("memory:") as live:
+    async with _scratch(history).open("memory:", clock=FakeClock(_time(len(history.log)))) as live:
         await _append(live, history)
         for key in history.keys:
             concerned = history.of(key)
@@ -173,7 +192,7 @@ async def _check_rows_as_of(model: type[ReadModel], history: History) -> None:
         return models.select(model)
 
     definition = scratch.read_models[model]
-    async with scratch.open("memory:") as live:
+    async with scratch.open("memory:", clock=FakeClock(_time(len(history.log)))) as live:
         await _append(live, history)
         for position in range(len(history.log) + 1):
             expected = _sorted(Table(definition, history.registry, history.log[:position]).rows.values())

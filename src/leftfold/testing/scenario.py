@@ -17,10 +17,11 @@ from leftfold.app import App
 from leftfold.command.batching import Decision
 from leftfold.command.handler import CommandHandler
 from leftfold.command.states import StagedStates, State
-from leftfold.errors import NotHandled, Rejected, UnknownName
+from leftfold.errors import NotHandled, Rejected, UnknownName, UsageError
+from leftfold.model.clock import to_microseconds
 from leftfold.model.fold import Fold
 from leftfold.model.message import CommandLike, EventLike, Query
-from leftfold.model.metadata import NOTHING_SAID, Metadata, present_metadata
+from leftfold.model.metadata import NOTHING_SAID, Metadata, encode_metadata, present_metadata
 from leftfold.model.record import NewEvent, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query import ReadModel, ReadModelDefinition
@@ -33,21 +34,32 @@ M = TypeVar("M", bound=ReadModel)
 R = TypeVar("R")
 
 
-def given(app: App, *events: EventLike) -> "Given":
-    """Start a scenario with what has happened, in its order."""
-    return Given(app, events)
+def given(app: App, *events: EventLike, at: datetime = START, metadata: Metadata = NOTHING_SAID) -> "Given":
+    """Start a scenario with what has happened, in its order: at which time, and with which metadata."""
+    app.expand()
+    return Given(app, stored(app.registry, events, at, metadata))
 
 
 class Given:
     """What has happened, as it would stand in the log."""
 
-    def __init__(self, app: App, events: Sequence[object]) -> None:
-        app.expand()
+    def __init__(self, app: App, log: Sequence[StoredEvent]) -> None:
         self._app = app
-        self._log = stored(app.registry, events)
+        self._log = log
 
     def __repr__(self) -> str:
         return f"<Given {len(self._log)} events of {self._app.name}>"
+
+    def and_given(self, *events: EventLike, at: datetime, metadata: Metadata = NOTHING_SAID) -> "Given":
+        """Add what happened at a later time, or with other metadata."""
+        last = self._log[-1].time if self._log else at
+        if at < last:
+            raise UsageError(
+                f"and_given(at={at.isoformat()}), after an event at {last.isoformat()}",
+                "the time of the last event, or a later one: times never decrease in a log",
+                "give what happened in its order",
+            )
+        return Given(self._app, [*self._log, *stored(self._app.registry, events, at, metadata, len(self._log))])
 
     @overload
     def when(self, asked: Query[R]) -> "Answered[R]": ...  # type: ignore[overload-overlap]  # a query is no command
@@ -101,7 +113,8 @@ class Given:
         handler = known[type(command)].unchanging()
         states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
         decision = Decision(handler, command, states, metadata, metadata.command or UUID(int=1).hex, None)
-        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)]), FakeClock(now))
+        clock = FakeClock(now)
+        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)], clock), clock)
         check(decision.records)
         return Decided(handler, decision)
 
@@ -113,7 +126,7 @@ class Given:
     def _state(self, fold: Fold, key: tuple[Any, ...]) -> State:
         state = State(fold.unchanging(), key, self._app.registry)
         concerned = [event for event in self._log if state.criteria.matches(event.type, event.tags)]
-        value = state.fold.fold(state.value, self._app.registry.decode_all(concerned), concerned)
+        value, _ = state.fold.fold(state.value, concerned, self._app.registry)
         state.advance(value, len(self._log), len(concerned))
         return state
 
@@ -200,13 +213,20 @@ class Answered(Generic[R]):
             )
 
 
-def stored(registry: Registry, events: Iterable[object]) -> list[StoredEvent]:
-    """Return the events as a log of exactly these events would store them."""
-    records = [registry.encode(event, b"{}") for event in events]
+def stored(
+    registry: Registry,
+    events: Iterable[object],
+    at: datetime = START,
+    metadata: Metadata = NOTHING_SAID,
+    after: int = 0,
+) -> list[StoredEvent]:
+    """Return the events as a log would store them in one append after a position."""
+    data, time = encode_metadata(metadata), to_microseconds(at)
+    records = [registry.encode(event, data) for event in events]
     check(records)
     return [
-        StoredEvent(position, 0, record.type, record.version, record.data, record.metadata, record.tags)
-        for position, record in enumerate(records, 1)
+        StoredEvent(position, time, record.type, record.version, record.data, record.metadata, record.tags)
+        for position, record in enumerate(records, after + 1)
     ]
 
 

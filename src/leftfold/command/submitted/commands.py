@@ -182,8 +182,8 @@ class Inbox:
             state.advance(state.value, batch.through, 0)
         if not found:
             raise UnknownTicket(ticket)
-        events = self.journal.registry.decode_all(found)
-        state.advance(self._fold.fold(state.value, events, found), state.position, 0)
+        value, _ = self._fold.fold(state.value, found, self.journal.registry)
+        state.advance(value, state.position, 0)
         first = found[0]
         last = max((event.position for event in found if event.type == HANDLED), default=found[-1].position)
         return TicketRecord(state, _metadata_of(ticket, first), first.position, last)

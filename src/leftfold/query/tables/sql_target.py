@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leftfold.errors import UsageError
+from leftfold.model.context import event_context
 from leftfold.model.record import StoredEvent
 from leftfold.query.event_keys import THE_ONE_ROW, text_of_key
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedEvent, problem_of
 from leftfold.query.rebuild_report import SAMPLES, Differences
-from leftfold.query.sql_projection import SqlProjection, event_context
+from leftfold.query.sql_projection import SqlProjection
 from leftfold.query.tables.async_connection import run_async
 from leftfold.query.tables.checkpoints import find
 from leftfold.query.tables.database import database_of, is_trouble

@@ -1,0 +1,74 @@
+# pyright: strict
+"""Deciding as a user writes it: contexts of events, in models and in tests."""
+
+from datetime import datetime
+from typing import Annotated, Self, assert_type
+
+from leftfold import App, Command, DecisionModel, Event, EventContext, Metadata, ProcessManager, ReadModel, Tag, replace
+from leftfold.testing import given
+from leftfold.testing.clock import START
+
+LoanId = Annotated[str, Tag("loan")]
+
+
+class Lent(Event):
+    loan: LoanId
+
+
+class Returned(Event):
+    loan: LoanId
+
+
+class Lend(Command):
+    loan: LoanId
+
+
+class Loan(DecisionModel):
+    loan: LoanId
+    since: datetime | None = None
+    by: str | None = None
+
+    def evolve(self, event: Lent | Returned, context: EventContext) -> Self:
+        assert_type(context.position, int)
+        assert_type(context.time, datetime)
+        assert_type(context.actor, str | None)
+        assert_type(context.metadata, Metadata)
+        match event:
+            case Lent():
+                return replace(self, since=context.time, by=context.actor)
+            case Returned():
+                return replace(self, since=None)
+
+
+library = App("library")
+
+
+@library.handles
+def lend(command: Lend, loan: Loan) -> Lent:
+    return Lent(command.loan)
+
+
+@library.read_model
+class LoanRow(ReadModel):
+    loan: LoanId
+    since: datetime | None = None
+
+    def evolve(self, event: Lent | Returned, context: EventContext) -> Self | None:
+        return replace(self, since=context.time)
+
+
+@library.process
+class Reminder(ProcessManager):
+    loan: LoanId
+    since: datetime | None = None
+
+    def evolve(self, event: Lent, context: EventContext) -> Self:
+        return replace(self, since=context.time)
+
+    def react(self, event: Lent) -> Lend | None:
+        return None
+
+
+given(library, Lent("l-1"), at=START, metadata=Metadata(actor="ann")).and_given(Returned("l-1"), at=START).when(
+    Lend("l-1")
+).then(Lent("l-1"))

@@ -1,0 +1,27 @@
+# pyright: strict
+"""Mistakes in deciding: each line that ends in `# error` is reported by both checkers."""
+
+from typing import Self
+
+from accepts_deciding import Lent, Loan, LoanId, Returned, library
+
+from leftfold import DecisionModel, EventContext, replace
+from leftfold.testing import given
+
+
+class Careless(DecisionModel):
+    loan: LoanId
+    by: str = ""
+
+    def evolve(self, event: Lent, context: EventContext) -> Self:
+        position: str = context.position  # error
+        context.actor.upper()  # error
+        return replace(self, by=context.who + position)  # error
+
+
+def since(loan: Loan) -> float:
+    return loan.since.timestamp()  # error
+
+
+given(library, Lent("l-1"), at="today")  # error
+given(library, Lent("l-1")).and_given(Returned("l-1"))  # error
