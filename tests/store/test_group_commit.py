@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from leftfold.errors import LeftfoldError, OutcomeUnknown, StoreBusy, StoreFailed
-from leftfold.store import Appended, NewEvent
+from leftfold.store import Appended, NewEvent, commit
 from leftfold.store.admission import AppendRequest
 from leftfold.store.commit import GroupCommit
 
@@ -78,6 +78,53 @@ async def test_an_append_that_comes_meanwhile_goes_before_more_tidying() -> None
     await asyncio.gather(second, closing)
 
     assert log.happened == ["commit of 1", "tidy", "commit of 1"]
+
+
+async def test_while_the_loop_wants_the_connection_the_thread_tidies_for_a_tenth_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, now, rounds = Log(), [0.0], 0
+
+    def tidy() -> bool:
+        nonlocal rounds
+        rounds, now[0] = rounds + 1, now[0] + 1.0
+        commits.writing.wanted_on_loop += 1
+        log.tidying.set()
+        return True
+
+    monkeypatch.setattr(commit, "perf_counter", lambda: now[0])
+    commits = GroupCommit(log.commit, log.on_commit, queue=8, tidy=tidy)
+    await commits.append(REQUEST)
+    log.tidying.wait()
+    await commits.append(REQUEST)  # its answer shows that the thread has looked at the clock
+    for now[0] in (2.0, 5.0, 9.9, 9.9):
+        await commits.append(REQUEST)
+    assert rounds == 1
+
+    log.tidying.clear()
+    now[0] = 10.0
+    await commits.append(REQUEST)
+    log.tidying.wait()
+    await commits.close()
+
+    assert rounds == 2
+
+
+async def test_after_a_pause_the_thread_tidies_without_being_asked() -> None:
+    log, rounds = Log(), iter(range(1, 4))
+
+    def tidy() -> bool:
+        commits.writing.wanted_on_loop += 1
+        if next(rounds) < 3:
+            return True
+        log.done.set()
+        return False
+
+    commits = GroupCommit(log.commit, log.on_commit, queue=8, tidy=tidy)
+    await commits.append(REQUEST)
+
+    log.done.wait()
+    await commits.close()
 
 
 async def test_of_a_batch_that_fails_only_the_request_at_fault_is_refused_and_it_is_logged(

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from leftfold.model.criteria import EVERYTHING, Criteria, criteria
 from leftfold.store import NewEvent, SQLiteStore
+from leftfold.store.commit import WritingLock
 from leftfold.store.reading import ReadingThreads
 from leftfold.store.sqlite import loop_reads
 from leftfold.store.sqlite.loop_reads import MOST_READS_AFTER_SLOW, READS_AFTER_SLOW, LoopReads, TooLong
@@ -119,19 +119,20 @@ async def test_a_read_during_a_commit_is_made_by_a_thread(store: SQLiteStore, jo
 
 
 async def test_a_read_that_fails_is_tried_by_a_thread_and_leaves_the_writing_connection_free() -> None:
-    connection, writing = sqlite3.connect(":memory:"), threading.Lock()
+    connection, writing = sqlite3.connect(":memory:"), WritingLock()
     reads = LoopReads(connection, writing, lambda connection: None)
 
     with pytest.raises(TooLong):
         reads.run(lambda connection: connection.execute("SELECT no_such_column"))
 
-    assert not writing.locked()
+    assert writing.take_on_loop()
+    writing.release()
     assert reads.run(lambda connection: connection.execute("SELECT 7").fetchone()) == (7,)
 
 
 async def test_long_work_of_the_writing_connection_is_never_given_up() -> None:
     connection = sqlite3.connect(":memory:")
-    reads = LoopReads(connection, threading.Lock(), lambda connection: None)
+    reads = LoopReads(connection, WritingLock(), lambda connection: None)
     counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) SELECT max(i) FROM n"
 
     with pytest.raises(TooLong):
@@ -143,7 +144,7 @@ async def test_long_work_of_the_writing_connection_is_never_given_up() -> None:
 def reads_that_take(seconds: float, monkeypatch: pytest.MonkeyPatch) -> LoopReads:
     clock = iter(range(10**9))
     monkeypatch.setattr(loop_reads, "perf_counter", lambda: next(clock) * seconds)
-    return LoopReads(sqlite3.connect(":memory:"), threading.Lock(), lambda connection: None)
+    return LoopReads(sqlite3.connect(":memory:"), WritingLock(), lambda connection: None)
 
 
 async def test_after_a_slow_read_the_threads_make_the_next_ones_and_twice_as_many_each_time(

@@ -31,6 +31,8 @@ QUICK_COMMITS = 8  # in a row, before one is made on the loop
 MOST_QUICK_COMMITS = 1_024  # the same after commits on the loop that were slow, each of which doubles it
 COMMITS_ON_LOOP = 256  # in a row; then the thread makes one, in which SQLite may copy its write-ahead log
 
+PAUSE_AFTER_TIDYING = 9  # times as long as the thread tidied, while the loop uses the writing connection
+
 
 class PendingAppend:
     """An append that waits for its commit. If it is cancelled before its batch is made, it is never written."""
@@ -137,6 +139,32 @@ class CommitPace:
         self._quick = 0
 
 
+class WritingLock:
+    """Held by whichever thread uses the writing connection; the event loop takes it only if it is free."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.wanted_on_loop = 0  # how often the loop wanted it, for a commit or a read
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.release()
+
+    def __repr__(self) -> str:
+        return f"<WritingLock {'held' if self._lock.locked() else 'free'}>"
+
+    def take_on_loop(self) -> bool:
+        """Take the lock, for `release`, unless a thread holds it; return whether it was taken."""
+        self.wanted_on_loop += 1
+        return self._lock.acquire(blocking=False)
+
+    def release(self) -> None:
+        """Release what `take_on_loop` took."""
+        self._lock.release()
+
+
 class Token(Enum):
     """What the thread is told beside appends."""
 
@@ -154,7 +182,8 @@ class GroupCommit:
     `commit` runs in the thread. Both return a result for each request in order, and raise only if nothing was written;
     `writing` is held meanwhile. A batch that fails is halved until the failing request is alone. With `queue` requests
     under way, further callers wait. After a commit, while no append waits, the thread calls `tidy`: it does a small
-    part of the work that can wait, returns whether there is more, and never raises. Belongs to one event loop.
+    part of the work that can wait, returns whether there is more, and never raises. While the loop uses the writing
+    connection, the thread does so for a tenth of the time. Belongs to one event loop.
     """
 
     def __init__(
@@ -171,7 +200,8 @@ class GroupCommit:
         self._tidy = tidy
         self._on_loop = on_loop
         self._pace = CommitPace()
-        self.writing = threading.Lock()  # held by whichever thread uses the writing connection
+        self.writing = WritingLock()
+        self._tidying = False  # whether the thread knows of work that can wait; changes while `writing` is held
         self._alone: PendingAppend | None = None  # handed in, while others may still join
         self._in_thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -214,7 +244,7 @@ class GroupCommit:
             is_alone = self._alone is pending
             if is_alone:
                 self._alone = None
-        if not is_alone or not self.writing.acquire(blocking=False):
+        if not is_alone or not self.writing.take_on_loop():
             return await self._append_in_thread(pending)
         begun = perf_counter()
         outcome: AppendResult | None = None
@@ -255,8 +285,10 @@ class GroupCommit:
         return pending.outcome
 
     def wake(self) -> None:
-        """Let the thread tidy, after a commit on the loop."""
-        self._gathering.put(Token.WAKE)
+        """Let the thread tidy, in a commit on the loop."""
+        if not self._tidying:
+            self._tidying = True
+            self._gathering.put(Token.WAKE)
 
     async def close(self) -> None:
         """Commit what has been handed in, then end the thread."""
@@ -270,33 +302,48 @@ class GroupCommit:
 
     def _run(self) -> None:
         closing = False
+        resume = 0.0  # when to tidy again
         while not closing:
-            batch, closing = self._gather()
+            batch, closing = self._gather(max(0.0, resume - perf_counter()) if self._tidying else None)
             if batch:
                 with self.writing:
                     begun = perf_counter()
                     outcomes = self._outcomes(batch)
                     seconds = perf_counter() - begun
                 self._answer(batch, outcomes, seconds)
-            while self._gathering.empty() and not closing:
-                with self.writing:
-                    if not self._tidy():
-                        break
+            if not closing and perf_counter() >= resume:
+                resume = self._tidy_while_idle()
 
-    def _gather(self) -> tuple[list[PendingAppend], bool]:
-        """Wait for an append or a token, then take all others that wait too; return whether it is time to end."""
+    def _tidy_while_idle(self) -> float:
+        """Tidy until an append comes or nothing is left; return when to go on, by `perf_counter`."""
+        while self._gathering.empty():
+            wanted, begun = self.writing.wanted_on_loop, perf_counter()
+            with self.writing:
+                self._tidying = self._tidy()
+            if not self._tidying:
+                break
+            if wanted != self.writing.wanted_on_loop:
+                ended = perf_counter()
+                return ended + PAUSE_AFTER_TIDYING * (ended - begun)
+        return 0.0
+
+    def _gather(self, seconds: float | None) -> tuple[list[PendingAppend], bool]:
+        """Wait for an append or a token, at most so many seconds, then take all others that wait too.
+
+        Return them, and whether it is time to end.
+        """
         batch: list[PendingAppend] = []
         budget = BatchBudget()
-        pending = self._gathering.get()
-        while pending is not Token.END:
-            if pending is not Token.WAKE and not pending.abandoned:
-                batch.append(pending)
-                if not budget.take(pending.request):
-                    return batch, False
-            try:
+        try:
+            pending = self._gathering.get(timeout=seconds)
+            while pending is not Token.END:
+                if pending is not Token.WAKE and not pending.abandoned:
+                    batch.append(pending)
+                    if not budget.take(pending.request):
+                        return batch, False
                 pending = self._gathering.get_nowait()
-            except Empty:
-                return batch, False
+        except Empty:
+            return batch, False
         return batch, True
 
     def _outcomes(self, batch: Sequence[PendingAppend], *, whole: bool = True) -> Sequence[AppendResult]:

@@ -1,12 +1,11 @@
 """Short reads on the event loop: they take less time than the two switches to a reading thread and back."""
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
-from leftfold.store.commit import MAX_SECONDS_ON_LOOP
+from leftfold.store.commit import MAX_SECONDS_ON_LOOP, WritingLock
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ class LoopReads:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, writing: threading.Lock, verify: Callable[[sqlite3.Connection], None]
+        self, connection: sqlite3.Connection, writing: WritingLock, verify: Callable[[sqlite3.Connection], None]
     ) -> None:
         self._connection = connection
         self._writing = writing
@@ -50,7 +49,7 @@ class LoopReads:
         if self._in_threads:
             self._in_threads -= 1
             raise TooLong
-        if not self._writing.acquire(blocking=False):
+        if not self._writing.take_on_loop():
             raise TooLong
         begun = perf_counter()
         most = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_EVENT_BYTES)
