@@ -1073,16 +1073,16 @@ class ProjectionFailed(ReadModelError):
 
 
 class ProjectionParked(ReadModelError):
-    """An SQL projection is parked at an event that its handler could not handle."""
+    """An SQL projection, or a read model with `concerns`, is parked at an event that it could not apply."""
 
     projection: str
     position: int
     problem: str
     found = "{projection} is parked at position {position}: {problem}"
-    expected = "a handler that handles the event at this position"
+    expected = "code that can apply the event at this position"
     remedy = (
         "remove the cause, then `leftfold retry ... {projection:shell}`, or skip the event with a reason; "
-        "a corrected handler with a higher version is rebuilt and continues by itself"
+        "corrected code with a higher version is rebuilt and continues by itself"
     )
 
 

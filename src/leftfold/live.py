@@ -23,7 +23,7 @@ from leftfold.command import (
     When,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled, UnknownName
+from leftfold.errors import NotHandled, UnknownName, UsageError
 from leftfold.follow.follower import Worker
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Workers
@@ -321,6 +321,12 @@ class LiveApp:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""
         self._home.check()
         fold = fold_of(model)
+        if fold.fanned_out:
+            raise UsageError(
+                f"explain({fold.name}), whose concerns says which events change a row",
+                "a model whose rows have only events that carry their keys",
+                "ask the row as_of each position; with history=True that is quick",
+            )
         start = fold.start(key)
         upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)
         criteria = self._registry.stored(criteria_of(fold, start))

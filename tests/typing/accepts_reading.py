@@ -148,3 +148,28 @@ def joins(models: ReadModels) -> None:
         list[tuple[Order, Customer | None, Order | None, Customer | None, Order | None]],
     )
     models.join(Order, CUSTOMER).select(where=models.table(CUSTOMER).c.name == "Ann")
+
+
+class Named(Event):
+    customer: CustomerId
+    name: str
+
+
+@shop.read_model(indexes=["customer"])
+class Listed(ReadModel):
+    order: OrderId
+    customer: Annotated[CustomerId, NonKey] = ""
+    name: str = ""
+
+    @classmethod
+    def concerns(cls, event: Named, models: ReadModels) -> Sequence[Self]:
+        found = models.select(cls, customer=event.customer)
+        assert_type(found, list[Self])
+        return found
+
+    def evolve(self, event: Placed | Named) -> Self:
+        match event:
+            case Placed(customer=customer):
+                return replace(self, customer=customer)
+            case Named(name=name):
+                return replace(self, name=name)

@@ -60,3 +60,10 @@ def joins(models: ReadModels) -> list[tuple[Order, Customer]]:
     for _, customer in models.join(Order, CUSTOMER).select():
         customer.name  # error
     return models.join(Order, CUSTOMER).select()  # error
+
+
+class Listed(Customer):
+    @classmethod
+    def concerns(cls, event: Placed, models: ReadModels) -> list[Order]:
+        models.select(cls, event.buyer)  # error
+        return models.select(cls, customer=event.customer)  # error

@@ -112,6 +112,6 @@ class Kept(NamedTuple):
 def _state(definition: ReadModelDefinition, position: int | None, head: int, parked: int) -> str:
     if position is None:
         return "not kept"
-    if isinstance(definition, SqlProjection) and parked:
+    if definition.stops_at_errors and parked:
         return "parked"
     return "current" if position >= head else "behind"

@@ -50,6 +50,7 @@ class Fold:
         "data_only",
         "events",
         "evolve",
+        "fanned_out",
         "key",
         "name",
         "owner",
@@ -65,6 +66,7 @@ class Fold:
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
         self.change = ChangeFields.of(owner)
         self.data_only = self.change is None and not self.takes_context
+        self.fanned_out: tuple[type, ...] = _fanned_out(owner)
         self.bases: tuple[type, ...] = _events_of(owner)
         self.events: tuple[MessageType, ...] = ()
         self._by_tags: dict[tuple[int, ...], frozenset[str]] = {}
@@ -231,11 +233,14 @@ class Fold:
                 "let evolve keep what a decision needs",
             )
 
+    def _is_fanned_out(self, event: MessageType) -> bool:
+        return issubclass(event.owner, self.fanned_out)
+
     def _group_by_tags(self, events: Sequence[MessageType]) -> dict[tuple[int, ...], frozenset[str]]:
         grouped: dict[tuple[int, ...], set[str]] = {}
         for event in events:
             carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
-            if self.key and not carried and not _states_criteria(self.owner):
+            if self.key and not carried and not _states_criteria(self.owner) and not self._is_fanned_out(event):
                 wanted = [part.tag.name for part in self.key]
                 raise TaglessEvent(
                     self.name,
@@ -246,6 +251,12 @@ class Fold:
                 )
             grouped.setdefault(carried, set()).add(event.wire)
         return {carried: frozenset(wires) for carried, wires in grouped.items()}
+
+
+def _fanned_out(owner: type) -> tuple[type, ...]:
+    """Return the event classes whose rows a read model finds by itself."""
+    find: Callable[[], tuple[type, ...]] | None = getattr(owner, "__fanned_out__", None)
+    return find() if find is not None else ()
 
 
 def fold_of(owner: type) -> Fold:

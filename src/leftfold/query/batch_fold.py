@@ -164,7 +164,7 @@ class BatchFold:
         if isinstance(events, StoredColumns) and self._data_only:
             found = self._keyed_columns(events)
         if found is None:
-            found = self._with_keys(map(self._decoded, events), events)
+            found = self._with_keys(map(self.decoded, events), events)
         return found if self._owns is None else found.only(self._owns)
 
     def _keyed_columns(self, columns: StoredColumns) -> KeyedEvents | None:
@@ -175,7 +175,8 @@ class BatchFold:
             return None if events is None else self._with_keys(events, columns)
         return KeyedEvents(columns.positions, events, list(zip(values, strict=True)))
 
-    def _decoded(self, stored: StoredEvent) -> Any:
+    def decoded(self, stored: StoredEvent) -> Any:
+        """Return the event of a record; an `UndecodableEvent` if it cannot be decoded and its tags name its keys."""
         try:
             return self._registry.decode(stored)
         except Exception as problem:

@@ -26,6 +26,8 @@ def key_reader(fold: Fold, event: MessageType) -> KeyReader:
     if not fold.key:
         return lambda event: THE_ONE_ROW
     sources = [_fields_for(part, fold, event) for part in fold.key]
+    if not all(sources):  # `concerns` finds its rows
+        return lambda event: ()
     if any(len(fields) > 1 or fields[0].many for fields in sources):
         return _all_combinations(sources)
     names = [fields[0].name for fields in sources]
@@ -57,6 +59,8 @@ def text_of_key(key: Sequence[Any]) -> str:
 def key_of_text(fold: Fold, text: str) -> Key:
     """Return the key in a text."""
     values: list[Any] = msgspec.json.decode(text)
+    if not values:  # that of all rows: an event may stop a whole model
+        return ()
     return tuple(msgspec.convert(value, part.value_type) for part, value in zip(fold.key, values, strict=True))
 
 

@@ -1,6 +1,7 @@
 """Read models: keyed folds that are kept as tables for queries."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ from leftfold.model.fingerprint import Fingerprint
 from leftfold.model.fold import Fold, check_definition, fold_of
 from leftfold.model.message import Message, MessageType
 from leftfold.model.tag import TagField, hints_of
+from leftfold.query.concerns import checked_concerns, concerning
 from leftfold.query.indexes import Indexes, checked_indexes
 from leftfold.query.text_fields import text_fields
 
@@ -26,9 +28,16 @@ class ReadModel(Message):
     The table has one row for each value of the key, the tag-typed fields; without such fields it has one row in all.
     An event concerns the rows whose keys it carries: `Transferred(source, target)` those of two accounts. `None`
     deletes the row; a later event of its key begins a new one.
+
+    `concerns(cls, event: C, models: ReadModels) -> Iterable[Self]`, a class method, names more rows of the model that
+    an event concerns, which need not carry their keys: the bookings of a guest who is renamed.
     """
 
     __keeps_change__ = True
+
+    @classmethod
+    def __fanned_out__(cls) -> tuple[type, ...]:
+        return concerning(cls)
 
     @classmethod
     def __check_definition__(cls) -> None:
@@ -45,6 +54,8 @@ class ReadModelDefinition:
 
     stops_at_errors = False
     """Whether an event that cannot be applied holds up all later events, rather than those of its keys."""
+    concerns: Sequence[type] = ()
+    """The event classes whose rows the model finds by itself."""
 
     def __init__(
         self,
@@ -60,6 +71,8 @@ class ReadModelDefinition:
         self.history = history
         self.shards = shards
         self.fold = fold_of(owner)
+        self.concerns = checked_concerns(owner, [event.owner for event in self.fold.events])
+        self.stops_at_errors = bool(self.concerns)
         self.refresh()
         self.name = self.fold.name
         self.table = _word_starts.sub("_", self.name).lower()
@@ -118,6 +131,10 @@ class ReadModelDefinition:
         if type(self.shards) is not int or not 1 <= self.shards <= MOST_SHARDS:
             found, expected = f"{self.name} has shards={self.shards!r}", f"a whole number from 1 to {MOST_SHARDS}"
             raise InvalidModel(found, expected, "leave it out unless several workers share the model")
+        if self.shards > 1 and self.concerns:
+            found = f"{self.name} has shards={self.shards!r} and defines concerns"
+            expected = "one shard: concerns reads rows of all shards, and those of others are of other positions"
+            raise InvalidModel(found, expected, "leave out shards=")
         if self.shards > 1 and not self.fold.key:
             found = f"{self.name} has shards={self.shards!r} and no key: it is one row"
             raise InvalidModel(found, "a key that divides the rows among shards", "leave out shards=")
@@ -150,7 +167,7 @@ def _check_keys(fold: Fold) -> None:
 
 def _check_event(fold: Fold, event: MessageType) -> None:
     missing = [part.tag.name for part in fold.key if not event.fields_tagged(part.tag.name)]
-    if missing:
+    if missing and not issubclass(event.owner, fold.fanned_out):
         raise TaglessEvent(fold.name, event.owner.__name__, missing, [field.tag.name for field in event.fields])
     for part in fold.key:
         for field in event.fields_tagged(part.tag.name):

@@ -9,6 +9,7 @@ from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.query import ReadModelDefinition, ReadModels
 from leftfold.query.batch_fold import BatchFold, Row
+from leftfold.query.event_keys import key_of
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.models_url import IN_MEMORY
 from leftfold.store.contract import Batch
@@ -26,6 +27,8 @@ class Table:
     def __init__(self, definition: ReadModelDefinition, registry: Registry, log: Iterable[StoredEvent] = ()) -> None:
         self.definition = definition
         self._fold = BatchFold(definition, registry, history=definition.history)
+        self._registry = registry
+        self._log: list[StoredEvent] = []
         self._rows: dict[Key, Row] = {}
         self.fold(log)
 
@@ -39,15 +42,27 @@ class Table:
 
     @property
     def rows(self) -> dict[Key, Any]:
-        """The rows as they are now."""
+        """The rows as they are now; those of a model with `concerns` come from a database."""
+        if self.definition.concerns:
+            return self._stored_rows()
         return {key: row.state for key, row in self._rows.items() if row.state is not None}
 
     def fold(self, events: Iterable[StoredEvent]) -> None:
         """Fold one batch."""
+        if self.definition.concerns:
+            self._log += events
+            return
         keyed = self._fold.keyed(list(events))
         for key in keyed.keys:
             self._rows.setdefault(key, NO_ROW)
         self._fold.fold(keyed, self._rows, None)
+
+    def _stored_rows(self) -> dict[Key, Any]:
+        owner, key = self.definition.owner, key_of(self.definition.fold)
+        with Tables([self.definition], self._registry) as tables:
+            for event in self._log:
+                tables.fold([event])
+            return {key(row): row for row in tables.ask(lambda models: models.select(owner))}
 
 
 def in_batches(events: Sequence[StoredEvent], size: int) -> Iterable[Sequence[StoredEvent]]:

@@ -124,6 +124,8 @@ def tables_beside(
             tables = ModelTable(definition, name)
             found = find(connection, tables)
             fitting = found and found.log_id == log_id and is_surely_of(found, tables)
+            if definition.stops_at_errors and StoredParkedEvents(definition, name).recount(connection):
+                fitting = False  # an event stopped it, which may be skipped by now
             if not trial and fitting and tables.exists(connection):
                 tables.align(connection)
                 return tables

@@ -41,6 +41,7 @@ from leftfold.query.tables.checkpoints import (
     put,
 )
 from leftfold.query.tables.database import Database, open_database
+from leftfold.query.tables.fan_out import FanOutTarget
 from leftfold.query.tables.keyed_target import LONGEST_SUFFIX, KeyedTarget, drop_old, tables_beside
 from leftfold.query.tables.leases import ModelsLeaseStore, is_held
 from leftfold.query.tables.model_table import ModelTable
@@ -264,7 +265,7 @@ class ModelsDatabase:
                 beside = tables_beside(connection, definition, log_id, trial=dry_run)
                 at = find(connection, beside)
                 assert at is not None, "a rebuild without a checkpoint"
-                built = self._keyed_target(beside, None)
+                built = self._keyed_target(beside)
                 quiet = StoredParkedEvents(definition, beside.stem, quiet=dry_run)
                 projector = BesideProjector(built, self._database, at, parked=quiet, lease=lease, identify=identify)
                 return Replacement(built, projector, tables, self._database, dry_run=dry_run)
@@ -284,19 +285,28 @@ class ModelsDatabase:
     def past(self, reached: Mapping[ReadModelDefinition, int], as_of: int) -> Generator[ReadSnapshot, None, None]:
         """Read the tables as they were at a position, in one snapshot."""
         with self._database.reading(scratch=True) as connection:
-            yield PastSnapshot(connection, self._models, self._projections, reached, self.log, as_of)
+            yield PastSnapshot(connection, self._models, self._projections, reached, self.log, as_of, self._replayed)
 
     # --- private
 
     def _projector(
         self, tables: ModelTable | SqlTables, found: Checkpoint, lease: Lease | None, owns: Owns | None
     ) -> Projector:
-        target = tables.target(self.log) if isinstance(tables, SqlTables) else self._keyed_target(tables, owns)
+        target = tables.target(self.log) if isinstance(tables, SqlTables) else self._keyed_target(tables, owns=owns)
         parked, identify = self.parked[tables.definition], self.log.identify
         return Projector(target, self._database, found, parked=parked, lease=lease, identify=identify)
 
-    def _keyed_target(self, tables: ModelTable, owns: Owns | None) -> KeyedTarget:
-        return KeyedTarget(tables, self.log, self._database.dialect, history=tables.history, owns=owns)
+    def _keyed_target(
+        self, tables: ModelTable, *, owns: Owns | None = None, history: bool | None = None
+    ) -> KeyedTarget:
+        log, dialect, history = self.log, self._database.dialect, tables.history if history is None else history
+        if tables.definition.concerns:
+            return FanOutTarget(tables, log, dialect, history=history, scans=self._scans)
+        return KeyedTarget(tables, log, dialect, history=history, owns=owns)
+
+    def _replayed(self, tables: ModelTable) -> KeyedTarget:
+        """Return what fills the temporary table of a query of the past."""
+        return self._keyed_target(tables, history=False)
 
     def _is_ready(self, connection: sa.Connection, tables: Tables, first: Shard) -> bool:
         """Return whether a model's tables can be projected into; for its first shard they are created if not."""

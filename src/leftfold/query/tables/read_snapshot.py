@@ -20,7 +20,6 @@ from leftfold.query.statement_plan import StatementPlan
 from leftfold.query.tables.checkpoints import find
 from leftfold.query.tables.database import rows_of, writable_scratch
 from leftfold.query.tables.joining import JoinedSelection, Referred
-from leftfold.query.tables.keyed_target import KeyedTarget
 from leftfold.query.tables.model_table import ModelTable
 from leftfold.query.tables.plans import recorded, statement_plans
 from leftfold.query.tables.scans import ScanLog
@@ -182,10 +181,12 @@ class PastSnapshot(ReadSnapshot):
         reached: Mapping[ReadModelDefinition, int],
         log: FoldedLog,
         as_of: int,
+        target_of: Callable[[ModelTable], Target],
     ) -> None:
         super().__init__(connection, models, projections, reached)
         self._log = log
         self._as_of = as_of
+        self._target_of = target_of
         self._rows: dict[tuple[ReadModelDefinition, Key], Any] = {}
         self._versions: dict[ReadModelDefinition, sa.FromClause] = {}
         self._replayed: set[ReadModelDefinition] = set()
@@ -204,7 +205,7 @@ class PastSnapshot(ReadSnapshot):
 
     def get(self, definition: ReadModelDefinition, key: Sequence[Any]) -> Any:
         """Return the row with this key."""
-        if definition.history or definition in self._replayed:
+        if definition.history or definition in self._replayed or definition.concerns:
             return super().get(definition, key)
         name = (definition, tuple(key))
         if name not in self._rows:
@@ -235,8 +236,7 @@ class PastSnapshot(ReadSnapshot):
             self._replay(tables.target(self._log))
 
     def _replay_model(self, definition: ReadModelDefinition) -> None:
-        tables, dialect = self._models[definition], self._connection.dialect
-        self._replay(KeyedTarget(tables, self._log, dialect, history=False))
+        self._replay(self._target_of(self._models[definition]))
 
     def _replay(self, target: Target) -> None:
         """Apply the events up to the position to temporary tables, once."""
