@@ -56,6 +56,11 @@ def fresh_schema(server: PostgresServer) -> str:
     return server.url(DATABASE, schema=f"test_{next(_numbers)}")
 
 
+def fresh_log(server: PostgresServer) -> str:
+    """The URL of a log that nobody else has; whoever opens it makes it."""
+    return server.url(DATABASE, log=f"test_{next(_numbers)}")
+
+
 def hold_append_lock(connection: "psycopg.Connection[Any]", log: str, mode: str = "SHARE UPDATE EXCLUSIVE") -> None:
     """Let nobody append to a log until the connection's transaction ends."""
     named = "SELECT oid::regclass FROM pg_class WHERE relnamespace = %s::regnamespace AND relname LIKE 'append_lock_%%'"

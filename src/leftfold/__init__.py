@@ -10,11 +10,13 @@ from leftfold.command import (
     Context,
     Daily,
     DecisionModel,
+    Many,
     Receipt,
     Recurrence,
     Submission,
     SubmissionState,
     Ticket,
+    Via,
 )
 from leftfold.errors import LeftfoldError, Rejected
 from leftfold.follow.backoff import Backoff
@@ -114,6 +116,7 @@ __all__ = [
     "LeaseEntry",
     "LeftfoldError",
     "LiveApp",
+    "Many",
     "Metadata",
     "ModelStatus",
     "NeedsAttention",
@@ -152,6 +155,7 @@ __all__ = [
     "Ticket",
     "TypeMismatch",
     "Verification",
+    "Via",
     "Watch",
     "WorkerRole",
     "WorkerStatus",

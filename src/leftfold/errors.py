@@ -5,9 +5,9 @@ LeftfoldError
 ├── DefinitionError: UnresolvedAnnotation, NotAMessage, DefinedTooLate, InvalidCriteria, InvalidField, TaglessEvent,
 │       InvalidModel, InvalidHandler, InvalidProjection, UnmatchedParameter, DuplicateHandler, WireNameTaken
 ├── UsageError: NotHandled, UnknownName, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime, UnsupportedValue,
-│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, InvalidCursor, InvalidMetadata,
-│       InvalidResult, InvalidUrl, InvalidOption, MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop,
-│       ForkedStore, InsideRunningLoop
+│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, NotLoaded, TooManyEntities, InvalidCursor,
+│       InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption, MissingOption, MissingExtra, SameLog,
+│       ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -261,12 +261,22 @@ class UnmatchedParameter(DefinitionError, TypeError):
     tag: str
     choices: Sequence[str]
     ambiguous: bool = False
+    fitting: str = ""
     found = (
-        "parameter {parameter!r} of {handler} needs a key tagged {tag!r}, and {ambiguous:?several fields have this tag}"
-        "{ambiguous:!no field of the command has this tag}; the command's tagged fields: {choices}"
+        "parameter {parameter!r} of {handler} needs a key tagged {tag!r}, and {problem}; the command's tagged fields: "
+        "{choices}"
     )
     expected = "one command field with the tag {tag!r}, or one with the name of the parameter"
-    remedy = "{ambiguous:?give the parameter the name of a field}{ambiguous:!add a field with the tagged type}"
+    remedy = (
+        "{ambiguous:?give the parameter the name of a field}{ambiguous:!add a field with the tagged type}"
+        "{fitting:?, or annotate the parameter with {fitting}}"
+    )
+
+    def _derive(self) -> None:
+        none = "no field of the command has this tag"
+        if self.fitting:
+            none += f"{' in a' if not self.fitting.startswith('Many') else ', other than in a'} collection"
+        self.problem = "several fields have this tag" if self.ambiguous else none
 
 
 class DuplicateHandler(DefinitionError, ValueError):
@@ -417,6 +427,32 @@ class InvalidKey(UsageError, ValueError):
     found = "{model} was requested with the key {key!r}"
     expected = "one value of the field's type for each of {fields}"
     remedy = "pass the values of the key in the order of the model's fields"
+
+
+class NotLoaded(UsageError, LookupError):
+    """A `Many` has no model with this key: the command does not name it."""
+
+    key: object
+    number: int
+    known: Sequence[object]
+    found = "there is no model with the key {key!r} among these {number}"
+    expected = "a key that the command names: {known:one of}{more}"
+    remedy = "put the key into the command, or ask with `in` first; a key of several parts is a tuple"
+
+    def _derive(self) -> None:
+        self.more = ", …" if self.number > len(self.known) else ""
+
+
+class TooManyEntities(UsageError, ValueError):
+    """A command names more entities than one decision may have; nothing was written."""
+
+    parameter: str
+    model: str
+    number: int
+    limit: int
+    found = "parameter {parameter!r} would take {number:,} models {model}"
+    expected = "at most {limit:,}"
+    remedy = "send several commands, each with a part of the keys; execute_many commits them together"
 
 
 class InvalidCursor(UsageError, ValueError):

@@ -2,7 +2,8 @@
 
 from leftfold.command.context import Context
 from leftfold.command.executing import Executor, When
-from leftfold.command.handler import CommandHandler, DecisionModel
+from leftfold.command.handler import CommandHandler
+from leftfold.command.parameters import DecisionModel, Many, Via
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
@@ -27,6 +28,7 @@ __all__ = [
     "Executor",
     "Inbox",
     "Listing",
+    "Many",
     "Outcomes",
     "Receipt",
     "Recurrence",
@@ -35,6 +37,7 @@ __all__ = [
     "Submission",
     "SubmissionState",
     "Ticket",
+    "Via",
     "When",
     "lease_name",
 ]

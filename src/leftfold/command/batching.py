@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import msgspec
 
 from leftfold.command.context import Context
+from leftfold.command.parameters import Key, ModelParameter, ModelParameters
 from leftfold.command.receipt import Receipt
-from leftfold.command.states import StagedStates, State
+from leftfold.command.states import StagedState, StagedStates, State, StateLocks
 from leftfold.errors import Rejected
 from leftfold.model.clock import Clock
 from leftfold.model.message import MessageType
@@ -40,22 +41,13 @@ class Decider(Protocol):
         ...
 
 
-class Staged(Protocol):
-    """States with the decided events folded in."""
-
-    def value(self, state: State) -> Any:
-        """Return the state's value with the decided events folded in."""
-        ...
-
-    def apply(self, record: NewEvent, event: Any) -> None:
-        """Fold a decided event into every state that it concerns."""
-        ...
+Staged = StagedState | StagedStates
 
 
 class Decision:
     """A command with the metadata `said` with it, the states it is decided on, and what the handler decided."""
 
-    __slots__ = ("command", "events", "handler", "id", "records", "rejected", "said", "states", "time")
+    __slots__ = ("command", "events", "handler", "id", "records", "rejected", "said", "single", "states", "time")
 
     def __init__(
         self,
@@ -69,6 +61,7 @@ class Decision:
         self.handler = handler
         self.command = command
         self.states = states
+        self.single = states[0] if len(states) == 1 else None
         self.said = said
         self.id = id
         self.time = time
@@ -80,6 +73,11 @@ class Decision:
         return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
 
     @property
+    def finds_contexts(self) -> bool:
+        """Whether it may depend on further states whose fold takes a context."""
+        return False
+
+    @property
     def metadata(self) -> Metadata:
         """The metadata of the events."""
         return self.said.of_command(self.id, self.handler.command.wire)
@@ -88,15 +86,17 @@ class Decision:
         """Call the handler and stage its events; an event that its own models cannot fold is never stored."""
         if self.records or self.rejected is not None:
             self.events, self.records, self.rejected = (), (), None
-        handler, states = self.handler, self.states
-        values = [staged.value(states[0])] if len(states) == 1 else [staged.value(state) for state in states]
+        handler, single = self.handler, self.single
         try:
+            values = self.values(staged) if single is None else [staged.value(single)]
             if handler.takes_context:
                 decided = handler.decide(self.command, values, Context(self.time or clock.now(), self.metadata))
             else:
                 decided = handler.decide(self.command, values, None)
         except Rejected as rejected:
             self.rejected = rejected
+            return ()
+        except StatesMissing:
             return ()
         if self.said is NOTHING_SAID:
             metadata = encode_command(self.id, handler.command.wire)
@@ -110,6 +110,59 @@ class Decision:
             events.append(event)
         self.records, self.events = records, events
         return records
+
+    def values(self, staged: Staged) -> Sequence[Any]:
+        """Return what the handler gets after its command."""
+        return [staged.value(state) for state in self.states]
+
+
+class StatesMissing(Exception):
+    """A decision cannot be made yet: states are missing, which its `StagedStates` names."""
+
+
+class LookupDecision(Decision):
+    """A decision that finds its states as it is made, since their keys may stand in other states.
+
+    It begins with the states that the command itself names, and `beside` them others for its decider alone, which
+    come last.
+    """
+
+    __slots__ = ("_beside", "_parameters")
+
+    def __init__(
+        self,
+        handler: Decider,
+        command: Any,
+        states: Sequence[State],
+        said: Metadata,
+        id: str,
+        time: datetime | None,
+        parameters: ModelParameters,
+        beside: Sequence[State] = (),
+    ) -> None:
+        super().__init__(handler, command, [*states, *beside], said, id, time)
+        self.single = None
+        self._parameters = parameters
+        self._beside = beside
+
+    @property
+    def finds_contexts(self) -> bool:
+        """Whether it may depend on further states whose fold takes a context."""
+        return self._parameters.finds_contexts
+
+    def values(self, staged: Staged) -> Sequence[Any]:
+        """Return what the handler gets after its command; raise `StatesMissing` if not all states are there."""
+        assert isinstance(staged, StagedStates)
+
+        def find(parameter: ModelParameter, keys: Sequence[Key]) -> Sequence[Any] | None:
+            parameter.check(keys)
+            states = staged.find(parameter.fold, keys)
+            return None if states is None else [staged.value(state) for state in states]
+
+        values = self._parameters.arguments(self.command, find)
+        if values is None:
+            raise StatesMissing
+        return [*values, *(staged.value(state) for state in self._beside)]
 
 
 class Execution:
@@ -135,6 +188,13 @@ class Execution:
 
     def __repr__(self) -> str:
         return f"<Execution {list(self.decisions)!r}{', abandoned' if self.abandoned else ''}>"
+
+    @property
+    def takes_contexts(self) -> bool:
+        """Whether a fold of one of its states takes a context, as far as the states are known."""
+        return any(decision.finds_contexts for decision in self.decisions) or any(
+            state.fold.takes_context for state in self.states
+        )
 
     @property
     def commands(self) -> list[Any]:
@@ -201,19 +261,24 @@ class Execution:
 
 def _states_of(decisions: Sequence[Decision]) -> Sequence[State]:
     """Return the states of all decisions, each once."""
-    if len(decisions) == 1 and len(decisions[0].states) == 1:
+    if len(decisions) == 1 and decisions[0].single is not None:
         return decisions[0].states
     return list(dict.fromkeys(state for decision in decisions for state in decision.states))
 
 
 class CommandBatch:
-    """Executions on the same states: decided in order, appended at once; one that fails does not fail the others."""
+    """Executions on the same states: decided in order, appended at once; one that fails does not fail the others.
 
-    __slots__ = ("executions", "states")
+    `found` are further states, whose keys stood in others. While the batch runs it holds the locks of all `states`.
+    """
+
+    __slots__ = ("executions", "found", "locks", "states")
 
     def __init__(self, executions: Sequence[Execution]) -> None:
         self.executions = executions
         self.states = executions[0].states
+        self.found: list[State] = []
+        self.locks = StateLocks(self.states)
 
     def __repr__(self) -> str:
         return f"<CommandBatch of {self.name}>"
@@ -227,8 +292,9 @@ class CommandBatch:
     @property
     def single_handler(self) -> Decider | None:
         """The handler of a batch of one command on one state; None for any other batch."""
-        if len(self.executions) == len(self.executions[0].decisions) == len(self.states) == 1:
-            return self.executions[0].decisions[0].handler
+        if len(self.executions) == len(self.executions[0].decisions) == 1:
+            only = self.executions[0].decisions[0]
+            return None if only.single is None else only.handler
         return None
 
     @property
@@ -259,16 +325,28 @@ class CommandBatch:
         return found
 
     def decide(self, registry: Registry, clock: Clock) -> StagedStates:
-        """Decide all open executions in order, each on the outcome of those before; an error undoes its own only."""
-        staged = StagedStates(self.states, clock)
+        """Decide all open executions in order, each on the outcome of those before; an error undoes its own only.
+
+        If states are missing, nothing is decided yet.
+        """
+        staged = StagedStates(self.executions[0].states, clock, self.found)
         several = len(self.executions) > 1
-        for execution in self.executions:
-            if execution.is_open:
-                saved = staged.saved() if several else None
-                execution.decide(registry, staged, clock)
-                if saved is not None and execution.error is not None:
-                    staged.restore(saved)
+        executions = self.open
+        for execution in executions:
+            saved = staged.saved() if several else None
+            execution.decide(registry, staged, clock)
+            if saved is not None and execution.error is not None:
+                staged.restore(saved)
+        if staged.missing:
+            for execution in executions:
+                execution.reopen()
         return staged
+
+    async def add(self, states: Iterable[State]) -> None:
+        """Add states that decisions have asked for, and their locks."""
+        self.found += states
+        self.states = [*self.executions[0].states, *self.found]
+        await self.locks.extend(self.states)
 
     def place(self, first: int) -> None:
         """Tell each execution the position of its first event, given that of the first of all."""
@@ -356,10 +434,13 @@ def _next_batch(waiting: deque[Execution]) -> list[Execution]:
         key = waiting[0].key
         if key is not None and key.value in keys:
             break
-        if executions and any(state.fold.takes_context for state in executions[0].states):
+        alone = waiting[0].takes_contexts
+        if alone and executions:
             break
         execution = waiting.popleft()
         if not execution.abandoned:
             executions.append(execution)
             keys.update([key.value] if key else ())
+            if alone:
+                break
     return executions

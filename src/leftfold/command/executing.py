@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from leftfold.command.batching import CommandBatch, CommandQueue, Decider, Decision, Execution
+from leftfold.command.batching import CommandBatch, CommandQueue, Decider, Decision, Execution, LookupDecision
 from leftfold.command.handler import CommandHandler
 from leftfold.command.payload import digest_of, stood_for
 from leftfold.command.receipt import BatchReceipt, Receipt
-from leftfold.command.states import StagedState, StagedStates, State, StateLocks, States
+from leftfold.command.states import StagedState, StagedStates, State, States
 from leftfold.command.submitted.completing import Completing
 from leftfold.errors import (
+    CannotDecode,
     Conflict,
+    EvolveFailed,
     InvalidAppend,
     KeyReused,
     NotHandled,
@@ -44,10 +47,11 @@ When = datetime | Callable[[Any], datetime]
 
 
 class Plan(NamedTuple):
-    """What is found out once for each type of command: its handler, and what checks that a command can be stored."""
+    """What is found out once for each type of command: its handler, what checks a command, and what decides on it."""
 
     handler: CommandHandler
     check: Callable[[object], None]
+    decision: Callable[..., Decision]
 
 
 class NewEntityPredictor:
@@ -109,10 +113,9 @@ class Executor:
     async def execute(self, command: Any, *, key: str | None, metadata: Metadata | None, time: When | None) -> Receipt:
         """Decide one command and append its events."""
         decision = self._decision(command, _over_present(metadata), time)
-        if key is None and len(decision.states) == 1:
-            [state] = decision.states
-            if state.turn.free and self._queue.is_free(state):
-                return await self._execute_at_once(decision, state)
+        state = decision.single
+        if key is None and state is not None and state.turn.free and self._queue.is_free(state):
+            return await self._execute_at_once(decision, state)
         execution = Execution([decision], None if key is None else self.key(key, [command]))
         await self._queue.run(execution)
         return await self._receipt_of(execution)
@@ -212,8 +215,13 @@ class Executor:
         decisions: list[Decision] = []
         for command, ticket, metadata in tickets:
             handler = self._handler_of(command)
-            states = [*self._states_of(handler, command), ticket]
-            decisions.append(Decision(Completing(handler), command, states, metadata, str(metadata.command), None))
+            completing, identity = Completing(handler), str(metadata.command)
+            states = self._states_of(handler, command)
+            if handler.parameters.is_fixed:
+                decisions.append(Decision(completing, command, [*states, ticket], metadata, identity, None))
+            else:
+                beside = (handler.parameters, [ticket])
+                decisions.append(LookupDecision(completing, command, states, metadata, identity, None, *beside))
         outcomes: list[Receipt | Exception] = []
         for together in _decided_together(decisions):
             execution = Execution(together, None)
@@ -226,7 +234,7 @@ class Executor:
     async def _run(self, executions: Sequence[Execution], attempt: int | None = None) -> None:
         """Load states, decide, append; after a conflict read the new events and decide again."""
         batch = CommandBatch(executions)
-        async with StateLocks(batch.states):
+        async with batch.locks:
             if attempt is None:
                 handler = batch.single_handler
                 is_predicted = (
@@ -243,8 +251,9 @@ class Executor:
                     if not await self._recognize(batch.open):
                         raise
                     attempt = max(attempt, 1)
-                except InvalidAppend:  # one of them is invalid, or all are too large for one append
-                    if len(executions) == 1:
+                except (InvalidAppend, CannotDecode, EvolveFailed) as error:
+                    # one of them is invalid, or all are too large for one append; or one has found an unreadable state
+                    if len(executions) == 1 or not (batch.found or isinstance(error, InvalidAppend)):
                         raise
                     break
         for execution in batch.open:
@@ -284,13 +293,20 @@ class Executor:
             history = await self._states.refresh_all(unread)
             if batch.single_handler is not None:
                 self._predictor.observe(batch.single_handler, history=history)
-        staged = batch.decide(self._registry, self._clock)
+        staged = await self._decide_on_all(batch)
         if batch.records:
             return staged
         fresh = len(unread) == len(batch.states) <= 1
         while not (fresh or batch.records) and batch.open and await self._states.refresh_all(batch.states):
-            staged = batch.decide(self._registry, self._clock)
+            staged = await self._decide_on_all(batch)
             fresh = len(batch.states) == 1
+        return staged
+
+    async def _decide_on_all(self, batch: CommandBatch) -> StagedStates:
+        """Decide; load the states whose keys stood in others, and decide again until none is missing."""
+        while (staged := batch.decide(self._registry, self._clock)).missing:
+            await batch.add([self._states.of(*name) for name in staged.missing])
+            await self._states.refresh_all(state for state in batch.states if not state.loaded)
         return staged
 
     async def _recover(self, batch: CommandBatch, conflict: Conflict, attempt: int) -> None:
@@ -354,20 +370,27 @@ class Executor:
         return metadata.of_command(identity, self._handler_of(command).command.wire)
 
     def concerns(self, command: object) -> list[tuple[Any, Any]]:
-        """Return model and key of each state that a command is decided on."""
-        return [(model.fold, model.key_in(command)) for model in self._handler_of(command).models]
+        """Return model and key of each state that the command itself names."""
+        named = self._handler_of(command).parameters.named_by(command)
+        return [(parameter.fold, key) for parameter, keys in named for key in keys]
+
+    def looks_up(self, command: object) -> bool:
+        """Return whether a decision on the command depends on states that only other states name."""
+        return self._handler_of(command).parameters.looks_up
 
     def _decision(self, command: object, metadata: Metadata, time: When | None) -> Decision:
         plan = self._plans.get(type(command)) or self._plan_of(command)
         plan.check(command)
         id = metadata.command or self._new_id()
         happened = None if time is None else _time_of(command, time)
-        return Decision(plan.handler, command, self._states_of(plan.handler, command), metadata, id, happened)
+        return plan.decision(plan.handler, command, self._states_of(plan.handler, command), metadata, id, happened)
 
     def _plan_of(self, command: object) -> Plan:
         handler = self._handler_of(command)
         owner = handler.command.owner
-        plan = self._plans[owner] = Plan(handler, self._registry.form(owner).check)
+        fixed = handler.parameters.is_fixed
+        decision = Decision if fixed else partial(LookupDecision, parameters=handler.parameters)
+        plan = self._plans[owner] = Plan(handler, self._registry.form(owner).check, decision)
         return plan
 
     def _handler_of(self, command: object) -> CommandHandler:
@@ -377,10 +400,17 @@ class Executor:
         return handler
 
     def _states_of(self, handler: CommandHandler, command: object) -> list[State]:
-        models = handler.models
-        if len(models) == 1:
-            return [self._states.of(models[0].fold, models[0].key_in(command))]
-        return [self._states.of(model.fold, model.key_in(command)) for model in models]
+        parameters = handler.parameters
+        single = parameters.single
+        if single is not None:
+            return [self._states.of(single.fold, single.key_in(command))]
+        if parameters.is_fixed:
+            return [self._states.of(each.fold, each.key_in(command)) for each in parameters.all]
+        states: list[State] = []
+        for parameter, keys in parameters.named_by(command):
+            parameter.check(keys)
+            states += [self._states.of(parameter.fold, key) for key in keys]
+        return states
 
 
 def _over_present(metadata: Metadata | None) -> Metadata:
@@ -393,7 +423,7 @@ def _decided_together(decisions: Iterable[Decision]) -> Iterator[list[Decision]]
     together: list[Decision] = []
     unstored = set[State]()
     for decision in decisions:
-        if not unstored.isdisjoint(decision.states):
+        if together and (decision.finds_contexts or not unstored.isdisjoint(decision.states)):
             yield together
             together, unstored = [], set[State]()
         together.append(decision)

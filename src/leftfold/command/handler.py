@@ -1,4 +1,4 @@
-"""Decision models and command handlers: a handler's signature says which models it decides on."""
+"""Command handlers: a handler's signature says which models it decides on."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -6,50 +6,17 @@ from copy import copy
 from typing import Any, get_args, get_origin
 
 from leftfold.command.context import Context
-from leftfold.errors import InvalidHandler, InvalidResult, UnmatchedParameter
-from leftfold.model.fold import Fold, check_definition, fold_of
-from leftfold.model.message import Command, Event, Message, MessageType, event_classes, is_event
+from leftfold.command.parameters import ModelHint, ModelParameter, ModelParameters, models_in
+from leftfold.errors import InvalidHandler, InvalidResult
+from leftfold.model.message import Command, Event, MessageType, event_classes, is_event
 from leftfold.model.purity import IN_DEVELOPMENT, unchanging
 from leftfold.model.signature import Signature, check_plain
-from leftfold.model.tag import TagField, alternatives
+from leftfold.model.tag import alternatives
 
 EVENTS = "an event, several events, or None"
 
 
-class DecisionModel(Message):
-    """Derive, give every field but the key a default, and define `evolve(self, event: A | B) -> Self`.
-
-    The annotation of `evolve`, with the tag-typed fields, is the model's criteria: events of these types that carry
-    the key's tags. Where that does not fit, define `criteria(self) -> Criteria`; it is asked on the model with only
-    its key set.
-    """
-
-    __may_state_criteria__ = True
-
-    @classmethod
-    def __check_definition__(cls) -> None:
-        check_definition(cls)
-
-
-Key = tuple[Any, ...]
 WRITTEN = "write def handle(command: SomeCommand, model: SomeModel) -> SomeEvent"
-
-
-class ModelParameter:
-    """A parameter that takes a decision model, and the command's fields that give its key."""
-
-    __slots__ = ("fields", "fold", "name")
-
-    def __init__(self, name: str, fold: Fold, fields: Sequence[TagField]) -> None:
-        self.name = name
-        self.fold = fold
-        self.fields = tuple(fields)
-
-    def key_in(self, command: object) -> Key:
-        """Return the model's key in this command."""
-        if len(self.fields) == 1:  # most have one, and a generator would take three times as long
-            return (self.fields[0].get(command),)
-        return tuple(field.get(command) for field in self.fields)
 
 
 class CommandHandler:
@@ -71,11 +38,11 @@ class CommandHandler:
             )
         self._command_name, command = commands[0]
         self.command = MessageType(command)
-        self.models: tuple[ModelParameter, ...] = ()
-        self._context_name: str | None = None
-        for name, hint in parameters:
-            if name != self._command_name:
-                self._add_parameter(name, hint)
+        others = {name: hint for name, hint in parameters if name != self._command_name}
+        contexts = [name for name, hint in others.items() if hint is Context]
+        self._context_name = contexts[-1] if contexts else None
+        models = {name: self._hint(name, hint) for name, hint in others.items() if hint is not Context}
+        self.parameters = ModelParameters(self.name, self._command_name, self.command, models)
         apart = (self._command_name, self._context_name)
         self._names = (self._command_name, *(name for name, _ in parameters if name not in apart))
         self._checked: Callable[..., Any] = self._unchanging() if IN_DEVELOPMENT else function
@@ -90,6 +57,11 @@ class CommandHandler:
         other = copy(self)
         other._checked, other._is_direct = self._unchanging(), False
         return other
+
+    @property
+    def models(self) -> tuple[ModelParameter, ...]:
+        """The parameters that take decision models."""
+        return self.parameters.all
 
     @property
     def takes_context(self) -> bool:
@@ -111,36 +83,18 @@ class CommandHandler:
 
         return unchanging(decide, self.name, apart=self._context_name)
 
-    def _add_parameter(self, name: str, hint: Any) -> None:
-        if hint is Context:
-            self._context_name = name
-        elif isinstance(hint, type) and issubclass(hint, DecisionModel):
-            fold = fold_of(hint)
-            fields = [self._field_for(name, part, single=len(fold.key) == 1) for part in fold.key]
-            self.models += (ModelParameter(name, fold, fields),)
-        else:
-            raise InvalidHandler(
-                f"parameter {name!r} of {self.name} is annotated with {hint!r}",
-                "a Command, a DecisionModel or Context",
-                "annotate it with one of these; put anything else that a decision needs into the command or a model",
-            )
-
-    def _field_for(self, parameter: str, part: TagField, *, single: bool) -> TagField:
-        """Return the command's field for one part of a key: matched by name, or the only one with the tag."""
-        tagged = [field for field in self.command.fields_tagged(part.tag.name) if not field.many]
-        names = (parameter, part.name) if single else (part.name, parameter)
-        for name in names[: 1 if single else 2]:
-            for field in tagged:
-                if field.name == name:
-                    return field
-        if len(tagged) == 1:
-            return tagged[0]
-        if tagged:
-            raise UnmatchedParameter(
-                self.name, parameter, part.tag.name, [each.name for each in tagged], ambiguous=True
-            )
-        fields = [field.name for field in self.command.fields]
-        raise UnmatchedParameter(self.name, parameter, part.tag.name, fields)
+    def _hint(self, name: str, hint: Any) -> ModelHint:
+        found = ModelHint.of(hint)
+        if found is not None:
+            return found
+        collected = models_in(hint)
+        raise InvalidHandler(
+            f"parameter {name!r} of {self.name} is annotated with {hint!r}",
+            "a Command, a DecisionModel (also Many[...] of one, or one | None) or Context",
+            f"annotate it with Many[{collected[0].__name__}]"
+            if collected
+            else "annotate it with one of these; put anything else that a decision needs into the command or a model",
+        )
 
     def _as_events(self, decided: object) -> list[Any]:
         if decided is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from leftfold.command.parameters import Key
 from leftfold.command.snapshots import Snapshots
 from leftfold.model.clock import Clock
 from leftfold.model.context import context_of_decided
@@ -40,7 +41,7 @@ class State:
         "value",
     )
 
-    def __init__(self, fold: Fold, key: tuple[Any, ...], registry: Registry) -> None:
+    def __init__(self, fold: Fold, key: Key, registry: Registry) -> None:
         self.fold = fold
         self.key = key
         self.value = fold.start(key)
@@ -97,7 +98,7 @@ class StateLocks:
     __slots__ = ("_held", "_states")
 
     def __init__(self, states: Sequence[State]) -> None:
-        self._states = states if len(states) == 1 else sorted(set(states), key=id)
+        self._states = _in_lock_order(states)
         self._held = 0
 
     async def __aenter__(self) -> None:
@@ -117,10 +118,20 @@ class StateLocks:
     ) -> None:
         self._release()
 
+    async def extend(self, states: Sequence[State]) -> None:
+        """Hold the locks of these states, which include those that are held; others may run in between."""
+        self._release()
+        self._states = _in_lock_order(states)
+        await self.__aenter__()
+
     def _release(self) -> None:
         for state in self._states[: self._held]:
             state.turn.leave()
         self._held = 0
+
+
+def _in_lock_order(states: Sequence[State]) -> Sequence[State]:
+    return states if len(states) == 1 else sorted(set(states), key=id)
 
 
 Staged = dict[State, tuple[Any, int, int]]
@@ -161,15 +172,39 @@ class StagedState:
 
 
 class StagedStates:
-    """States with the decided events folded in; `commit` makes the staged values the states' own."""
+    """States with the decided events folded in; `commit` makes the staged values the states' own.
 
-    __slots__ = ("_by_tag", "_clock", "_staged", "_states")
+    Those in `found` count only if a decision asks for them with `find`. `missing` names those that it asked for in
+    vain.
+    """
 
-    def __init__(self, states: Sequence[State], clock: Clock) -> None:
-        self._states = states
+    __slots__ = ("_by_key", "_by_tag", "_clock", "_staged", "_states", "_unused", "missing")
+
+    def __init__(self, states: Sequence[State], clock: Clock, found: Sequence[State] = ()) -> None:
+        self._states = [*states, *found] if found else states
+        self._unused = set(found)
         self._clock = clock
         self._staged: Staged = {}
         self._by_tag = _by_tag(self._states) if len(self._states) > FEW_STATES else None
+        self._by_key: dict[tuple[type, Key], State] | None = None
+        self.missing: dict[tuple[Fold, Key], None] = {}
+
+    def find(self, fold: Fold, keys: Iterable[Key]) -> list[State] | None:
+        """Return the states of these keys; or None, and note those that are missing."""
+        if self._by_key is None:
+            self._by_key = {(state.fold.owner, state.key): state for state in self._states}
+        found: list[State] = []
+        missing: list[tuple[Fold, Key]] = []
+        for key in keys:
+            state = self._by_key.get((fold.owner, key))
+            if state is None:
+                fold.start(key)  # raises for a key that no state can have: that fails this decision alone
+                missing.append((fold, key))
+            else:
+                found.append(state)
+        self._unused.difference_update(found)
+        self.missing.update(dict.fromkeys(missing))
+        return None if missing else found
 
     def value(self, state: State) -> Any:
         """Return the state's value with the decided events folded in."""
@@ -178,7 +213,7 @@ class StagedStates:
 
     def conditions(self) -> list[AppendCondition]:
         """Return the conditions under which the decisions hold: no event that the states have not seen."""
-        return [AppendCondition(state.criteria, state.position) for state in self._states]
+        return [AppendCondition(state.criteria, state.position) for state in self._used]
 
     def apply(self, record: NewEvent, event: Any) -> None:
         """Fold a decided event into every state that it concerns."""
@@ -198,9 +233,14 @@ class StagedStates:
 
     def commit(self, position: int) -> None:
         """Make the staged values the states' own, as of the last position of the append."""
-        for state in self._states:
+        for state in self._used:
             value, events, size = self._staged.get(state) or (state.value, 0, 0)
             state.commit(value, position, events, size)
+
+    @property
+    def _used(self) -> Sequence[State]:
+        """The states that the decisions depend on."""
+        return [state for state in self._states if state not in self._unused] if self._unused else self._states
 
     def _candidates(self, record: NewEvent, by_tag: Mapping[str, Sequence[State]]) -> Iterable[State]:
         return dict.fromkeys(state for tag in (NO_TAG, *record.tags) for state in by_tag.get(tag, ()))
@@ -230,7 +270,7 @@ class States:
         self._capacity = capacity
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._held: OrderedDict[tuple[Fold, tuple[Any, ...]], State] = OrderedDict()
+        self._held: OrderedDict[tuple[Fold, Key], State] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<States {len(self._held)} of {self._capacity}>"
@@ -238,7 +278,7 @@ class States:
     def __len__(self) -> int:
         return len(self._held)
 
-    def of(self, fold: Fold, key: tuple[Any, ...]) -> State:
+    def of(self, fold: Fold, key: Key) -> State:
         """Return the state that is held, or a new one that has not been loaded."""
         name = (fold, key)
         state = self._held.get(name)
@@ -300,16 +340,16 @@ class States:
         state.advance(value, through, folded, grown)
         return folded > 0
 
-    async def at(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+    async def at(self, fold: Fold, key: Key, position: int) -> Any:
         """Return the state as of a position, starting from the nearest snapshot before it."""
         snapshot = await self._snapshots.find(fold, key, upto=position)
         return await self._folded(fold, key, position, snapshot)
 
-    async def replay(self, fold: Fold, key: tuple[Any, ...], position: int) -> Any:
+    async def replay(self, fold: Fold, key: Key, position: int) -> Any:
         """Return the state as of a position, folded from the events alone."""
         return await self._folded(fold, key, position, None)
 
-    async def _folded(self, fold: Fold, key: tuple[Any, ...], position: int, snapshot: tuple[Any, int] | None) -> Any:
+    async def _folded(self, fold: Fold, key: Key, position: int, snapshot: tuple[Any, int] | None) -> Any:
         start = State(fold, key, self._registry)
         value, after = snapshot or (start.value, 0)
         async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=fold.data_only):

@@ -8,13 +8,14 @@ changes what it is given is named: `ArgumentMutated`.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from leftfold.app import App
-from leftfold.command.batching import Decision
+from leftfold.command.batching import Decision, LookupDecision, StatesMissing
 from leftfold.command.handler import CommandHandler
 from leftfold.command.states import StagedStates, State
 from leftfold.errors import NotHandled, Rejected, UnknownName, UsageError
@@ -111,17 +112,25 @@ class Given:
         if type(command) not in known:
             raise NotHandled(type(command).__qualname__, sorted(each.__qualname__ for each in known))
         handler = known[type(command)].unchanging()
-        states = self._states((parameter.fold, parameter.key_in(command)) for parameter in handler.models)
-        decision = Decision(handler, command, states, metadata, metadata.command or UUID(int=1).hex, None)
+        identity = metadata.command or UUID(int=1).hex
+        decision = LookupDecision(handler, command, (), metadata, identity, None, handler.parameters)
         clock = FakeClock(now)
-        decision.decide(self._app.registry, StagedStates([*dict.fromkeys(states)], clock), clock)
+        staged = self._staged(decision, clock)
+        values = decision.values(staged)
+        decision.decide(self._app.registry, staged, clock)
         check(decision.records)
-        return Decided(handler, decision)
+        return Decided(handler, decision, values)
 
-    def _states(self, wanted: Iterable[tuple[Fold, tuple[Any, ...]]]) -> list[State]:
-        """Return the states that the live app would hold: one per model and key, folded by the model's criteria."""
-        held: dict[tuple[Fold, tuple[Any, ...]], State] = {}
-        return [held.get(name) or held.setdefault(name, self._state(*name)) for name in wanted]
+    def _staged(self, decision: Decision, clock: FakeClock) -> StagedStates:
+        """Return the states that a live app would decide on: one per model and key, folded by the model's criteria."""
+        states: list[State] = []
+        while True:
+            staged = StagedStates(states, clock)
+            with suppress(StatesMissing):
+                decision.values(staged)
+            if not staged.missing:
+                return staged
+            states += [self._state(*name) for name in staged.missing]
 
     def _state(self, fold: Fold, key: tuple[Any, ...]) -> State:
         state = State(fold.unchanging(), key, self._app.registry)
@@ -155,13 +164,11 @@ class Given:
 class Decided:
     """What came of a command: `events`, or `rejected`."""
 
-    def __init__(self, handler: CommandHandler, decision: Decision) -> None:
+    def __init__(self, handler: CommandHandler, decision: Decision, values: Iterable[Any]) -> None:
         self.events: tuple[Any, ...] = tuple(decision.events)
         self.rejected = decision.rejected
         self._name = handler.name
-        self._states = {
-            parameter.name: state.value for parameter, state in zip(handler.models, decision.states, strict=True)
-        }
+        self._states = {parameter.name: value for parameter, value in zip(handler.models, values, strict=True)}
 
     def __repr__(self) -> str:
         return f"<Decided {self.rejected or list(self.events)!r}>"

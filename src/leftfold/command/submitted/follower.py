@@ -232,15 +232,22 @@ class CommandFollower:
             return None
 
     async def _handle_each(self, orders: Iterable[Order]) -> None:
-        """Handle tickets concurrently; those on one entity one after the other."""
+        """Handle tickets concurrently; those on one entity one after the other.
+
+        A command whose entities are named by states alone may be on any: it waits for all before it, and all after it
+        wait for it.
+        """
         last: dict[Any, asyncio.Task[None]] = {}
         tasks: list[asyncio.Task[None]] = []
+        on_any: set[asyncio.Task[None]] = set()
         for record, command in orders:
             concerns = self._executor.concerns(command)
-            before = {last[each] for each in concerns if each in last}
+            looks_up = self._executor.looks_up(command)
+            before = on_any | (set(tasks) if looks_up else {last[each] for each in concerns if each in last})
             task = asyncio.create_task(self._after(before, record, command))
             last.update(dict.fromkeys(concerns, task))
             tasks.append(task)
+            on_any = {task} if looks_up else on_any
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from leftfold.command.handler import DecisionModel
+from leftfold.command.parameters import DecisionModel
 from leftfold.command.submitted.events import (
     CommandCancelled,
     CommandFailed,
