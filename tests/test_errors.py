@@ -61,6 +61,7 @@ PARENTS: dict[type[Exception], set[str]] = {
         "InvalidKey",
         "InvalidMessage",
         "InvalidMetadata",
+        "TagFunctionFailed",
         "InvalidOption",
         "InvalidPosition",
         "InvalidProjection",

@@ -5,9 +5,9 @@ LeftfoldError
 ├── DefinitionError: UnresolvedAnnotation, NotAMessage, DefinedTooLate, InvalidCriteria, InvalidField, TaglessEvent,
 │       InvalidModel, InvalidHandler, InvalidProjection, UnmatchedParameter, DuplicateHandler, WireNameTaken
 ├── UsageError: NotHandled, UnknownName, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime, UnsupportedValue,
-│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, NotLoaded, TooManyEntities, InvalidCursor,
-│       InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption, MissingOption, MissingExtra, SameLog,
-│       ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
+│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, TagFunctionFailed, NotLoaded,
+│       TooManyEntities, InvalidCursor, InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption, MissingOption,
+│       MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -453,6 +453,18 @@ class TooManyEntities(UsageError, ValueError):
     found = "parameter {parameter!r} would take {number:,} models {model}"
     expected = "at most {limit:,}"
     remedy = "send several commands, each with a part of the keys; execute_many commits them together"
+
+
+class TagFunctionFailed(UsageError, ValueError):
+    """The function `by` of a `Tag` raised an exception, or does not map values to their keys."""
+
+    tag: str
+    function: str
+    value: object
+    problem: str
+    found = "the function {function} of the tag {tag!r} {problem}, for {value!r}"
+    expected = "one value of the same type for all that are equal, and for that value itself"
+    remedy = "make the function pure, as str.casefold is; for a group return one of its values: a month's first day"
 
 
 class InvalidCursor(UsageError, ValueError):

@@ -214,7 +214,8 @@ class LiveApp:
     async def process(self, process: type[ProcessManager], *key: Any) -> ProcessInstance:
         """Return an instance of a process: its state, how far it has come, and its history."""
         self._home.check()
-        return await self._processes.instance(self._definition_of(process), key)
+        definition = self._definition_of(process)
+        return await self._processes.instance(definition, definition.fold.key_from(key))
 
     async def processes(self, process: type[ProcessManager] | None = None) -> list[ProcessProgress]:
         """How far the instances of a process, or of all, have come: those that answered anything, or are parked."""
@@ -299,6 +300,7 @@ class LiveApp:
         """Return the state of a decision model, strongly consistent, or as of a position or a time."""
         self._home.check()
         fold = fold_of(model)
+        key = fold.key_from(key)
         if as_of is not None:
             moment = await resolve(self.store, as_of, self._clock)
             past: D = await self._states.at(fold, key, moment)
@@ -330,7 +332,7 @@ class LiveApp:
         start = fold.start(key)
         upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)
         criteria = self._registry.stored(criteria_of(fold, start))
-        concerns = row_concerns(fold, key) if issubclass(model, ReadModel) else None
+        concerns = row_concerns(fold, fold.key_from(key)) if issubclass(model, ReadModel) else None
         return await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
 
     async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:

@@ -7,6 +7,7 @@ import msgspec
 
 from leftfold.command import Inbox, Listing
 from leftfold.errors import UnknownName, WrongVerb
+from leftfold.model.fold import Fold
 from leftfold.model.metadata import Metadata, present_metadata
 from leftfold.process import ProcessDefinition, Processes, ProcessProgress
 from leftfold.query import ParkedKey, ReadModelDefinition, ReadSide
@@ -102,6 +103,7 @@ class ParkedWork:
     async def retry(self, name: type | str, key: tuple[Any, ...], metadata: Metadata | None) -> list[Parked]:
         """Try parked work again, and return what could not be retried or failed again at once."""
         subject = subject_named(self._subjects, name)
+        key = _key_from(subject, key)
         match subject.kind:
             case "projection":
                 return parked_rows(await self._side().parked_keys(subject.definition.handle).retry(key))
@@ -121,6 +123,7 @@ class ParkedWork:
     async def skip(self, name: type | str, key: tuple[Any, ...], reason: str) -> list[Parked]:
         """Leave an event out for good, and return what is parked next under the key."""
         subject = subject_named(self._subjects, name)
+        key = _key_from(subject, key)
         match subject.kind:
             case "projection":
                 metadata = Metadata(reason=reason).over(present_metadata())
@@ -139,6 +142,7 @@ class ParkedWork:
     async def cancel(self, name: type | str, key: tuple[Any, ...], reason: str) -> None:
         """Cancel a process instance or a submitted command."""
         subject = subject_named(self._subjects, name)
+        key = _key_from(subject, key)
         if subject.kind == "process":
             subject.definition.fold.start(key)
             await self._processes.cancel(subject.definition, key, self._inbox, Metadata(reason=reason))
@@ -178,6 +182,12 @@ class ParkedWork:
         """Return the key of a parked instance, or what follows the slash in its name if it concerns no event now."""
         found = await self._processes.key_of(definition, progress.instance, progress.parked or 0)
         return (progress.instance.partition("/")[2],) if found is None else found
+
+
+def _key_from(subject: Subject, key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the key that is meant: of a read model or a process, the one for which other values stand."""
+    fold: Fold | None = getattr(subject.definition, "fold", None)
+    return key if fold is None else fold.key_from(key)
 
 
 def parked_rows(keys: Iterable[ParkedKey]) -> list[Parked]:

@@ -69,6 +69,22 @@ class Reminder(ProcessManager):
         return None
 
 
+SHELF = Tag("shelf")
+Shelf = Annotated[str, SHELF]
+Place = Annotated[int, Tag("place", within=SHELF)]
+Reader = Annotated[str, Tag("reader", by=str.casefold, secret="correct horse battery staple")]
+
+
+class Shelved(Event):
+    shelf: Shelf
+    place: Place
+    reader: Reader
+
+
+assert_type(SHELF("s-1"), str)
+assert_type(Shelved("s-1", 3, "Ann").place, int)
+assert_type(Shelved("s-1", 3, "Ann").reader, str)
+
 given(library, Lent("l-1"), at=START, metadata=Metadata(actor="ann")).and_given(Returned("l-1"), at=START).when(
     Lend("l-1")
 ).then(Lent("l-1"))

@@ -5,7 +5,7 @@ from typing import Self
 
 from accepts_deciding import Lent, Loan, LoanId, Returned, library
 
-from leftfold import DecisionModel, EventContext, replace
+from leftfold import DecisionModel, EventContext, Tag, replace
 from leftfold.testing import given
 
 
@@ -23,5 +23,9 @@ def since(loan: Loan) -> float:
     return loan.since.timestamp()  # error
 
 
+Tag("reader", by="casefold")  # error
+Tag("place", within="shelf")  # error
+Tag("reader", secret=3)  # error
+Tag("reader", length=3)  # error
 given(library, Lent("l-1"), at="today")  # error
 given(library, Lent("l-1")).and_given(Returned("l-1"))  # error

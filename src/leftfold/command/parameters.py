@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args
 
 from leftfold.errors import InvalidHandler, NotLoaded, TooManyEntities, UnmatchedParameter
 from leftfold.model.comparing import is_any
-from leftfold.model.fold import Fold, check_definition, fold_of
+from leftfold.model.fold import Fold, check_definition, check_same_tag, fold_of
 from leftfold.model.message import Message, MessageType
 from leftfold.model.tag import TagField, alternatives, hints_of, tag_fields, unaliased
 
@@ -54,10 +54,10 @@ class Many(Generic[M_co]):
         return len(self._by_key)
 
     def __contains__(self, key: object) -> bool:
-        return _as_key(key) in self._by_key
+        return self._key(key) in self._by_key
 
     def __getitem__(self, key: object) -> M_co:
-        model = self._by_key.get(_as_key(key))
+        model = self._by_key.get(self._key(key))
         if model is None:
             raise NotLoaded(key, len(self), [_shown(known) for known in islice(self._by_key, MAX_SHOWN_KEYS)])
         return model
@@ -67,16 +67,16 @@ class Many(Generic[M_co]):
 
     __hash__ = None  # type: ignore[assignment]  # models may have fields that can change
 
+    def _key(self, given: Any) -> Key:
+        key = tuple(given) if is_any(given, tuple) else (given,)
+        return next((fold_of(type(model)).key_from(key) for model in self), key)
+
     def __repr__(self) -> str:
         return f"Many({[*self]!r})"
 
 
 def _key_of(model: DecisionModel) -> Key:
     return fold_of(type(model)).key_of(model)
-
-
-def _as_key(key: Any) -> Key:
-    return tuple(key) if is_any(key, tuple) else (key,)
 
 
 def _shown(key: Key) -> object:
@@ -252,6 +252,8 @@ class _Matching:
         fold = fold_of(hint.model)
         via = self._via(name, hint, fold)
         parts = [via.get(part.name) or self._in_command(name, hint, fold, part) for part in fold.key]
+        for key, part in zip(fold.key, parts, strict=True):
+            check_same_tag(f"{fold.name}.{key.name}", key, self._place(part), part.field)
         self._check_many(name, hint, parts)
         self._check_optional(name, hint, parts)
         return ModelParameter(name, fold, hint, parts)

@@ -13,6 +13,7 @@ import msgspec
 
 from leftfold.model.message import Message, MessageType
 from leftfold.model.source import ModuleSource, SourceForm, is_in, source_of, source_of_module
+from leftfold.model.tag import tags_in
 from leftfold.model.type_form import (
     SHOWN,
     has_fields,
@@ -124,8 +125,15 @@ class _Walk:
         """Add the types of the fields, and the fields of the classes they name."""
         for name, hint in hints_if_known(owner).items():
             self._shape.append(f"{name}:{type_form(hint)}")
+            self._tag_functions(hint)
             for each in types_in(hint):
                 self._shape_of_type(each, home)
+
+    def _tag_functions(self, hint: Any) -> None:
+        """Add the functions of tags, from any module: they say which events belong to a key."""
+        for tag in tags_in(hint):
+            if isinstance(tag.by, FunctionType):
+                self.function(tag.by)
 
     def events(self, events: Iterable[MessageType], home: _Home) -> None:
         """Add the versions of events, and the code of their classes if those are in the same module."""

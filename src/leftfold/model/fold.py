@@ -1,7 +1,7 @@
 """Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy, deepcopy
 from functools import reduce
 from itertools import product
@@ -28,7 +28,7 @@ from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.signature import check_plain
-from leftfold.model.tag import TagField, hints_of, tag_fields, unaliased
+from leftfold.model.tag import Tag, TagField, hints_of, tag_fields, unaliased, unquoted
 from leftfold.wording import shown
 
 
@@ -51,6 +51,7 @@ class Fold:
         "events",
         "evolve",
         "fanned_out",
+        "has_functions",
         "key",
         "name",
         "owner",
@@ -64,6 +65,7 @@ class Fold:
         self.takes_context = _takes_context(owner)
         _check_plain(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
+        self.has_functions = any(field.tag.by is not None for field in self.key)
         self.change = ChangeFields.of(owner)
         self.data_only = self.change is None and not self.takes_context
         self.fanned_out: tuple[type, ...] = _fanned_out(owner)
@@ -103,8 +105,25 @@ class Fold:
         names = ("self", "event", "context") if self.takes_context else ("self", "event")
         return unchanging(_evolve_of(self.owner), f"{self.name}.evolve", names)
 
+    def key_from(self, given: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the key for which given values stand; what is no key stays as it is, for `start` to refuse."""
+        if not self.has_functions or len(given) != len(self.key):
+            return tuple(given)
+        fields = dict(zip([field.name for field in self.key], given, strict=True))
+        return tuple(self.values_from(fields).values())
+
+    def values_from(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values of fields, those of key fields as the key has them."""
+        parts = {part.name: part for part in self.key if part.tag.by is not None}
+        return {
+            name: parts[name].tag.key(value) if name in parts and parts[name].is_of_type(value) else value
+            for name, value in given.items()
+        }
+
     def start(self, key: Sequence[Any]) -> Any:
         """Return the state before any event: only the key is set."""
+        if self.has_functions:
+            key = self.key_from(key)
         if len(key) == len(self.key) == 1 and type(key[0]) is self.key[0].value_type:
             return self.owner(**{self.key[0].name: key[0]})
         if len(key) != len(self.key) or None in key:
@@ -127,18 +146,24 @@ class Fold:
 
     def criteria(self, key: Sequence[Any]) -> Criteria:
         """Return the events of one key: for each event type, those of the key's tags that the type carries."""
-        tags = [field.tag(value) for field, value in zip(self.key, key, strict=True)]
+        tags = self._tags_of(key)
         return Criteria(*(CriteriaItem(wires, [tags[i] for i in carried]) for carried, wires in self._by_tags.items()))
+
+    def _tags_of(self, key: Sequence[Any]) -> list[str]:
+        """Return the tag of each part of a key."""
+        values = {field.name: value for field, value in zip(self.key, key, strict=True)}
+        return [field.tag(*(values[each.name] for each in _with_outer(field))) for field in self.key]
 
     def keys_by_tags(self, tags: Collection[str]) -> Sequence[tuple[Any, ...]] | None:
         """Return the keys that an event concerns, by its stored tags alone; None if the tags are not enough.
 
-        They are not if parts of the key share a tag, or if the event lacks the tag of one.
+        They are not if parts of the key share a tag, if the event lacks the tag of one, or if a tag is a hash.
         """
         if len({part.tag.name for part in self.key}) < len(self.key):
             return None
-        prefixes = [f"{part.tag.name}:" for part in self.key]
-        texts = [[tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)] for prefix in prefixes]
+        if not all(part.tag.shows_value for part in self.key):
+            return None
+        texts = [[_text_in(part.tag, tag) for tag in tags if tag.startswith(f"{part.tag.name}:")] for part in self.key]
         if not all(texts):
             return None
         try:
@@ -148,7 +173,10 @@ class Fold:
             ]
         except ValueError:
             return None
-        return list(product(*values))
+        keys = list(product(*values))
+        if all(part.outer is None for part in self.key):
+            return keys
+        return [key for key in keys if set(self._tags_of(key)) <= set(tags)]
 
     def all_criteria(self) -> Criteria:
         """Return the events of all keys."""
@@ -213,6 +241,12 @@ class Fold:
                     "one value for each part of a key",
                     f"type {field.name} with the tagged type itself, or mark it: Annotated[..., NonKey]",
                 )
+            if field.outer is not None and not field.outer.key:
+                raise InvalidModel(
+                    f"{self.name}.{field.name} is part of the key, and {field.outer.name}, which it is within, is not",
+                    f"both of them: {field.tag!r} has both in one tag",
+                    f"remove NonKey from {field.outer.name}, or add it to {field.name}",
+                )
 
     def _check_defaults(self) -> None:
         keys = {field.name for field in self.key}
@@ -240,6 +274,11 @@ class Fold:
         grouped: dict[tuple[int, ...], set[str]] = {}
         for event in events:
             carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
+            for i in carried:
+                for field in event.fields_tagged(self.key[i].tag.name):
+                    check_same_tag(
+                        f"{self.name}.{self.key[i].name}", self.key[i], f"{event.owner.__name__}.{field.name}", field
+                    )
             if self.key and not carried and not _states_criteria(self.owner) and not self._is_fanned_out(event):
                 wanted = [part.tag.name for part in self.key]
                 raise TaglessEvent(
@@ -249,6 +288,8 @@ class Fold:
                     [f.tag.name for f in event.fields],
                     criteria=_may_state_criteria(self.owner),
                 )
+            outer = {self.key[i].outer for i in carried}  # whose values are in the tag of the part that is within
+            carried = tuple(i for i in carried if self.key[i] not in outer)
             grouped.setdefault(carried, set()).add(event.wire)
         return {carried: frozenset(wires) for carried, wires in grouped.items()}
 
@@ -276,6 +317,27 @@ def check_definition(owner: type) -> None:
             fold_of(owner)
         except UnresolvedAnnotation:
             return
+
+
+def check_same_tag(name: str, part: TagField, place: str, field: TagField) -> None:
+    """Raise `InvalidModel` if a part of a key and a field have tags of one name that differ in anything else."""
+    if part.tag != field.tag:
+        raise InvalidModel(
+            f"{name} is tagged {part.tag!r}, and {place} {field.tag!r}",
+            "one tag of this name, with one function, within one other tag, and with one secret",
+            "put the tag on an alias once, and use the alias everywhere",
+        )
+
+
+def _with_outer(field: TagField) -> list[TagField]:
+    """Return the fields whose values are in the tag of this one, outermost first."""
+    return [field] if field.outer is None else [*_with_outer(field.outer), field]
+
+
+def _text_in(tag: Tag, text: str) -> str:
+    """Return the text of a tag's own value."""
+    found = text.removeprefix(f"{tag.name}:")
+    return found if tag.within is None else unquoted(found.rpartition("/")[2])
 
 
 def _check_plain(owner: type) -> None:

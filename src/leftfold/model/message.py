@@ -110,7 +110,7 @@ def message(owner: Any = None, /, *, wire: str | None = None, version: int = 1) 
 class MessageType:
     """What leftfold knows about a message class: its wire name, its version and its tag-typed fields."""
 
-    __slots__ = ("_readers", "_single", "fields", "owner", "version", "wire")
+    __slots__ = ("_is_plain", "_readers", "_single", "fields", "owner", "version", "wire")
 
     def __init__(self, owner: type) -> None:
         if "__wire__" not in vars(owner):
@@ -122,7 +122,8 @@ class MessageType:
         self.version: int = vars(owner)["__version__"]
         self.fields: tuple[TagField, ...] = tag_fields(owner)
         self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
-        only = self._readers[0] if len(self._readers) == 1 and not self.fields[0].many else None
+        self._is_plain = all(field.tag.is_plain for field in self.fields)
+        only = self._readers[0] if len(self.fields) == 1 and self._is_plain and not self.fields[0].many else None
         self._single = None if only is None else (only[0], only[1].get)
 
     def tags_of(self, message: object) -> tuple[str, ...]:
@@ -132,6 +133,8 @@ class MessageType:
             value = get(message)
             if type(value) is str:
                 return (prefix + value,)
+        if not self._is_plain:
+            return tuple(dict.fromkeys(tag for field in self.fields for _, tag in field.tags_in(message)))
         tags: list[str] = []
         for prefix, field in self._readers:
             if field.many:

@@ -195,8 +195,8 @@ class Registry:
         """Raise `InvalidMessage` for a value whose tag would be that of another value of another tag."""
         for field in known.fields:
             for longer in self._overlapping.get(field.tag.name, ()):
-                for value in field.values(event):
-                    if field.tag(value).startswith(f"{longer}:"):
+                for value, tag in field.tags_in(event):
+                    if tag.startswith(f"{longer}:"):
                         raise InvalidMessage(
                             known.owner.__qualname__, field.name, value, f"is also a tag of {Tag(longer)!r}"
                         )

@@ -4,13 +4,15 @@ import datetime
 import enum
 import types
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from hashlib import blake2b
 from operator import attrgetter
 from typing import Annotated, Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from leftfold.errors import InvalidField, UnresolvedAnnotation
+from leftfold.errors import DefinitionError, InvalidField, TagFunctionFailed, UnresolvedAnnotation
+from leftfold.model.failure import in_words
 
 COLLECTIONS = (list, tuple, set, frozenset)
 SCALARS = (str, int, uuid.UUID, enum.Enum, datetime.date)
@@ -20,19 +22,117 @@ class Tag:
     """Marks the type of a field as naming an entity: `AccountId = Annotated[str, Tag("account")]`.
 
     An event's tag is `name:value`. Put it on the alias once and use the alias everywhere.
+
+    - `by`: a pure function from a value to the one that stands for all its equals, such as `str.casefold` for e-mail
+      addresses or the first day of a month. Two values that it maps to the same one are one entity, whose key it is.
+    - `within`: the tag of another field of the same class, in which this one has its meaning, as a seat has in a show.
+      The event's tag is then `seat:show/seat`, and a model is keyed by both fields.
+    - `secret`: the log has a keyed hash of the value as tag, which nobody without the secret can compare with a value.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("_secret", "by", "is_plain", "name", "within")
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        by: Callable[[Any], Any] | None = None,
+        within: "Tag | None" = None,
+        secret: str | bytes | None = None,
+    ) -> None:
         self.name = name
+        self.by = by
+        self.within = within
+        self._secret = None if secret is None else _checked_secret(name, secret)
+        self.is_plain = by is None and within is None and secret is None
 
     def __repr__(self) -> str:
-        return f"Tag({self.name!r})"
+        by = "" if self.by is None else f", by={self._function}"
+        within = "" if self.within is None else f", within={self.within!r}"
+        secret = "" if self._secret is None else f", secret of {self._hash('')[:8]}"
+        return f"Tag({self.name!r}{by}{within}{secret})"
 
-    def __call__(self, value: object) -> str:
-        """Return the tag of one value: `Tag("account")("a-1")` is `"account:a-1"`."""
-        return f"{self.name}:{render(value)}"
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tag) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def _function(self) -> str:
+        return str(getattr(self.by, "__qualname__", self.by))
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.name, self.by, self.within, self._secret
+
+    @property
+    def shows_value(self) -> bool:
+        """Whether the value can be read from the tag."""
+        return self._secret is None and (self.within is None or self.within.shows_value)
+
+    def __call__(self, *values: Any) -> str:
+        """Return the tag of one value: `Tag("account")("a-1")` is `"account:a-1"`.
+
+        A tag that is `within` another one takes that one's values first.
+        """
+        if self.is_plain and len(values) == 1:
+            return f"{self.name}:{render(values[0])}"
+        return f"{self.name}:{self.text(*values)}"
+
+    def text(self, *values: Any) -> str:
+        """Return what follows the name in a tag."""
+        *outer, value = values
+        if (self.within is None) == bool(outer):
+            wanted = "one value" if self.within is None else f"the value of {self.within.name}, then its own"
+            raise TypeError(f"{self!r} takes {wanted}, not {values!r}")
+        if self.within is None:
+            return self.own_text(value)
+        return f"{quoted(self.within.text(*outer))}/{quoted(self.own_text(value))}"
+
+    def own_text(self, value: Any) -> str:
+        """Return the text of this tag's own value."""
+        text = render(self.key(value))
+        return text if self._secret is None else self._hash(text)
+
+    def key(self, value: Any) -> Any:
+        """Return the value that stands for this one and all its equals."""
+        if self.by is None:
+            return value
+        try:
+            found = self.by(value)
+            again = self.by(found) if type(found) is type(value) else None
+        except Exception as error:
+            raise TagFunctionFailed(self.name, self._function, value, f"raised {in_words(error)}") from error
+        if type(found) is not type(value):
+            raise TagFunctionFailed(self.name, self._function, value, f"returned {found!r}, a {type(found).__name__}")
+        if found != again:
+            raise TagFunctionFailed(self.name, self._function, value, f"returned {found!r}, and {again!r} for that")
+        return found
+
+    def _hash(self, text: str) -> str:
+        return blake2b(text.encode(), key=self._secret or b"", digest_size=16).hexdigest()
+
+
+def _checked_secret(name: str, secret: str | bytes) -> bytes:
+    found = secret.encode() if isinstance(secret, str) else secret
+    if not 16 <= len(found) <= 64:
+        raise DefinitionError(
+            f"the secret of Tag({name!r}) has {len(found)} bytes",
+            "16 to 64 bytes",
+            "generate it: secrets.token_hex(32)",
+        )
+    return found
+
+
+def quoted(text: str) -> str:
+    """Return a part of a text without the character that stands between two of them."""
+    return text.replace("%", "%25").replace("/", "%2F")
+
+
+def unquoted(text: str) -> str:
+    """Return what `quoted` was given."""
+    return text.replace("%2F", "/").replace("%25", "%")
 
 
 class NonKey:
@@ -45,7 +145,7 @@ class NonKey:
 class TagField:
     """One tag-typed field of a class: its name, its tag, whether it holds many values, whether it is part of a key."""
 
-    __slots__ = ("get", "key", "many", "name", "tag", "value_type")
+    __slots__ = ("get", "key", "many", "name", "outer", "tag", "value_type")
 
     def __init__(self, name: str, tag: Tag, value_type: Any, *, many: bool, key: bool) -> None:
         self.name = name
@@ -53,15 +153,37 @@ class TagField:
         self.value_type = value_type
         self.many = many
         self.key = key
-        self.get = attrgetter(name)
+        self.outer: TagField | None = None
+        self.get: Callable[[Any], Any] = attrgetter(name) if tag.by is None or many else self._key
+
+    def _key(self, instance: object) -> Any:
+        value = getattr(instance, self.name)
+        return None if value is None else self.tag.key(value)
 
     def values(self, instance: object) -> Iterator[Any]:
-        """Yield the values that the field holds in `instance`; none when it is None."""
+        """Yield the values that the field holds in `instance`, each as its key; none when it is None."""
         value = self.get(instance)
-        if self.many:
+        if not self.many:
+            yield from () if value is None else (value,)
+        elif value and self.tag.by is not None:
+            yield from _in_one_order({self.tag.key(each): None for each in value}.keys())
+        else:
             yield from _in_one_order(value or ())
-        elif value is not None:
-            yield value
+
+    def tags_in(self, instance: object) -> Iterator[tuple[Any, str]]:
+        """Yield each value that the field holds with its tag."""
+        outer = self._outer_values(instance)
+        for value in self.values(instance):
+            yield value, self.tag(*outer, value)
+
+    def _outer_values(self, instance: object) -> tuple[Any, ...]:
+        if self.outer is None:
+            return ()
+        return (*self.outer._outer_values(instance), self.outer.get(instance))
+
+    def is_of_type(self, value: object) -> bool:
+        """Tell whether a value may be given to the tag's function."""
+        return isinstance(value, self.value_type) and not isinstance(value, bool)
 
     def holds(self, value: object) -> bool:
         """Tell whether a value has the field's type, or equals one that has, with the same tag."""
@@ -149,7 +271,30 @@ def _with_parameters(hint: Any, values: dict[Any, Any]) -> Any:
 def tag_fields(owner: type) -> tuple[TagField, ...]:
     """Return the tag-typed fields of a message or model class, in the order of their definition."""
     found = (_tag_field(owner, name, hint) for name, hint in hints_of(owner).items())
-    return tuple(field for field in found if field is not None)
+    fields = tuple(field for field in found if field is not None)
+    for field in fields:
+        if field.tag.within is not None:
+            field.outer = _outer_of(owner, field, field.tag.within, fields)
+    return fields
+
+
+def _outer_of(owner: type, field: TagField, within: Tag, fields: Iterable[TagField]) -> TagField:
+    tagged = [each for each in fields if each.tag == within]
+    if len(tagged) == 1 and not tagged[0].many:
+        return tagged[0]
+    named = " and ".join(each.name for each in tagged) or "none"
+    raise InvalidField(
+        owner.__qualname__,
+        field.name,
+        f"is tagged {field.tag!r}, and the fields that have the tag {within!r} are: {named}",
+        "one such field, with one value",
+        f"give {owner.__name__} the field, with the same tag",
+    )
+
+
+def tags_in(hint: Any) -> list[Tag]:
+    """Return the tags on an annotation."""
+    return [marker for marker in _unwrap(hint)[0] if isinstance(marker, Tag)]
 
 
 def _tag_field(owner: type, name: str, hint: Any) -> TagField | None:

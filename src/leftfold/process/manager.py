@@ -17,7 +17,7 @@ from leftfold.model.metadata import Metadata
 from leftfold.model.purity import IN_DEVELOPMENT, unchanging
 from leftfold.model.record import NewEvent
 from leftfold.model.signature import check_plain
-from leftfold.model.tag import render
+from leftfold.model.tag import quoted, render
 from leftfold.process.events import INSTANCE
 from leftfold.store.bounds import TAG_LIMIT
 
@@ -165,7 +165,7 @@ class ProcessDefinition:
 
 def _quoted(part: object) -> str:
     """Return a part of a key without the character that stands between two of them."""
-    return render(part).replace("%", "%25").replace("/", "%2F")
+    return quoted(render(part))
 
 
 class Outbox(Protocol):

@@ -13,7 +13,7 @@ from leftfold.model.context import event_context
 from leftfold.model.record import StoredColumns, StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
-from leftfold.query.event_keys import Key, key_of, key_reader, one_field, text_of_key
+from leftfold.query.event_keys import Key, key_of, key_reader, one_value, text_of_key
 from leftfold.query.parking import NOTHING_HELD, ParkedEvent, UndecodableEvent, problem_of
 from leftfold.query.read_model import ReadModelDefinition
 from leftfold.query.shard import Owns
@@ -152,8 +152,8 @@ class BatchFold:
         self._part_of = attrgetter(fold.key[0].name) if self._one_part else self._key_of
         self._readers: dict[type, Callable[[Any], Sequence[Key]]] = {UndecodableEvent: lambda event: event.keys}
         self._readers |= {event.owner: key_reader(fold, event) for event in fold.events}
-        fields = {event.owner: one_field(fold, event) for event in fold.events}
-        self._one_value = {owner: attrgetter(name) for owner, name in fields.items() if name is not None}
+        found = {event.owner: one_value(fold, event) for event in fold.events}
+        self._one_value = {owner: get for owner, get in found.items() if get is not None}
 
     def keyed(self, events: Sequence[StoredEvent]) -> KeyedEvents:
         """Decode the events and find the keys of their rows; leave out types that the model does not fold.

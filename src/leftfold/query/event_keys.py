@@ -30,16 +30,16 @@ def key_reader(fold: Fold, event: MessageType) -> KeyReader:
         return lambda event: ()
     if any(len(fields) > 1 or fields[0].many for fields in sources):
         return _all_combinations(sources)
-    names = [fields[0].name for fields in sources]
-    return _one_value(names[0]) if len(names) == 1 else _one_of_each(names)
+    only = [fields[0] for fields in sources]
+    return _one_value(only[0].get) if len(only) == 1 else _one_of_each(only)
 
 
-def one_field(fold: Fold, event: MessageType) -> str | None:
-    """Return the field of an event whose value alone is the key of its row; None if there is no such field."""
+def one_value(fold: Fold, event: MessageType) -> Callable[[Any], Any] | None:
+    """Return a function that reads the one value that is the key of an event's row; None if there is no such value."""
     if len(fold.key) != 1:
         return None
     fields = _fields_for(fold.key[0], fold, event)
-    return fields[0].name if len(fields) == 1 and not fields[0].many else None
+    return fields[0].get if len(fields) == 1 and not fields[0].many else None
 
 
 def key_of(fold: Fold) -> Callable[[Any], Key]:
@@ -77,9 +77,7 @@ def _fields_for(part: TagField, fold: Fold, event: MessageType) -> Sequence[TagF
     return (by_name[part.name],) if len(rivals) > 1 and rivals <= by_name.keys() else tagged
 
 
-def _one_value(name: str) -> KeyReader:
-    get = attrgetter(name)
-
+def _one_value(get: Callable[[Any], Any]) -> KeyReader:
     def read(event: Any) -> Sequence[Key]:
         value = get(event)
         return () if value is None else ((value,),)
@@ -87,14 +85,20 @@ def _one_value(name: str) -> KeyReader:
     return read
 
 
-def _one_of_each(names: Sequence[str]) -> KeyReader:
-    get: Callable[[Any], Key] = attrgetter(*names)
+def _one_of_each(fields: Sequence[TagField]) -> KeyReader:
+    get: Callable[[Any], Key] = attrgetter(*(field.name for field in fields))
+    if any(field.tag.by is not None for field in fields):
+        get = _each_as_key(fields)
 
     def read(event: Any) -> Sequence[Key]:
         values = get(event)
         return () if None in values else (values,)
 
     return read
+
+
+def _each_as_key(fields: Sequence[TagField]) -> Callable[[Any], Key]:
+    return lambda event: tuple(field.get(event) for field in fields)
 
 
 def _all_combinations(sources: Sequence[Sequence[TagField]]) -> KeyReader:

@@ -49,7 +49,8 @@ class ReadModels:
 
     def get(self, model: type[M], *key: object) -> M | None:
         """Return the row with this key, its parts in the order of the model's fields; None if there is none."""
-        found: M | None = self._snapshot.get(self._model(model), key)
+        definition = self._model(model)
+        found: M | None = self._snapshot.get(definition, definition.fold.key_from(key))
         return found
 
     def select(

@@ -152,6 +152,7 @@ class HandledEvents(Fold):
     def __init__(self, name: str, bases: tuple[type, ...]) -> None:
         self.name = name
         self.key = ()
+        self.has_functions = False
         self.bases = bases
         self.refresh()
 

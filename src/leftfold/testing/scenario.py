@@ -56,7 +56,7 @@ class Given:
         last = self._log[-1].time if self._log else at
         if at < last:
             raise UsageError(
-                f"and_given(at={at.isoformat()}), after an event at {last.isoformat()}",
+                f"events are given at {at.isoformat()}, after an event at {last.isoformat()}",
                 "the time of the last event, or a later one: times never decrease in a log",
                 "give what happened in its order",
             )
@@ -104,6 +104,7 @@ class Given:
         """Assert that the read model's table has no row with this key."""
         __tracebackhide__ = True
         table = self._table(model)
+        key = table.definition.fold.key_from(key)
         if key in table.rows:
             raise failure(f"{table.name} has a row {key}", [], [table.rows[key]])
 

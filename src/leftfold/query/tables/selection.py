@@ -205,7 +205,8 @@ class Selection:
             yield from where or ()
 
     def _equalities(self, equal: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
-        for name, value in equal.items():
+        fold = self._table.definition.fold
+        for name, value in (fold.values_from(equal) if fold.has_functions else equal).items():
             yield self._column(name) == value
 
     def _sorting(self, order: Order) -> list[sa.ColumnElement[Any]]:
