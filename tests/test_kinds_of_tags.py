@@ -19,6 +19,7 @@ from leftfold import (
     DecisionModel,
     Event,
     LiveApp,
+    Many,
     NonKey,
     ProcessManager,
     Query,
@@ -240,6 +241,23 @@ async def test_a_decision_sees_what_was_decided_under_another_spelling() -> None
             await live.execute(Register("aNN@x"))
         assert rejected.value.details == {"by": "ann@x"}
         assert (await live.state(Person, "bob@x")).registered == 2
+
+
+def test_many_models_are_asked_for_by_every_spelling() -> None:
+    class RegisterAll(Command):
+        emails: list[Email]
+
+    app = App("all")
+
+    @app.handles
+    def register_all(command: RegisterAll, people: Many[Person]) -> list[Registered]:
+        assert "Cid@x" not in people
+        return [Registered(email) for email in command.emails if not people[email].registered]
+
+    decided = given(app, Registered("bob@x")).when(RegisterAll(["Ann@X", "BOB@x"]))
+
+    decided.then(Registered("Ann@X"))
+    assert "x" not in Many[Person]()
 
 
 async def test_parked_work_is_found_under_every_spelling() -> None:

@@ -274,11 +274,9 @@ class Fold:
         grouped: dict[tuple[int, ...], set[str]] = {}
         for event in events:
             carried = tuple(i for i, part in enumerate(self.key) if event.fields_tagged(part.tag.name))
-            for i in carried:
-                for field in event.fields_tagged(self.key[i].tag.name):
-                    check_same_tag(
-                        f"{self.name}.{self.key[i].name}", self.key[i], f"{event.owner.__name__}.{field.name}", field
-                    )
+            for part in self.key:
+                for field in event.fields_tagged(part.tag.name):
+                    check_same_tag(f"{self.name}.{part.name}", part, f"{event.owner.__name__}.{field.name}", field)
             if self.key and not carried and not _states_criteria(self.owner) and not self._is_fanned_out(event):
                 wanted = [part.tag.name for part in self.key]
                 raise TaglessEvent(
