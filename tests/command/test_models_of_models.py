@@ -1,7 +1,7 @@
 """Models that may be None, and models whose keys stand in others: `Voucher | None`, `Annotated[Customer, Via(...)]`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from random import Random
 from typing import Annotated, Any, Self
@@ -13,6 +13,7 @@ from leftfold import (
     Command,
     DecisionModel,
     Event,
+    EventContext,
     EventStore,
     LiveApp,
     Many,
@@ -58,6 +59,7 @@ class Watched(MemoryStore):
 
     async def append(self, events, *, condition=None, key=None):  # type: ignore[no-untyped-def, override]
         self.conditions = condition
+        await asyncio.sleep(0)  # so that other callers come while this one commits
         return await super().append(events, condition=condition, key=key)
 
     @property
@@ -430,27 +432,66 @@ async def test_submitted_commands_look_models_up_in_the_order_of_their_submissio
     assert outcomes[2] == Rejected("the customer is blocked", customer="ann")
 
 
-async def test_submitted_commands_keep_their_order_when_one_of_them_fails() -> None:
-    decided: list[Any] = []
+@pytest.mark.parametrize(
+    "submitted", [("Ship o", "Block ann", "Ship p"), ("Block ann", "Ship p"), ("Ship o", "Block ann")]
+)
+async def test_submitted_commands_keep_their_order_when_one_of_them_fails(submitted: Sequence[str]) -> None:
+    class Slow(MemoryStore):
+        async def append(self, events, *, condition=None, key=None):  # type: ignore[no-untyped-def, override]
+            if events[0].type in ("Shipped", "Blocked") and events[0].type.startswith(submitted[0][:4]):
+                for _ in range(100):  # so that those behind it would overtake it
+                    await asyncio.sleep(0)
+            return await super().append(events, condition=condition, key=key)
 
     def called(command: Any, *arguments: Any) -> None:
         if command == Place("broken", "ann", []):
             raise RuntimeError("out of order")
-        decided.append(command)
 
-    async with shop_app(called).open("memory:", work=False) as live:
+    async with shop_app(called).open(Slow(), work=False, models="memory:") as live:
         await live.execute_many([order("o", "ann"), order("p", "ann")])
-        decided.clear()
-        for command in (order("broken", "ann"), Ship("o"), Block("ann"), Ship("p")):
-            await live.submit(command)
+        for each in ("Place broken", *submitted):
+            verb, name = each.split()
+            await live.submit(order(name, "ann") if verb == "Place" else Ship(name) if verb == "Ship" else Block(name))
 
         await live.run_until_quiet()
 
-        assert (await live.state(Order, "o")).shipped
+        assert (await live.state(Order, "o")).shipped == ("Ship o" in submitted)
+        assert not (await live.state(Order, "p")).shipped
+        assert (await live.state(Customer, "ann")).blocked
+
+
+async def test_a_submitted_lookup_waits_for_all_commands_before_it() -> None:
+    class Ban(Command):
+        order: Annotated[str, Tag("order")]
+        customer: Annotated[str, Tag("customer")]
+
+    class Slow(MemoryStore):
+        async def append(self, events, *, condition=None, key=None):  # type: ignore[no-untyped-def, override]
+            for _ in range(100 if events[0].type == "Reassigned" else 0):
+                await asyncio.sleep(0)
+            return await super().append(events, condition=condition, key=key)
+
+    def called(command: Any, *arguments: Any) -> None:
+        if command == Place("broken", "ann", []):
+            raise RuntimeError("out of order")
+
+    app = shop_app(called)
+
+    @app.handles
+    def ban(command: Ban, order: Order, customer: Customer) -> Blocked:
+        return Blocked(command.customer)
+
+    async with app.open(Slow(), work=False, models="memory:") as live:
+        await live.execute_many([order("o", "ann"), order("p", "ann")])
+        for each in (order("broken", "ann"), Reassign("o", "bob"), Ban("o", "ann"), Ship("p")):
+            await live.submit(each)
+
+        await live.run_until_quiet()
+
         assert not (await live.state(Order, "p")).shipped
 
 
-async def test_what_one_command_of_several_has_found_and_cannot_read_fails_that_one_alone() -> None:
+async def test_what_one_command_of_several_has_found_and_cannot_read_fails_that_one_alone(log: Watched) -> None:
     class Fragile(DecisionModel):
         customer: Annotated[str, Tag("customer")]
 
@@ -467,7 +508,7 @@ async def test_what_one_command_of_several_has_found_and_cannot_read_fails_that_
     def look(command: Look, order: Order, customer: Annotated[Fragile | None, Via("order", "customer")]) -> Reassigned:
         return Reassigned(command.order, "bob")
 
-    async with app.open("memory:") as live:
+    async with app.open(log) as live:
         await live.execute_many([Block("ann"), order("o", "ann")])
         outcomes = await asyncio.gather(
             *(live.execute(each) for each in (Reassign("o", "ann"), Look("o"), Reassign("o", "eve"), Look("o"))),
@@ -475,6 +516,99 @@ async def test_what_one_command_of_several_has_found_and_cannot_read_fails_that_
         )
 
     assert [type(each) for each in outcomes] == [Receipt, EvolveFailed, Receipt, Receipt]
+
+
+async def test_a_key_that_does_not_fit_fails_no_other_command(log: Watched) -> None:
+    class Misread(DecisionModel):
+        order: Annotated[str, Tag("order")]
+        customer: Annotated[str, Tag("customer"), NonKey] = ""
+
+        def evolve(self, event: Placed) -> Self:
+            return replace(self, customer=3)
+
+    class Look(Command):
+        order: Annotated[str, Tag("order")]
+
+    class Tidy(Command):
+        order: Annotated[str, Tag("order")]
+
+    app = shop_app()
+
+    @app.handles
+    def tidy(command: Tidy, order: Misread) -> Reassigned:
+        return Reassigned(command.order, "bob")
+
+    @app.handles
+    def look(command: Look, order: Misread, customer: Annotated[Customer, Via("order", "customer")]) -> Shipped:
+        return Shipped(command.order, customer.customer) if customer.customer else Shipped(command.order, None)
+
+    async with app.open(log) as live:
+        await live.execute(order("o", "ann"))
+        commands = [Tidy("o"), Look("o"), Tidy("o"), Look("o")]
+        outcomes = await asyncio.gather(*map(live.execute, commands), return_exceptions=True)
+
+    assert [type(each) for each in outcomes] == [Receipt, InvalidKey, Receipt, InvalidKey]
+
+
+async def test_an_error_on_what_is_not_loaded_yet_does_not_count(live: LiveApp, log: Watched) -> None:
+    class Confirm(Command):
+        order: Annotated[str, Tag("order")]
+
+    app = shop_app()
+
+    @app.handles
+    def confirm(command: Confirm, order: Order) -> Reassigned:
+        if not order.shipped:
+            raise RuntimeError("decided too early")
+        return Reassigned(command.order, "bob")
+
+    await live.execute(order("o", "ann"))
+    async with app.open(log, work=False) as fresh:
+        batch = await fresh.execute_many([Ship("o"), Confirm("o")])
+
+    assert [type(each) for each in batch.outcomes] == [Receipt, Receipt]
+
+
+async def test_nobody_else_in_the_process_changes_what_was_found_until_it_is_decided() -> None:
+    gathered, looking, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def append(self, events, *, condition=None, key=None):  # type: ignore[no-untyped-def, override]
+            if events[0].type == "Reassigned":
+                await gathered.wait()
+            return await super().append(events, condition=condition, key=key)
+
+        async def lookup(self, key: Any) -> Any:
+            looking.set()
+            await looked.wait()
+            return await super().lookup(key)
+
+    class Look(Command):
+        order: Annotated[str, Tag("order")]
+
+    app = shop_app()
+
+    @app.handles
+    def look(command: Look, order: Order) -> Shipped | None:
+        return None
+
+    async with app.open(Slow(), work=False, models="memory:") as live:
+        await live.execute(order("o", "ann"))
+        first = asyncio.create_task(live.execute(Reassign("o", "ann")))
+        await asyncio.sleep(0)  # it commits, and those that come meanwhile are decided together
+        shipping = asyncio.create_task(live.execute(Ship("o")))
+        keyed = asyncio.create_task(live.execute(Look("o"), key="k"))
+        await asyncio.sleep(0)
+        gathered.set()
+        await looking.wait()  # the two are decided, and wait for the look at the key
+        blocking = asyncio.create_task(live.execute(Block("ann")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        looked.set()
+        await asyncio.gather(first, keyed, shipping, blocking)
+        types = [event.type async for batch in live.store.read() for event in batch.events]
+
+    assert types == ["Placed", "Reassigned", "Shipped", "Blocked"]
 
 
 def test_a_scenario_finds_models_by_way_of_others() -> None:
@@ -500,3 +634,38 @@ def test_a_handler_can_be_called_with_models() -> None:
 
     assert ship(Ship("o"), Order("o", "ann"), Customer("ann"), None) == Shipped("o", "ann")
     assert Many([Product("a")])["a"] == Product("a")
+
+
+async def test_a_found_model_that_takes_contexts_is_decided_on_as_it_was_stored(log: Watched, calls: Calls) -> None:
+    class Visits(DecisionModel):
+        customer: Annotated[str, Tag("customer")]
+        last: int = 0
+
+        def evolve(self, event: Shipped, context: EventContext) -> Self:
+            return replace(self, last=context.position)
+
+    class Visit(Command):
+        order: Annotated[str, Tag("order")]
+
+    app = shop_app()
+
+    @app.handles
+    def visit(command: Visit, order: Order, visits: Annotated[Visits | None, Via("order", "customer")]) -> Shipped:
+        calls(visits and visits.last)
+        return Shipped(command.order, order.customer)
+
+    async with app.open(log) as live:
+        start = (await live.execute(order("o", "ann"))).position
+        await asyncio.gather(*(live.execute(Visit("o")) for _ in range(4)))
+        for _ in range(2):
+            await live.submit(Visit("o"))
+        await live.run_until_quiet()
+        positions = [
+            event.position
+            async for batch in live.store.read(after=start)
+            for event in batch.events
+            if event.type == "Shipped"
+        ]
+
+    decided_on = dict.fromkeys(last for (last,) in calls)
+    assert list(decided_on) == [0, *positions[:-1]]

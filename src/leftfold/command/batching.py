@@ -36,6 +36,11 @@ class Decider(Protocol):
         """Whether `decide` uses its context."""
         ...
 
+    @property
+    def folds_contexts(self) -> bool:
+        """Whether `evolve` of one of its models takes the context of each event."""
+        ...
+
     def decide(self, command: object, states: Iterable[Any], context: Context | None) -> list[Any]:
         """Return the events."""
         ...
@@ -71,11 +76,6 @@ class Decision:
 
     def __repr__(self) -> str:
         return f"<Decision {self.command!r}: {self.rejected or list(self.events)!r}>"
-
-    @property
-    def finds_contexts(self) -> bool:
-        """Whether it may depend on further states whose fold takes a context."""
-        return False
 
     @property
     def metadata(self) -> Metadata:
@@ -145,11 +145,6 @@ class LookupDecision(Decision):
         self._parameters = parameters
         self._beside = beside
 
-    @property
-    def finds_contexts(self) -> bool:
-        """Whether it may depend on further states whose fold takes a context."""
-        return self._parameters.finds_contexts
-
     def values(self, staged: Staged) -> Sequence[Any]:
         """Return what the handler gets after its command; raise `StatesMissing` if not all states are there."""
         assert isinstance(staged, StagedStates)
@@ -188,13 +183,6 @@ class Execution:
 
     def __repr__(self) -> str:
         return f"<Execution {list(self.decisions)!r}{', abandoned' if self.abandoned else ''}>"
-
-    @property
-    def takes_contexts(self) -> bool:
-        """Whether a fold of one of its states takes a context, as far as the states are known."""
-        return any(decision.finds_contexts for decision in self.decisions) or any(
-            state.fold.takes_context for state in self.states
-        )
 
     @property
     def commands(self) -> list[Any]:
@@ -434,7 +422,7 @@ def _next_batch(waiting: deque[Execution]) -> list[Execution]:
         key = waiting[0].key
         if key is not None and key.value in keys:
             break
-        alone = waiting[0].takes_contexts
+        alone = waiting[0].decisions[0].handler.folds_contexts
         if alone and executions:
             break
         execution = waiting.popleft()

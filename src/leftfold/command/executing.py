@@ -423,7 +423,8 @@ def _decided_together(decisions: Iterable[Decision]) -> Iterator[list[Decision]]
     together: list[Decision] = []
     unstored = set[State]()
     for decision in decisions:
-        if together and (decision.finds_contexts or not unstored.isdisjoint(decision.states)):
+        finds = isinstance(decision, LookupDecision) and decision.handler.folds_contexts
+        if together and (finds or not unstored.isdisjoint(decision.states)):
             yield together
             together, unstored = [], set[State]()
         together.append(decision)

@@ -43,6 +43,7 @@ class CommandHandler:
         self._context_name = contexts[-1] if contexts else None
         models = {name: self._hint(name, hint) for name, hint in others.items() if hint is not Context}
         self.parameters = ModelParameters(self.name, self._command_name, self.command, models)
+        self.folds_contexts = any(each.fold.takes_context for each in self.parameters.all)
         apart = (self._command_name, self._context_name)
         self._names = (self._command_name, *(name for name, _ in parameters if name not in apart))
         self._checked: Callable[..., Any] = self._unchanging() if IN_DEVELOPMENT else function

@@ -197,7 +197,7 @@ class ModelParameters:
 
     `single` is the parameter of a handler that takes just one model, whose key the command has; most are like that.
     If `is_fixed`, the command alone says which states there are, one for each parameter. If `looks_up`, other models
-    name some of them; `finds_contexts` tells whether the fold of any of these takes a context.
+    name some of them.
     """
 
     def __init__(self, handler: str, command_name: str, command: MessageType, hints: Mapping[str, ModelHint]) -> None:
@@ -208,7 +208,6 @@ class ModelParameters:
         found = [each for each in self.all if self._is_found(each)]
         self.is_fixed = not (found or any(each.many or each.optional for each in self.all))
         self.looks_up = bool(found)
-        self.finds_contexts = any(each.fold.takes_context for each in found)
         self.single = self.all[0] if self.is_fixed and len(self.all) == 1 else None
 
     def __repr__(self) -> str:

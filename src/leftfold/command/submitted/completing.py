@@ -44,6 +44,11 @@ class Completing:
         """Whether `decide` uses its context: a recurring command is submitted again for its next time."""
         return True
 
+    @property
+    def folds_contexts(self) -> bool:
+        """Whether `evolve` of one of its models takes the context of each event."""
+        return self._handler.folds_contexts
+
     def decide(self, command: object, states: Iterable[Any], context: Context | None) -> list[Any]:
         """Return the command's events, its outcome, which may be a rejection, and the next command of a series."""
         *models, ticket = states
