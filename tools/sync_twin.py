@@ -22,7 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 from leftfold.live import {names}
-from leftfold.loop_thread import LoopThread, Opened, SyncWatch, check_no_loop
+from leftfold.loop_thread import LoopCaller, LoopThread, Opened, RunningLoop, SyncWatch, check_no_loop
 '''
 
 LIVE_HEAD = '''
@@ -30,10 +30,10 @@ LIVE_HEAD = '''
 class SyncLive:
     """`LiveApp` without `await`: the same names, the same arguments. Safe to use from several threads."""
 
-    def __init__(self, live: LiveApp, loop: LoopThread, opening: AbstractAsyncContextManager[LiveApp]) -> None:
+    def __init__(self, live: LiveApp, loop: LoopCaller, opened: Opened | None = None) -> None:
         self._live = live
         self._loop = loop
-        self._opened = Opened(loop, partial(opening.__aexit__, None, None, None))
+        self._opened = opened
 
     def __enter__(self) -> Self:
         return self
@@ -46,9 +46,11 @@ class SyncLive:
     def close(self) -> None:
         """Finish the calls that are running and close the log. Closing twice is fine.
 
-        The end of the program closes it too. In a forked child this does nothing: the parent closes it.
+        The end of the program closes it too. In a forked child this does nothing: the parent closes it. Nor does it
+        in a reactor: the app that calls the reactor stays open.
         """
-        self._opened.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def __repr__(self) -> str:
         return f"<SyncLive on {self._live.store!r}>"
@@ -59,7 +61,7 @@ TICKET_HEAD = '''
 class SyncTicket:
     """`Ticket` without `await`."""
 
-    def __init__(self, ticket: Ticket, loop: LoopThread) -> None:
+    def __init__(self, ticket: Ticket, loop: LoopCaller) -> None:
         self.id = ticket.id
         self._ticket = ticket
         self._loop = loop
@@ -75,10 +77,16 @@ def open_sync(opening: AbstractAsyncContextManager[LiveApp], *, callers_run_it: 
     check_no_loop()
     loop = LoopThread(callers_run_it=callers_run_it)
     try:
-        return SyncLive(loop.run(opening.__aenter__()), loop, opening)
+        live = loop.run(opening.__aenter__())
+        return SyncLive(live, loop, Opened(loop, partial(opening.__aexit__, None, None, None)))
     except BaseException:
         loop.close()
         raise
+
+
+def sync_live(live: LiveApp) -> SyncLive:
+    """Return a live app of the event loop that runs in this thread, for other threads; it stays open."""
+    return SyncLive(live, RunningLoop())
 '''
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef

@@ -23,7 +23,7 @@ from leftfold.follow.backoff import Backoff
 from leftfold.follow.worker_lease import WorkerReplaced
 from leftfold.follow.workers import WorkerRole
 from leftfold.live import LiveApp
-from leftfold.live_sync import SyncLive, open_sync
+from leftfold.live_sync import SyncLive, open_sync, sync_live
 from leftfold.model.clock import Clock
 from leftfold.model.codec import Codec
 from leftfold.model.fold import Fold
@@ -43,7 +43,7 @@ from leftfold.query import (
     SqlProjection,
 )
 from leftfold.reaction.events import REACTOR_EVENTS
-from leftfold.reaction.reactor import DEFAULT_CONCURRENCY, ReactorDefinition, Start
+from leftfold.reaction.reactor import DEFAULT_CONCURRENCY, LiveKinds, ReactorDefinition, Start
 from leftfold.store import EventStore, MemoryStore
 from leftfold.store.open import url_of
 
@@ -57,6 +57,9 @@ U = TypeVar("U", bound=Upcaster)
 H = TypeVar("H", bound=Callable[..., EventLike | Iterable[EventLike] | None])
 Q = TypeVar("Q", bound=Callable[..., Any])
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+LIVE_KINDS: LiveKinds = {LiveApp: (True, lambda live: live), SyncLive: (False, sync_live)}
 
 
 class App:
@@ -205,14 +208,21 @@ class App:
     ) -> Callable[[F], F]:
         """Run a function for its effect outside, at least once for each event: `async def welcome(event: Opened)`.
 
-        A second parameter may ask for a `Delivery`. Plain functions run in threads. `start` is "from_start" for all
+        Further parameters may ask for a `Delivery` and for the live app: `live: LiveApp`, in a plain function
+        `live: SyncLive`. Plain functions run in threads. `start` is "from_start" for all
         events of the log, or "from_now" for those after the app was first opened on it. At most `at_once` events are
         given at a time; with `in_order` one, and one that fails holds up those behind it.
         """
 
         def register(function: F) -> F:
             definition = ReactorDefinition(
-                name, function, start=start, in_order=in_order, at_once=at_once, backoff=backoff
+                name,
+                function,
+                start=start,
+                in_order=in_order,
+                at_once=at_once,
+                backoff=backoff,
+                live_kinds=LIVE_KINDS,
             )
             self._add_reactor(definition)
             return function

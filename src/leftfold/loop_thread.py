@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from leftfold.errors import InsideRunningLoop, LeftfoldError, StoreClosed
 from leftfold.query import Watch
@@ -183,6 +183,30 @@ class LoopThread:
         return not self._ended
 
 
+class LoopCaller(Protocol):
+    """Runs coroutines on the event loop of an app, for callers in other threads."""
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine and return its result."""
+        ...
+
+
+class RunningLoop:
+    """The event loop that runs in this thread, for callers in other threads; it goes on without them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine and return its result. The caller's `recording` blocks apply."""
+        try:
+            check_no_loop()
+        except LeftfoldError:
+            work.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
 def _is_stack_deep() -> bool:
     """Return whether tasks that run on the stack of this thread could meet Python's limit of recursion."""
     frame = inspect.currentframe()
@@ -227,7 +251,7 @@ async def _end_of_others() -> None:
 class SyncWatch(Iterator[R]):
     """`Watch` without `await`: an iterator that ends when the app is closed."""
 
-    def __init__(self, watch: Watch[R], loop: LoopThread) -> None:
+    def __init__(self, watch: Watch[R], loop: LoopCaller) -> None:
         self._watch = watch
         self._loop = loop
 

@@ -1,5 +1,6 @@
 """Opening an app on a log: everything that a live app consists of, and its end in reverse order."""
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -25,7 +26,7 @@ from leftfold.command import (
     States,
     lease_name,
 )
-from leftfold.errors import InvalidOption, MissingOption, StoreUnavailable
+from leftfold.errors import InvalidOption, MissingOption, StoreClosed, StoreUnavailable
 from leftfold.follow.backoff import Backoff
 from leftfold.follow.lease import LEASE_SECONDS, LeaseTerms
 from leftfold.follow.workers import WorkerRole, Workers, beside, chosen, roles_of
@@ -219,6 +220,30 @@ def _wanted(app: Definition, options: Options) -> Collection[ReadModelDefinition
     return list(names) if options.only is None else chosen(options.only, names)
 
 
+class LiveWhenOpen:
+    """The live app, for reactors: they may be called before everything is open."""
+
+    def __init__(self) -> None:
+        self._live: LiveApp | None = None
+        self._known = asyncio.Event()
+
+    async def __call__(self) -> LiveApp:
+        """Return the live app once it is open; raise `StoreClosed` if it does not open."""
+        await self._known.wait()
+        if self._live is None:
+            raise StoreClosed
+        return self._live
+
+    def open(self, live: LiveApp) -> None:
+        """Let reactors use it."""
+        self._live = live
+        self._known.set()
+
+    def end(self) -> None:
+        """Let no reactor wait any more."""
+        self._known.set()
+
+
 class _Opening:
     """The parts of one live app, each made once, in the order in which they need each other."""
 
@@ -244,6 +269,7 @@ class _Opening:
         self._randomness = options.randomness or random.Random()
         self._backoff = options.backoff or Backoff()
         self._terms = LeaseTerms.present(options.lease.total_seconds(), app.name)
+        self._live = LiveWhenOpen()
         self._like = Path(path_in(url)) if split_url(url).scheme == "sqlite" else None
 
     async def live(self) -> LiveApp:
@@ -269,7 +295,7 @@ class _Opening:
         workers = await self._workers(executor, inbox, reactors)
         processes = Processes(store, app.registry)
         listing = Listing(store, app.registry, self._clock)
-        return LiveApp(
+        live = LiveApp(
             store,
             app.registry,
             executor,
@@ -290,6 +316,8 @@ class _Opening:
             ParkedWork(read_side, app.kept, processes, app.processes.values(), reactors, inbox, listing),
             await self._mismatches(workers),
         )
+        self._live.open(live)
+        return live
 
     async def _snapshots(self) -> Snapshots:
         store = self._store
@@ -335,6 +363,7 @@ class _Opening:
             workers.add(f"reactor {reactor.name}", "reactors", make, types=len(reactor.events))
         workers.start()
         self._opened.push_async_callback(workers.close)
+        self._opened.callback(self._live.end)
         return workers
 
     def _command_follower(self, executor: Executor, inbox: Inbox, store: EventStore) -> CommandFollower:
@@ -354,7 +383,12 @@ class _Opening:
     def _reactor_follower(self, reactor: ReactorDefinition, store: EventStore) -> ReactorFollower:
         reactors = Reactors(store, self._app.registry, self._app.reactors)
         follower = ReactorFollower(
-            reactor, reactors, clock=self._clock, randomness=self._randomness, backoff=self._backoff
+            reactor,
+            reactors,
+            clock=self._clock,
+            randomness=self._randomness,
+            backoff=self._backoff,
+            live=self._live,
         )
         self._opened.callback(follower.close)
         return follower

@@ -67,9 +67,10 @@ def open_app_to_work(
     on_change: OnChange = "refuse",
     models_url: str | None = None,
 ) -> AbstractAsyncContextManager[LiveApp]:
-    """Open an app on an existing log with these roles; without read models unless some are folded."""
+    """Open an app on an existing log with these roles; without read models unless some are folded or asked."""
     check_writable(url)
-    if "projections" not in roles:
+    asked = "reactors" in roles and any(each.asks for each in app.reactors.values())
+    if "projections" not in roles and not asked:
         return _without_models(app).open(url, work=roles)
     return app.open(url, work=roles, only=only, on_change=on_change, models=models_url)
 

@@ -1,6 +1,7 @@
 """Process managers: folds that answer events with commands and timers, and what is read from their classes."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -147,6 +148,7 @@ class ProcessDefinition:
                 "define which commands it sends",
             )
         check_plain(vars(self.owner).get("react"), f"{self.fold.name}.react", InvalidModel)
+        self._check_react(list(inspect.signature(cast("Any", self.owner).react).parameters))
         if not self.fold.key or "/" in self.name or self.name.endswith("~"):
             raise InvalidModel(
                 f"{self.fold.name} is called {self.name!r} and has {len(self.fold.key)} key fields",
@@ -161,6 +163,14 @@ class ProcessDefinition:
                     "events that carry every tag of the process's key",
                     f"add the field to {event.wire}, or remove the event from evolve",
                 )
+
+    def _check_react(self, names: Sequence[str]) -> None:
+        if len(names) != 2:
+            raise InvalidModel(
+                f"{self.fold.name}.react takes {list(names)}",
+                "self and event: it is called again after a crash, and has to answer the same then",
+                "keep what it needs in the state; let the command's handler decide, or ask in a reactor",
+            )
 
 
 def _quoted(part: object) -> str:

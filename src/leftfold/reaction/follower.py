@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -69,7 +69,9 @@ class ReactorFollower:
         clock: Clock,
         randomness: random.Random,
         backoff: Backoff,
+        live: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._live = live
         self._journal = reactors.journal
         self.definition = definition
         self.name = f"reactor {definition.name}"
@@ -176,14 +178,15 @@ class ReactorFollower:
         return Attempt(stored, before, again, None)
 
     async def _call(self, event: object, delivery: Delivery) -> None:
+        live = self.definition.live_for(await self._live()) if self._live and self.definition.asks else None
         if self.definition.is_async:
-            await self.definition.call(event, delivery)
+            await self.definition.call(event, delivery, live)
             return
         self._threads = self._threads or ThreadPoolExecutor(self.definition.at_once, "leftfold reactor")
         context = copy_context()
 
         def call() -> Any:
-            return context.run(self.definition.call, event, delivery)
+            return context.run(self.definition.call, event, delivery, live)
 
         made = await asyncio.get_running_loop().run_in_executor(self._threads, call)
         if isawaitable(made):

@@ -1,6 +1,6 @@
 """Reactors: functions that act on the world outside once an event has happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,10 @@ from leftfold.model.signature import Signature
 Start = Literal["from_now", "from_start"]
 """Where a reactor begins in a log: at its end when the app is first opened on it, or at its first event."""
 
-WRITTEN = "write def react(event: Opened | Closed, delivery: Delivery) -> None"
+WRITTEN = "write async def react(event: Opened | Closed, live: LiveApp, delivery: Delivery) -> None"
+EXPECTED = "the event and, each at most once, a Delivery and the live app: LiveApp in an async def, SyncLive in a def"
+LiveKinds = Mapping[type, tuple[bool, Callable[[Any], Any]]]
+"""The types of the live app that a reactor may ask for: for an async function or a plain one, and how it is made."""
 DEFAULT_CONCURRENCY = 16  # events that one reactor handles at the same time
 
 
@@ -23,6 +26,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """What a reactor can know of the event beside the event itself.
 
     `key` is the same each time this reactor receives this event: pass it to a service that takes idempotency keys.
+    So is the key of a command: `live.execute(command, key=delivery.key)` appends nothing the second time.
     `attempt` counts from 1, and from 1 again after a person retried the event.
     """
 
@@ -45,6 +49,7 @@ class ReactorDefinition:
         in_order: bool = False,
         at_once: int = DEFAULT_CONCURRENCY,
         backoff: Backoff | None = None,
+        live_kinds: LiveKinds | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -55,7 +60,8 @@ class ReactorDefinition:
         signature = Signature(function)
         self.is_async = signature.is_async
         self._check()
-        self.bases, self.takes_delivery = _parameters_of(self._called, signature)
+        self.bases, self._takes = _parameters_of(self._called, signature, live_kinds or {})
+        self._make_live = next((live_kinds[kind][1] for kind in self._takes if live_kinds and kind in live_kinds), None)
         self.refresh()
 
     def __repr__(self) -> str:
@@ -66,9 +72,18 @@ class ReactorDefinition:
         self.owners: tuple[type, ...] = with_subclasses(self.bases)
         self.events = tuple(MessageType(owner) for owner in self.owners)
 
-    def call(self, event: object, delivery: Delivery) -> Any:
-        """Call the function; the caller awaits what an async one returns."""
-        return self.function(event, delivery) if self.takes_delivery else self.function(event)
+    @property
+    def asks(self) -> bool:
+        """Whether the function takes the live app."""
+        return self._make_live is not None
+
+    def call(self, event: object, delivery: Delivery, live: object = None) -> Any:
+        """Call the function; the caller awaits what an async one returns. `live` is from `live_for`."""
+        return self.function(event, *(delivery if kind is Delivery else live for kind in self._takes))
+
+    def live_for(self, live: object) -> Any:
+        """Return the live app in the form that the function takes; called on the event loop."""
+        return live if self._make_live is None else self._make_live(live)
 
     @property
     def _called(self) -> str:
@@ -93,18 +108,19 @@ class ReactorDefinition:
             )
 
 
-def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...], bool]:
-    """Return the event classes that the first parameter names, and whether there is a second one for the delivery."""
+def _parameters_of(called: str, signature: Signature, live_kinds: LiveKinds) -> tuple[tuple[type, ...], Sequence[type]]:
+    """Return the event classes that the first parameter names, and the types of the others."""
     if signature.yields:
         raise InvalidHandler(f"{called} has a yield", "def or async def that returns nothing", WRITTEN)
     signature.check_in_order(WRITTEN)
     hints, parameters = signature.hints, list(signature.parameters)
-    if not 1 <= len(parameters) <= 2 or [hints.get(name) for name in parameters[1:]] not in ([], [Delivery]):
-        raise InvalidHandler(
-            f"{called} takes {parameters}",
-            "the event and, optionally, a Delivery",
-            WRITTEN,
-        )
+    others: list[Any] = [hints.get(name) for name in parameters[1:]]
+    lives = [kind for kind in others if kind in live_kinds]
+    fits = all(live_kinds[kind][0] == signature.is_async for kind in lives) and len(lives) <= 1
+    if not parameters or not fits or others.count(Delivery) + len(lives) < len(others) or others.count(Delivery) > 1:
+        asks = any(getattr(kind, "__name__", "") == "ReadModels" for kind in others)
+        remedy = "ask with await live.query(query, after=delivery.position)" if asks else WRITTEN
+        raise InvalidHandler(f"{called} takes {parameters}", EXPECTED, remedy)
     hint = hints.get(parameters[0])
     found = event_classes(hint)
     if isinstance(found, str):
@@ -113,4 +129,4 @@ def _parameters_of(called: str, signature: Signature) -> tuple[tuple[type, ...],
             "one event class, a union of them, or a base class of them",
             "annotate the parameter with the events that it reacts to",
         )
-    return found, len(parameters) == 2
+    return found, [kind for kind in others if isinstance(kind, type)]
