@@ -27,8 +27,9 @@ from leftfold import (
     Tag,
     replace,
 )
-from leftfold.errors import InsideRunningLoop, InvalidHandler, InvalidModel, KeyReused
+from leftfold.errors import InsideRunningLoop, InvalidHandler, InvalidModel, KeyReused, StoreClosed
 from leftfold.model.metadata import decode_metadata
+from leftfold.opening import LiveWhenOpen
 from tests.patience import PATIENCE
 
 Name = Annotated[str, Tag("name")]
@@ -279,3 +280,23 @@ def test_a_process_does_not_ask() -> None:
 
     with pytest.raises(InvalidModel, match=r"Asking\.react takes \['self', 'event', 'models'\]"):
         App("club").process(Asking)
+
+
+async def test_who_asks_before_the_app_is_open_waits_and_learns_that_it_did_not_open() -> None:
+    known, asked = LiveWhenOpen(), asyncio.Event()
+
+    async def ask() -> object:
+        asked.set()
+        return await known()
+
+    waiting = asyncio.create_task(ask())
+    await asked.wait()
+    assert not waiting.done()
+    known.end()
+
+    with pytest.raises(StoreClosed):
+        await waiting
+    async with club().open("memory:", work=False) as live:
+        known.open(live)
+        known.end()
+        assert await known() is live
