@@ -31,7 +31,7 @@ from leftfold.model.message import EventLike, event_classes, with_subclasses
 from leftfold.model.registry import Registry, Upcaster
 from leftfold.model.signature import is_redefined, needs_arguments
 from leftfold.opening import ATTEMPTS, LEASE, STATE_BYTES, STATES, Options, open_live
-from leftfold.process import PROCESS_EVENTS, ProcessDefinition, ProcessManager
+from leftfold.process import PROCESS_EVENTS, AfterEnd, ProcessDefinition, ProcessManager
 from leftfold.query import (
     EventSkipped,
     Indexes,
@@ -186,15 +186,18 @@ class App:
     @overload
     def process(self, owner: type[P], /) -> type[P]: ...
     @overload
-    def process(self, /, *, from_now: bool = False) -> Callable[[type[P]], type[P]]: ...
-    def process(self, owner: type[P] | None = None, /, *, from_now: bool = False) -> Any:
+    def process(self, /, *, from_now: bool = False, after_end: AfterEnd = "ignore") -> Callable[[type[P]], type[P]]: ...
+    def process(
+        self, owner: type[P] | None = None, /, *, from_now: bool = False, after_end: AfterEnd = "ignore"
+    ) -> Any:
         """Run a process manager: `@app.process`, which answers all events of the log, those of the past included.
 
-        `@app.process(from_now=True)` answers only events that come after it was first run on the log.
+        `@app.process(from_now=True)` answers only events that come after it was first run on the log. `after_end` says
+        what an instance that has ended does with a later event: "ignore" it, "reopen" and answer it, or "park".
         """
         if owner is None:
-            return partial(self._add_process, from_now=from_now)
-        return self._add_process(owner, from_now=from_now)
+            return partial(self._add_process, from_now=from_now, after_end=after_end)
+        return self._add_process(owner, from_now=from_now, after_end=after_end)
 
     @needs_arguments('@app.reactor("name", start="from_now"), or start="from_start"')
     def reactor(
@@ -425,8 +428,8 @@ class App:
         self.query_handlers[handler.query_type] = handler
         return function
 
-    def _add_process(self, owner: type[P], *, from_now: bool) -> type[P]:
-        definition = ProcessDefinition(owner, from_now=from_now)
+    def _add_process(self, owner: type[P], *, from_now: bool, after_end: AfterEnd) -> type[P]:
+        definition = ProcessDefinition(owner, from_now=from_now, after_end=after_end)
         self.event(*definition.fold.bases)
         _forget_former(self.processes, owner)
         self.processes[owner] = definition

@@ -1,9 +1,22 @@
 # pyright: strict
 """Reactors as a user writes them: they may ask the live app, in either form."""
 
-from typing import Annotated, assert_type
+from typing import Annotated, Self, assert_type
 
-from leftfold import App, Command, Delivery, Event, LiveApp, Query, Receipt, SyncLive, Tag
+from leftfold import (
+    App,
+    Command,
+    Delivery,
+    EndProcess,
+    Event,
+    LiveApp,
+    ProcessManager,
+    Query,
+    Reaction,
+    Receipt,
+    SyncLive,
+    Tag,
+)
 
 OrderId = Annotated[str, Tag("order")]
 
@@ -33,3 +46,17 @@ async def mail(event: Placed, live: LiveApp, delivery: Delivery) -> None:
 def print_out(event: Placed, delivery: Delivery, live: SyncLive) -> None:
     assert_type(live.query(Total(event.order), as_of=delivery.position), int)
     assert_type(live.execute(Confirm(event.order), key=delivery.key), Receipt)
+
+
+@shop.process(after_end="reopen")
+class Confirming(ProcessManager):
+    order: OrderId
+
+    def evolve(self, event: Placed) -> Self:
+        return self
+
+    def react(self, event: Placed) -> Reaction:
+        return [Confirm(self.order), EndProcess()]
+
+
+shop.process(from_now=True, after_end="park")(Confirming)

@@ -6,6 +6,7 @@ from accepts_reacting import Confirm, Placed, Total, shop
 from leftfold import Delivery, LiveApp, SyncLive
 
 shop.reactor("mail", start="from_here")  # error
+shop.process(after_end="restart")  # error
 
 
 @shop.reactor("mail", start="from_now")

@@ -4,6 +4,7 @@ from leftfold.process.events import PROCESS_EVENTS
 from leftfold.process.follower import ProcessFollower
 from leftfold.process.manager import (
     Action,
+    AfterEnd,
     CancelScheduled,
     EndProcess,
     ProcessDefinition,
@@ -16,6 +17,7 @@ from leftfold.process.processes import Processes, ProcessInstance, ProcessProgre
 __all__ = [
     "PROCESS_EVENTS",
     "Action",
+    "AfterEnd",
     "CancelScheduled",
     "EndProcess",
     "ProcessDefinition",

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from leftfold.errors import CannotDecode, Conflict, EvolveFailed
+from leftfold.errors import CannotDecode, Conflict, EvolveFailed, UsageError
 from leftfold.follow.follower import Pauses
 from leftfold.follow.taken_types import TakenTypes, names_taken, warn_of_passed_over
 from leftfold.model.criteria import Criteria, criteria
@@ -86,14 +86,15 @@ class ProcessFollower:
         self._saved = 0
         self._cancelled_through = 0  # cancellations are known up to here
         self._count = 0
+        self._ignored = 0  # events of instances that had ended
 
     def __repr__(self) -> str:
         return f"<ProcessFollower {self.definition.name}, {self.progress}>"
 
     @property
     def progress(self) -> str:
-        """How many events were answered."""
-        return f"{self._count} answered"
+        """How many events were answered, and how many were left out because their instances had ended."""
+        return f"{self._count} answered" + (f", {self._ignored} after the end ignored" if self._ignored else "")
 
     def due(self) -> datetime | None:
         """Nothing is ever due: timers are commands."""
@@ -216,15 +217,16 @@ class ProcessFollower:
     def _react(self, held: HeldInstance, stored: StoredEvent, event: Any) -> list[Answer]:
         """Fold the event and answer it, unless that was done before; an error parks the instance."""
         progress, position = held.progress, stored.position
-        if progress.ended or (progress.parked is not None and position >= progress.parked):
+        if self._is_left_out(progress, stored):
             return []
-        if position in progress.skipped:
-            return []
+        is_late = progress.done and position > progress.reacted
         metadata = _metadata(stored, self.definition.name)
         try:
             problem = event if isinstance(event, CannotDecode) else held.error
             if problem is not None:
                 raise problem
+            if is_late and self.definition.after_end == "park":
+                raise _after_end(progress, stored)
             held.state = self.definition.fold.step(held.state, event, stored)
             if position <= progress.reacted:
                 if stored.type in self._new:
@@ -236,6 +238,8 @@ class ProcessFollower:
             answer, records = self._answered(progress, actions, stored, metadata)
             records += self._journal.encode([answer], metadata)
             held.progress = progress.evolve(answer)
+            if is_late:
+                log.info("%s has ended, and answers %s at position %d", progress.instance, stored.type, position)
         except Exception as error:  # noqa: BLE001 whatever the process manager raises
             parked = ProcessParked(progress.instance, position, in_words(error))
             held.progress = progress.evolve(parked)
@@ -243,6 +247,24 @@ class ProcessFollower:
             key = OwnKey(f"leftfold.process.parked/{progress.instance}/{position}/{progress.retries}", b"")
             return [(held.key, key, records, (parked, error))]
         return [(held.key, OwnKey(f"leftfold.process/{progress.instance}/{position}", b""), records, None)]
+
+    def _is_left_out(self, progress: ProcessProgress, stored: StoredEvent) -> bool:
+        """Whether an event is neither folded nor answered: its instance is held up, cancelled, or has ended."""
+        is_held_up = progress.parked is not None and stored.position >= progress.parked
+        if progress.cancelled or is_held_up or stored.position in progress.skipped:
+            return True
+        if not progress.done or self.definition.after_end != "ignore":
+            return False
+        if stored.position > progress.reacted:
+            self._ignore(progress, stored)
+        return True
+
+    def _ignore(self, progress: ProcessProgress, stored: StoredEvent) -> None:
+        """Note an event that came after the end of its instance: the first one is logged, all are counted."""
+        if not self._ignored:
+            what = "%s has ended, and ignores %s at position %d; others are counted (after_end= says what is done)"
+            log.info(what, progress.instance, stored.type, stored.position)
+        self._ignored += 1
 
     def _answered(
         self, progress: ProcessProgress, actions: Sequence[Action], stored: StoredEvent, metadata: Metadata
@@ -287,7 +309,7 @@ class ProcessFollower:
         """Return the instance from the log; an event that could not be folded is at or after its parked position."""
         progress, _ = await self._processes.progress(self.definition, key)
         held = HeldInstance(key, self.definition.fold.start(key), progress)
-        if progress.ended:
+        if progress.ended and (progress.cancelled or self.definition.after_end == "ignore"):
             return held  # its state does not matter any more
         before = position if progress.parked is None else min(position, progress.parked)
         for stored in await self._own(key, 0, before - 1):
@@ -317,6 +339,14 @@ class ProcessFollower:
         for stored in await self._own(key, unparked.position - 1, upto):
             answers += self._react(held, stored, self._journal.decoded(stored))
         return answers
+
+
+def _after_end(progress: ProcessProgress, stored: StoredEvent) -> UsageError:
+    return UsageError(
+        f"{progress.instance} has ended, and {stored.type} at position {stored.position} concerns it",
+        'no event after the end, as it has after_end="park"',
+        'skip the event with a reason, or say after_end="reopen" and retry',
+    )
 
 
 def _metadata(stored: StoredEvent, process: str) -> Metadata:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import product
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 
 import msgspec
 
@@ -64,6 +64,8 @@ class ProcessManager(Message):
 
 
 Key = tuple[Any, ...]
+AfterEnd = Literal["ignore", "reopen", "park"]
+"""What an instance that has ended does with a later event: leave it out, answer it and go on, or be parked at it."""
 
 LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is the tag of what is recorded about it
 
@@ -71,11 +73,12 @@ LONGEST_NAME = TAG_LIMIT - len(INSTANCE(""))  # of an instance, which is the tag
 class ProcessDefinition:
     """A process: its name, its fold, where it begins in a log that is older than it."""
 
-    def __init__(self, owner: type, *, from_now: bool = False) -> None:
+    def __init__(self, owner: type, *, from_now: bool = False, after_end: AfterEnd = "ignore") -> None:
         self.owner = owner
         self.fold = fold_of(owner)
         self.name = MessageType(owner).wire
         self.from_now = from_now
+        self.after_end: AfterEnd = after_end
         self.refresh()
         self._react: Callable[[Any, Any], Reaction] = cast("Any", owner).react  # refresh has seen that it is there
         if IN_DEVELOPMENT:
@@ -141,6 +144,12 @@ class ProcessDefinition:
         return list(reaction) if isinstance(reaction, list | tuple) else [reaction]  # type: ignore[list-item]
 
     def _check(self) -> None:
+        if self.after_end not in get_args(AfterEnd):
+            raise InvalidModel(
+                f"{self.fold.name} has after_end={self.after_end!r}",
+                'after_end="ignore", "reopen" or "park"',
+                "say what an instance that has ended does with a later event; leave it out to ignore the event",
+            )
         if not callable(getattr(self.owner, "react", None)):
             raise InvalidModel(
                 f"{self.fold.name} has no react",

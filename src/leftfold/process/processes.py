@@ -36,7 +36,8 @@ class ProcessProgress(msgspec.Struct, frozen=True):
 
     `reacted` is the position of the newest event that it answered with an action, `parked` that of the event it could
     not answer, with its `error` and `traceback`. `names` has the tickets of commands that were scheduled under a name.
-    `skipped` has the positions of events that were skipped.
+    `skipped` has the positions of events that were skipped. An instance that answers a later event is not `done` any
+    more.
     """
 
     instance: str
@@ -54,14 +55,14 @@ class ProcessProgress(msgspec.Struct, frozen=True):
     @property
     def standing(self) -> InstanceState:
         """Whether the instance still answers events."""
-        if self.ended:
-            return "done" if self.done else "cancelled"
-        return "running" if self.parked is None else "parked"
+        if self.cancelled:
+            return "cancelled"
+        return "parked" if self.parked is not None else "done" if self.done else "running"
 
     @property
     def ended(self) -> bool:
         """Whether the instance answers nothing more."""
-        return self.done or self.cancelled
+        return self.cancelled or (self.done and self.parked is None)
 
     def evolve(
         self, event: ProcessReacted | ProcessParked | ProcessRetried | ProcessSkipped | ProcessCancelled
@@ -72,7 +73,7 @@ class ProcessProgress(msgspec.Struct, frozen=True):
                 return replace(
                     self,
                     reacted=position,
-                    done=self.done or done,
+                    done=done,
                     names=self.names | names,
                     tickets=(*self.tickets, *tickets),
                 )
