@@ -363,6 +363,38 @@ async def test_keys_may_be_of_every_type_that_can_be_tagged(tag: str, kind: Any,
     assert [getattr(each, tag) for each in calls[0]] == list(dict.fromkeys(values))
 
 
+async def test_keys_that_are_equal_by_their_tag_are_one_in_the_order_of_the_command(calls: Calls) -> None:
+    Email = Annotated[str, Tag("email", by=str.casefold)]
+
+    class Invited(Event):
+        emails: list[Email]
+
+    class Person(DecisionModel):
+        email: Email
+        invited: int = 0
+
+        def evolve(self, event: Invited) -> Self:
+            return type(self)(self.email, self.invited + 1)
+
+    class Invite(Command):
+        emails: list[Email]
+
+    app = App("guests")
+
+    def invite(command: Invite, people: Many[Person]) -> Invited:
+        calls(*people)
+        assert people["BOB"] is people["bob"]
+        return Invited(command.emails)
+
+    invite.__annotations__.update(command=Invite, people=Many[Person], **{"return": Invited})
+    app.handles(invite)
+    async with app.open("memory:") as live:
+        for _ in range(2):
+            await live.execute(Invite(["Bob", "Ann", "BOB", "ann"]))
+
+    assert calls == [(Person("bob"), Person("ann")), (Person("bob", 1), Person("ann", 1))]
+
+
 class Joined(Event):
     club: Annotated[str, Tag("club")]
     member: Annotated[str, Tag("member")]

@@ -166,7 +166,7 @@ class TagField:
         if not self.many:
             yield from () if value is None else (value,)
         elif value and self.tag.by is not None:
-            yield from _in_one_order({self.tag.key(each): None for each in value}.keys())
+            yield from dict.fromkeys(self.tag.key(each) for each in _in_one_order(value))
         else:
             yield from _in_one_order(value or ())
 
