@@ -4,7 +4,21 @@
 from datetime import datetime
 from typing import Annotated, Self, assert_type
 
-from leftfold import App, Command, DecisionModel, Event, EventContext, Metadata, ProcessManager, ReadModel, Tag, replace
+from leftfold import (
+    App,
+    Command,
+    DecisionModel,
+    Event,
+    EventContext,
+    Metadata,
+    NonKey,
+    NumberSeries,
+    ProcessManager,
+    ReadModel,
+    Tag,
+    Unique,
+    replace,
+)
 from leftfold.testing import given
 from leftfold.testing.clock import START
 
@@ -88,3 +102,57 @@ assert_type(Shelved("s-1", 3, "Ann").reader, str)
 given(library, Lent("l-1"), at=START, metadata=Metadata(actor="ann")).and_given(Returned("l-1"), at=START).when(
     Lend("l-1")
 ).then(Lent("l-1"))
+
+
+class Invoiced(Event):
+    loan: LoanId
+    number: int
+
+
+class Credited(Event):
+    loan: LoanId
+    number: int
+
+
+class InvoiceNumbers(NumberSeries[Invoiced | Credited]): ...
+
+
+class InvoicesOfLoan(NumberSeries[Invoiced]):
+    loan: LoanId
+
+
+class BarcodeTaken(Event):
+    loan: LoanId
+    barcode: Annotated[str, Tag("barcode")]
+
+
+class BarcodeClaim(Unique[BarcodeTaken]):
+    barcode: Annotated[str, Tag("barcode")]
+    loan: Annotated[LoanId, NonKey] = ""
+
+
+class Invoice(Command):
+    loan: LoanId
+
+
+class TakeBarcode(Command):
+    loan: LoanId
+    barcode: Annotated[str, Tag("barcode")]
+
+
+@library.handles
+def invoice(command: Invoice, numbers: InvoiceNumbers, of_loan: InvoicesOfLoan) -> Invoiced:
+    assert_type(numbers.next, int)
+    assert_type(of_loan.last, int)
+    assert_type(of_loan.loan, str)
+    return Invoiced(command.loan, numbers.next)
+
+
+@library.handles
+def take(command: TakeBarcode, claim: BarcodeClaim) -> BarcodeTaken | None:
+    assert_type(claim.taken, bool)
+    assert_type(claim.loan, str)
+    return None if claim.taken else BarcodeTaken(command.loan, command.barcode)
+
+
+assert_type(InvoicesOfLoan("l-1", last=3), InvoicesOfLoan)

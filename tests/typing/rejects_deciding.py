@@ -3,9 +3,9 @@
 
 from typing import Self
 
-from accepts_deciding import Lent, Loan, LoanId, Returned, library
+from accepts_deciding import InvoiceNumbers, Lent, Loan, LoanId, Returned, library
 
-from leftfold import DecisionModel, EventContext, Tag, replace
+from leftfold import DecisionModel, EventContext, NumberSeries, Tag, Unique, replace
 from leftfold.testing import given
 
 
@@ -29,3 +29,21 @@ Tag("reader", secret=3)  # error
 Tag("reader", length=3)  # error
 given(library, Lent("l-1"), at="today")  # error
 given(library, Lent("l-1")).and_given(Returned("l-1"))  # error
+
+
+class Unnumbered(NumberSeries[Lent]):  # error
+    loan: LoanId
+
+
+class NoEvent(Unique[int]):  # error
+    loan: LoanId
+
+
+class Claim(Unique[Lent]):
+    loan: LoanId
+
+
+def taken(claim: Claim, numbers: InvoiceNumbers) -> str:
+    Claim("l-1", True)  # error
+    claim.taken = False  # error: pyright
+    return numbers.next  # error

@@ -5,6 +5,7 @@ from leftfold.command.executing import Executor, When
 from leftfold.command.handler import CommandHandler
 from leftfold.command.parameters import DecisionModel, Many, Via
 from leftfold.command.receipt import BatchReceipt, Receipt
+from leftfold.command.rules import NumberSeries, Unique
 from leftfold.command.snapshots import Snapshots
 from leftfold.command.states import States
 from leftfold.command.submitted.commands import Inbox
@@ -29,6 +30,7 @@ __all__ = [
     "Inbox",
     "Listing",
     "Many",
+    "NumberSeries",
     "Outcomes",
     "Receipt",
     "Recurrence",
@@ -37,6 +39,7 @@ __all__ = [
     "Submission",
     "SubmissionState",
     "Ticket",
+    "Unique",
     "Via",
     "When",
     "lease_name",

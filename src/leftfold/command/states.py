@@ -70,10 +70,8 @@ class State:
             self.grown += grown
 
     def stage(self, value: Any, record: NewEvent, event: Any, clock: Clock) -> Any:
-        """Return a value of this state after a decided event, which has no position and no time yet."""
-        if self.fold.takes_context:
-            return self.fold.step(value, event, context_of_decided(record, clock.now()))
-        return self.fold.step(value, event)
+        """Return a value of this state, whose fold takes a context, after an event that has no position yet."""
+        return self.fold.step(value, event, context_of_decided(record, clock.now()))
 
     def commit(self, value: Any, position: int, folded: int, grown: int) -> None:
         """Take over a staged value, as of the last position of the append.
@@ -162,7 +160,11 @@ class StagedState:
     def apply(self, record: NewEvent, event: Any) -> None:
         """Fold a decided event in, if it concerns the state."""
         if self._state.criteria.matches(record.type, record.tags):
-            self._value = self._state.stage(self._value, record, event, self._clock)
+            state, fold = self._state, self._state.fold
+            if fold.takes_context:
+                self._value = state.stage(self._value, record, event, self._clock)
+            else:
+                self._value = fold.step(self._value, event)
             self._events += 1
             self._size += len(record.data)
 
@@ -220,7 +222,10 @@ class StagedStates:
         for state in self._states if self._by_tag is None else self._candidates(record, self._by_tag):
             if state.criteria.matches(record.type, record.tags):
                 value, events, size = self._staged.get(state) or (state.value, 0, 0)
-                value = state.stage(value, record, event, self._clock)
+                if state.fold.takes_context:
+                    value = state.stage(value, record, event, self._clock)
+                else:
+                    value = state.fold.step(value, event)
                 self._staged[state] = value, events + 1, size + len(record.data)
 
     def saved(self) -> Staged:

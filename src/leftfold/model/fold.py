@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy, deepcopy
 from functools import reduce
 from itertools import product
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -28,7 +28,7 @@ from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.model.signature import check_plain
-from leftfold.model.tag import Tag, TagField, hints_of, tag_fields, unaliased, unquoted
+from leftfold.model.tag import Tag, TagField, hints_of, tag_fields, unaliased, unquoted, with_type_arguments
 from leftfold.wording import shown
 
 
@@ -395,7 +395,13 @@ def _takes_context(owner: type) -> bool:
 
 def _events_of(owner: type) -> tuple[type, ...]:
     evolve = _evolve_of(owner)
-    hint = hints_of(evolve).get([*inspect.signature(evolve).parameters][1])
+    hint = with_type_arguments(hints_of(evolve).get([*inspect.signature(evolve).parameters][1]), owner)
+    if isinstance(hint, TypeVar):
+        raise InvalidModel(
+            f"{owner.__qualname__} does not say which events it folds",
+            f"the events in brackets after the base class, in place of {hint}",
+            f"write class {owner.__name__}({owner.__bases__[0].__name__}[Opened | Closed])",
+        )
     found = event_classes(hint)
     if isinstance(hint, type) and isinstance(found, str) and not issubclass(Event, hint):
         raise NotAMessage(hint)

@@ -260,6 +260,11 @@ def _type_parameters(owner: type) -> dict[Any, Any]:
     return found
 
 
+def with_type_arguments(hint: Any, owner: type) -> Any:
+    """Return an annotation of a method with the arguments that a class gives to its generic bases."""
+    return _with_parameters(hint, _type_parameters(owner))
+
+
 def _with_parameters(hint: Any, values: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
         return values.get(hint, hint)
