@@ -396,7 +396,7 @@ def _takes_context(owner: type) -> bool:
 def _events_of(owner: type) -> tuple[type, ...]:
     evolve = _evolve_of(owner)
     hint = with_type_arguments(hints_of(evolve).get([*inspect.signature(evolve).parameters][1]), owner)
-    if isinstance(hint, TypeVar):
+    if isinstance(hint, TypeVar) and any(hint in getattr(base, "__parameters__", ()) for base in owner.__mro__):
         raise InvalidModel(
             f"{owner.__qualname__} does not say which events it folds",
             f"the events in brackets after the base class, in place of {hint}",
