@@ -42,10 +42,15 @@ class Many(Generic[M_co]):
     a tuple. To call a handler yourself, make one of models: `Many([Product("p-1")])`.
     """
 
-    __slots__ = ("_by_key",)
+    __slots__ = ("_by_key", "_owner")
 
     def __init__(self, models: Iterable[M_co] = ()) -> None:
-        self._by_key = {_key_of(model): model for model in models}
+        given = tuple(models)
+        self._owner: Any = type(given[0]) if given else None
+        self._by_key: dict[Key, M_co] = {}
+        if given:
+            key_of = fold_of(type(given[0])).key_of
+            self._by_key = {key_of(model): model for model in given}
 
     def __iter__(self) -> Iterator[M_co]:
         return iter(self._by_key.values())
@@ -69,14 +74,10 @@ class Many(Generic[M_co]):
 
     def _key(self, given: Any) -> Key:
         key = tuple(given) if is_any(given, tuple) else (given,)
-        return next((fold_of(type(model)).key_from(key) for model in self), key)
+        return key if self._owner is None else self._owner.__fold__.key_from(key)
 
     def __repr__(self) -> str:
         return f"Many({[*self]!r})"
-
-
-def _key_of(model: DecisionModel) -> Key:
-    return fold_of(type(model)).key_of(model)
 
 
 def _shown(key: Key) -> object:

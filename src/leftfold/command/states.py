@@ -1,7 +1,7 @@
 """States of decision models: held in memory within bounds, brought up to date from the log, locked and staged."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +10,7 @@ from leftfold.command.snapshots import Snapshots
 from leftfold.model.clock import Clock
 from leftfold.model.context import context_of_decided
 from leftfold.model.criteria import Criteria
-from leftfold.model.fold import Fold
+from leftfold.model.fold import Decoder, Fold
 from leftfold.model.record import NewEvent, StoredEvent, bytes_of_data
 from leftfold.model.registry import Registry
 from leftfold.model.sizes import size_of
@@ -20,6 +20,7 @@ from leftfold.store.slots import Slots
 LONG_HISTORY = 1_000  # events; a state of so many is kept as a snapshot
 STATE_OVERHEAD_BYTES = 1_000  # of a state's criteria, lock and dictionary entry
 STATES_PER_READ = 25  # a larger criteria costs more than the reads it saves
+MANY_TAGS = 8  # of an event; so many are faster to search as a set
 FEW_STATES = 4  # so few are asked one by one whether an event concerns them
 NO_TAG = ""  # stands for the tags of a criteria item that has none
 
@@ -219,8 +220,12 @@ class StagedStates:
 
     def apply(self, record: NewEvent, event: Any) -> None:
         """Fold a decided event into every state that it concerns."""
-        for state in self._states if self._by_tag is None else self._candidates(record, self._by_tag):
-            if state.criteria.matches(record.type, record.tags):
+        states: Iterable[State] = self._states
+        tags: Collection[str] = record.tags
+        if self._by_tag is not None:
+            states, tags = self._candidates(record, self._by_tag), set(tags)
+        for state in states:
+            if state.criteria.matches(record.type, tags):
                 value, events, size = self._staged.get(state) or (state.value, 0, 0)
                 if state.fold.takes_context:
                     value = state.stage(value, record, event, self._clock)
@@ -258,6 +263,28 @@ def _by_tag(states: Iterable[State]) -> dict[str, list[State]]:
         for tag in {tag for item in state.criteria.items for tag in item.tags or (NO_TAG,)}:
             found[tag].append(state)
     return found
+
+
+Tagged = tuple[StoredEvent, Collection[str]]
+"""An event with its tags in a form that is fast to search."""
+
+
+class SharedDecoder:
+    """Decodes each event once, however many states it concerns."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._decoded: dict[int, Sequence[Any]] = {}
+
+    def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
+        """Return the events of those records whose types are known."""
+        return [event for stored in events for event in self._events_of(stored)]
+
+    def _events_of(self, stored: StoredEvent) -> Sequence[Any]:
+        found = self._decoded.get(stored.position)
+        if found is None:
+            found = self._decoded[stored.position] = self._registry.decode_all((stored,))
+        return found
 
 
 class States:
@@ -330,17 +357,20 @@ class States:
             through = batch.through
         if len(events) == LONG_HISTORY:
             return any([await self.refresh(state) for state in states])
-        changed = [self._fold_own(state, events, through) for state in states]  # each of them, so no generator
+        tags = [stored.tags if len(stored.tags) < MANY_TAGS else set(stored.tags) for stored in events]
+        tagged = list(zip(events, tags, strict=True))
+        decoder = SharedDecoder(self._registry)
+        changed = [self._fold_own(state, tagged, through, decoder) for state in states]  # each of them
         for state in states:
             if state.grown > state.size:
                 self._measure(state)
         return any(changed)
 
-    def _fold_own(self, state: State, events: Sequence[StoredEvent], through: int) -> bool:
+    def _fold_own(self, state: State, tagged: Sequence[Tagged], through: int, decoder: Decoder) -> bool:
         """Fold the events that belong to the state and are new to it."""
         matches, position = state.criteria.matches, state.position
-        own = [stored for stored in events if stored.position > position and matches(stored.type, stored.tags)]
-        value, folded = state.fold.fold(state.value, own, self._registry)
+        own = [stored for stored, tags in tagged if stored.position > position and matches(stored.type, tags)]
+        value, folded = state.fold.fold(state.value, own, decoder)
         grown = sum(len(stored.data) for stored in own)
         state.advance(value, through, folded, grown)
         return folded > 0

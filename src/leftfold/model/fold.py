@@ -1,11 +1,11 @@
 """Folds: what a model's fields and `evolve` say about its key, its events and its criteria."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from functools import reduce
 from itertools import product
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -26,10 +26,17 @@ from leftfold.model.fingerprint import Fingerprint, fingerprint
 from leftfold.model.message import Event, MessageType, event_classes, with_subclasses
 from leftfold.model.purity import IN_DEVELOPMENT, can_change, unchanging
 from leftfold.model.record import StoredEvent
-from leftfold.model.registry import Registry
 from leftfold.model.signature import check_plain
 from leftfold.model.tag import Tag, TagField, hints_of, tag_fields, unaliased, unquoted, with_type_arguments
 from leftfold.wording import shown
+
+
+class Decoder(Protocol):
+    """What decodes the events of a fold: a registry."""
+
+    def decode_all(self, events: Iterable[StoredEvent]) -> list[Any]:
+        """Return the events of those records whose types are known."""
+        ...
 
 
 class Fold:
@@ -182,26 +189,26 @@ class Fold:
         """Return the events of all keys."""
         return Criteria(CriteriaItem(event.wire for event in self.events))
 
-    def fold(self, state: Any, stored: Sequence[StoredEvent], registry: Registry) -> tuple[Any, int]:
+    def fold(self, state: Any, stored: Sequence[StoredEvent], decoder: Decoder) -> tuple[Any, int]:
         """Return the state after these events, in order, and how many there are of types that are known.
 
         `EvolveFailed` when evolve raises, or returns something else than a state. The state is checked once for all
         the events: what evolve gets after a wrong one makes it fail.
         """
         if self.takes_context:
-            return self._step_by_step(state, stored, registry)
-        events = registry.decode_all(stored)
+            return self._step_by_step(state, stored, decoder)
+        events = decoder.decode_all(stored)
         try:
             after = reduce(self.evolve, events, state)
         except Exception:  # noqa: BLE001 whatever evolve raises is raised again by the event that it is about
-            return self._step_by_step(state, stored, registry)
-        return (after, len(events)) if type(after) is self.owner else self._step_by_step(state, stored, registry)
+            return self._step_by_step(state, stored, decoder)
+        return (after, len(events)) if type(after) is self.owner else self._step_by_step(state, stored, decoder)
 
-    def _step_by_step(self, state: Any, stored: Sequence[StoredEvent], registry: Registry) -> tuple[Any, int]:
+    def _step_by_step(self, state: Any, stored: Sequence[StoredEvent], decoder: Decoder) -> tuple[Any, int]:
         """Fold event by event, each with its record: for a context, or to name the event that cannot be folded."""
         folded = 0
         for record in stored:
-            for event in registry.decode_all((record,)):
+            for event in decoder.decode_all((record,)):
                 state = self.step(state, event, record)
                 folded += 1
         return state, folded
