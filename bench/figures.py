@@ -6,6 +6,7 @@ from bench import (
     appending,
     deciding,
     loading,
+    many,
     postgres_appending,
     postgres_deciding,
     postgres_loading,
@@ -18,6 +19,7 @@ from bench.figure import Figure
 
 FIGURES: Sequence[Figure] = (
     *deciding.FIGURES,
+    *many.FIGURES,
     *appending.FIGURES,
     *tagging.FIGURES,
     *loading.FIGURES,
