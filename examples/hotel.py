@@ -21,6 +21,7 @@ from leftfold import (
     LiveApp,
     Many,
     NonKey,
+    NumberSeries,
     Page,
     Query,
     ReadModel,
@@ -28,6 +29,7 @@ from leftfold import (
     Reference,
     Rejected,
     Tag,
+    Unique,
     Via,
     replace,
 )
@@ -152,12 +154,8 @@ class RecordSent(Command):
 # --- what decisions need to know
 
 
-class EmailClaim(DecisionModel):
+class EmailClaim(Unique[Registered]):
     email: Email
-    taken: bool = False
-
-    def evolve(self, event: Registered) -> Self:
-        return replace(self, taken=True)
 
 
 class Guest(DecisionModel):
@@ -215,13 +213,8 @@ class Booking(DecisionModel):
                 return replace(self, open=False)
 
 
-class LastInvoice(DecisionModel):
+class Invoices(NumberSeries[Invoiced]):
     """It has no key: there is one series of numbers."""
-
-    number: int = 0
-
-    def evolve(self, event: Invoiced) -> Self:
-        return replace(self, number=event.number)
 
 
 # --- decisions
@@ -278,11 +271,11 @@ def cancel(command: Cancel, booking: Booking, context: Context) -> Cancelled:
 
 @hotel.handles
 def check_out(
-    command: CheckOut, booking: Booking, guest: Annotated[Guest | None, Via("booking", "guest")], last: LastInvoice
+    command: CheckOut, booking: Booking, guest: Annotated[Guest | None, Via("booking", "guest")], invoices: Invoices
 ) -> tuple[CheckedOut, Invoiced]:
     if guest is None or guest.name is None or booking.made is None or not booking.open:
         raise Rejected("there is no such booking")
-    invoice = Invoiced(last.number + 1, command.booking, guest.guest, guest.name, booking.made.amount)
+    invoice = Invoiced(invoices.next, command.booking, guest.guest, guest.name, booking.made.amount)
     return CheckedOut(command.booking, guest.guest), invoice
 
 

@@ -28,8 +28,8 @@ from examples.hotel import (
     Guest,
     GuestRow,
     Invoiced,
+    Invoices,
     InvoiceSent,
-    LastInvoice,
     Register,
     Registered,
     Rename,
@@ -302,6 +302,6 @@ events = st.one_of(
 
 @for_all(st.lists(events, max_size=12))
 @settings(max_examples=examples(25), deadline=None)
-@pytest.mark.parametrize("model", [EmailClaim, Guest, Room, RoomNight, Voucher, Booking, LastInvoice, GuestRow, Stay])
+@pytest.mark.parametrize("model", [EmailClaim, Guest, Room, RoomNight, Voucher, Booking, Invoices, GuestRow, Stay])
 def test_the_models_keep_the_laws(model: Any, events: Sequence[Event]) -> None:
     check_laws(model, events, app=hotel)
