@@ -76,3 +76,15 @@ async def test_any_model_can_be_explained_also_one_that_no_handler_takes() -> No
             [step] = await reader.explain(Account, "a")
 
     assert step.after == Account("a", 5)
+
+
+async def test_a_correction_names_the_wrong_event_and_the_wrong_event_its_corrections() -> None:
+    async with accounts_app().open("memory:") as live:
+        wrong = await live.execute(Deposit("a", 1_000))
+        with recording(corrects=wrong.position):
+            await live.execute(Withdraw("a", 400))
+            await live.execute(Withdraw("a", 500))
+
+        steps = await live.explain(Account, "a")
+
+    assert [(step.corrects, step.corrected_by) for step in steps] == [(None, (2, 3)), (1, ()), (1, ())]

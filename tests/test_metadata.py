@@ -112,7 +112,9 @@ def test_the_stored_form_of_a_command_that_says_nothing_is_the_same(wire: str) -
 
 
 def test_the_stored_form_comes_back_equal() -> None:
-    metadata = Metadata(command="c", cause=3, actor="ann", traceparent=TRACE, extra={"nested": {"list": [1, None]}})
+    metadata = Metadata(
+        command="c", cause=3, corrects=2, actor="ann", traceparent=TRACE, extra={"nested": {"list": [1, None]}}
+    )
 
     assert decode_metadata(encode_metadata(metadata)) == metadata
 
@@ -130,6 +132,9 @@ def test_metadata_of_another_form_is_shown_as_it_is() -> None:
         (b'{"actor":true,"extra":{"tenant":"n"}}', Metadata(extra={"tenant": "n", "raw": {"actor": True}})),
         (b'{"extra":5,"reason":"r"}', Metadata(reason="r", extra={"raw": {"extra": 5}})),
         (b'{"cause":1.5,"actor":"ann"}', Metadata(cause="1.5", actor="ann")),
+        (b'{"corrects":3,"actor":"ann"}', Metadata(corrects=3, actor="ann")),
+        (b'{"corrects":"3","actor":"ann"}', Metadata(actor="ann", extra={"raw": {"corrects": "3"}})),
+        (b'{"corrects":0,"actor":"ann"}', Metadata(actor="ann", extra={"raw": {"corrects": 0}})),
     ],
 )
 def test_a_field_that_cannot_be_read_hides_no_other(stored: bytes, read: Metadata) -> None:
@@ -145,6 +150,7 @@ UNREADABLE: list[tuple[str, Any]] = [
     ("cause", True),
     ("cause", 1.5),
     ("cause", "\ud800"),
+    *(("corrects", value) for value in (True, 0, -1, 1.0, "1", 2.5)),
     ("tenant", object()),
     ("tenant", [math.nan]),
     ("tenant", {"deep": math.inf}),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.bank import Deposit, bank
+from examples.bank import Deposit, Open, Withdraw, bank
+from leftfold import recording
 from tests.cli.conftest import BANK, Run
 
 
@@ -197,3 +198,30 @@ def test_query_shows_its_plan_with_the_indexes_that_it_uses(run: Run, log: str) 
     assert shown.lines[0].startswith("SELECT balance.account")
     assert "  uses the index balance (-amount, account)" in shown.lines
     assert (plan["indexes"], plan["scans"]) == (["balance (-amount, account)"], [])
+
+
+def test_a_correction_is_shown_at_both_events(run: Run, folder: Path) -> None:
+    log = f"sqlite:///{folder / 'corrected.db'}"
+    with bank.open_sync(log) as live:
+        live.execute(Open("a-1", "Ann"))
+        live.execute(Deposit("a-1", 1_000))
+        with recording(corrects=2):
+            live.execute(Withdraw("a-1", 900))
+
+    shown = run("explain", *BANK, log, "Account", "a-1").out
+    assert "corrected by position 3" in shown
+    assert "corrects position 2" in shown
+    assert "corrects position 2" in run("events", log).out
+    steps = run("explain", *BANK, log, "Account", "a-1", "--json").objects
+    assert [step.get("corrected_by") for step in steps] == [None, [3], None]
+
+
+def test_a_correction_of_what_is_not_before_it_is_found_by_verify(run: Run, folder: Path) -> None:
+    log = f"sqlite:///{folder / 'corrected.db'}"
+    with bank.open_sync(log) as live, recording(corrects=1):
+        live.execute(Open("a-1", "Ann"))
+        live.execute(Deposit("a-1", 1_000))
+
+    ended = run("verify", log)
+    assert "position 1: corrects position 1, which is not before it" in ended.out + ended.err
+    assert "position 2" not in ended.out + ended.err

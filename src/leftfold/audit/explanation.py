@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold
@@ -86,7 +87,10 @@ def _by_place(value: Any) -> Parts:
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):
-    """One event in the history of a state."""
+    """One event in the history of a state.
+
+    `corrected_by` are the positions of those later events in this history that correct it.
+    """
 
     position: int
     time: datetime
@@ -94,6 +98,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     before: Any
     after: Any
     metadata: Metadata
+    corrected_by: tuple[int, ...] = ()
 
     @property
     def changes(self) -> list[Change]:
@@ -119,6 +124,11 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     def cause(self) -> int | str | None:
         """The position of the event, or the id of the command, that led to it."""
         return self.metadata.cause
+
+    @property
+    def corrects(self) -> int | None:
+        """The position of the wrong event that this one makes good, if it was said."""
+        return self.metadata.corrects
 
 
 async def explain(
@@ -151,4 +161,15 @@ async def explain(
                 ExplainedEvent(stored.position, stored.time, event, before, after, decode_metadata(stored.metadata))
             )
             before = after
-    return steps
+    return _with_corrections(steps)
+
+
+def _with_corrections(steps: list[ExplainedEvent]) -> list[ExplainedEvent]:
+    """Return the same, each with the positions of the events that correct it."""
+    found: dict[int, list[int]] = {}
+    for step in steps:
+        if step.corrects is not None:
+            found.setdefault(step.corrects, []).append(step.position)
+    return [
+        replace(step, corrected_by=tuple(found[step.position])) if step.position in found else step for step in steps
+    ]

@@ -11,6 +11,7 @@ from leftfold.errors import LeftfoldError
 from leftfold.model.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.fold import Fold
+from leftfold.model.metadata import decode_metadata
 from leftfold.model.record import StoredEvent
 from leftfold.model.registry import Registry
 from leftfold.store.contract import EventStore
@@ -57,7 +58,9 @@ async def verify_log(
     progress: Callable[[int, int], None] | None = None,
     clock: Clock | None = None,
 ) -> Verification:
-    """Check that positions are gapless from 1, and times never decrease nor lie ahead of the clock.
+    """Check that positions are gapless from 1, that times fit, and that corrections are of earlier events.
+
+    Times never decrease, nor lie ahead of the clock.
 
     With a registry also that all types are known or ignored, that data decodes, and that no event lacks a tag which its
     class gives today.
@@ -74,6 +77,8 @@ async def verify_log(
         for stored in batch.events:
             types[stored.type] += 1
             findings += _order(stored, expected, newest)
+            if b'"corrects"' in stored.metadata:
+                findings += _correction(stored)
             if stored.microseconds > latest:
                 typed.add(AHEAD, stored.position)
             if registry is not None:
@@ -110,6 +115,13 @@ def _order(stored: StoredEvent, expected: int, newest: int) -> list[Finding]:
         earlier = from_microseconds(newest).isoformat()
         found.append(Finding(stored.position, f"has time {stored.time.isoformat()}, its predecessor {earlier}"))
     return found
+
+
+def _correction(stored: StoredEvent) -> list[Finding]:
+    corrects = decode_metadata(stored.metadata).corrects
+    if corrects is None or corrects < stored.position:
+        return []
+    return [Finding(stored.position, f"corrects position {corrects}, which is not before it")]
 
 
 def _content(stored: StoredEvent, registry: Registry, unknown: Counter[str], typed: TypeFindings) -> list[Finding]:

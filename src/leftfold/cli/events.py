@@ -142,6 +142,7 @@ def shown_metadata(metadata: Metadata) -> Text:
     parts = [
         _part("by", metadata.actor),
         _part("because", metadata.reason),
+        _part("corrects position", metadata.corrects),
         _part("command", metadata.command_type, metadata.command),
         _part("caused by position" if isinstance(metadata.cause, int) else "caused by command", metadata.cause),
         _part("correlation", other),

@@ -110,6 +110,8 @@ def _show_step(out: Console, step: ExplainedEvent) -> None:
     for line in (shown_event(step.event), shown_metadata(step.metadata)):
         if line:
             out.put(line, INDENT)
+    if step.corrected_by:
+        out.put(Text(f"corrected by position {', '.join(map(str, step.corrected_by))}", "yellow"), INDENT)
     changes = step.changes
     width = max((len(change.path) for change in changes), default=0)
     for change in changes:
@@ -139,6 +141,7 @@ def _in_json(step: ExplainedEvent) -> object:
         "before": step.before,
         "after": step.after,
         "metadata": step.metadata,
+        **({"corrected_by": step.corrected_by} if step.corrected_by else {}),
     }
 
 

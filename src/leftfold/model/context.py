@@ -27,6 +27,11 @@ class EventContext(msgspec.Struct, frozen=True):
         """The actor of the command, if recorded."""
         return self.metadata.actor
 
+    @property
+    def corrects(self) -> int | None:
+        """The position of the wrong event that this one makes good; None for most events."""
+        return self.metadata.corrects
+
 
 def event_context(stored: StoredEvent) -> EventContext:
     """Return the context of a stored event."""

@@ -20,7 +20,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `command` is the id of the command that made the event, `command_type` its wire name. `correlation` is shared by
     all that follows from one request. `cause` is the position of an event or the id of a command. `traceparent` is
-    the W3C trace context (https://www.w3.org/TR/trace-context/). `extra` holds whatever the user adds.
+    the W3C trace context (https://www.w3.org/TR/trace-context/). `corrects` is the position of an earlier event that
+    was wrong, and that this one makes good. `extra` holds whatever the user adds.
     """
 
     command: str | None = None
@@ -30,6 +31,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: str | None = None
     reason: str | None = None
     traceparent: str | None = None
+    corrects: int | None = None
     extra: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
@@ -40,6 +42,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 force_setattr(self, name, _text(name, value))
         if self.cause is not None and type(self.cause) is not int:
             force_setattr(self, "cause", _text("cause", self.cause))
+        if self.corrects is not None and not _is_position(self.corrects):
+            raise InvalidMetadata("corrects", self.corrects, "the position of an event: a whole number from 1 on")
         if self.extra:
             force_setattr(self, "extra", _plain(self.extra))
 
@@ -67,6 +71,10 @@ _copy: Callable[[Metadata], Metadata] = methodcaller("__copy__")  # like `copy.c
 _decoder = msgspec.json.Decoder(Metadata)
 _encoder = msgspec.json.Encoder()
 _decode_extra = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _is_position(value: object) -> bool:
+    return type(value) is int and value >= 1
 
 
 def _text(name: str, value: object) -> str:
@@ -125,6 +133,7 @@ def recording(
     correlation: str | None = None,
     cause: int | str | None = None,
     traceparent: str | None = None,
+    corrects: int | None = None,
     **extra: Any,
 ) -> Generator[Metadata]:
     """Give every event that is made inside the block this metadata; blocks nest, the inner one wins.
@@ -132,7 +141,13 @@ def recording(
     `with recording(actor="ann", reason="correction", tenant="north"): ...`
     """
     metadata = Metadata(
-        actor=actor, reason=reason, correlation=correlation, cause=cause, traceparent=traceparent, extra=extra
+        actor=actor,
+        reason=reason,
+        correlation=correlation,
+        cause=cause,
+        traceparent=traceparent,
+        corrects=corrects,
+        extra=extra,
     )
     token = _present.set(metadata.over(_present.get()))
     try:
@@ -182,6 +197,9 @@ def _readable(data: bytes) -> Metadata:
     fields: dict[str, Any] = {}
     for name in OPEN:
         value = stored.get(name)
+        if name == "corrects":
+            (fields if value is None or _is_position(value) else raw)[name] = value
+            continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = value if name == "cause" and isinstance(value, int) else str(value)
         if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
