@@ -261,7 +261,8 @@ class App:
         """Register a function that turns the raw data of `wire` at `version` into that of the next version.
 
         With `to`, the next version has another wire name. Steps are chained from any older version. `wire` names an
-        event type, or a command type whose commands may be waiting to be handled.
+        event type, or a command type whose commands may be waiting to be handled. Of an event the function may take
+        an `EventContext` as well: `def upcast(data: dict[str, Any], context: EventContext) -> dict[str, Any]`.
         """
 
         def register(upcaster: U) -> U:

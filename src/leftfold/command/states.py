@@ -298,6 +298,7 @@ class States:
     ) -> None:
         self._store = store
         self._registry = registry
+        self._by_data = not registry.needs_records
         self._snapshots = snapshots
         self._capacity = capacity
         self._most_bytes = most_bytes
@@ -328,7 +329,9 @@ class States:
         value, position, folded, seen, grown = state.value, state.position, 0, 0, 0
         limit = None if state.loaded else LONG_HISTORY
         fold = state.fold
-        async for batch in self._store.read(state.criteria, after=position, limit=limit, data_only=fold.data_only):
+        async for batch in self._store.read(
+            state.criteria, after=position, limit=limit, data_only=fold.data_only and self._by_data
+        ):
             value, known = fold.fold(value, batch.events, self._registry)
             position = batch.through
             folded += known
@@ -387,7 +390,9 @@ class States:
     async def _folded(self, fold: Fold, key: Key, position: int, snapshot: tuple[Any, int] | None) -> Any:
         start = State(fold, key, self._registry)
         value, after = snapshot or (start.value, 0)
-        async for batch in self._store.read(start.criteria, after=after, upto=position, data_only=fold.data_only):
+        async for batch in self._store.read(
+            start.criteria, after=after, upto=position, data_only=fold.data_only and self._by_data
+        ):
             value, _ = fold.fold(value, batch.events, self._registry)
         return value
 

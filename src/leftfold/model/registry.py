@@ -1,12 +1,13 @@
 """The message types of an app: wire names to classes, and older stored forms to present ones."""
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from leftfold.errors import (
     CannotDecode,
@@ -14,19 +15,21 @@ from leftfold.errors import (
     DefinitionError,
     InvalidMessage,
     UnresolvedAnnotation,
+    UsageError,
     WireNameTaken,
 )
 from leftfold.model.codec import Codec, JsonCodec, decode_lines
+from leftfold.model.context import EventContext, event_context
 from leftfold.model.criteria import Criteria, CriteriaItem
 from leftfold.model.failure import in_words
 from leftfold.model.message import MessageType
 from leftfold.model.record import Form, NewEvent, StoredColumns, StoredEvent
 from leftfold.model.signature import check_plain, is_redefined
 from leftfold.model.stored_form import StoredForm, has_foreign_types
-from leftfold.model.tag import Tag
+from leftfold.model.tag import Tag, hints_of
 
 Fields = dict[str, Any]
-Upcaster = Callable[[Fields], Fields]
+Upcaster = Callable[[Fields], Fields] | Callable[[Fields, EventContext], Fields]
 Decode = Callable[[bytes], Any]
 RESERVED = "leftfold."  # what the log's own events are called
 
@@ -48,9 +51,11 @@ class Registry:
         self._by_wire: dict[str, MessageType] = {}
         self._tag_names: set[str] = set()
         self._overlapping: dict[str, list[str]] = {}  # tag names, and longer names that may be confused with them
-        self._steps: dict[tuple[str, int], tuple[str, Upcaster]] = {}
+        self._steps: dict[tuple[str, int], tuple[str, Step]] = {}
         self._new_names: dict[str, str] = {}
         self._decoders: dict[tuple[str, int], Decode] = {}
+        self._decoders_of_records: dict[tuple[str, int], Callable[[StoredEvent], Any]] = {}
+        self.needs_records = False  # whether an upcaster asks for the context of an event: data alone is not enough
         self._forms: dict[type, StoredForm] = {}
         self._query_forms: dict[type, StoredForm | None] = {}
 
@@ -80,7 +85,7 @@ class Registry:
         with suppress(UnresolvedAnnotation):
             self.form(owner)
         self._by_owner[owner] = self._by_wire[added.wire] = added
-        self._decoders.clear()
+        self._forget_decoders()
         self._tag_names.update(field.tag.name for field in added.fields)
         self._overlapping = _overlapping(self._tag_names)
         return added
@@ -141,10 +146,13 @@ class Registry:
                 "remove one of the two",
             )
         self._new_names[old] = new
-        self._decoders.clear()
+        self._forget_decoders()
 
     def upcast(self, wire: str, version: int, upcaster: Upcaster, *, to: str | None = None) -> None:
-        """Turn stored data of `wire` at `version` into that of the next version, of type `to` if it is renamed too."""
+        """Turn stored data of `wire` at `version` into that of the next version, of type `to` if it is renamed too.
+
+        The upcaster may ask for an `EventContext` too.
+        """
         check_plain(upcaster, f"the upcaster of {wire!r} from version {version}", DefinitionError)
         if (wire, version) in self._steps:
             raise DefinitionError(
@@ -152,10 +160,16 @@ class Registry:
                 "one upcaster for each version",
                 "remove one of them",
             )
-        self._steps[wire, version] = (to or wire, upcaster)
+        step = Step(upcaster, _takes_context(upcaster, wire, version))
+        self._steps[wire, version] = (to or wire, step)
+        self.needs_records = self.needs_records or step.takes_context
         if to is not None and to != wire:
             self.rename(wire, to)
+        self._forget_decoders()
+
+    def _forget_decoders(self) -> None:
         self._decoders.clear()
+        self._decoders_of_records.clear()
 
     def names_of(self, wire: str) -> frozenset[str]:
         """Return this name, and all former names of the same type."""
@@ -205,7 +219,7 @@ class Registry:
         """Return the event of a record in its present form, or None when its type is unknown."""
         decode = self._decoders.get((stored.type, stored.version))
         if decode is None:
-            return self._decoded(stored.type, stored.version, stored.data, stored.position)
+            return self._decoded_record(stored)
         try:
             return decode(stored.data)
         except Exception as error:
@@ -222,9 +236,10 @@ class Registry:
         decoded: list[Any] = []
         for stored in events:
             form = (stored.type, stored.version)
-            decode = self._decoders.get(form) or self._decoder_of(*form, stored.position)
+            decode = self._decoders.get(form)
             if decode is None:
-                self._pass_over(stored.type, stored.position)
+                event = self._decoded_record(stored)
+                decoded += [] if event is None else [event]
                 continue
             try:
                 decoded.append(decode(stored.data))
@@ -259,8 +274,10 @@ class Registry:
         found = decode_lines(decode, lines, count)
         return [decode(data) for data in lines.split(b"\n")] if found is None else found
 
-    def _decoded(self, wire: str, version: int, data: bytes, position: int) -> Any:
+    def _decoded(self, wire: str, version: int, data: bytes, position: int, stored: StoredEvent | None = None) -> Any:
         decode = self._decoders.get((wire, version)) or self._decoder_of(wire, version, position)
+        if stored is not None and (wire, version) in self._decoders_of_records:
+            return self._decoded_record(stored)
         if decode is None:
             self._pass_over(wire, position)
             return None
@@ -268,6 +285,16 @@ class Registry:
             return decode(data)
         except Exception as error:
             raise CannotDecode(wire, version, position, _problem(error)) from error
+
+    def _decoded_record(self, stored: StoredEvent) -> Any:
+        """Decode an event of a form that was not met before, or whose upcasters ask for its context."""
+        form = (stored.type, stored.version)
+        if form not in self._decoders_of_records:
+            return self._decoded(*form, stored.data, stored.position, stored)
+        try:
+            return self._decoders_of_records[form](stored)
+        except Exception as error:
+            raise CannotDecode(*form, stored.position, _problem(error)) from error
 
     def _pass_over(self, wire: str, position: int) -> None:
         if position > self._passed_over.get(wire, 0):
@@ -280,34 +307,83 @@ class Registry:
             return None
         if version > known.version:
             raise CannotDecode(wire, version, position, f"the code knows versions up to {known.version}")
-        steps, name = list[Upcaster](), wire
+        steps, name = list[Step](), wire
         for older in range(version, known.version):
             found = self._step(name, older)
             if found is None:
                 raise CannotDecode(wire, version, position, f"there is no upcaster from version {older}")
             name, step = found
             steps.append(step)
-        decode = self._decoders[wire, version] = self._chained(steps, self.codec.decoder(known.owner))
+        decode = self.codec.decoder(known.owner)
+        if any(step.takes_context for step in steps):
+            self._decoders_of_records[wire, version] = self._chained_of_record(steps, decode)
+            return _needs_the_record
+        decode = self._decoders[wire, version] = self._chained(steps, decode)
         return decode
 
-    def _step(self, wire: str, version: int) -> tuple[str, Upcaster] | None:
+    def _step(self, wire: str, version: int) -> tuple[str, "Step"] | None:
         while (wire, version) not in self._steps:
             if wire not in self._new_names:
                 return None
             wire = self._new_names[wire]
         return self._steps[wire, version]
 
-    def _chained(self, steps: list[Upcaster], decode: Decode) -> Decode:
+    def _chained_of_record(self, steps: "list[Step]", decode: Decode) -> Callable[[StoredEvent], Any]:
+        def decode_old(stored: StoredEvent) -> Any:
+            if not stored.microseconds and not stored.metadata:
+                return _needs_the_record(stored.data)  # it was read for its data alone
+            fields, context = self.codec.fields(stored.data), event_context(stored)
+            for step in steps:
+                fields = step.upcast(fields, context) if step.takes_context else step.upcast(fields)
+            return decode(self.codec.encode(fields))
+
+        return decode_old
+
+    def _chained(self, steps: "list[Step]", decode: Decode) -> Decode:
         if not steps:
             return decode
 
         def decode_old(data: bytes) -> Any:
             fields = self.codec.fields(data)
             for step in steps:
-                fields = step(fields)
+                fields = step.upcast(fields)
             return decode(self.codec.encode(fields))
 
         return decode_old
+
+
+class Step(NamedTuple):
+    """An upcaster, and whether it asks for the context of the event."""
+
+    upcast: Callable[..., Fields]
+    takes_context: bool
+
+
+def _takes_context(upcaster: Upcaster, wire: str, version: int) -> bool:
+    """Return whether a second parameter asks for an `EventContext`; raise for any other that has no default."""
+    try:
+        parameters = list(inspect.signature(upcaster).parameters.values())
+    except (TypeError, ValueError):  # of a function that is not written in Python
+        return False
+    hints = hints_of(upcaster) if inspect.isroutine(upcaster) else {}
+    more = [each for each in parameters[1:] if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    asked = [each for each in more if hints.get(each.name) is EventContext]
+    wrong = [each for each in more if each.default is each.empty and each not in asked]
+    if wrong or len(asked) > 1 or asked != more[: len(asked)]:
+        raise DefinitionError(
+            f"the upcaster of {wire!r} from version {version} takes {', '.join(map(str, parameters))}",
+            "the data and, optionally, a context: EventContext",
+            "write def upcast(data: dict[str, Any], context: EventContext) -> dict[str, Any]",
+        )
+    return bool(asked)
+
+
+def _needs_the_record(data: bytes) -> Any:
+    raise UsageError(
+        "an upcaster asks for the context of an event that was read for its data alone",
+        "a stored event with its time and metadata",
+        "read whole events; an upcaster of submitted commands takes their data alone",
+    )
 
 
 @cache

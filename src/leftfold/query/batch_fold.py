@@ -144,7 +144,8 @@ class BatchFold:
         self._registry = registry
         self._evolve: Callable[..., Any] = fold.evolve
         self._takes_context = fold.takes_context
-        self._data_only = fold.data_only
+        self.data_only = fold.data_only
+        self._decodes_columns = fold.data_only and not registry.needs_records
         self._start = fold.start
         self._change = fold.change
         self._key_of = key_of(fold)
@@ -161,7 +162,7 @@ class BatchFold:
         An event that cannot be decoded is an `UndecodableEvent`; its problem is raised if its tags name no keys.
         """
         found = None
-        if isinstance(events, StoredColumns) and self._data_only:
+        if isinstance(events, StoredColumns) and self._decodes_columns:
             found = self._keyed_columns(events)
         if found is None:
             found = self._with_keys(map(self.decoded, events), events)
@@ -203,7 +204,7 @@ class BatchFold:
         if not found:
             return KeyedEvents((), (), ())
         positions, decoded, keys, stored = zip(*found, strict=True)
-        return KeyedEvents(positions, decoded, keys, () if self._data_only else stored)
+        return KeyedEvents(positions, decoded, keys, () if self.data_only else stored)
 
     def fold(self, events: KeyedEvents, rows: dict[Key, Row], held: AbstractSet[Key] | None = NOTHING_HELD) -> Changes:
         """Fold into `rows`, which has every key of the events, and return what to write.

@@ -51,8 +51,8 @@ class Projection:
         self._writer = database.writer
         self._criteria = database.log.criteria(definition)
         self._projector = projector
-        self._reads = LiveReads(self._store, self._criteria, data_only=definition.data_only)
-        self._data_only = definition.data_only
+        self._data_only = definition.data_only and not database.log.registry.needs_records
+        self._reads = LiveReads(self._store, self._criteria, data_only=self._data_only)
         self._pause = SHORTEST_PAUSE
         self._held_up = False
         self._moved = False  # whether something else may have moved the checkpoint

@@ -95,7 +95,7 @@ class FanOutTarget(KeyedTarget):
         found = getattr(self._owner, NAME)(event, OwnModels({self._owner: definition}, snapshot))
         keys = list(dict.fromkeys([*carried.keys, *keys_found(self._owner, definition.fold, found)]))
         count = len(keys)
-        records = () if definition.fold.data_only else [stored] * count
+        records = () if self._fold.data_only else [stored] * count
         return KeyedEvents([stored.position] * count, [event] * count, keys, records)
 
 
