@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from examples.bank import Deposit, Open, Withdraw, bank
+from examples.dcb import usernames
 from leftfold import recording
 from tests.cli.conftest import BANK, Run
 
@@ -225,3 +226,18 @@ def test_a_correction_of_what_is_not_before_it_is_found_by_verify(run: Run, fold
     ended = run("verify", log)
     assert "position 1: corrects position 1, which is not before it" in ended.out + ended.err
     assert "position 2" not in ended.out + ended.err
+
+
+def test_a_key_may_be_spelled_as_any_value_that_is_equal(run: Run, folder: Path) -> None:
+    log = f"sqlite:///{folder}/names.db"
+    with usernames.app.open_sync(log) as live:
+        live.execute(usernames.Register("Ann"))
+    names = ("--app", "examples.dcb.usernames:app", log)
+
+    for spelling in ("ann", "ANN"):
+        [state] = run("state", *names, "UsernameClaim", spelling, "--json").objects
+        assert (state["username"], state["taken"]) == ("ann", True)
+        [step] = run("explain", *names, "UsernameClaim", spelling, "--json").objects
+        assert step["event"] == {"username": "Ann"}
+    [event] = run("events", log, "--tag", "username:ann", "--json").objects
+    assert event["tags"] == ["username:ann"]

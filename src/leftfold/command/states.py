@@ -74,12 +74,12 @@ class State:
         """Return a value of this state, whose fold takes a context, after an event that has no position yet."""
         return self.fold.step(value, event, context_of_decided(record, clock.now()))
 
-    def commit(self, value: Any, position: int, folded: int, grown: int) -> None:
-        """Take over a staged value, as of the last position of the append.
+    def mark_unread(self, value: Any, position: int, folded: int, grown: int) -> None:
+        """Forget a staged value of a fold that takes a context: its events are read as they were stored.
 
-        A fold that takes a context has to read its events as they were stored: then the value is forgotten.
+        A value that no event changed is that of the last position of the append.
         """
-        if folded and self.fold.takes_context:
+        if folded:
             self.loaded = False
         else:
             self.advance(value, position, folded, grown)
@@ -171,7 +171,9 @@ class StagedState:
 
     def commit(self, position: int) -> None:
         """Make the staged value the state's own, as of the last position of the append."""
-        self._state.commit(self._value, position, self._events, self._size)
+        state = self._state
+        take = state.mark_unread if state.fold.takes_context else state.advance
+        take(self._value, position, self._events, self._size)
 
 
 class StagedStates:
@@ -245,7 +247,8 @@ class StagedStates:
         """Make the staged values the states' own, as of the last position of the append."""
         for state in self._used:
             value, events, size = self._staged.get(state) or (state.value, 0, 0)
-            state.commit(value, position, events, size)
+            take = state.mark_unread if state.fold.takes_context else state.advance
+            take(value, position, events, size)
 
     @property
     def _used(self) -> Sequence[State]:

@@ -52,6 +52,7 @@ class Fold:
         "_by_tags",
         "_can_change",
         "_fingerprint",
+        "_is_nested",
         "bases",
         "change",
         "data_only",
@@ -73,6 +74,7 @@ class Fold:
         _check_plain(owner)
         self.key: tuple[TagField, ...] = tuple(field for field in tag_fields(owner) if field.key)
         self.has_functions = any(field.tag.by is not None for field in self.key)
+        self._is_nested = any(field.outer is not None for field in self.key)
         self.change = ChangeFields.of(owner)
         self.data_only = self.change is None and not self.takes_context
         self.fanned_out: tuple[type, ...] = _fanned_out(owner)
@@ -158,6 +160,8 @@ class Fold:
 
     def _tags_of(self, key: Sequence[Any]) -> list[str]:
         """Return the tag of each part of a key."""
+        if not self._is_nested:
+            return [field.tag(value) for field, value in zip(self.key, key, strict=True)]
         values = {field.name: value for field, value in zip(self.key, key, strict=True)}
         return [field.tag(*(values[each.name] for each in _with_outer(field))) for field in self.key]
 
@@ -181,7 +185,7 @@ class Fold:
         except ValueError:
             return None
         keys = list(product(*values))
-        if all(part.outer is None for part in self.key):
+        if not self._is_nested:
             return keys
         return [key for key in keys if set(self._tags_of(key)) <= set(tags)]
 
