@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Self
@@ -21,11 +22,13 @@ from leftfold import (
     SyncLive,
     Tag,
     Text,
+    open_store,
     open_store_sync,
     replace,
 )
 from leftfold.errors import InvalidModel, UsageError
 from leftfold.model.registry import Registry
+from leftfold.query.rebuild import rebuild
 from leftfold.query.searching import snippet_of
 from leftfold.query.tables.texts import drop_texts
 from tests.query.places import Place, outside, place, url
@@ -260,6 +263,47 @@ def test_a_full_text_index_that_is_missing_is_made_of_the_rows_when_the_app_is_o
     assert opened() == before
     write(log, Withdrawn(before[0].row.article, before[0].row.part))
     assert keys(opened()) >= keys(before[1:])
+
+
+def test_a_full_text_index_of_earlier_code_is_replaced_when_the_app_is_opened(log: str, url: str, place: Place) -> None:
+    if place.is_sqlite:
+        pytest.skip("SQLite's form is the first one")
+    app, article = press()
+
+    def opened() -> list[Found[Any]]:
+        with app.open_sync(log, models=url) as live:
+            found: list[Found[Any]] = ask(
+                live, lambda models: models.search(article, "alpha", limit=1_000), after=len(EVENTS)
+            )
+            return found
+
+    before = opened()
+    digest = blake2b(b"1 title body", digest_size=6).hexdigest()
+    with outside(url) as connection:
+        drop_texts(connection, "article")
+        assert [column["name"] for column in sa.inspect(connection).get_columns("article")][-1] == "changes"
+        vector = "to_tsvector('simple'::regconfig, coalesce(title, '') || ' ' || coalesce(body, ''))"
+        connection.exec_driver_sql(f"CREATE INDEX article_ft{digest}_0123abcd ON article USING gin ({vector})")
+
+    assert opened() == before
+    with outside(url) as connection:
+        [index] = [each for each in sa.inspect(connection).get_indexes("article") if "_ft" in str(each["name"])]
+        assert index["column_names"] == ["leftfold_words"]
+        assert digest not in str(index["name"])
+
+
+async def test_a_rebuild_compares_the_fields_alone(log: str, url: str, place: Place) -> None:
+    app, article = press()
+    definition = app.read_models[article]
+    async with open_store(log) as store:
+        async with app.open(store, models=url, work=("projections",)) as live:
+            await live.run_until_quiet()
+        with outside(url) as connection:
+            connection.exec_driver_sql("DELETE FROM article")
+        rebuilt = await rebuild(definition, store, app.registry, url)
+
+    assert rebuilt.differences.added > 0
+    assert {name for each in rebuilt.differences.added_samples for name in each} == set(article.__struct_fields__)
 
 
 def test_a_plan_names_the_full_text_index(press_open: tuple[SyncLive, type[Any]], url: str) -> None:

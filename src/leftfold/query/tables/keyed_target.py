@@ -21,6 +21,7 @@ from leftfold.query.tables.own_tables import checkpoint
 from leftfold.query.tables.parked import StoredParkedEvents
 from leftfold.query.tables.rows import Rows
 from leftfold.query.tables.target import Held, Tables, Target
+from leftfold.query.tables.texts import WORDS
 
 OLD = "__old"
 TRIAL = "__trial_"
@@ -76,8 +77,7 @@ class KeyedTarget(Target):
     def compare(self, connection: sa.Connection) -> Differences:
         """Compare the built rows with the present ones, in the columns that both have in the same form."""
         built = self._table
-        present = sa.Table(built.definition.table, sa.MetaData(), autoload_with=connection)
-        new = sa.Table(built.stem, sa.MetaData(), autoload_with=connection)
+        present, new = _reflected(connection, built.definition.table), _reflected(connection, built.stem)
         found = find(connection, ModelTable(built.definition))
         form = built.form if found is None else form_in(found)
         return differences_between(connection, present, new, built.columns_after(form))
@@ -151,6 +151,13 @@ def drop_old(connection: sa.Connection, definition: ReadModelDefinition) -> bool
     for name in found:
         drop(connection, name)
     return bool(found)
+
+
+def _reflected(connection: sa.Connection, name: str) -> sa.Table:
+    """Return a table as it is stored, without the words that a full-text index keeps in it."""
+    names = [column["name"] for column in sa.inspect(connection).get_columns(name)]
+    own = [each for each in names if each != WORDS]
+    return sa.Table(name, sa.MetaData(), autoload_with=connection, include_columns=own)
 
 
 def _rename(connection: sa.Connection, name: str, new_name: str) -> None:

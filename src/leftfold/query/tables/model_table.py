@@ -13,7 +13,7 @@ from leftfold.query.shard import shards_of
 from leftfold.query.tables.column_types import Json, column_type, form_of, is_read_alike
 from leftfold.query.tables.indexes import align_indexes
 from leftfold.query.tables.target import Tables
-from leftfold.query.tables.texts import align_texts, drop_texts
+from leftfold.query.tables.texts import WORDS, align_texts, drop_texts
 
 LONGEST_NAME = 63
 
@@ -67,7 +67,8 @@ class ModelTable(Tables):
         """Return whether the stored table has the columns that the code selects."""
         if not self.exists(connection):
             return False
-        return [column["name"] for column in sa.inspect(connection).get_columns(self.stem)] == list(self.fields)
+        names = [column["name"] for column in sa.inspect(connection).get_columns(self.stem)]
+        return [name for name in names if name != WORDS] == list(self.fields)
 
     def reads(self, form: int) -> bool:
         """Return whether this code reads rows of a former form correctly."""
