@@ -488,6 +488,10 @@ def test_a_secret_that_is_too_short_or_too_long_is_refused(secret: str | bytes) 
         Tag("phone", secret=secret)
 
 
+def test_a_tag_of_before_the_function_names_the_key_of_today() -> None:
+    assert fold_of(Person).keys_by_tags(("email:Ann@X",)) == [("ann@x",)]
+
+
 def test_the_tags_alone_name_no_hashed_key() -> None:
     assert fold_of(Caller).keys_by_tags(tags(Called("555"))) is None
 

@@ -7,7 +7,7 @@ import pytest
 
 from examples.bank import Deposit, Open, Withdraw, bank
 from examples.dcb import usernames
-from leftfold import recording
+from leftfold import NewEvent, open_store_sync, recording
 from tests.cli.conftest import BANK, Run
 
 
@@ -226,6 +226,18 @@ def test_a_correction_of_what_is_not_before_it_is_found_by_verify(run: Run, fold
     ended = run("verify", log)
     assert "position 1: corrects position 1, which is not before it" in ended.out + ended.err
     assert "position 2" not in ended.out + ended.err
+
+
+def test_events_of_before_a_tag_had_a_function_are_found_once_they_are_retagged(run: Run, folder: Path) -> None:
+    old, new = (f"sqlite:///{folder}/{name}.db" for name in ("old", "new"))
+    with open_store_sync(old) as store:
+        store.append([NewEvent("AccountRegistered", b'{"username":"Ann"}', ("username:Ann",))])
+    names = ("--app", "examples.dcb.usernames:app")
+
+    assert run("state", *names, old, "UsernameClaim", "Ann").code == 1
+    assert run("copy", *names, "--retag", old, new).code == 0
+    [state] = run("state", *names, new, "UsernameClaim", "Ann", "--json").objects
+    assert state["taken"]
 
 
 def test_a_key_may_be_spelled_as_any_value_that_is_equal(run: Run, folder: Path) -> None:

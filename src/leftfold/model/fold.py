@@ -179,7 +179,7 @@ class Fold:
             return None
         try:
             values = [
-                [msgspec.convert(text, part.value_type, strict=False) for text in each]
+                [part.tag.key(msgspec.convert(text, part.value_type, strict=False)) for text in each]
                 for part, each in zip(self.key, texts, strict=True)
             ]
         except ValueError:
