@@ -27,7 +27,7 @@ PARENTS: dict[type[Exception], set[str]] = {
     ConnectionError: {"OutcomeUnknown", "StoreUnreachable"},
     FileNotFoundError: {"StoreNotFound"},
     ImportError: {"AppNotFound", "MissingExtra"},
-    LookupError: {"NotHandled", "NotKept", "NotLoaded", "NotParked", "UnknownName", "UnknownTicket"},
+    LookupError: {"NotHandled", "NotKept", "NotLoaded", "NotParked", "UnknownName", "UnknownTicket", "UnknownTrace"},
     NameError: {"UnresolvedAnnotation"},
     OSError: {"LogReplaced", "ModelsUnavailable", "PortUnavailable", "StoreFailed", "StoreFull"},
     PermissionError: {"StoreReadOnly"},

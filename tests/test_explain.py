@@ -2,10 +2,17 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Annotated, Self
 
-from leftfold import App, Metadata, recording
+import msgspec
+import pytest
+
+from leftfold import App, DecisionModel, Event, Metadata, Tag, recording, replace
+from leftfold.errors import UnknownName
 from leftfold.testing import FakeClock
 from tests.accounts import Account, Deposit, Deposited, Transfer, Transferred, Withdraw, accounts_app
+
+MemberId = Annotated[str, Tag("member")]
 
 
 async def test_each_event_is_told_with_the_state_before_and_after() -> None:
@@ -46,6 +53,57 @@ async def test_a_step_tells_when_who_why_and_caused_by_what() -> None:
     assert (step.actor, step.reason, step.cause, step.command) == ("ann", "rent", 1, receipt.command_id)
     assert (step.metadata.command_type, step.metadata.correlation) == ("Withdraw", "case-7")
     assert step.metadata.extra == {"channel": "web"}
+
+
+class Moved(Event):
+    member: MemberId
+    street: str
+
+
+class Named(Event):
+    member: MemberId
+    phone: str
+    number: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    street: str = ""
+    town: str = ""
+
+
+class Member(DecisionModel):
+    member: MemberId
+    place: Place = Place()
+    phones: dict[str, str] = {}  # noqa: RUF012 msgspec copies it
+    note: str = ""
+
+    def evolve(self, event: Moved | Named) -> Self:
+        if isinstance(event, Moved):
+            return replace(self, place=Place(event.street, self.place.town))
+        return replace(self, phones={**self.phones, event.phone: event.number})
+
+
+async def test_the_event_that_gave_a_field_or_a_part_of_it_its_value_is_found() -> None:
+    app = App("members")
+    app.registry.add(Moved)
+    app.registry.add(Named)
+    events = [Named("m", "home", "1"), Moved("m", "Elm"), Named("m", "work", "2"), Moved("m", "Oak"), Moved("m", "Oak")]
+    async with app.open("memory:") as live:
+        await live.store.append([app.registry.encode(event, b"{}") for event in events])
+
+        async def setting(field: str) -> list[int]:
+            return [step.position for step in await live.explain(Member, "m", field=field)]
+
+        assert await setting("place") == [4]
+        assert await setting("place.street") == [4]
+        assert await setting("place.town") == []
+        assert await setting("phones") == [3]
+        assert await setting("phones[home]") == [1]
+        assert await setting("phones[hom") == []
+        assert await setting("note") == []
+        assert [each.position for each in await live.explain(Member, "m", as_of=2, field="place")] == [2]
+        with pytest.raises(UnknownName, match="there is no field of Member 'street'"):
+            await live.explain(Member, "m", field="street")
 
 
 async def test_a_past_state_is_explained_by_the_events_up_to_it() -> None:

@@ -57,6 +57,7 @@ from leftfold.query import (
     ReadModels,
     Reference,
     ReplayProgress,
+    RowChange,
     StatementPlan,
     Text,
     Watch,
@@ -76,6 +77,7 @@ from leftfold.store import (
     subscribe,
 )
 from leftfold.sync_store import SyncStore, open_store_sync
+from leftfold.trace import Trace, TracedAttempt, TracedCommand, TracedEvent, TracedReaction, TracedRow
 
 __version__ = "0.1.0"
 
@@ -142,6 +144,7 @@ __all__ = [
     "Reference",
     "Rejected",
     "ReplayProgress",
+    "RowChange",
     "Schedule",
     "StatementPlan",
     "Status",
@@ -156,6 +159,12 @@ __all__ = [
     "Tag",
     "Text",
     "Ticket",
+    "Trace",
+    "TracedAttempt",
+    "TracedCommand",
+    "TracedEvent",
+    "TracedReaction",
+    "TracedRow",
     "TypeMismatch",
     "Unique",
     "Verification",

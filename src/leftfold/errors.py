@@ -4,10 +4,10 @@ LeftfoldError
 ├── Rejected
 ├── DefinitionError: UnresolvedAnnotation, NotAMessage, DefinedTooLate, InvalidCriteria, InvalidField, TaglessEvent,
 │       InvalidModel, InvalidHandler, InvalidProjection, UnmatchedParameter, DuplicateHandler, WireNameTaken
-├── UsageError: NotHandled, UnknownName, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime, UnsupportedValue,
-│       UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, TagFunctionFailed, NotLoaded,
-│       TooManyEntities, InvalidCursor, InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption, MissingOption,
-│       MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
+├── UsageError: NotHandled, UnknownName, UnknownTrace, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime,
+│       UnsupportedValue, UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, TagFunctionFailed,
+│       NotLoaded, TooManyEntities, InvalidCursor, InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption,
+│       MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -333,6 +333,20 @@ class UnknownName(UsageError, LookupError):
     def _derive(self) -> None:
         self.name = without_passwords(self.name)
         self.near = " or ".join(map(repr, self.known)) if self.ambiguous else similar(self.name, self.known)
+
+
+class UnknownTrace(UsageError, LookupError):
+    """Nothing in the log, which ends at `head`, is or belongs to what a trace was asked for."""
+
+    of: int | str
+    head: int
+    found = "nothing in the log is called {of!r}"
+    expected = "a position from 1 to {head}, or the id of a command, a ticket or a correlation in the log"
+    remedy = "take it from a receipt, a ticket or the metadata of an event: `leftfold events` shows them"
+
+    def _derive(self) -> None:
+        if not isinstance(self.of, str):
+            self.found = f"the log has no event at position {self.of!r}"
 
 
 class NotParked(UsageError, LookupError):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from leftfold.audit import ExplainedEvent, TypeMismatch, Verification, explain, verify_log, verify_snapshots
+from leftfold.audit.explanation import check_field, setting
 from leftfold.command import (
     OPEN_OR_FAILED,
     BatchReceipt,
@@ -40,6 +41,7 @@ from leftfold.query import (
     QueryHandler,
     ReadModel,
     ReadSide,
+    RowChange,
     StatementPlan,
     Watch,
 )
@@ -50,7 +52,9 @@ from leftfold.reaction.reactors import Reactors, ReactorStatus
 from leftfold.status import Attention, NeedsAttention, Status, WorkerStatus
 from leftfold.store import EventStore, StoredEvent
 from leftfold.store.home import Home
+from leftfold.store.inspection import SearchProgress
 from leftfold.store.time_travel import resolve
+from leftfold.trace import Trace, Tracer
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -81,6 +85,7 @@ class LiveApp:
         clock: Clock,
         name: str,
         parked: ParkedWork,
+        tracer: Tracer,
         mismatches: tuple[TypeMismatch, ...] = (),
     ) -> None:
         self.store = store
@@ -88,6 +93,7 @@ class LiveApp:
         self._home.check()  # it belongs to this loop from now on
         self._mismatches = mismatches
         self._parked = parked
+        self._tracer = tracer
         self._name = name
         names = [definition.name for definition in process_definitions.values()]
         self._attention = Attention(store, registry, names, list(reactors.definitions))
@@ -319,10 +325,18 @@ class LiveApp:
         fold = fold_of(model)
         return self._registry.stored(criteria_of(fold, fold.start(key)))
 
-    async def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[ExplainedEvent]:
-        """Each event that made a model's state: the state before and after, when, who, why, and caused by what."""
+    async def explain(
+        self, model: type[Any], *key: Any, as_of: int | datetime | None = None, field: str | None = None
+    ) -> list[ExplainedEvent]:
+        """Each event that made a model's state: the state before and after, when, who, why, and caused by what.
+
+        With `field` only the event that gave this part of the state its value, if one did: `"status"`, or a part of
+        a field as `ExplainedEvent.changes` names it, such as `"seats[12A]"`.
+        """
         self._home.check()
         fold = fold_of(model)
+        if field is not None:
+            check_field(model, field)
         if fold.fanned_out:
             raise UsageError(
                 f"explain({fold.name}), whose concerns says which events change a row",
@@ -333,7 +347,43 @@ class LiveApp:
         upto = await self.store.head() if as_of is None else await resolve(self.store, as_of, self._clock)
         criteria = self._registry.stored(criteria_of(fold, start))
         concerns = row_concerns(fold, fold.key_from(key)) if issubclass(model, ReadModel) else None
-        return await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
+        steps = await explain(self.store, self._registry, fold, start, criteria, upto=upto, concerns=concerns)
+        return steps if field is None else setting(steps, field)
+
+    async def trace(
+        self, of: Receipt | int | str, *, wait_timeout: float = 0.0, progress: SearchProgress | None = None
+    ) -> Trace:
+        """Return what a request led to: the tree from its command to events, reactions and later commands.
+
+        `of` is a receipt, the position of an event, or the id of a command, a ticket or a correlation. The log is
+        searched from the first command on, because metadata has no index; `progress` is called with the position
+        reached and the head. Rows of read models with history are shown before and after each event, if the model has
+        come so far, or does so within `wait_timeout` seconds. Raises `UnknownTrace`.
+        """
+        self._home.check()
+        return await self._tracer.trace(of.position if isinstance(of, Receipt) else of, wait_timeout, progress)
+
+    async def changes(
+        self,
+        model: type[ReadModel],
+        *,
+        after: int | datetime = 0,
+        upto: int | datetime | None = None,
+        limit: int = 10_000,
+        wait_timeout: float = 5.0,
+    ) -> list[RowChange]:
+        """Return how the rows of a read model with history changed, event by event, oldest first.
+
+        The changes are those by the events at positions from `after` + 1 to `upto`, by default the head; two times
+        mean the events after the one and up to the other. After `limit` changes the rest is left out: go on after the
+        last position. Raises `ReadModelBehind`, or `UsageError` for a model without history.
+        """
+        self._home.check()
+        if self._read_side is None:
+            raise UnknownName("read model", model.__qualname__)
+        begin = await resolve(self.store, after, self._clock)
+        end = await self.store.head() if upto is None else await resolve(self.store, upto, self._clock)
+        return await self._read_side.changes(model, begin, end, limit=limit, timeout=wait_timeout)
 
     async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""

@@ -27,10 +27,12 @@ from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import Metadata
 from leftfold.parked import Parked
 from leftfold.process import ProcessInstance, ProcessManager, ProcessProgress
-from leftfold.query import ModelStatus, ReadModel, StatementPlan
+from leftfold.query import ModelStatus, ReadModel, RowChange, StatementPlan
 from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import StoredEvent
+from leftfold.store.inspection import SearchProgress
+from leftfold.trace import Trace
 
 D = TypeVar("D", bound=DecisionModel)
 R = TypeVar("R")
@@ -234,12 +236,38 @@ class SyncLive:
         """Return the criteria that select the events of a model's state for a key. See `LiveApp.criteria_of`."""
         return self._live.criteria_of(model, *key)
 
-    def explain(self, model: type[Any], *key: Any, as_of: int | datetime | None = None) -> list[ExplainedEvent]:
+    def explain(
+        self, model: type[Any], *key: Any, as_of: int | datetime | None = None, field: str | None = None
+    ) -> list[ExplainedEvent]:
         """Each event that made a model's state: the state before and after, when, who, why, and caused by what.
 
         See `LiveApp.explain`.
         """
-        return self._loop.run(self._live.explain(model, *key, as_of=as_of))
+        return self._loop.run(self._live.explain(model, *key, as_of=as_of, field=field))
+
+    def trace(
+        self, of: Receipt | int | str, *, wait_timeout: float = 0.0, progress: SearchProgress | None = None
+    ) -> Trace:
+        """Return what a request led to: the tree from its command to events, reactions and later commands.
+
+        See `LiveApp.trace`.
+        """
+        return self._loop.run(self._live.trace(of, wait_timeout=wait_timeout, progress=progress))
+
+    def changes(
+        self,
+        model: type[ReadModel],
+        *,
+        after: int | datetime = 0,
+        upto: int | datetime | None = None,
+        limit: int = 10000,
+        wait_timeout: float = 5.0,
+    ) -> list[RowChange]:
+        """Return how the rows of a read model with history changed, event by event, oldest first.
+
+        See `LiveApp.changes`.
+        """
+        return self._loop.run(self._live.changes(model, after=after, upto=upto, limit=limit, wait_timeout=wait_timeout))
 
     def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again.

@@ -54,6 +54,7 @@ from leftfold.store.identity import identity_at
 from leftfold.store.open import is_read_only, path_in, snapshot_table, split_url, url_of
 from leftfold.store.snapshot_store import SnapshotStore
 from leftfold.store.sqlite.snapshots import MEMORY, SQLiteSnapshots
+from leftfold.trace import Tracer
 
 
 class Rule(NamedTuple):
@@ -314,6 +315,7 @@ class _Opening:
             self._clock,
             app.name,
             ParkedWork(read_side, app.kept, processes, app.processes.values(), reactors, inbox, listing),
+            Tracer(store, app.registry, read_side, app.kept, app.reactors, self._clock),
             await self._mismatches(workers),
         )
         self._live.open(live)

@@ -42,6 +42,7 @@ VALUES = {
     "PROCESS": "Greeting",
     "REACTOR": "mail",
     "TICKET": "5f2c",
+    "OF": "1",
     "QUERY": "Richest",
     "FIELD=VALUE": "limit=1",
     "TO": "sqlite:///copy.db",

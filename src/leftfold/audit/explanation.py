@@ -1,5 +1,6 @@
 """How a state came about: each event that made it, with the state before and after, who, why and caused by what."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any, cast
@@ -7,14 +8,17 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
+from leftfold.errors import UnknownName
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold
 from leftfold.model.metadata import Metadata, decode_metadata
 from leftfold.model.registry import Registry
+from leftfold.model.tag import hints_of
 from leftfold.store.contract import EventStore
 
 ABSENT = msgspec.UNSET
 SCALARS = (str, bytes, bytearray)
+_field_name = re.compile(r"[.\[]")
 Parts = Mapping[str, Any]
 
 
@@ -84,6 +88,26 @@ def _by_text(value: Any) -> Parts:
 
 def _by_place(value: Any) -> Parts:
     return {str(place): each for place, each in enumerate(value)}
+
+
+def setting(steps: "Sequence[ExplainedEvent]", field: str) -> "list[ExplainedEvent]":
+    """Return the newest event that changed a part of the state, in a list; nothing if no event did."""
+    for step in reversed(steps):
+        if any(_is_part(change.path, field) or _is_part(field, change.path) for change in step.changes):
+            return [step]
+    return []
+
+
+def check_field(model: type[Any], field: str) -> None:
+    """Raise `UnknownName` unless the path begins with a field of the model."""
+    name, known = _field_name.split(field)[0], hints_of(model)
+    if name not in known:
+        raise UnknownName(f"field of {model.__qualname__}", name, sorted(known))
+
+
+def _is_part(path: str, of: str) -> bool:
+    """Return whether a path is, or lies in, another one; the empty path is the whole state."""
+    return not of or path == of or path.startswith((f"{of}.", f"{of}["))
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):

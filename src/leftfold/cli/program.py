@@ -23,6 +23,7 @@ from leftfold.cli.outcome import command as runnable
 from leftfold.cli.rebuild import rebuild
 from leftfold.cli.states import explain, query, state
 from leftfold.cli.status import status
+from leftfold.cli.trace import trace
 from leftfold.cli.verify import verify
 from leftfold.cli.work import work
 from leftfold.errors import MissingExtra
@@ -123,6 +124,7 @@ COMMANDS = (
     status,
     events,
     explain,
+    trace,
     state,
     query,
     projections,

@@ -72,25 +72,35 @@ async def _state(live: LiveApp, fold: Fold, key: tuple[Any, ...], position: int)
 
 @command
 async def explain(
-    url: LogUrl, model: ModelName, app: AppName, key: ModelKey = None, as_of: AsOf = None, json: Json = False
+    url: LogUrl,
+    model: ModelName,
+    app: AppName,
+    key: ModelKey = None,
+    as_of: AsOf = None,
+    field: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Only the event that gave this field its value.")
+    ] = None,
+    json: Json = False,
 ) -> Outcome:
     """Explain a state: list each event that made it, and what the event changed.
 
-    Each event is shown with its time, who caused it, why, and with which command. Exit code 1 if no event concerns
-    the key.
+    Each event is shown with its time, who caused it, why, and with which command. With --field only the event that
+    gave the field its present value is shown. Exit code 1 if no event concerns the key.
 
     Examples:
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --as-of 42
+      leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --field balance
       leftfold explain --app bank:bank sqlite:///bank.db Account a-1 --json
     """
     loaded = load_app(app)
     fold = model_named(loaded, model)
     async with reading(loaded, url) as live:
-        steps = await live.explain(fold.owner, *key_from(fold, key or ()), as_of=as_of)
+        steps = await live.explain(fold.owner, *key_from(fold, key or ()), as_of=as_of, field=field)
     name = " ".join((model, *(key or ())))
     if not steps:
-        stderr().put(f"{name} has no events{'' if as_of is None else ' up to then'}")
+        what = "has no events" if field is None else f"has no event that changed {field}"
+        stderr().put(f"{name} {what}{'' if as_of is None else ' up to then'}")
         return Outcome.FOUND
     out = stdout()
     for step in steps:

@@ -9,7 +9,7 @@ from leftfold.query.indexes import Indexes
 from leftfold.query.models_url import models_url
 from leftfold.query.paging import Page
 from leftfold.query.parking import ParkedKey
-from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition, RowChange
 from leftfold.query.read_models import ReadModels
 from leftfold.query.read_side import ModelStatus, ReadSide
 from leftfold.query.rebuild_report import Differences, Rebuilt
@@ -40,6 +40,7 @@ __all__ = [
     "Rebuilt",
     "Reference",
     "ReplayProgress",
+    "RowChange",
     "SqlProjection",
     "StatementPlan",
     "Text",

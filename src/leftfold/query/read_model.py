@@ -46,6 +46,15 @@ class ReadModel(Message):
             _check_keys(fold_of(cls))
 
 
+class RowChange(msgspec.Struct, frozen=True):
+    """A row of a read model before and after the event at a position; None where there was, or is, no such row."""
+
+    position: int
+    key: tuple[Any, ...]
+    before: Any
+    after: Any
+
+
 class ReadModelDefinition:
     """A read model as an app has it: its fold, its version, its table and indexes, whether former rows are kept.
 

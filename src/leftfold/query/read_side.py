@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from leftfold.errors import (
     ModelsUnavailable,
     ReadModelBehind,
     UnknownName,
+    UsageError,
 )
 from leftfold.follow.lease import LeaseTerms
 from leftfold.follow.lease_store import LeaseEntry
@@ -28,7 +30,7 @@ from leftfold.query.models_url import IN_MEMORY, kept_in_memory, models_file
 from leftfold.query.parking import ParkedKey, ParkedKeys
 from leftfold.query.progress import NOT_TO_BE_ANSWERED_FROM
 from leftfold.query.projection_tasks import ProjectionTasks
-from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModel, ReadModelDefinition, RowChange
 from leftfold.query.read_models import name_of
 from leftfold.query.shard import shards_of
 from leftfold.store.contract import EventStore
@@ -176,6 +178,28 @@ class ReadSide:
     async def parked(self) -> list[ParkedKey]:
         """Return every parked key, model by model, the one parked longest first."""
         return [key for parked in self._parked.values() for key in await parked.all()]
+
+    async def changes(
+        self,
+        model: type[ReadModel],
+        after: int,
+        upto: int,
+        *,
+        limit: int,
+        timeout: float,
+        keys: Collection[tuple[Any, ...]] | None = None,
+    ) -> list[RowChange]:
+        """Return how rows changed at the positions from `after` + 1 to `upto`, once the model has come so far."""
+        definition = self._definition(model)
+        if not definition.history:
+            raise UsageError(
+                f"{definition.name} keeps no history, so how its rows changed is not known",
+                "a read model with history",
+                "register it with @app.read_model(history=True), or ask for the events with explain()",
+            )
+        await self._progress[definition].wait_for(upto, timeout)
+        read = partial(self._connect().changes, definition, after, upto, limit, keys)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     async def status(self) -> list[ModelStatus]:
         """Return how far each read model is."""

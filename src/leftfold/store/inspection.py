@@ -1,6 +1,6 @@
 """What a backend may offer beyond the contract: statistics, its idempotency keys, and checks of its own storage."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -82,6 +82,15 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
+class Searchable(Protocol):
+    """A store that can look for a text in the metadata of its events, without handing all of them over."""
+
+    async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
+        """Return the events at positions from `after` + 1 to `upto` whose metadata contains the text, in order."""
+        ...
+
+
+@runtime_checkable
 class Inspectable(Protocol):
     """A store with statistics and checks of its storage."""
 
@@ -104,6 +113,30 @@ class KeyedLog(EventStore, Protocol):
         It may or may not yield keys of appends that commit meanwhile.
         """
         ...
+
+
+POSITIONS_PER_SEARCH = 50_000
+SearchProgress = Callable[[int, int], None]
+"""It is called with the position that a search has reached, and the one at which it ends."""
+
+
+async def mentioning(
+    store: EventStore, text: bytes, *, after: int, upto: int, progress: SearchProgress | None = None
+) -> AsyncIterator[StoredEvent]:
+    """Yield the events whose metadata contains a text, in order: a scan of the log, because metadata has no index."""
+    while after < upto:
+        end = min(after + POSITIONS_PER_SEARCH, upto)
+        if isinstance(store, Searchable):
+            for event in await store.mentions(text, after=after, upto=end):
+                yield event
+        else:
+            async for batch in store.read(EVERYTHING, after=after, upto=end):
+                for event in batch.events:
+                    if text in event.metadata:
+                        yield event
+        after = end
+        if progress is not None:
+            progress(after, upto)
 
 
 async def statistics_of(store: EventStore) -> Statistics:

@@ -124,6 +124,11 @@ class MemoryStore:
         extents = [(type, min(len(at), at_most), at[0], at[-1]) for type, at in sorted(self._by_type.items())]
         return type_samples_from(extents, (self._events[at - 1] for each in extents for at in each[2:]))
 
+    async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
+        """Return the events whose metadata contains a text; see `Searchable`."""
+        self._check_open()
+        return [event for event in self._events[after:upto] if text in event.metadata]
+
     async def close(self) -> None:
         """Refuse every call from now on."""
         if not self._closed and not self._home.is_elsewhere:

@@ -22,7 +22,7 @@ from leftfold.query.event_keys import Key
 from leftfold.query.folded_log import FoldedLog
 from leftfold.query.parking import ParkedKey
 from leftfold.query.progress import CheckpointMoved
-from leftfold.query.read_model import OnChange, ReadModelDefinition
+from leftfold.query.read_model import OnChange, ReadModelDefinition, RowChange
 from leftfold.query.shard import Owns, Shard, count_in, shards_of
 from leftfold.query.sql_projection import SqlProjection
 from leftfold.query.tables.checkpoints import (
@@ -55,6 +55,7 @@ from leftfold.query.tables.scans import ScanLog
 from leftfold.query.tables.sql_target import SqlTables
 from leftfold.query.tables.sql_target import drop_old as drop_old_tables
 from leftfold.query.tables.target import Tables
+from leftfold.query.tables.versions import row_changes
 
 T = TypeVar("T")
 NO_LEASES: Mapping[Shard, Lease] = {}
@@ -286,6 +287,13 @@ class ModelsDatabase:
         """Read the tables as they were at a position, in one snapshot."""
         with self._database.reading(scratch=True) as connection:
             yield PastSnapshot(connection, self._models, self._projections, reached, self.log, as_of, self._replayed)
+
+    def changes(
+        self, definition: ReadModelDefinition, after: int, upto: int, limit: int, keys: Collection[Key] | None
+    ) -> list[RowChange]:
+        """Return how rows of a model with history changed between two positions; see `row_changes`."""
+        with self._database.reading() as connection:
+            return row_changes(connection, self._models[definition], after, upto, limit, keys)
 
     # --- private
 

@@ -11,6 +11,11 @@ from leftfold.store.reading import ReadOptions
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 AT_POSITIONS = f"SELECT {COLUMNS} FROM {{log}}.event WHERE position = ANY (%s::bigint[])"
+SELECT_MENTIONS = f"""
+    SELECT {COLUMNS}
+    FROM {{log}}.event
+    WHERE position > %s AND position <= %s AND position(decode(%s, 'hex') IN metadata) > 0
+    ORDER BY position"""
 DATA, METADATA = 3, 5  # their places in a row
 USERS = "type <> ALL (ARRAY(SELECT id FROM {log}.type WHERE name >= 'leftfold.' AND name < 'leftfold/'))"
 MAX_PROBED_EVENTS = 64  # that a probe of a tag reads

@@ -32,7 +32,7 @@ from leftfold.store.postgres.driver import Connection, connect, is_lost, named_e
 from leftfold.store.postgres.inspection import problems, statistics, stored_keys, type_extents
 from leftfold.store.postgres.reading import Reading, Types
 from leftfold.store.postgres.schema import FORMAT, SELECT_VIEW, create_log, is_same_log, renew_log
-from leftfold.store.postgres.select import AT_POSITIONS, Statement
+from leftfold.store.postgres.select import AT_POSITIONS, SELECT_MENTIONS, Statement
 from leftfold.store.reading import ReadingThreads, ReadOptions
 
 MAX_QUEUED_APPENDS = 4_096
@@ -208,6 +208,14 @@ class PostgresStore(DatabaseStore):
         """Return the oldest and the newest event of every type, by the index; see `Sampled`."""
         self._check_open()
         return await self._readers.run(partial(_type_samples, log=f'"{self._log}"', types=self._types, at_most=at_most))
+
+    async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
+        """Return the events whose metadata contains a text, by a scan; see `Searchable`."""
+        self._check_open()
+        parameters = [after, upto, text.hex()]
+        return await self._readers.run(
+            partial(_mentions, log=f'"{self._log}"', types=self._types, parameters=parameters)
+        )
 
     async def self_check(self) -> list[str]:
         """Return what is wrong with the tables of the log: gaps, and tags and keys that do not fit the events."""
@@ -464,6 +472,13 @@ def _rows_of(statement: Statement, connection: Connection) -> list[tuple[Any, ..
 def _stored(event: NewEvent, position: int) -> StoredEvent:
     """Return an event as it was appended, without its time, which is not known here."""
     return StoredEvent(position, 0, event.type, event.version, event.data, event.metadata, event.tags)
+
+
+def _mentions(connection: Connection, *, log: str, types: Types, parameters: Sequence[Any]) -> list[StoredEvent]:
+    rows = run(connection, SELECT_MENTIONS.format(log=log), parameters)
+    if not types.knows(rows):
+        types.load(connection)
+    return types.stored(rows)
 
 
 def _type_samples(connection: Connection, *, log: str, types: Types, at_most: int) -> list[TypeSample]:

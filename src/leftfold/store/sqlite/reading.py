@@ -20,6 +20,9 @@ LARGE_ROWS_PER_FETCH = 8
 SMALL_FETCH_BYTES = 262_144  # if a fetch was smaller, the next one takes more rows
 
 SELECT_HEAD = "SELECT max(position) FROM event"
+SELECT_MENTIONS = (
+    "SELECT position FROM event WHERE position > ? AND position <= ? AND instr(metadata, ?) ORDER BY position"
+)
 SELECT_TYPES = "SELECT id, name FROM type"
 INSERT_TYPE = "INSERT INTO type (name) VALUES (?)"
 
@@ -168,6 +171,12 @@ def type_samples(connection: sqlite3.Connection, types: Types, at_most: int) -> 
     extents = type_extents(connection, at_most)
     positions = {position for _, _, first, last in extents for position in (first, last)}
     return type_samples_from(extents, types.stored(connection, at_positions(connection, sorted(positions))))
+
+
+def mentions(connection: sqlite3.Connection, types: Types, text: bytes, after: int, upto: int) -> list[StoredEvent]:
+    """Return the events between two positions whose metadata contains the text."""
+    found = connection.execute(SELECT_MENTIONS, (after, upto, text)).fetchall()
+    return types.stored(connection, at_positions(connection, [position for (position,) in found]))
 
 
 def _size_of(events: Sequence[StoredEvent]) -> int:

@@ -31,7 +31,7 @@ from leftfold.store.sqlite.file import LogFile, Use
 from leftfold.store.sqlite.format import hide_replacement_triggers
 from leftfold.store.sqlite.inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite.loop_reads import LoopReads, TooLong
-from leftfold.store.sqlite.reading import Reading, Types, head_of, type_samples
+from leftfold.store.sqlite.reading import Reading, Types, head_of, mentions, type_samples
 from leftfold.store.sqlite.select import scans_for, select
 from leftfold.store.sqlite.tags import (
     BULK_INSERT_ROWS,
@@ -198,6 +198,11 @@ class SQLiteStore(DatabaseStore):
         """Return the oldest and the newest event of every type, by the index; see `Sampled`."""
         self._check_open()
         return await self._readers.run(partial(type_samples, types=self._types, at_most=at_most))
+
+    async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
+        """Return the events whose metadata contains a text, by a scan; see `Searchable`."""
+        self._check_open()
+        return await self._readers.run(partial(mentions, types=self._types, text=text, after=after, upto=upto))
 
     async def self_check(self) -> list[str]:
         """Return what is wrong with the file: by SQLite's own check, then whether indexes and tags fit the events."""
