@@ -14,6 +14,7 @@ import msgspec
 
 from leftfold.command.batching import CommandBatch, CommandQueue, Decider, Decision, Execution, LookupDecision
 from leftfold.command.handler import CommandHandler
+from leftfold.command.parameters import ModelParameter
 from leftfold.command.payload import digest_of, stood_for
 from leftfold.command.receipt import BatchReceipt, Receipt
 from leftfold.command.states import StagedState, StagedStates, State, States
@@ -52,6 +53,7 @@ class Plan(NamedTuple):
     handler: CommandHandler
     check: Callable[[object], None]
     decision: Callable[..., Decision]
+    single: ModelParameter | None  # of a handler that takes just one model
 
 
 class NewEntityPredictor:
@@ -383,14 +385,19 @@ class Executor:
         plan.check(command)
         id = metadata.command or self._new_id()
         happened = None if time is None else _time_of(command, time)
-        return plan.decision(plan.handler, command, self._states_of(plan.handler, command), metadata, id, happened)
+        single, handler = plan.single, plan.handler
+        if single is not None:  # most are like that
+            states = [self._states.of(single.fold, single.key_in(command))]
+        else:
+            states = self._states_of(handler, command)
+        return plan.decision(handler, command, states, metadata, id, happened)
 
     def _plan_of(self, command: object) -> Plan:
         handler = self._handler_of(command)
         owner = handler.command.owner
-        fixed = handler.parameters.is_fixed
-        decision = Decision if fixed else partial(LookupDecision, parameters=handler.parameters)
-        plan = self._plans[owner] = Plan(handler, self._registry.form(owner).check, decision)
+        parameters = handler.parameters
+        decision = Decision if parameters.is_fixed else partial(LookupDecision, parameters=parameters)
+        plan = self._plans[owner] = Plan(handler, self._registry.form(owner).check, decision, parameters.single)
         return plan
 
     def _handler_of(self, command: object) -> CommandHandler:
@@ -401,9 +408,6 @@ class Executor:
 
     def _states_of(self, handler: CommandHandler, command: object) -> list[State]:
         parameters = handler.parameters
-        single = parameters.single
-        if single is not None:
-            return [self._states.of(single.fold, single.key_in(command))]
         if parameters.is_fixed:
             return [self._states.of(each.fold, each.key_in(command)) for each in parameters.all]
         states: list[State] = []

@@ -152,7 +152,7 @@ class KeyPart(NamedTuple):
 class ModelParameter:
     """A parameter that takes a decision model, or None, or many: its keys follow from the command and other models."""
 
-    __slots__ = ("fold", "many", "name", "optional", "parts")
+    __slots__ = ("_get", "fold", "many", "name", "optional", "parts")
 
     def __init__(self, name: str, fold: Fold, hint: ModelHint, parts: Sequence[KeyPart]) -> None:
         self.name = name
@@ -160,14 +160,15 @@ class ModelParameter:
         self.many = hint.many
         self.optional = hint.optional
         self.parts = tuple(parts)
+        self._get = parts[0].field.get if len(parts) == 1 else None
 
     def __repr__(self) -> str:
         return f"<ModelParameter {self.name} of {self.fold.name}>"
 
     def key_in(self, command: object) -> Key:
         """Return the key of a model that the command alone names."""
-        if len(self.parts) == 1:  # most have one, and a generator would take three times as long
-            return (self.parts[0].field.get(command),)
+        if self._get is not None:  # most have one part, and a generator would take three times as long
+            return (self._get(command),)
         return tuple(part.field.get(command) for part in self.parts)
 
     def keys(self, arguments: Mapping[str, Any]) -> Sequence[Key]:
