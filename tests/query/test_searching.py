@@ -1,5 +1,6 @@
 """Full-text search: it finds the rows whose texts have all words, whatever text is asked for."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
@@ -28,8 +29,10 @@ from leftfold import (
 )
 from leftfold.errors import InvalidModel, UsageError
 from leftfold.model.registry import Registry
+from leftfold.query.folded_log import FoldedLog
 from leftfold.query.rebuild import rebuild
 from leftfold.query.searching import snippet_of
+from leftfold.query.tables.models_database import ModelsDatabase
 from leftfold.query.tables.texts import drop_texts
 from tests.query.places import Place, outside, place, url
 
@@ -290,6 +293,21 @@ def test_a_full_text_index_of_earlier_code_is_replaced_when_the_app_is_opened(lo
         [index] = [each for each in sa.inspect(connection).get_indexes("article") if "_ft" in str(each["name"])]
         assert index["column_names"] == ["leftfold_words"]
         assert digest not in str(index["name"])
+
+
+async def test_a_table_with_a_full_text_index_answers_while_other_code_rebuilds_it(log: str, url: str) -> None:
+    app, _ = press()
+    async with app.open(log, models=url) as live:
+        await live.run_until_quiet()
+    other, changed = press(version=2)
+    definition = other.read_models[changed]
+
+    async with open_store(log) as store:
+        database = ModelsDatabase(url, [definition], FoldedLog(store, other.registry))
+        due = await asyncio.to_thread(database.due, [definition])
+        await asyncio.to_thread(database.close)
+
+    assert due == {definition: len(EVENTS)}  # and not -1, which is for tables that cannot be selected from
 
 
 async def test_a_rebuild_compares_the_fields_alone(log: str, url: str, place: Place) -> None:
