@@ -34,6 +34,7 @@ from leftfold_torture.readers import (
 from leftfold_torture.record import (
     CANCELLED,
     COUNTED,
+    COUNTED_TOGETHER,
     Absent,
     Answer,
     Append,
@@ -99,7 +100,14 @@ def counted(number: int, id: str) -> NewEvent:
     return NewEvent(COUNTED, f'{{"counter":"c","number":{number},"id":"{id}"}}'.encode(), ("counter:c",))
 
 
+def counted_together(numbers: list[int], id: str) -> NewEvent:
+    data = f'{{"counters":["c","d"],"numbers":{numbers},"id":"{id}"}}'.encode()
+    return NewEvent(COUNTED_TOGETHER, data, ("counter:c", "counter:d"))
+
+
 X, Y = Execute("c", "x"), Execute("c", "y")
+TOGETHER = Execute("c", "x", others=("d",))
+X_TOGETHER_THEN_Y = [*called(1, TOGETHER, Placed(1, 1), 10, 20), *called(2, Y, Placed(2, 2), 30, 40)]
 X_THEN_Y = [*called(1, X, Placed(1, 1), 10, 20), *called(2, Y, Placed(2, 2), 30, 40)]
 A_THEN_B = [*appended(1, A, Placed(1, 1), 10, 20), *appended(2, B, Placed(2, 2), 30, 40)]
 LOG = stored(A, B)
@@ -220,6 +228,21 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
         called(1, X, Refused("TooManyConflicts"), 10, 20),
         stored(counted(1, "x")),
     ),
+    "a decision on many that had not seen one of them": (
+        decisions_saw_everything_before_them,
+        X_TOGETHER_THEN_Y,
+        stored(counted_together([1, 2], "x"), counted(2, "y")),
+    ),
+    "a decision that had not seen one on many": (
+        decisions_saw_everything_before_them,
+        X_TOGETHER_THEN_Y,
+        stored(counted_together([1, 1], "x"), counted(1, "y")),
+    ),
+    "a decision on many that is there twice": (
+        commands_are_carried_out_once,
+        X_TOGETHER_THEN_Y,
+        stored(counted_together([1, 1], "x"), counted_together([2, 2], "x"), counted(3, "y")),
+    ),
     "a command of nobody": (commands_are_carried_out_once, [], stored(counted(1, "x"))),
     "an earlier command behind a later append": (
         commit_order_is_position_order,
@@ -269,6 +292,7 @@ WRONG: dict[str, tuple[Rule, list[Record], list[StoredEvent]]] = {
 
 RIGHT: dict[str, tuple[list[Record], list[StoredEvent]]] = {
     "two appends, one after the other": (A_THEN_B, LOG),
+    "a command after one on many": (X_TOGETHER_THEN_Y, stored(counted_together([1, 1], "x"), counted(2, "y"))),
     "two commands, one after the other": (X_THEN_Y, stored(counted(1, "x"), counted(2, "y"))),
     "two appends at once, in either order": (
         [*appended(1, A, Placed(2, 2), 10, 40), *appended(2, B, Placed(1, 1), 20, 30)],

@@ -11,7 +11,7 @@ from leftfold.live import LiveApp
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import AppendCondition, Batch, EventStore
 from leftfold.store.subscription import subscribe
-from leftfold_torture.counting import Count
+from leftfold_torture.counting import Count, CountTogether
 from leftfold_torture.hostile import hostile_requests
 from leftfold_torture.record import (
     CANCELLED,
@@ -144,7 +144,9 @@ class Calls:
         """Execute a command of the counting app."""
 
         async def execute() -> Answer:
-            command = Count(call.counter, call.id, call.picky)
+            together = [call.counter, *call.others]
+            one = Count(call.counter, call.id, call.picky)
+            command = CountTogether(together, call.id, call.picky) if call.others else one
             receipt = await self._live.execute(command, key=call.key)
             self.known = max(self.known, receipt.position)
             return Placed(receipt.position, receipt.position, receipt.duplicate)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from leftfold_torture.evidence import History, Operation
-from leftfold_torture.record import COUNTED, Execute, Placed, Refused
+from leftfold_torture.record import COUNTED, COUNTED_TOGETHER, Execute, Placed, Refused
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -14,6 +14,14 @@ class Number(msgspec.Struct, frozen=True):
 
     counter: str
     number: int
+    id: str
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """What an event on several counters holds."""
+
+    counters: tuple[str, ...]
+    numbers: tuple[int, ...]
     id: str
 
 
@@ -31,7 +39,8 @@ def commands_are_carried_out_once(history: History) -> Iterator[str]:
     """A command is in the log once, at the place that its callers were told, and not at all where it was refused."""
     stored: defaultdict[str, list[int]] = defaultdict(list)
     for position, counted in _numbers(history):
-        stored[counted.id].append(position)
+        if stored[counted.id][-1:] != [position]:  # one event may count several counters
+            stored[counted.id].append(position)
     executed = executions(history)
     for id in stored.keys() - executed.keys():
         yield f"position {stored[id][0]} holds the decision on {id}, which nobody executed"
@@ -65,3 +74,7 @@ def _numbers(history: History) -> Iterator[tuple[int, Number]]:
     for event in history.log:
         if event.type == COUNTED:
             yield event.position, msgspec.json.decode(event.data, type=Number)
+        elif event.type == COUNTED_TOGETHER:
+            found = msgspec.json.decode(event.data, type=Numbers)
+            for counter, number in zip(found.counters, found.numbers, strict=True):
+                yield event.position, Number(counter, number, found.id)

@@ -5,11 +5,11 @@ from typing import Annotated, Self
 from msgspec.structs import replace
 
 from leftfold.app import App
-from leftfold.command import DecisionModel
+from leftfold.command import DecisionModel, Many
 from leftfold.errors import Rejected
 from leftfold.model.message import Command, Event
 from leftfold.model.tag import Tag
-from leftfold_torture.record import COUNTED
+from leftfold_torture.record import COUNTED, COUNTED_TOGETHER
 
 CounterId = Annotated[str, Tag("counter")]
 UNLUCKY = 7
@@ -23,21 +23,39 @@ class Counted(Event, wire=COUNTED):
     id: str
 
 
+class CountedTogether(Event, wire=COUNTED_TOGETHER):
+    """The next number of each of these counters, from one decision on all of them."""
+
+    counters: list[CounterId]
+    numbers: list[int]
+    id: str
+
+
 class Counter(DecisionModel):
     """How far a counter has come."""
 
     counter: CounterId
     number: int = 0
 
-    def evolve(self, event: Counted) -> Self:
+    def evolve(self, event: Counted | CountedTogether) -> Self:
         """Take over the number."""
-        return replace(self, number=event.number)
+        if isinstance(event, Counted):
+            return replace(self, number=event.number)
+        return replace(self, number=event.numbers[event.counters.index(self.counter)])
 
 
 class Count(Command):
     """Count one further; a picky command does not want every number."""
 
     counter: CounterId
+    id: str
+    picky: bool = False
+
+
+class CountTogether(Command):
+    """Count each of these counters one further, or none of them."""
+
+    counters: list[CounterId]
     id: str
     picky: bool = False
 
@@ -52,3 +70,12 @@ def count(command: Count, counter: Counter) -> Counted:
     if command.picky and number % UNLUCKY == 0:
         raise Rejected("an unlucky number", number=number)
     return Counted(command.counter, number, command.id)
+
+
+@counting.handles
+def count_together(command: CountTogether, counters: Many[Counter]) -> CountedTogether:
+    """Count all, or refuse if one of the numbers is unlucky."""
+    numbers = [counter.number + 1 for counter in counters]
+    if command.picky and any(number % UNLUCKY == 0 for number in numbers):
+        raise Rejected("an unlucky number", numbers=numbers)
+    return CountedTogether([counter.counter for counter in counters], numbers, command.id)

@@ -24,7 +24,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 Items = tuple[Wanted, ...]
 
-COUNTED = "history.counted"  # the type of the events that commands decide
+COUNTED = "history.counted"  # the types of the events that commands decide
+COUNTED_TOGETHER = "history.counted-together"
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
@@ -66,12 +67,13 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
 
 
 class Execute(msgspec.Struct, frozen=True, tag=True):
-    """A command on a counter, executed through an app."""
+    """A command on a counter, executed through an app; with `others` one decision on all of them."""
 
     counter: str
     id: str
     picky: bool = False
     key: str | None = None
+    others: tuple[str, ...] = ()
 
 
 class Head(msgspec.Struct, frozen=True, tag=True):

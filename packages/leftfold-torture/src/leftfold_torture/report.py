@@ -60,7 +60,8 @@ def delivered_in(history: History) -> int:
 
 def _kind(call: Any) -> str:
     if isinstance(call, Execute):
-        return "command with a key" if call.key else "command"
+        kind = "command on many" if call.others else "command"
+        return f"{kind} with a key" if call.key else kind
     if isinstance(call, Append):
         kind = "append with a condition" if call.conditions else "append"
         return f"{kind} and a key" if call.key and call.conditions else f"{kind} with a key" if call.key else kind

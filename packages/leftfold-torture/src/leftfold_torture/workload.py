@@ -146,10 +146,18 @@ class Workload:
         if self._random.random() < 0.4:
             key = f"c{self._key()}"
             given = Random(key)
-            counter, picky = f"{self._generation}-{given.randrange(COUNTERS)}", given.random() < 0.3
-            return Order(Execute(counter, key, picky, key), self._patience())
-        counter = f"{self._generation}-{self._random.randrange(COUNTERS)}"
-        return Order(Execute(counter, self._own("c"), self._random.random() < 0.3), self._patience())
+            counter, *others = self._counters(given)
+            return Order(Execute(counter, key, given.random() < 0.3, key, tuple(others)), self._patience())
+        counter, *others = self._counters(self._random)
+        picky = self._random.random() < 0.3
+        return Order(Execute(counter, self._own("c"), picky, None, tuple(others)), self._patience())
+
+    def _counters(self, random: Random) -> list[str]:
+        """One counter, or all of them in some order, one perhaps twice."""
+        names = [f"{self._generation}-{number}" for number in range(COUNTERS)]
+        if random.random() < 0.7:
+            return [random.choice(names)]
+        return [*random.sample(names, COUNTERS), *random.sample(names, random.randrange(2))]
 
     def _look(self) -> Look:
         chance = self._random.random()
