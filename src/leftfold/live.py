@@ -361,7 +361,9 @@ class LiveApp:
         come so far, or does so within `wait_timeout` seconds. Raises `UnknownTrace`.
         """
         self._home.check()
-        return await self._tracer.trace(of.position if isinstance(of, Receipt) else of, wait_timeout, progress)
+        if isinstance(of, Receipt):  # the position of one without events is that of an event of others
+            of = of.position if of.events else of.command_id
+        return await self._tracer.trace(of, wait_timeout, progress)
 
     async def changes(
         self,

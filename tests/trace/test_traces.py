@@ -463,6 +463,15 @@ async def test_an_unknown_text_or_position_is_refused_with_what_there_is(live: L
             await live.trace(of)
 
 
+async def test_a_receipt_without_events_leads_to_no_trace_of_others(live: LiveApp) -> None:
+    await live.execute(Deliver("p"))
+    nothing = await live.execute(Search("p"))
+
+    assert nothing.events == ()
+    with pytest.raises(UnknownTrace, match=nothing.command_id):
+        await live.trace(nothing)
+
+
 async def test_a_search_reports_how_far_it_has_come(live: LiveApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leftfold.store.inspection.POSITIONS_PER_SEARCH", 4)
     for _ in range(9):
