@@ -91,6 +91,7 @@ PARENTS: dict[type[Exception], set[str]] = {
         "EvolveFailed",
         "LeaseLost",
         "LeaseOfAnotherApp",
+        "MissingMetadata",
         "NothingToRun",
         "PartsAppended",
         "ProjectionFailed",

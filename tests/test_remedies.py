@@ -23,7 +23,16 @@ from leftfold.store.open import OPTIONS, POSTGRES_OPTIONS
 
 SOURCE = Path(errors.__file__).parent
 ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
-MODELS = {"__init__", "evolve", "react", "criteria", "save", "answer", "handle", "upcast"}  # what users write themselves
+MODELS = {
+    "__init__",
+    "evolve",
+    "react",
+    "criteria",
+    "save",
+    "answer",
+    "handle",
+    "upcast",
+}  # what users write themselves
 OTHERS = {
     "cast",
     "now",

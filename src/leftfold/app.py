@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from uuid import UUID
 
 from leftfold.command import INBOX_EVENTS, CommandHandler
@@ -15,6 +15,7 @@ from leftfold.errors import (
     DuplicateHandler,
     InvalidHandler,
     InvalidModel,
+    InvalidOption,
     InvalidProjection,
     NotAMessage,
     UnresolvedAnnotation,
@@ -59,6 +60,14 @@ Q = TypeVar("Q", bound=Callable[..., Any])
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _checked_requirements(requires: Iterable[str]) -> tuple[str, ...]:
+    names = (requires,) if isinstance(requires, str) else tuple(requires)
+    for name in names:
+        if name not in ("actor", "reason"):
+            raise InvalidOption("requires", name, "'actor', 'reason', or both in a tuple")
+    return names
+
+
 LIVE_KINDS: LiveKinds = {LiveApp: (True, lambda live: live), SyncLive: (False, sync_live)}
 
 
@@ -67,10 +76,20 @@ class App:
 
     Everything is checked when it is registered; `open` then needs only the URL of a log. `ignores` names the events
     that other apps append to the same log, by their wire names or patterns of them: `ignores=["sales.*"]`.
+    `requires=("actor", "reason")` refuses every command, and every retry, skip and cancel, that does not say so in its
+    metadata or in a `recording` block; what processes do needs neither.
     """
 
-    def __init__(self, name: str, *, codec: Codec | None = None, ignores: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        codec: Codec | None = None,
+        ignores: Iterable[str] = (),
+        requires: Iterable[Literal["actor", "reason"]] = (),
+    ) -> None:
         self.name = name
+        self.requires = _checked_requirements(requires)
         self.registry = Registry(codec, ignores=ignores)
         self.commands = Registry(codec)
         self.command_handlers: dict[type, CommandHandler] = {}

@@ -7,7 +7,7 @@ LeftfoldError
 ├── UsageError: NotHandled, UnknownName, UnknownTrace, NotParked, AlreadyEnded, WrongVerb, NaiveDatetime,
 │       UnsupportedValue, UnsupportedExpression, PositionAhead, InvalidPosition, InvalidKey, TagFunctionFailed,
 │       NotLoaded, TooManyEntities, InvalidCursor, InvalidMetadata, InvalidResult, InvalidUrl, InvalidOption,
-│       MissingOption, MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
+│       MissingOption, MissingMetadata, MissingExtra, SameLog, ForeignTarget, WrongLoop, ForkedStore, InsideRunningLoop
 ├── CodecError: CannotDecode, InvalidMessage
 │   └── InvalidMessage: CannotEncode
 ├── StoreError: InvalidAppend, Conflict, KeyReused, LeaseLost, LeaseOfAnotherApp, PartsAppended, OutcomeUnknown,
@@ -499,6 +499,20 @@ class InvalidMetadata(UsageError, ValueError):
     expected: str
     found = "{field} is {given!r}, of type {given:type}"
     remedy = "pass text, as in {field}=str(...)"
+
+
+class MissingMetadata(UsageError):
+    """A call does not say who acts, or why, and the app requires it; nothing was written."""
+
+    app: str
+    missing: Sequence[str]
+    found = "a call to the app {app!r} names no {listed}"
+    expected = "{listed}: the app was made with requires={missing!r}"
+    remedy = "call it inside `with recording({example}):`, or pass metadata=Metadata({example})"
+
+    def _derive(self) -> None:
+        self.listed = " and no ".join(self.missing)
+        self.example = ", ".join(f"{name}=..." for name in self.missing)
 
 
 class InvalidResult(UsageError, TypeError):

@@ -24,15 +24,16 @@ from leftfold.command import (
     When,
 )
 from leftfold.command.states import criteria_of
-from leftfold.errors import NotHandled, UnknownName, UsageError
+from leftfold.errors import MissingMetadata, NotHandled, UnknownName, UsageError
 from leftfold.follow.follower import Worker
+from leftfold.follow.journal import requested
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Workers
 from leftfold.model.clock import Clock
 from leftfold.model.criteria import Criteria
 from leftfold.model.fold import Fold, fold_of
 from leftfold.model.message import CommandLike, Query
-from leftfold.model.metadata import Metadata
+from leftfold.model.metadata import NOTHING_SAID, Metadata
 from leftfold.model.registry import Registry
 from leftfold.parked import Parked, ParkedWork
 from leftfold.process import ProcessDefinition, Processes, ProcessInstance, ProcessManager, ProcessProgress
@@ -86,6 +87,7 @@ class LiveApp:
         name: str,
         parked: ParkedWork,
         tracer: Tracer,
+        requires: tuple[str, ...] = (),
         mismatches: tuple[TypeMismatch, ...] = (),
     ) -> None:
         self.store = store
@@ -94,6 +96,7 @@ class LiveApp:
         self._mismatches = mismatches
         self._parked = parked
         self._tracer = tracer
+        self._requires = requires
         self._name = name
         names = [definition.name for definition in process_definitions.values()]
         self._attention = Attention(store, registry, names, list(reactors.definitions))
@@ -137,6 +140,8 @@ class LiveApp:
         Raises `Rejected` by the handler, `TooManyConflicts` after too many conflicts, or a `StoreError`.
         """
         self._home.check()
+        if self._requires:
+            self._check_said(metadata)
         if wait:
             self._check_known(wait)
         receipt = await self._executor.execute(command, key=key, metadata=metadata, time=time)
@@ -161,10 +166,18 @@ class LiveApp:
         `wait_timeout` are those of `execute`.
         """
         self._home.check()
+        self._check_said(metadata)
         self._check_known(wait)
         receipt = await self._executor.execute_many(commands, key=key, metadata=metadata, time=time)
         await self._include(wait, receipt, wait_timeout)
         return receipt
+
+    def _check_said(self, metadata: Metadata | None) -> None:
+        """Raise `MissingMetadata` unless a call says what the app requires, itself or in a `recording` block."""
+        said = requested(metadata) if self._requires else NOTHING_SAID
+        missing = [name for name in self._requires if not getattr(said, name)]
+        if missing:
+            raise MissingMetadata(self._name, missing)
 
     def _check_known(self, models: Collection[type[ReadModel]]) -> None:
         """Refuse a model that cannot be waited for before anything is decided."""
@@ -198,12 +211,13 @@ class LiveApp:
         a key; cancelling any ticket of the series ends it.
         """
         self._home.check()
+        self._check_said(metadata)
         due = self._inbox.due(at, delay)
         return self.ticket(await self._inbox.submit(command, key=key, due=due, every=every, metadata=metadata))
 
     def ticket(self, id: str) -> Ticket:
         """Return the ticket of a submitted command by its id; the log is read when the ticket is awaited."""
-        return Ticket(id, self._inbox, self._outcomes, self._home)
+        return Ticket(id, self._inbox, self._outcomes, self._home, self._check_said)
 
     async def commands(
         self, state: SubmissionState | str | Sequence[SubmissionState | str] = OPEN_OR_FAILED
@@ -492,6 +506,7 @@ class LiveApp:
         may be retried too. Raises `NotParked` or `AlreadyEnded`.
         """
         self._home.check()
+        self._check_said(metadata)
         return await self._parked.retry(name, key, metadata)
 
     async def skip(self, name: type[ReadModel | ProcessManager] | str, *key: Any, reason: str) -> Sequence[Parked]:
@@ -501,6 +516,7 @@ class LiveApp:
         key next, if anything is. Commands cannot be skipped: `cancel` them.
         """
         self._home.check()
+        self._check_said(Metadata(reason=reason))
         return await self._parked.skip(name, key, reason)
 
     async def cancel(self, name: type[ProcessManager] | str, *key: Any, reason: str) -> None:
@@ -510,6 +526,7 @@ class LiveApp:
         who and why. Raises `AlreadyEnded` if it is too late.
         """
         self._home.check()
+        self._check_said(Metadata(reason=reason))
         await self._parked.cancel(name, key, reason)
 
     def _parked_keys(self, model: type[ReadModel] | str) -> ParkedKeys:

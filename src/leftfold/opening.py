@@ -145,6 +145,7 @@ class Definition(Protocol):
     """What a live app needs to know of an `App`."""
 
     name: str
+    requires: tuple[str, ...]
     registry: Registry
     commands: Registry
     command_handlers: dict[type, CommandHandler]
@@ -316,6 +317,7 @@ class _Opening:
             app.name,
             ParkedWork(read_side, app.kept, processes, app.processes.values(), reactors, inbox, listing),
             Tracer(store, app.registry, read_side, app.kept, app.reactors, self._clock),
+            app.requires,
             await self._mismatches(workers),
         )
         self._live.open(live)

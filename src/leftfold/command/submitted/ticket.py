@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 from leftfold.command.receipt import Receipt
 from leftfold.command.submitted.commands import Inbox
@@ -75,11 +76,14 @@ class Outcomes:
 class Ticket:
     """A submitted command. Its `id` is all that has to be kept: `live.ticket(id)` is the same ticket, anywhere."""
 
-    def __init__(self, id: str, inbox: Inbox, outcomes: Outcomes, home: Home) -> None:
+    def __init__(
+        self, id: str, inbox: Inbox, outcomes: Outcomes, home: Home, check_said: Callable[[Metadata | None], None]
+    ) -> None:
         self.id = id
         self._inbox = inbox
         self._outcomes = outcomes
         self._home = home
+        self._check_said = check_said
 
     def __repr__(self) -> str:
         return f"<Ticket {self.id}>"
@@ -118,11 +122,13 @@ class Ticket:
     async def retry(self, *, metadata: Metadata | None = None) -> None:
         """Try a command that failed or was postponed again at once; `AlreadyEnded` if it is in another state."""
         self._home.check()
+        self._check_said(metadata)
         await self._inbox.retry(self.id, metadata)
 
     async def cancel(self, *, metadata: Metadata | None = None) -> None:
         """Cancel a command that has not been handled yet; `AlreadyEnded` if it was handled, rejected or cancelled."""
         self._home.check()
+        self._check_said(metadata)
         await self._inbox.cancel(self.id, metadata)
 
     async def _completed(self) -> None:
