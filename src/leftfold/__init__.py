@@ -76,6 +76,7 @@ from leftfold.store import (
     open_store,
     subscribe,
 )
+from leftfold.store.time_travel import TimeBucket
 from leftfold.sync_store import SyncStore, open_store_sync
 from leftfold.trace import Trace, TracedAttempt, TracedCommand, TracedEvent, TracedReaction, TracedRow
 
@@ -159,6 +160,7 @@ __all__ = [
     "Tag",
     "Text",
     "Ticket",
+    "TimeBucket",
     "Trace",
     "TracedAttempt",
     "TracedCommand",

@@ -30,7 +30,7 @@ from leftfold.follow.journal import requested
 from leftfold.follow.lease_store import LeaseEntry
 from leftfold.follow.workers import Workers
 from leftfold.model.clock import Clock
-from leftfold.model.criteria import Criteria
+from leftfold.model.criteria import NOTHING, Criteria, criteria
 from leftfold.model.fold import Fold, fold_of
 from leftfold.model.message import CommandLike, Query
 from leftfold.model.metadata import NOTHING_SAID, Metadata
@@ -54,7 +54,7 @@ from leftfold.status import Attention, NeedsAttention, Status, WorkerStatus
 from leftfold.store import EventStore, StoredEvent
 from leftfold.store.home import Home
 from leftfold.store.inspection import SearchProgress
-from leftfold.store.time_travel import resolve
+from leftfold.store.time_travel import TimeBucket, event_at, resolve, time_buckets
 from leftfold.trace import Trace, Tracer
 
 D = TypeVar("D", bound=DecisionModel)
@@ -400,6 +400,29 @@ class LiveApp:
         begin = await resolve(self.store, after, self._clock)
         end = await self.store.head() if upto is None else await resolve(self.store, upto, self._clock)
         return await self._read_side.changes(model, begin, end, limit=limit, timeout=wait_timeout)
+
+    async def count_by_time(
+        self,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        buckets: int = 60,
+        types: Collection[type | str] | None = None,
+    ) -> list[TimeBucket]:
+        """Count the events of the log in stretches of time of equal length, without reading what lies between.
+
+        From the first event until now by default; an event at `end` is not counted. With `types`, classes or wire
+        names, only events of these count; without, leftfold's own events count too.
+        """
+        self._home.check()
+        names: list[str] | None = None
+        if types is not None:
+            wanted = self._registry.stored(criteria(*types)) if types else NOTHING
+            names = sorted({name for item in wanted.items for name in item.types})
+        if begin is None:
+            begin = (await event_at(self.store, 1)).time if await self.store.head() else self._clock.now()
+        end = max(self._clock.now(), begin) + timedelta(microseconds=1) if end is None else end
+        return await time_buckets(self.store, begin, end, buckets, names)
 
     async def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again."""

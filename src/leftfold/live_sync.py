@@ -32,6 +32,7 @@ from leftfold.reaction.reactors import ReactorStatus
 from leftfold.status import NeedsAttention, Status, WorkerStatus
 from leftfold.store import StoredEvent
 from leftfold.store.inspection import SearchProgress
+from leftfold.store.time_travel import TimeBucket
 from leftfold.trace import Trace
 
 D = TypeVar("D", bound=DecisionModel)
@@ -268,6 +269,20 @@ class SyncLive:
         See `LiveApp.changes`.
         """
         return self._loop.run(self._live.changes(model, after=after, upto=upto, limit=limit, wait_timeout=wait_timeout))
+
+    def count_by_time(
+        self,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        buckets: int = 60,
+        types: Collection[type | str] | None = None,
+    ) -> list[TimeBucket]:
+        """Count the events of the log in stretches of time of equal length, without reading what lies between.
+
+        See `LiveApp.count_by_time`.
+        """
+        return self._loop.run(self._live.count_by_time(begin, end, buckets=buckets, types=types))
 
     def verify(self, *, snapshots: bool = False, progress: OnVerified | None = None) -> list[Verification]:
         """Check the log's own rules and that every event decodes; with `snapshots`, compute each snapshot again.

@@ -1,5 +1,6 @@
 """What a backend may offer beyond the contract: statistics, its idempotency keys, and checks of its own storage."""
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from leftfold.model.criteria import EVERYTHING
+from leftfold.model.criteria import EVERYTHING, criteria
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import EventStore
 
@@ -91,6 +92,15 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Counted(Protocol):
+    """A store that can count the events of a type without reading them."""
+
+    async def counts(self, types: Sequence[str], edges: Sequence[int]) -> list[int]:
+        """Return how many events of these types are at the positions after each edge, up to the next one."""
+        ...
+
+
+@runtime_checkable
 class Inspectable(Protocol):
     """A store with statistics and checks of its storage."""
 
@@ -113,6 +123,19 @@ class KeyedLog(EventStore, Protocol):
         It may or may not yield keys of appends that commit meanwhile.
         """
         ...
+
+
+async def counts_of(store: EventStore, types: Sequence[str], edges: Sequence[int]) -> list[int]:
+    """Return how many events of these types are at the positions after each edge, up to the next one."""
+    if not types:
+        return [0] * (len(edges) - 1)
+    if isinstance(store, Counted):
+        return await store.counts(types, edges)
+    counts = [0] * (len(edges) - 1)
+    async for batch in store.read(criteria(*types), after=edges[0], upto=edges[-1]):
+        for event in batch.events:
+            counts[bisect_left(edges, event.position) - 1] += 1
+    return counts
 
 
 POSITIONS_PER_SEARCH = 50_000

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -123,6 +124,12 @@ class MemoryStore:
         self._check_open()
         extents = [(type, min(len(at), at_most), at[0], at[-1]) for type, at in sorted(self._by_type.items())]
         return type_samples_from(extents, (self._events[at - 1] for each in extents for at in each[2:]))
+
+    async def counts(self, types: Sequence[str], edges: Sequence[int]) -> list[int]:
+        """Return how many events of these types are between neighbouring edges; see `Counted`."""
+        self._check_open()
+        at = [self._by_type.get(type, []) for type in dict.fromkeys(types)]
+        return [sum(len(_between(each, after, upto)) for each in at) for after, upto in pairwise(edges)]
 
     async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
         """Return the events whose metadata contains a text; see `Searchable`."""

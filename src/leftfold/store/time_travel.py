@@ -1,12 +1,19 @@
 """Find the position for a time. Times never decrease along the log, so a binary search finds it."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
-from leftfold.errors import InvalidPosition, PositionAhead
-from leftfold.model.clock import Clock, microseconds_of, to_microseconds
+import msgspec
+
+from leftfold.errors import InvalidPosition, PositionAhead, UsageError
+from leftfold.model.clock import Clock, from_microseconds, microseconds_of, to_microseconds
 from leftfold.model.criteria import EVERYTHING
 from leftfold.model.record import StoredEvent
 from leftfold.store.contract import EventStore
+from leftfold.store.inspection import counts_of
+
+MAX_BUCKETS = 1_000
 
 
 async def position_at(store: EventStore, moment: datetime) -> int:
@@ -19,8 +26,45 @@ async def position_before(store: EventStore, moment: datetime) -> int:
     return await _newest_upto(store, to_microseconds(moment) - 1)
 
 
+class TimeBucket(msgspec.Struct, frozen=True):
+    """A stretch of time, from `begin` until just before `end`, and the `events` in it.
+
+    They are at positions from `after` + 1 to `upto`; only if all types are counted, these are all of them.
+    """
+
+    begin: datetime
+    end: datetime
+    after: int
+    upto: int
+    events: int
+
+
+async def time_buckets(
+    store: EventStore, begin: datetime, end: datetime, buckets: int, types: Sequence[str] | None
+) -> list[TimeBucket]:
+    """Count events by time. Binary search finds the positions at the edges, so nothing in between is read."""
+    first, last = to_microseconds(begin), to_microseconds(end)
+    if not 1 <= buckets <= MAX_BUCKETS or last <= first:
+        raise UsageError(
+            f"{buckets} buckets from {begin} to {end}", f"1 to {MAX_BUCKETS:,} buckets of time", "correct the arguments"
+        )
+    times = [first + (last - first) * place // buckets for place in range(buckets + 1)]
+    edges, low, head = list[int](), 0, await store.head()
+    for time in times:
+        low = await _newest_between(store, low, head, time - 1)
+        edges.append(low)
+    counts = (
+        [upto - after for after, upto in pairwise(edges)] if types is None else await counts_of(store, types, edges)
+    )
+    moments = [from_microseconds(time) for time in times]
+    return [TimeBucket(*each) for each in zip(moments[:-1], moments[1:], edges[:-1], edges[1:], counts, strict=True)]
+
+
 async def _newest_upto(store: EventStore, microseconds: int) -> int:
-    low, high = 0, await store.head()
+    return await _newest_between(store, 0, await store.head(), microseconds)
+
+
+async def _newest_between(store: EventStore, low: int, high: int, microseconds: int) -> int:
     while low < high:
         middle = (low + high + 1) // 2
         event = await event_at(store, middle)

@@ -11,6 +11,15 @@ from leftfold.store.reading import ReadOptions
 DATA_COLUMNS = "event.position, event.type, event.version, event.data"
 COLUMNS = f"{DATA_COLUMNS}, event.time, event.metadata, event.tags"
 AT_POSITIONS = f"SELECT {COLUMNS} FROM {{log}}.event WHERE position = ANY (%s::bigint[])"
+COUNTS = """
+    SELECT (
+        SELECT count(*)
+        FROM {log}.event
+        WHERE type IN (SELECT id FROM {log}.type WHERE name = ANY (%s))
+            AND position > bounds.low AND position <= bounds.high
+    )
+    FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS bounds (low, high, place)
+    ORDER BY bounds.place"""
 SELECT_MENTIONS = f"""
     SELECT {COLUMNS}
     FROM {{log}}.event

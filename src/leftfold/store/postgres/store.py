@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import md5
+from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 from leftfold.errors import (
@@ -26,13 +27,13 @@ from leftfold.store.head import Notifications
 from leftfold.store.identity import Replacement
 from leftfold.store.inspection import Statistics, StoredKey, TypeSample, type_samples_from
 from leftfold.store.postgres.append import NOW, PostgresAppends
-from leftfold.store.postgres.batch import key_text
+from leftfold.store.postgres.batch import key_text, texts
 from leftfold.store.postgres.connection import AsyncConnection
 from leftfold.store.postgres.driver import Connection, connect, is_lost, named_errors, run
 from leftfold.store.postgres.inspection import problems, statistics, stored_keys, type_extents
 from leftfold.store.postgres.reading import Reading, Types
 from leftfold.store.postgres.schema import FORMAT, SELECT_VIEW, create_log, is_same_log, renew_log
-from leftfold.store.postgres.select import AT_POSITIONS, SELECT_MENTIONS, Statement
+from leftfold.store.postgres.select import AT_POSITIONS, COUNTS, SELECT_MENTIONS, Statement
 from leftfold.store.reading import ReadingThreads, ReadOptions
 
 MAX_QUEUED_APPENDS = 4_096
@@ -208,6 +209,13 @@ class PostgresStore(DatabaseStore):
         """Return the oldest and the newest event of every type, by the index; see `Sampled`."""
         self._check_open()
         return await self._readers.run(partial(_type_samples, log=f'"{self._log}"', types=self._types, at_most=at_most))
+
+    async def counts(self, types: Sequence[str], edges: Sequence[int]) -> list[int]:
+        """Return how many events of these types are between neighbouring edges, by the index; see `Counted`."""
+        self._check_open()
+        bounds = list(pairwise(edges))
+        parameters = [texts(list(types)), [after for after, _ in bounds], [upto for _, upto in bounds]]
+        return [count for (count,) in await self._rows(self._sql(COUNTS), parameters)]
 
     async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
         """Return the events whose metadata contains a text, by a scan; see `Searchable`."""

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from leftfold.errors import StoreCorrupt
@@ -20,6 +20,7 @@ LARGE_ROWS_PER_FETCH = 8
 SMALL_FETCH_BYTES = 262_144  # if a fetch was smaller, the next one takes more rows
 
 SELECT_HEAD = "SELECT max(position) FROM event"
+COUNT_OF_TYPE = "SELECT count(*) FROM event WHERE type = ? AND position > ? AND position <= ?"
 SELECT_MENTIONS = (
     "SELECT position FROM event WHERE position > ? AND position <= ? AND instr(metadata, ?) ORDER BY position"
 )
@@ -171,6 +172,17 @@ def type_samples(connection: sqlite3.Connection, types: Types, at_most: int) -> 
     extents = type_extents(connection, at_most)
     positions = {position for _, _, first, last in extents for position in (first, last)}
     return type_samples_from(extents, types.stored(connection, at_positions(connection, sorted(positions))))
+
+
+def counts(connection: sqlite3.Connection, types: Types, names: Sequence[str], edges: Sequence[int]) -> list[int]:
+    """Return how many events of these types are between neighbouring edges, by the index of types."""
+    known = types.ids_among(connection, names)
+    ids = {known[name] for name in names if name in known}
+
+    def count(*bounds: int) -> int:
+        return sum(connection.execute(COUNT_OF_TYPE, (id, *bounds)).fetchone()[0] for id in ids)
+
+    return [count(after, upto) for after, upto in pairwise(edges)]
 
 
 def mentions(connection: sqlite3.Connection, types: Types, text: bytes, after: int, upto: int) -> list[StoredEvent]:

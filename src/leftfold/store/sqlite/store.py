@@ -31,7 +31,7 @@ from leftfold.store.sqlite.file import LogFile, Use
 from leftfold.store.sqlite.format import hide_replacement_triggers
 from leftfold.store.sqlite.inspection import problems, statistics, stored_keys
 from leftfold.store.sqlite.loop_reads import LoopReads, TooLong
-from leftfold.store.sqlite.reading import Reading, Types, head_of, mentions, type_samples
+from leftfold.store.sqlite.reading import Reading, Types, counts, head_of, mentions, type_samples
 from leftfold.store.sqlite.select import scans_for, select
 from leftfold.store.sqlite.tags import (
     BULK_INSERT_ROWS,
@@ -198,6 +198,11 @@ class SQLiteStore(DatabaseStore):
         """Return the oldest and the newest event of every type, by the index; see `Sampled`."""
         self._check_open()
         return await self._readers.run(partial(type_samples, types=self._types, at_most=at_most))
+
+    async def counts(self, types: Sequence[str], edges: Sequence[int]) -> list[int]:
+        """Return how many events of these types are between neighbouring edges, by the index; see `Counted`."""
+        self._check_open()
+        return await self._readers.run(partial(counts, types=self._types, names=types, edges=edges))
 
     async def mentions(self, text: bytes, *, after: int, upto: int) -> list[StoredEvent]:
         """Return the events whose metadata contains a text, by a scan; see `Searchable`."""
