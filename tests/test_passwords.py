@@ -219,6 +219,7 @@ ARGUMENTS = {
     "status": [["URL", *APP], ["URL", *APP, "--json", "--models", "MODELS"]],
     "events": [["URL"], ["URL", "--tag", "URL"], ["URL", "--after", "URL"], ["URL", "--type", "URL"]],
     "explain": [[*APP, "URL", "Order", "o-1"], [*APP, "Order", "URL"], [*APP, "URL", "URL", "o-1"]],
+    "trace": [[*APP, "URL", "3"], [*APP, "URL", "URL"], [*APP, "URL", "3", "--models", "MODELS", "--json"]],
     "state": [[*APP, "URL", "OrderStatus", "o-1"], [*APP, "URL", "Order", "o-1", "--as-of", "URL"]],
     "query": [[*APP, "URL", "OrdersByStanding"], [*APP, "URL", "URL"], [*APP, "URL", "WhereIs", "URL"]],
     "commands": [[*APP, "URL"], [*APP, "URL", "--state", "URL"], [*APP, "URL", "URL"]],

@@ -345,7 +345,9 @@ class UnknownTrace(UsageError, LookupError):
     remedy = "take it from a receipt, a ticket or the metadata of an event: `leftfold events` shows them"
 
     def _derive(self) -> None:
-        if not isinstance(self.of, str):
+        if isinstance(self.of, str):
+            self.of = without_passwords(self.of)
+        else:
             self.found = f"the log has no event at position {self.of!r}"
 
 

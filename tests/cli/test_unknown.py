@@ -33,6 +33,8 @@ UNKNOWN: list[tuple[str, ...]] = [
     ("explain", *BANK, BANK_LOG, "Nonsense", "a-1"),
     ("explain", *BANK, BANK_LOG, "Account"),
     ("explain", *BANK, BANK_LOG, "Account", "a-1", "--as-of", "99"),
+    ("trace", *BANK, BANK_LOG, "nobody"),
+    ("trace", *BANK, BANK_LOG, "99"),
     ("query", *BANK, BANK_LOG, "Nonsense"),
     ("query", *BANK, BANK_LOG, "Richest", "nonsense=1"),
     ("query", *BANK, BANK_LOG, "Richest", "--as-of", "99"),
