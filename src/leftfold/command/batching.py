@@ -165,9 +165,22 @@ class Execution:
 
     Afterwards `known` is where an earlier call with the same key put its events, `error` is what the handler or the
     key's check raised. As long as the execution is open it has neither; `first` is the position of its first event.
+    What a handler raises has `failed` it until the states that it was decided on turn out to be present ones.
     """
 
-    __slots__ = ("abandoned", "decisions", "error", "first", "is_open", "key", "known", "records", "states", "waiter")
+    __slots__ = (
+        "abandoned",
+        "decisions",
+        "error",
+        "failed",
+        "first",
+        "is_open",
+        "key",
+        "known",
+        "records",
+        "states",
+        "waiter",
+    )
 
     def __init__(self, decisions: Sequence[Decision], key: IdempotencyKey | None) -> None:
         self.decisions = decisions
@@ -175,6 +188,7 @@ class Execution:
         self.states = _states_of(decisions)
         self.records: list[NewEvent] = []
         self.is_open = True
+        self.failed = False
         self.known: Appended | None = None
         self.error: Exception | None = None
         self.first = 0
@@ -202,20 +216,21 @@ class Execution:
                 records += decision.decide(registry, staged, clock)
         except Exception as error:  # noqa: BLE001 whatever the handler raises is the caller's
             self.close(error)
+            self.failed = True
         else:
             self.records = records
 
     def close(self, outcome: Appended | Exception) -> None:
         """Leave the commands out of the append: they failed, or an earlier call has appended their events."""
-        self.records, self.is_open = [], False
+        self.records, self.is_open, self.failed = [], False, False
         if isinstance(outcome, Exception):
             self.error = outcome
         else:
-            self.known = outcome
+            self.error, self.known = None, outcome
 
     def reopen(self) -> None:
         """Forget an error, to decide again."""
-        self.error, self.is_open = None, self.known is None
+        self.error, self.failed, self.is_open = None, False, self.known is None
 
     def outcomes(self) -> tuple[Receipt | Rejected, ...]:
         """Return the receipt or rejection of each command; raise the error if there was one."""
@@ -287,8 +302,8 @@ class CommandBatch:
 
     @property
     def open(self) -> list[Execution]:
-        """Return the executions without an outcome."""
-        return [execution for execution in self.executions if execution.is_open]
+        """Return the executions without an outcome, and those that failed on states that may not be present ones."""
+        return [execution for execution in self.executions if execution.is_open or execution.failed]
 
     @property
     def records(self) -> list[NewEvent]:
@@ -321,6 +336,8 @@ class CommandBatch:
         several = len(self.executions) > 1
         executions = self.open
         for execution in executions:
+            if execution.failed:
+                execution.reopen()
             saved = staged.saved() if several else None
             execution.decide(registry, staged, clock)
             if saved is not None and execution.error is not None:

@@ -159,8 +159,8 @@ class Executor:
             staged = StagedState(state, self._clock)
             try:
                 records = decision.decide(self._registry, staged, self._clock)
-            except Exception:
-                if is_predicted:  # no condition has checked what this was decided on
+            except Exception:  # no condition has checked what this was decided on
+                if is_predicted or (not is_fresh and await self._states.refresh(state)):
                     return None, 1
                 raise
             if not records:
@@ -245,10 +245,11 @@ class Executor:
                 attempt = PREDICTED if is_predicted else 1
             while True:
                 try:
-                    return await self._attempt(batch, attempt)
-                except Conflict as conflict:
-                    await self._recover(batch, conflict, attempt)
-                    attempt += 1
+                    try:
+                        return await self._attempt(batch, attempt)
+                    except Conflict as conflict:
+                        await self._recover(batch, conflict, attempt)
+                        attempt += 1
                 except (PartsAppended, KeyReused):
                     if not await self._recognize(batch.open):
                         raise
@@ -265,7 +266,7 @@ class Executor:
         staged = self._decide_unread(batch) if attempt == PREDICTED else None
         if staged is None:
             staged = await self._decide(batch)
-        without_events = [each for each in batch.executions if not each.records and each.is_open]
+        without_events = [each for each in batch.open if not each.records]
         if without_events:  # an append would not tell whether their keys were used before
             await self._recognize(without_events)
         records = batch.records
@@ -288,7 +289,7 @@ class Executor:
         """Decide; if nothing is to be appended, decide again until the states have nothing new.
 
         States that were read one after another were all true at one moment only if a second look at each finds nothing
-        new. The conditions of an append check that; a rejection has none.
+        new. The conditions of an append check that; a rejection, and anything else that a handler raises, has none.
         """
         unread = [state for state in batch.states if not state.loaded]
         if unread:
@@ -423,16 +424,16 @@ def _over_present(metadata: Metadata | None) -> Metadata:
 
 
 def _decided_together(decisions: Iterable[Decision]) -> Iterator[list[Decision]]:
-    """Divide decisions into appends: if a state takes contexts, the next decision on it needs the stored events."""
+    """Divide decisions into appends: one whose models take contexts needs the stored events of all before it.
+
+    An event may concern a model that its own handler does not take.
+    """
     together: list[Decision] = []
-    unstored = set[State]()
     for decision in decisions:
-        finds = isinstance(decision, LookupDecision) and decision.handler.folds_contexts
-        if together and (finds or not unstored.isdisjoint(decision.states)):
+        if together and decision.handler.folds_contexts:
             yield together
-            together, unstored = [], set[State]()
+            together = []
         together.append(decision)
-        unstored.update(state for state in decision.states if state.fold.takes_context)
     yield together
 
 
