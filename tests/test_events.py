@@ -8,7 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
-from leftfold.errors import NotAMessage
+from leftfold.errors import InvalidField, NotAMessage
 from leftfold.model.message import Command, Event, MessageType, Query, message
 from leftfold.model.tag import Tag
 
@@ -139,3 +139,32 @@ def test_the_fields_of_a_tag_are_found_by_its_name() -> None:
 
     assert [field.name for field in known.fields_tagged("account")] == ["source", "target", "watched"]
     assert known.fields_tagged("customer") == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace", "remedy"),
+    [
+        ({}, {"__annotations__": {"a": int, "b": str}, "a": 1}, "class Wrong(..., kw_only=True)"),
+        ({}, {"__annotations__": {"a": list}, "a": [1]}, "change the field"),
+        ({"unheard": 1}, {}, "the keyword that it names"),
+    ],
+)
+def test_a_class_that_msgspec_cannot_make_is_refused_by_name(
+    options: dict[str, Any], namespace: dict[str, Any], remedy: str
+) -> None:
+    with pytest.raises(InvalidField, match="Wrong cannot be defined") as refused:
+        type(Event)("Wrong", (Event,), namespace, **options)
+
+    assert remedy in refused.value.remedy
+
+
+def test_a_value_that_would_hide_an_inherited_field_is_refused() -> None:
+    with pytest.raises(InvalidField, match=r"Wrong\.owner is a field, and 'Bob' without an annotation hides it"):
+
+        class Wrong(Opened):
+            owner = "Bob"
+
+    class Right(Opened):
+        owner: str = "Bob"
+
+    assert Right("a").owner == "Bob"

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from leftfold import App, Command, DecisionModel, Event, NonKey, NumberSeries, Receipt, Rejected, Tag, Unique, message
-from leftfold.errors import InvalidModel
+from leftfold.errors import InvalidField, InvalidModel
 from leftfold.testing import check_laws, given
 from tests.patience import examples
 from tests.racing import CALLERS, Log, four, log, race
@@ -140,6 +140,55 @@ def test_a_series_may_begin_elsewhere() -> None:
     assert Credits().next == 1001
 
 
+class FromThousand(NumberSeries[Invoiced]):
+    first = 1001
+    tenant: TenantId
+    year: Year
+
+
+def test_the_series_of_each_key_may_begin_elsewhere() -> None:
+    empty = FromThousand("north", 2026)
+
+    assert empty.next == 1001
+    assert empty.evolve(Invoiced("north", 2026, 7)).next == 1001
+    assert empty.evolve(Invoiced("north", 2026, 1001)).next == 1002
+
+
+def test_a_series_may_have_its_key_after_another_default_of_last() -> None:
+    class Later(NumberSeries[Invoiced], kw_only=True):
+        tenant: TenantId
+        last: int = 1000
+
+    assert Later(tenant="north").next == 1001
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, "1001", None])
+def test_a_series_that_begins_with_no_number_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidModel, match=r"Wrong\.first is"):
+
+        class Wrong(NumberSeries[Invoiced]):
+            first = wrong
+            tenant: TenantId
+            year: Year
+
+
+def test_a_default_that_comes_before_the_key_is_refused_by_name() -> None:
+    with pytest.raises(InvalidField, match="Wrong cannot be defined: Required field 'tenant'") as refused:
+
+        class Wrong(NumberSeries[Invoiced]):
+            tenant: TenantId  # type: ignore[misc]
+            last: int = 1000
+
+    assert "class Wrong(..., kw_only=True)" in refused.value.remedy
+
+
+def test_a_default_without_an_annotation_which_would_hide_the_field_is_refused() -> None:
+    with pytest.raises(InvalidField, match=r"Wrong\.last is a field, and 1000 without an annotation hides it"):
+
+        class Wrong(NumberSeries[Credited]):
+            last = 1000
+
+
 async def test_sixteen_callers_get_sixteen_numbers_without_a_gap(log: Log) -> None:
     async with four(app, log) as apps:
         commands = [Invoice("north", 2026, number % 4) for number in range(2 * CALLERS)]
@@ -250,6 +299,55 @@ def test_a_value_within_a_tenant_is_unique_there() -> None:
 
     assert taken.taken
     assert not taken.evolve(Withdrawn("north", "news")).taken
+
+
+def test_an_event_takes_each_value_of_a_collection() -> None:
+    class Named(Event):
+        user: UserId
+        email: list[Email]
+
+    class Shed(Event):
+        user: UserId
+        former: frozenset[Email] | None
+
+    class NameClaim(Unique[Named | Shed]):
+        email: Email
+        user: Annotated[UserId, NonKey] = ""
+
+    free = NameClaim("ann@x")
+    taken = free.evolve(Named("u-1", ["Bob@X", "Ann@X"]))
+
+    assert taken == NameClaim("ann@x", "u-1", taken=True)
+    assert not free.evolve(Named("u-1", ["bob@x"])).taken
+    assert taken.evolve(Shed("u-1", frozenset({"ANN@x"}))) == free
+
+
+def test_an_event_without_a_part_of_the_key_is_refused() -> None:
+    Slug = Annotated[str, Tag("slug", within=TENANT)]
+
+    class Published(Event):
+        tenant: TenantId
+        slug: Slug
+
+    class TenantRenamed(Event):
+        tenant: TenantId
+        name: str
+
+    with pytest.raises(InvalidModel, match="Wrong folds TenantRenamed, which has no field tagged 'slug'"):
+
+        class Wrong(Unique[Published | TenantRenamed]):
+            tenant: TenantId
+            slug: Slug
+
+
+def test_a_field_with_a_default_that_would_be_part_of_the_key_is_refused() -> None:
+    with pytest.raises(InvalidModel, match=r"Wrong\.user has a default, and is part of the key") as refused:
+
+        class Wrong(Unique[Registered | EmailChanged | Closed]):
+            email: Email
+            user: UserId = ""
+
+    assert "user: Annotated[..., NonKey]" in refused.value.remedy
 
 
 def test_a_unique_value_that_no_event_takes_is_refused() -> None:

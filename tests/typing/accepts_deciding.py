@@ -118,6 +118,7 @@ class InvoiceNumbers(NumberSeries[Invoiced | Credited]): ...
 
 
 class InvoicesOfLoan(NumberSeries[Invoiced]):
+    first = 1001
     loan: LoanId
 
 
@@ -144,6 +145,7 @@ class TakeBarcode(Command):
 def invoice(command: Invoice, numbers: InvoiceNumbers, of_loan: InvoicesOfLoan) -> Invoiced:
     assert_type(numbers.next, int)
     assert_type(of_loan.last, int)
+    assert_type(of_loan.first, int)
     assert_type(of_loan.loan, str)
     return Invoiced(command.loan, numbers.next)
 

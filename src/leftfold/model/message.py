@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Generic, NewType, Protocol, TypeVar, dataclass
 
 import msgspec
 
-from leftfold.errors import NotAMessage
+from leftfold.errors import InvalidField, NotAMessage
 from leftfold.model.tag import TagField, alternatives, render, tag_fields
 
 R_co = TypeVar("R_co", covariant=True)
@@ -38,7 +38,11 @@ class MessageMeta(msgspec.StructMeta):
         **options: Any,
     ) -> Any:
         """Create the struct class and give it its wire name and version."""
-        created = super().__new__(mcls, name, bases, namespace, **options)
+        try:
+            created = super().__new__(mcls, name, bases, namespace, **options)
+        except TypeError as error:
+            raise _cannot_be_defined(name, str(error)) from error
+        _check_hidden(created, namespace)
         created.__wire__ = wire or name
         created.__version__ = version
         created.__is_abstract__ = abstract
@@ -46,6 +50,29 @@ class MessageMeta(msgspec.StructMeta):
         if check is not None:
             check()
         return created
+
+
+def _cannot_be_defined(name: str, problem: str) -> InvalidField:
+    order = "cannot follow optional fields" in problem
+    expected = "the fields without a default first, inherited ones included" if order else "what a msgspec.Struct has"
+    remedy = "change the field or the keyword that it names"
+    if order:
+        remedy = f"move the field up, or write class {name}(..., kw_only=True)"
+    return InvalidField(name, "", f"cannot be defined: {problem}", expected, remedy)
+
+
+def _check_hidden(owner: type[Any], namespace: dict[str, Any]) -> None:
+    """Raise `InvalidField` for an inherited field that a plain value would hide: each instance would have that."""
+    own = vars(owner)
+    for name in owner.__struct_fields__:
+        if name in namespace and name in own and not hasattr(own[name], "__get__"):
+            raise InvalidField(
+                owner.__qualname__,
+                name,
+                f"is a field, and {namespace[name]!r} without an annotation hides it",
+                "an annotation beside each default of a field",
+                f"write {name}: ... = {namespace[name]!r}",
+            )
 
 
 class Message(msgspec.Struct, frozen=True, metaclass=MessageMeta):
