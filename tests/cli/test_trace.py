@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leftfold import recording
+from leftfold import NewEvent, recording
 from tests.cli.conftest import Run
 from tests.trace.test_traces import Deliver, Send, post
 
@@ -83,6 +83,19 @@ def test_json_is_the_whole_trace_on_one_line(run: Run, url: str) -> None:
     [sent] = trace["commands"][0]["events"]
     assert sent["event"] == {"parcel": "p", "hops": 0}
     assert [each["type"] for each in sent["reactions"][0]["commands"]] == ["Deliver", "Search"]
+
+
+def test_an_event_that_cannot_be_read_is_shown_as_such(run: Run, url: str) -> None:
+    async def append() -> int:
+        async with post.open(url, work=()) as live:
+            said = b'{"correlation":"c-2"}'
+            odd = [NewEvent("unknown", b"{}", (), 1, said), NewEvent("sent", b"no JSON", ("parcel:p",), 1, said)]
+            return (await live.store.append(odd)).first
+
+    shown = run("trace", *POST, url, str(asyncio.run(append())))
+
+    assert shown.code == 0, shown.err
+    assert shown.out.count("the app has no class that can read it") == 2
 
 
 def test_pictures_are_printed_as_text(run: Run, url: str) -> None:

@@ -95,7 +95,8 @@ def _show_command(out: Console, each: TracedCommand, indent: int) -> None:
 
 def _show_event(out: Console, event: TracedEvent, indent: int) -> None:
     out.put(headline(event.position, event.time, event.type, event.version), indent)
-    if event.event is not None and (text := shown_event(event.event)):
+    text = shown_event(event.event) if event.event is not None else "the app has no class that can read it"
+    if text:
         out.put(text, indent + 2 * DEEPER)
     for row in event.rows:
         out.put(_row(row), indent + 2 * DEEPER)
