@@ -222,6 +222,8 @@ class Invoices(NumberSeries[Invoiced]):
 
 @hotel.handles
 def register(command: Register, guest: Guest, claim: EmailClaim) -> Registered:
+    if guest.name is not None:
+        raise Rejected("this guest is registered")
     if claim.taken:
         raise Rejected("this address is registered")
     return Registered(command.guest, command.name, command.email)
@@ -229,6 +231,8 @@ def register(command: Register, guest: Guest, claim: EmailClaim) -> Registered:
 
 @hotel.handles
 def rename(command: Rename, guest: Guest) -> Renamed:
+    if guest.name is None:
+        raise Rejected("there is no such guest")
     return Renamed(command.guest, command.name)
 
 

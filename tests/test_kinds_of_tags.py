@@ -416,6 +416,27 @@ def test_an_event_with_several_values_within_one_has_their_keys_by_its_tags_alon
     assert fold.keys_by_tags(("show:s-1", "seat:s-2/3")) == []
 
 
+def test_a_value_within_none_has_no_tag() -> None:
+    class Held(Event):
+        show: ShowId | None
+        seats: list[SeatNumber]
+
+    class HeldSeat(ReadModel):
+        show: ShowId
+        seat: SeatNumber
+        held: int = 0
+
+        def evolve(self, event: Held) -> Self:
+            return replace(self, held=self.held + 1)
+
+    app = App("held")
+    app.read_model(HeldSeat)
+
+    assert tags(Held(None, ["12A"])) == ()
+    assert tags(Held("s-1", ["12A"])) == ("show:s-1", "seat:s-1/12A")
+    given(app, Held(None, ["12A"]), Held("s-1", ["12A"])).then_rows(HeldSeat, [HeldSeat("s-1", "12A", 1)])
+
+
 def test_tags_lie_within_each_other_to_any_depth() -> None:
     chair = Tag("chair", within=SEAT)
 

@@ -3,11 +3,12 @@
 import datetime
 import enum
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pytest
 
-from leftfold.errors import InvalidField, UnresolvedAnnotation
+from leftfold.errors import DefinitionError, InvalidField, UnresolvedAnnotation
 from leftfold.model.message import Event, MessageType
 from leftfold.model.tag import NonKey, Tag, TagField, render, tag_fields
 
@@ -130,3 +131,103 @@ def test_the_tags_of_a_set_come_in_one_order_whatever_the_process() -> None:
     tags = MessageType(Listed).tags_of(Listed(frozenset({"c", "a", "b"})))
 
     assert tags == ("account:a", "account:b", "account:c")
+
+
+def event_with(hint: Any) -> type[Event]:
+    made: type[Event] = type(Event)("Wrong", (Event,), {"__annotations__": {"field": hint}})
+    return made
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        tuple[AccountId, int],
+        tuple[int, AccountId],
+        tuple[AccountId, Annotated[str, Tag("other")]],
+        dict[AccountId, int],
+        dict[str, list[AccountId]] | None,
+        Sequence[AccountId],
+        AccountId | list[AccountId],
+        AccountId | int,
+        Annotated[dict[int, AccountId], "a remark"],
+    ],
+)
+def test_an_event_with_a_tag_where_it_is_not_found_is_refused(hint: Any) -> None:
+    with pytest.raises(InvalidField, match=r"Wrong\.field has Tag\('\w+'\) in a type whose values are") as refused:
+        MessageType(event_with(hint))
+
+    assert refused.value.expected == "a tagged type, optional or in a list, tuple, set or frozenset"
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        tuple[AccountId, AccountId],
+        tuple[AccountId, ...] | None,
+        list[AccountId | None],
+        set[AccountId],
+        Annotated[list[str], Tag("account")],
+    ],
+)
+def test_an_event_has_the_tags_of_collections_that_are_understood(hint: Any) -> None:
+    owner: Any = event_with(hint)
+
+    assert MessageType(owner).tags_of(owner(("a", "b"))) == ("account:a", "account:b")
+
+
+def test_a_model_may_keep_tags_that_are_no_key_in_any_type() -> None:
+    class State:
+        account: AccountId
+        shares: dict[AccountId, int]
+        pair: tuple[AccountId, int]
+        either: AccountId | list[AccountId]
+
+    assert [field.name for field in tag_fields(State)] == ["account"]
+
+
+def test_none_in_a_collection_has_no_tag() -> None:
+    class Listed(Event):
+        accounts: list[AccountId | None]
+        watched: frozenset[Annotated[str, Tag("watched", by=str.casefold)] | None]
+
+    listed = Listed(["a", None, "b"], frozenset({None, "C"}))
+
+    assert MessageType(Listed).tags_of(listed) == ("account:a", "account:b", "watched:c")
+
+
+def test_a_field_with_two_tags_is_refused() -> None:
+    owner = type("Wrong", (), {"__annotations__": {"field": Annotated[AccountId, Tag("other")]}})
+
+    with pytest.raises(InvalidField, match=r"Wrong\.field has several tags: Tag\('account'\) and Tag\('other'\)"):
+        tag_fields(owner)
+
+    owner.__annotations__["field"] = Annotated[AccountId, Tag("account")]
+    assert [field.tag.name for field in tag_fields(owner)] == ["account"]
+
+
+@pytest.mark.parametrize("mark", [NonKey, NonKey()])
+def test_an_event_with_a_field_marked_as_no_key_is_refused(mark: Any) -> None:
+    with pytest.raises(InvalidField, match=r"Wrong\.field is marked with NonKey, and an event has no key"):
+        MessageType(event_with(Annotated[AccountId, mark]))
+
+
+@pytest.mark.parametrize("name", [3, None, "", "a\nb", "a\x00", b"a"])
+def test_a_tag_without_a_name_is_refused(name: Any) -> None:
+    with pytest.raises(DefinitionError, match="a tag has the name"):
+        Tag(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"by": 3}, "by of Tag('a') is 3"),
+        ({"within": "b"}, "within of Tag('a') is 'b'"),
+        ({"secret": 5}, "the secret of Tag('a') is of type int"),
+        ({"secret": ["x" * 32]}, "the secret of Tag('a') is of type list"),
+    ],
+)
+def test_a_tag_with_an_option_of_another_kind_is_refused(options: Any, problem: str) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        Tag("a", **options)
+
+    assert refused.value.found == problem

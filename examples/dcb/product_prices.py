@@ -53,6 +53,8 @@ def set_price(command: SetPrice) -> PriceSet:
 
 @app.handles
 def order(command: Order, products: Many[Product], context: Context) -> Ordered:
+    if len(command.products) != len(command.prices):
+        raise Rejected("each product needs its price")
     for id, price in zip(command.products, command.prices, strict=True):
         if products[id].price is None:
             raise Rejected("there is no such product", product=id)

@@ -455,6 +455,9 @@ def test_a_key_that_many_does_not_have_is_named_with_those_that_it_has() -> None
     assert isinstance(refused.value, LookupError)
     with pytest.raises(NotLoaded, match="…"):
         Many([Product(str(each)) for each in range(1_000)])[7]
+    with pytest.raises(NotLoaded, match=r"\['a'\] among these 1"):
+        Many([Product("a", 1)])[["a"]]
+    assert ["a"] not in Many([Product("a", 1)])
 
 
 def test_many_shows_its_models_and_compares_by_them() -> None:

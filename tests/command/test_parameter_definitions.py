@@ -1,14 +1,15 @@
 """Parameters that are many, optional, or found in other models: what cannot be is said when the handler is defined."""
 
+import enum
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import pytest
 
 from leftfold import App, Command, Context, DecisionModel, Event, Many, NonKey, Tag, Via, message
-from leftfold.errors import InvalidHandler, UnmatchedParameter
+from leftfold.errors import DefinitionError, InvalidField, InvalidHandler, UnmatchedParameter
 
 BookingId = Annotated[str, Tag("booking")]
 GuestId = Annotated[str, Tag("guest")]
@@ -390,3 +391,62 @@ def test_parameters_say_what_they_are() -> None:
     assert repr(handler.parameters) == "<ModelParameters booking, guest>"
     assert repr(Via("booking", "guest")) == "Via('booking', 'guest')"
     assert inspect.signature(handler.function).parameters.keys() == {"command", "booking", "guest"}
+
+
+@pytest.mark.parametrize("names", [(1, None), ("booking", ""), ("", "guest"), (["booking"], "guest")])
+def test_a_via_without_two_names_is_refused(names: tuple[Any, Any]) -> None:
+    with pytest.raises(DefinitionError, match="does not have two names"):
+        Via(*names)
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+@pytest.mark.parametrize("value_type", [int, enum.Enum])
+def test_a_command_whose_key_has_another_type_than_the_model_s_is_refused(value_type: Any) -> None:
+    command = type(Command)("Odd", (Command,), {"__annotations__": {"room": Annotated[value_type, Tag("room")]}})
+
+    def handle(command: Any, room: Room) -> None: ...
+
+    handle.__annotations__["command"] = command
+    with pytest.raises(
+        InvalidHandler, match=rf"the key Room.room: str, and Odd.room is of the type {value_type.__name__}"
+    ):
+        App("odd").handles(handle)
+
+
+def test_a_command_may_have_the_members_of_an_enum_as_keys_of_texts() -> None:
+    class Paint(Command):
+        room: Annotated[Colour, Tag("room")]
+
+    app = App("colours")
+
+    @app.handles
+    def paint(command: Paint, room: Room) -> None: ...
+
+
+@pytest.mark.parametrize("hint", [dict[RoomId, int], Sequence[RoomId], tuple[RoomId, int], RoomId | list[RoomId]])
+def test_a_command_with_the_tag_where_it_is_not_found_is_told_so(hint: Any) -> None:
+    command = type(Command)("Odd", (Command,), {"__annotations__": {"note": dict[GuestId, int], "rooms": hint}})
+
+    def handle(command: Any, rooms: Many[Room]) -> None: ...
+
+    handle.__annotations__["command"] = command
+    with pytest.raises(
+        InvalidField, match=r"Odd.rooms has Tag\('room'\) in a type whose values are not found as tags"
+    ) as refused:
+        App("odd").handles(handle)
+
+    assert "list, tuple, set or frozenset" in refused.value.expected
+
+
+def test_a_command_may_hold_tags_that_no_model_asks_for() -> None:
+    class Count(Command):
+        room: RoomId
+        guests: dict[GuestId, int]
+
+    app = App("counts")
+
+    @app.handles
+    def count(command: Count, room: Room) -> None: ...

@@ -174,6 +174,8 @@ def test_an_order_counts_at_the_price_that_was_shown_for_ten_minutes() -> None:
     app = product_prices.app
     cheap = given(app, PriceSet("lamp", 40), PriceSet("rug", 70))
     dear = cheap.and_given(PriceSet("lamp", 50), at=later)
+    for prices in ([], [40, 70]):
+        cheap.when(Order(["lamp"], prices)).then_rejected("each product needs its price")
 
     cheap.when(Order(["lamp", "rug"], [40, 70])).then(Ordered(["lamp", "rug"], [40, 70]))
     cheap.when(Order(["lamp"], [39])).then_rejected("the price has changed", product="lamp", price=40)

@@ -154,6 +154,8 @@ def test_an_invoice_has_the_next_number_and_the_name_of_today() -> None:
 
 def test_an_address_belongs_to_one_guest_however_it_is_spelled() -> None:
     given(hotel, *HAPPENED).when(Register("eve", "Eve", "ANN@example.ORG")).then_rejected("this address is registered")
+    given(hotel, *HAPPENED).when(Register("ann", "Ann", "ann@home.example")).then_rejected("this guest is registered")
+    given(hotel, *HAPPENED).when(Rename("ghost", "Boo")).then_rejected("there is no such guest")
 
 
 # --- what is shown

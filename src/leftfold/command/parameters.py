@@ -5,11 +5,11 @@ from itertools import islice, product
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from leftfold.errors import InvalidHandler, NotLoaded, TooManyEntities, UnmatchedParameter
+from leftfold.errors import DefinitionError, InvalidHandler, NotLoaded, TooManyEntities, UnmatchedParameter
 from leftfold.model.comparing import is_any
 from leftfold.model.fold import Fold, check_definition, check_same_tag, fold_of
 from leftfold.model.message import Message, MessageType
-from leftfold.model.tag import TagField, alternatives, hints_of, tag_fields, unaliased
+from leftfold.model.tag import TagField, alternatives, check_understood, hints_of, tag_fields, unaliased
 
 Key = tuple[Any, ...]
 MANY_LIMIT = 5_000  # models of one parameter; as many as a criteria may have items
@@ -59,10 +59,10 @@ class Many(Generic[M_co]):
         return len(self._by_key)
 
     def __contains__(self, key: object) -> bool:
-        return self._key(key) in self._by_key
+        return self._find(key) is not None
 
     def __getitem__(self, key: object) -> M_co:
-        model = self._by_key.get(self._key(key))
+        model = self._find(key)
         if model is None:
             raise NotLoaded(key, len(self), [_shown(known) for known in islice(self._by_key, MAX_SHOWN_KEYS)])
         return model
@@ -71,6 +71,12 @@ class Many(Generic[M_co]):
         return isinstance(other, Many) and [*self] == [*other]
 
     __hash__ = None  # type: ignore[assignment]  # models may have fields that can change
+
+    def _find(self, key: object) -> M_co | None:
+        try:
+            return self._by_key.get(self._key(key))
+        except TypeError:  # a list, say, is no key
+            return None
 
     def _key(self, given: Any) -> Key:
         key = tuple(given) if is_any(given, tuple) else (given,)
@@ -94,6 +100,12 @@ class Via:
     __slots__ = ("field", "parameter")
 
     def __init__(self, parameter: str, field: str) -> None:
+        if not all(is_any(name, str) and name for name in (parameter, field)):
+            raise DefinitionError(
+                f"Via({parameter!r}, {field!r}) does not have two names",
+                "the name of a parameter, and that of a field of its model",
+                'write Via("booking", "guest")',
+            )
         self.parameter = parameter
         self.field = field
 
@@ -255,6 +267,7 @@ class _Matching:
         parts = [via.get(part.name) or self._in_command(name, hint, fold, part) for part in fold.key]
         for key, part in zip(fold.key, parts, strict=True):
             check_same_tag(f"{fold.name}.{key.name}", key, self._place(part), part.field)
+            self._check_type(name, f"{fold.name}.{key.name}", key, part)
         self._check_many(name, hint, parts)
         self._check_optional(name, hint, parts)
         return ModelParameter(name, fold, hint, parts)
@@ -329,6 +342,9 @@ class _Matching:
         names = (name,) if single else (part.name, name)
         by_name = [each for wanted in names for each in fields if each.name == wanted]
         if not by_name and len(fields) != 1:
+            if not tagged:
+                untagged = {*hints_of(self._command.owner)} - {each.name for each in self._command.fields}
+                check_understood(self._command.owner, untagged, part.tag.name)
             choices = [each.name for each in fields or self._command.fields]
             unfit = "" if fields or not tagged else fold.name if hint.many else f"Many[{fold.name}]"
             raise UnmatchedParameter(self._handler, name, part.tag.name, choices, bool(fields), unfit)
@@ -336,6 +352,16 @@ class _Matching:
         return KeyPart(self._command_name, field, field.many, _may_be_none(self._command.owner, field))
 
     # --- what cannot be
+
+    def _check_type(self, name: str, wanted: str, key: TagField, part: KeyPart) -> None:
+        if not key.may_hold(part.field):
+            raise self._refusal(
+                repr(name),
+                f"has the key {wanted}: {key.value_type.__name__}, and {self._place(part)} is of the type "
+                f"{part.field.value_type.__name__}",
+                f"one type for all that is tagged {key.tag.name!r}",
+                "put type and tag on an alias once, and use the alias everywhere",
+            )
 
     def _check_many(self, name: str, hint: ModelHint, parts: Sequence[KeyPart]) -> None:
         several = [part for part in parts if part.many]

@@ -147,7 +147,7 @@ class MessageType:
         self.owner = owner
         self.wire: str = vars(owner)["__wire__"]
         self.version: int = vars(owner)["__version__"]
-        self.fields: tuple[TagField, ...] = tag_fields(owner)
+        self.fields: tuple[TagField, ...] = tag_fields(owner, of_event=issubclass(owner, Event))
         self._readers = tuple((f"{field.tag.name}:", field) for field in self.fields)
         self._is_plain = all(field.tag.is_plain for field in self.fields)
         only = self._readers[0] if len(self.fields) == 1 and self._is_plain and not self.fields[0].many else None

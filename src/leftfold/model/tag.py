@@ -13,9 +13,12 @@ import msgspec
 
 from leftfold.errors import DefinitionError, InvalidField, TagFunctionFailed, UnresolvedAnnotation
 from leftfold.model.failure import in_words
+from leftfold.wording import shown
 
 COLLECTIONS = (list, tuple, set, frozenset)
+CONTAINERS = ("builtins", "collections", "collections.abc")
 SCALARS = (str, int, uuid.UUID, enum.Enum, datetime.date)
+UNDERSTOOD = "a tagged type, optional or in a list, tuple, set or frozenset"
 
 
 class Tag:
@@ -40,6 +43,7 @@ class Tag:
         within: "Tag | None" = None,
         secret: str | bytes | None = None,
     ) -> None:
+        _check_tag(name, by, within)
         self.name = name
         self.by = by
         self.within = within
@@ -114,11 +118,24 @@ class Tag:
         return blake2b(text.encode(), key=self._secret or b"", digest_size=16).hexdigest()
 
 
-def _checked_secret(name: str, secret: str | bytes) -> bytes:
+def _check_tag(name: Any, by: Any, within: Any) -> None:
+    if not isinstance(name, str) or not name or not name.isprintable():
+        expected = "a text of printable characters, at least one"
+        raise DefinitionError(f"a tag has the name {name!r}", expected, 'name the entity: Tag("account")')
+    if by is not None and not callable(by):
+        expected = "a function from a value to its key"
+        raise DefinitionError(f"by of Tag({name!r}) is {by!r}", expected, "write by=str.casefold, or leave it out")
+    if within is not None and not isinstance(within, Tag):
+        expected = "the Tag of another field"
+        raise DefinitionError(f"within of Tag({name!r}) is {within!r}", expected, 'write within=Tag("show")')
+
+
+def _checked_secret(name: str, secret: Any) -> bytes:
     found = secret.encode() if isinstance(secret, str) else secret
-    if not 16 <= len(found) <= 64:
+    if not isinstance(found, bytes) or not 16 <= len(found) <= 64:
+        size = f"has {len(found)} bytes" if isinstance(found, bytes) else f"is of type {type(secret).__name__}"
         raise DefinitionError(
-            f"the secret of Tag({name!r}) has {len(found)} bytes",
+            f"the secret of Tag({name!r}) {size}",
             "16 to 64 bytes",
             "generate it: secrets.token_hex(32)",
         )
@@ -171,8 +188,10 @@ class TagField:
             yield from _in_one_order(value or ())
 
     def tags_in(self, instance: object) -> Iterator[tuple[Any, str]]:
-        """Yield each value that the field holds with its tag."""
+        """Yield each value that the field holds with its tag; none if what it is within is None."""
         outer = self._outer_values(instance)
+        if None in outer:
+            return
         for value in self.values(instance):
             yield value, self.tag(*outer, value)
 
@@ -184,6 +203,12 @@ class TagField:
     def is_of_type(self, value: object) -> bool:
         """Tell whether a value may be given to the tag's function."""
         return isinstance(value, self.value_type) and not isinstance(value, bool)
+
+    def may_hold(self, other: "TagField") -> bool:
+        """Tell whether some values of another field may have this one's type, as a StrEnum's have for a str."""
+        mine, its = self.value_type, other.value_type
+        related = issubclass(mine, its) or issubclass(its, mine)
+        return related or any(issubclass(mine, kind) and issubclass(its, kind) for kind in (str, int))
 
     def holds(self, value: object) -> bool:
         """Tell whether a value has the field's type, or equals one that has, with the same tag."""
@@ -200,7 +225,9 @@ class TagField:
 
 
 def _in_one_order(values: Collection[Any]) -> Iterable[Any]:
-    """Sort the values of a set by their text: its own order differs from process to process."""
+    """Sort the values of a set by their text: its own order differs from process to process. Leave out None."""
+    if None in values:
+        values = [each for each in values if each is not None]
     return sorted(values, key=render) if isinstance(values, Set) else values
 
 
@@ -273,10 +300,16 @@ def _with_parameters(hint: Any, values: dict[Any, Any]) -> Any:
     return generic[tuple(values.get(name, name) for name in names)] if any(name in values for name in names) else hint
 
 
-def tag_fields(owner: type) -> tuple[TagField, ...]:
-    """Return the tag-typed fields of a message or model class, in the order of their definition."""
-    found = (_tag_field(owner, name, hint) for name, hint in hints_of(owner).items())
+def tag_fields(owner: type, *, of_event: bool = False) -> tuple[TagField, ...]:
+    """Return the tag-typed fields of a message or model class, in the order of their definition.
+
+    A field of an event, by which the log finds it, is refused if its tag is in a type that is not understood.
+    """
+    hints = hints_of(owner)
+    found = (_tag_field(owner, name, hint) for name, hint in hints.items())
     fields = tuple(field for field in found if field is not None)
+    if of_event:
+        _check_event(owner, hints, fields)
     for field in fields:
         if field.tag.within is not None:
             field.outer = _outer_of(owner, field, field.tag.within, fields)
@@ -297,6 +330,54 @@ def _outer_of(owner: type, field: TagField, within: Tag, fields: Iterable[TagFie
     )
 
 
+def _check_event(owner: type, hints: dict[str, Any], fields: Iterable[TagField]) -> None:
+    for field in fields:
+        if not field.key:
+            raise InvalidField(
+                owner.__qualname__,
+                field.name,
+                "is marked with NonKey, and an event has no key: it would have the tag all the same",
+                "NonKey in models",
+                "leave out NonKey, or give the field a type without a tag",
+            )
+    check_understood(owner, hints.keys() - {field.name for field in fields})
+
+
+def check_understood(owner: type, names: Iterable[str], tag_name: str | None = None) -> None:
+    """Raise `InvalidField` for the first of these fields with a tag, of this name, in a type that is not understood."""
+    hints = hints_of(owner)
+    for name in sorted(names, key=[*hints].index):
+        found = [tag for tag in _tags_anywhere(hints[name]) if tag_name in (None, tag.name)]
+        if found:
+            raise InvalidField(
+                owner.__qualname__,
+                name,
+                f"has {found[0]!r} in a type whose values are not found as tags: {shown(hints[name])}",
+                UNDERSTOOD,
+                f"change the type, or give {owner.__name__} a field of such a type beside it, and this one a type "
+                "without a tag",
+            )
+
+
+def _tags_anywhere(hint: Any, seen: tuple[Any, ...] = ()) -> list[Tag]:
+    """Return the tags on an annotation and on the parts of unions and of collections of Python's own, at any depth."""
+    if hint in seen:  # an alias may contain itself
+        return []
+    inner = unaliased(hint)
+    seen = seen if inner is hint else (*seen, hint)
+    if isinstance(inner, NewType):
+        return _tags_anywhere(inner.__supertype__, seen)
+    origin = get_origin(inner)
+    if origin is Annotated:
+        return [
+            *_tags_anywhere(inner.__origin__, seen),
+            *(each for each in inner.__metadata__ if isinstance(each, Tag)),
+        ]
+    if origin not in (Union, types.UnionType) and getattr(origin, "__module__", "") not in CONTAINERS:
+        return []
+    return [tag for part in get_args(inner) for tag in _tags_anywhere(part, seen)]
+
+
 def tags_in(hint: Any) -> list[Tag]:
     """Return the tags on an annotation."""
     return [marker for marker in _unwrap(hint)[0] if isinstance(marker, Tag)]
@@ -304,9 +385,12 @@ def tags_in(hint: Any) -> list[Tag]:
 
 def _tag_field(owner: type, name: str, hint: Any) -> TagField | None:
     markers, inner, many = _unwrap(hint)
-    tags = [marker for marker in markers if isinstance(marker, Tag)]
+    tags = list(dict.fromkeys(marker for marker in markers if isinstance(marker, Tag)))
     if not tags:
         return None
+    if len(tags) > 1:
+        problem = f"has several tags: {' and '.join(map(repr, tags))}"
+        raise InvalidField(owner.__qualname__, name, problem, "one tag", "use a second field for the other tag")
     if not _is_taggable(inner):
         problem = f"is tagged but has the type {getattr(inner, '__name__', inner)}"
         expected = "str, int, UUID, Enum or date, optional or in a list, tuple or set"
@@ -336,6 +420,8 @@ def _unwrap(hint: Any) -> tuple[tuple[object, ...], Any, bool]:
         members = [member for member in get_args(hint) if member is not type(None)]
         return _unwrap(members[0]) if len(members) == 1 else ((), hint, False)
     if origin in COLLECTIONS and get_args(hint):
-        markers, inner, nested = _unwrap(get_args(hint)[0])
+        markers, inner, nested = found = _unwrap(get_args(hint)[0])
+        if any(each is not Ellipsis and _unwrap(each) != found for each in get_args(hint)[1:]):
+            return (), hint, False
         return markers, list if nested else inner, True
     return (), hint, False
