@@ -391,12 +391,15 @@ class LiveApp:
         """Return how the rows of a read model with history changed, event by event, oldest first.
 
         The changes are those by the events at positions from `after` + 1 to `upto`, by default the head; two times
-        mean the events after the one and up to the other. After `limit` changes the rest is left out: go on after the
-        last position. Raises `ReadModelBehind`, or `UsageError` for a model without history.
+        mean the events after the one and up to the other. After `limit` changes the rest is left out, but never a part
+        of what one event changed: go on after the last position. Raises `ReadModelBehind`, or `UsageError` for a model
+        without history.
         """
         self._home.check()
         if self._read_side is None:
             raise UnknownName("read model", model.__qualname__)
+        if type(limit) is not int or limit < 1:
+            raise UsageError(f"changes(limit={limit!r})", "a whole number from 1 on", "leave it out for 10,000")
         begin = await resolve(self.store, after, self._clock)
         end = await self.store.head() if upto is None else await resolve(self.store, upto, self._clock)
         return await self._read_side.changes(model, begin, end, limit=limit, timeout=wait_timeout)

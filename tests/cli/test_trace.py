@@ -103,6 +103,17 @@ def test_pictures_are_printed_as_text(run: Run, url: str) -> None:
     assert run("trace", *POST, url, "1", "--dot").lines[0] == "digraph trace {"
 
 
+def test_a_correlation_may_be_a_number(run: Run, url: str) -> None:
+    async def send() -> None:
+        async with post.open(url, work=()) as live:
+            with recording(correlation="4711"):
+                await live.execute(Send("q"))
+
+    asyncio.run(send())
+
+    assert "parcel=q" in run("trace", *POST, url, "4711").out
+
+
 def test_wrong_arguments_are_refused_by_name(run: Run, url: str) -> None:
     both = run("trace", *POST, url, "1", "--mermaid", "--json")
     unknown = run("trace", *POST, url, "nobody")
@@ -111,4 +122,4 @@ def test_wrong_arguments_are_refused_by_name(run: Run, url: str) -> None:
     assert (both.code, unknown.code, ahead.code) == (2, 3, 3)
     assert "choose one of --json, --mermaid and --dot" in " ".join(both.err.split())
     assert "nothing in the log is called 'nobody'" in unknown.err
-    assert "the log has no event at position 999" in ahead.err
+    assert "nothing in the log is called '999'" in ahead.err

@@ -217,6 +217,34 @@ async def test_a_higher_version_is_rebuilt_as_the_app_is_opened(store: MemorySto
     assert "total__old" in tables_in(url)
 
 
+def whole(step: int) -> type[ReadModel]:
+    class Whole(ReadModel):
+        amount: int = 0
+
+        def evolve(self, event: Deposited) -> Self:
+            return replace(self, amount=self.amount + step * event.amount)
+
+    return Whole
+
+
+@pytest.mark.parametrize("history", [False, True])
+async def test_a_model_without_a_key_is_rebuilt_and_its_one_row_is_compared(
+    store: MemoryStore, url: str, history: bool
+) -> None:
+    first, second = whole(1), whole(2)
+    await keep(store, url, first, 1, 2, history=history)
+
+    changed = ReadModelDefinition(second, history=history)
+    found = await rebuild(changed, store, registry_of(), url, dry_run=True)
+    assert (found.differences.added, found.differences.removed, found.differences.changed) == (0, 0, 1)
+    assert found.differences.changed_samples == (({"amount": 3}, {"amount": 6}),)
+
+    async with reading(store, second, url=url, version=2, history=history) as read_side:
+        position = await append(store, Deposited("a", 1))
+        found_rows = await ask(read_side, lambda models: models.select(second), after=position)
+    assert [astuple(row) for row in found_rows] == [(8,)]
+
+
 async def test_a_version_of_the_same_code_is_rebuilt_too(store: MemoryStore, url: str) -> None:
     await keep(store, url, FIRST, 1)
 

@@ -24,6 +24,7 @@ from leftfold import (
     Reaction,
     ReadModel,
     Rejected,
+    RowChange,
     Schedule,
     Tag,
     recording,
@@ -362,6 +363,28 @@ async def test_the_commands_of_a_batch_are_found_by_the_id_of_the_batch(live: Li
     assert [each.id for each in trace.commands] == ["batch/1", "batch/2"]
 
 
+later = App("later")
+later.event(Sent, Arrived, Lost)
+
+
+@later.reactor("post", start="from_now")
+def post_later(event: Lost) -> None:
+    """Receive what is lost from now on."""
+
+
+async def test_an_event_from_before_a_reactor_began_is_not_shown_as_handled_by_it(clock: FakeClock) -> None:
+    store = MemoryStore(clock)
+    record = NewEvent("lost", b'{"parcel":"p"}', ("parcel:p",), 1, b'{"correlation":"c"}')
+    before = await store.append([record])
+    async with later.open(store, clock=clock, work=False) as live:
+        after = await live.store.append([record])
+        await live.run_until_quiet()
+        found = {event.position: event.reactions for event in events_in(await live.trace("c"))}
+
+    assert found[before.first] == ()
+    assert [each.state for each in found[after.first]] == ["handled"]
+
+
 async def test_a_process_that_is_parked_shows_its_error_and_what_a_person_did(live: LiveApp, outside: Outside) -> None:
     outside.unreadable = True
     receipt = await live.execute(Send("p"))
@@ -527,6 +550,39 @@ async def test_changes_list_each_row_before_and_after_each_event(live: LiveApp) 
         assert await live.changes(Where, after=cut) == [each for each in found if each.position > cut]
     for limit in range(1, 5):
         assert await live.changes(Where, limit=limit) == found[:limit]
+    for wrong in (0, -1, "x", 1.5, True, None):
+        with pytest.raises(UsageError, match="whole number from 1 on"):
+            await live.changes(Where, limit=wrong)  # type: ignore[arg-type]
+
+
+class Merged(Event, wire="merged"):
+    parcel: ParcelId
+    other: ParcelId
+
+
+@later.read_model(history=True)
+class Merges(ReadModel):
+    parcel: ParcelId
+    count: int = 0
+
+    def evolve(self, event: Merged) -> Self:
+        return replace(self, count=self.count + 1)
+
+
+async def test_the_changes_of_one_event_are_never_divided(clock: FakeClock) -> None:
+    async with later.open(MemoryStore(clock), clock=clock, work=False) as live:
+        for pair in (("a", "b"), ("a", "c"), ("b", "c")):
+            await live.store.append([later.registry.encode(Merged(*pair), b"{}")])
+        await live.run_until_quiet()
+        everything = await live.changes(Merges, wait_timeout=60)
+
+        assert [each.position for each in everything] == [2, 2, 3, 3, 4, 4]  # the first is where the reactor begins
+        for limit in range(1, 8):
+            seen: list[RowChange] = []
+            while page := await live.changes(Merges, after=seen[-1].position if seen else 0, limit=limit):
+                seen += page
+                assert len(page) % 2 == 0
+            assert seen == everything
 
 
 async def test_changes_of_a_model_without_history_are_refused(live: LiveApp) -> None:

@@ -13,6 +13,7 @@ from leftfold.cli.opening import load_app, open_log, read_only
 from leftfold.cli.outcome import Outcome, command
 from leftfold.cli.output import Console, progress, stdout
 from leftfold.cli.plain import moment, shown, shown_event, visible
+from leftfold.errors import UnknownTrace
 from leftfold.model.clock import SystemClock
 from leftfold.store.inspection import SearchProgress
 from leftfold.trace import Trace, TracedCommand, TracedEvent, TracedReaction, TracedRow, Tracer
@@ -25,7 +26,10 @@ DEEPER = 2
 @command
 async def trace(
     url: LogUrl,
-    of: Annotated[str, argument("OF", "A position, or the id of a command, a ticket or a correlation.")],
+    of: Annotated[
+        str,
+        argument("OF", "A position, or the id of a command, a ticket or a correlation; a number is first a position."),
+    ],
     app: AppName,
     models: ModelsUrl = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
@@ -47,7 +51,12 @@ async def trace(
         raise typer.BadParameter("choose one of --json, --mermaid and --dot")
     loaded = load_app(app)
     with progress("searching") as report:
-        found = await _found(loaded, url, int(of) if of.isdecimal() and len(of) < 20 else of, models, report)
+        try:
+            found = await _found(loaded, url, int(of) if of.isdecimal() and len(of) < 20 else of, models, report)
+        except UnknownTrace:
+            if not of.isdecimal():
+                raise
+            found = await _found(loaded, url, of, models, report)  # a correlation may be a number, too
     out = stdout()
     if json:
         out.json(found)

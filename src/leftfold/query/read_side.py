@@ -185,7 +185,7 @@ class ReadSide:
         after: int,
         upto: int,
         *,
-        limit: int,
+        limit: int | None,
         timeout: float,
         keys: Collection[tuple[Any, ...]] | None = None,
     ) -> list[RowChange]:

@@ -1,5 +1,6 @@
 """Putting a trace together from its records: who caused what, and what became of it."""
 
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -23,12 +24,18 @@ from leftfold.process.events import (
 from leftfold.query import ReadModelDefinition, ReadSide
 from leftfold.query.event_keys import key_reader
 from leftfold.reaction import ReactorDefinition
-from leftfold.reaction.events import ReactorParked, ReactorPostponed, ReactorReacted, ReactorRetried, ReactorSkipped
-from leftfold.reaction.reactors import about
+from leftfold.reaction.events import (
+    ReactorCheckpoint,
+    ReactorParked,
+    ReactorPostponed,
+    ReactorReacted,
+    ReactorRetried,
+    ReactorSkipped,
+)
+from leftfold.reaction.reactors import about, checkpoints_of
 from leftfold.trace.nodes import ReactionState, TracedAttempt, TracedCommand, TracedEvent, TracedReaction, TracedRow
 
 TICKETS_PER_READ = 50
-CHANGES_PER_EVENT = 1_000
 MOST_NESTED = 50  # commands that caused each other, one below the other
 
 Records = list[tuple[StoredEvent, Any]]
@@ -156,10 +163,20 @@ class Tree:
     async def _read_reactors(self, reactors: Mapping[str, ReactorDefinition]) -> None:
         for name, reactor in reactors.items():
             wires = {event.wire for event in reactor.events}
-            taken = {at: each for at, each in self._events.items() if each.type in wires}
+            begun = await self._beginning_of(reactor)
+            taken = {at: each for at, each in self._events.items() if each.type in wires and at > begun}
             if taken:
                 for at, reaction in (await self._reactions_of(name, taken)).items():
                     self._by_reactors[at].append(reaction)
+
+    async def _beginning_of(self, reactor: ReactorDefinition) -> float:
+        """Return the position after which a reactor receives events; infinity if it has not begun yet."""
+        if reactor.start == "from_start":
+            return 0
+        for record in await self._journal.stored(checkpoints_of(reactor), limit=1):
+            event = self._journal.decoded(record)
+            return event.position if isinstance(event, ReactorCheckpoint) else 0
+        return math.inf
 
     async def _reactions_of(self, name: str, taken: Mapping[int, StoredEvent]) -> dict[int, TracedReaction]:
         """Return what a reactor did about these events. What it recorded is read until each of them is settled."""
@@ -315,7 +332,7 @@ async def _moved(
     owner: Any = model.handle
     chosen = None if model.fold.fanned_out else keys
     try:
-        changes = await read_side.changes(owner, at - 1, at, limit=CHANGES_PER_EVENT, timeout=timeout, keys=chosen)
+        changes = await read_side.changes(owner, at - 1, at, limit=None, timeout=timeout, keys=chosen)
     except LeftfoldError:
         return None
     return [TracedRow(model.name, each.key, each.before, each.after) for each in changes]

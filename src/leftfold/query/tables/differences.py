@@ -38,8 +38,8 @@ def differences_between(
     same = sa.and_(sa.true(), *(new.c[name] == present.c[name] for name in key))
     distinct = (comparable(new.c[name]).is_distinct_from(comparable(present.c[name])) for name in common)
     differs = sa.or_(sa.false(), *distinct)
-    added = sa.select(new).where(~sa.exists().where(same)).order_by(*new.primary_key)
-    removed = sa.select(present).where(~sa.exists().where(same)).order_by(*present.primary_key)
+    added = sa.select(new).where(~_has_row(present, same, beside=new)).order_by(*new.primary_key)
+    removed = sa.select(present).where(~_has_row(new, same, beside=present)).order_by(*present.primary_key)
     after = [new.c[name].label(f"after_{name}") for name in common]
     changed = sa.select(*(present.c[name] for name in common), *after).where(same, differs).order_by(*new.primary_key)
     samples = [
@@ -48,6 +48,11 @@ def differences_between(
     pairs = tuple(_pair(tuple(row), common) for row in connection.execute(changed.limit(SAMPLES)))
     counts = [count_of(connection, each.subquery()) for each in (added, removed, changed)]
     return Differences(counts[0], counts[1], counts[2], samples[0], samples[1], pairs)
+
+
+def _has_row(table: sa.Table, same: sa.ColumnElement[bool], beside: sa.Table) -> sa.Exists:
+    """Return whether a table has a row of the same key; it is named, because an empty key names no table."""
+    return sa.select(sa.literal(1)).select_from(table).where(same).correlate(beside).exists()
 
 
 def comparable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

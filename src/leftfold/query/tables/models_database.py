@@ -289,7 +289,7 @@ class ModelsDatabase:
             yield PastSnapshot(connection, self._models, self._projections, reached, self.log, as_of, self._replayed)
 
     def changes(
-        self, definition: ReadModelDefinition, after: int, upto: int, limit: int, keys: Collection[Key] | None
+        self, definition: ReadModelDefinition, after: int, upto: int, limit: int | None, keys: Collection[Key] | None
     ) -> list[RowChange]:
         """Return how rows of a model with history changed between two positions; see `row_changes`."""
         with self._database.reading() as connection:

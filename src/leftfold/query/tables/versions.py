@@ -15,12 +15,12 @@ def row_changes(
     table: ModelTable,
     after: int,
     upto: int,
-    limit: int,
+    limit: int | None,
     keys: Collection[Key] | None = None,
 ) -> list[RowChange]:
     """Return how rows changed at the positions from `after` + 1 to `upto`, in order; of these keys alone if given.
 
-    After the first `limit` changes the rest is left out.
+    After the first `limit` changes the rest is left out, except for what the last of their events changed too.
     """
     versions = table.versions
     assert versions is not None, "a model without history has no versions"
@@ -36,8 +36,15 @@ def row_changes(
         for open_or_ended in (until.is_(None), until > after):  # an index has each of the two in order
             for *row, position in connection.execute(_select(table, since, begun, open_or_ended, *chosen).limit(limit)):
                 changed[position, _key(table, row)] = table.make(row)
-    places = sorted({*before, *changed}, key=lambda place: place[0])
-    return [RowChange(at, key, before.get((at, key)), changed.get((at, key))) for at, key in places[:limit]]
+    places = sorted(dict.fromkeys([*before, *changed]), key=lambda place: place[0])
+    found = [RowChange(at, key, before.get((at, key)), changed.get((at, key))) for at, key in places[:limit]]
+    if limit is None or len(places) < limit:
+        return found
+    last = found[-1].position
+    return [
+        *(each for each in found if each.position < last),
+        *row_changes(connection, table, last - 1, last, None, keys),
+    ]
 
 
 def _of_keys(table: ModelTable, keys: Collection[Key] | None) -> Iterator[Sequence[sa.ColumnElement[bool]]]:
@@ -52,7 +59,8 @@ def _of_keys(table: ModelTable, keys: Collection[Key] | None) -> Iterator[Sequen
 def _select(table: ModelTable, at: sa.ColumnElement[int], *wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
     versions = table.versions
     assert versions is not None
-    return sa.select(*(versions.c[name] for name in table.fields), at).where(*wanted).order_by(at)
+    keys = [versions.c[name] for name in table.key] if table.has_ordered_key else []
+    return sa.select(*(versions.c[name] for name in table.fields), at).where(*wanted).order_by(at, *keys)
 
 
 def _key(table: ModelTable, row: Sequence[Any]) -> Key:
