@@ -466,10 +466,6 @@ class HiddenByMethod(Amount):
         return 0
 
 
-class HiddenByConstant(Amount):
-    amount = 5
-
-
 class PropertyAsDefault(Event):
     amount: int
 
@@ -502,12 +498,18 @@ class HiddenInDataclass(Total):
         return 0
 
 
+def test_a_field_that_a_constant_hides_is_refused_when_the_class_is_defined() -> None:
+    with pytest.raises(InvalidField, match="5 without an annotation hides it"):
+
+        class HiddenByConstant(Amount):
+            amount = 5
+
+
 @pytest.mark.parametrize(
     ("owner", "found"),
     [
         (HiddenByProperty, "a property"),
         (HiddenByMethod, "a method"),
-        (HiddenByConstant, "the constant 5"),
         (PropertyAsDefault, "a property"),
         (ShadowedWithin, "a property"),
         (HiddenInDataclass, "a property"),
