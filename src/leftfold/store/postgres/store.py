@@ -483,7 +483,11 @@ def _stored(event: NewEvent, position: int) -> StoredEvent:
 
 
 def _mentions(connection: Connection, *, log: str, types: Types, parameters: Sequence[Any]) -> list[StoredEvent]:
-    rows = run(connection, SELECT_MENTIONS.format(log=log), parameters)
+    return _events_in(connection, types, run(connection, SELECT_MENTIONS.format(log=log), parameters))
+
+
+def _events_in(connection: Connection, types: Types, rows: Sequence[tuple[Any, ...]]) -> list[StoredEvent]:
+    """Return the events in rows; names of types that are new to this process are read."""
     if not types.knows(rows):
         types.load(connection)
     return types.stored(rows)
@@ -493,6 +497,4 @@ def _type_samples(connection: Connection, *, log: str, types: Types, at_most: in
     extents = type_extents(connection, log, at_most)
     positions = sorted({position for _, _, first, last in extents for position in (first, last)})
     rows = run(connection, AT_POSITIONS.format(log=log), [positions])
-    if not types.knows(rows):
-        types.load(connection)
-    return type_samples_from(extents, types.stored(rows))
+    return type_samples_from(extents, _events_in(connection, types, rows))
